@@ -91,6 +91,15 @@ pub enum Error {
         code: String,
     },
 
+    /// One answer of the tracking server is larger than this program holds.
+    #[error("MLflow: {call}: an answer of over {bytes} bytes")]
+    PageTooLarge {
+        /// The REST call, such as `runs/search`.
+        call: &'static str,
+        /// The bound.
+        bytes: usize,
+    },
+
     /// The tracking server could not be asked.
     #[error("MLflow: {call} {url}: no answer")]
     MlflowUnreachable {

@@ -1,3 +1,45 @@
 //! A lineage index for machine-learning runs, stored in MongoDB.
+//!
+//! Runs that MLflow tracks carry, in tags that the Python library mlopus writes, which models and artifacts they read
+//! and wrote. This crate mirrors them into a MongoDB collection `runs` and answers from there, indexed.
+//!
+//! ```no_run
+//! use futures::TryStreamExt;
+//! use runlineage::{MongoRunStore, Query, RunStore};
+//!
+//! # async fn example() -> runlineage::Result<()> {
+//! let store = MongoRunStore::connect("mongodb://localhost:27017/runlineage").await?;
+//! let query = Query::new().with_input_model("churn", "3");
+//! let mut runs = store.find_runs(query).await?;
+//! while let Some(run) = runs.try_next().await? {
+//!     println!("{} {:?}", run.id(), run.name());
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! | to | see |
+//! |---|---|
+//! | say what a run read and wrote | [`Lineage`], [`lineage::of`] |
+//! | look for runs | [`Query`], [`Search`], [`RunStore`], [`MongoRunStore`] |
+//! | read what was found | [`Run`], [`Texts`] |
+//! | talk to MLflow | [`MlflowClient`] |
+//! | mirror a tracking server | [`Sync`](sync::Sync) |
+
 mod error;
+pub mod lineage;
+mod mlflow;
+mod query;
+mod register;
+mod run;
+mod store;
+pub mod sync;
+
 pub use error::{Error, Result};
+pub use lineage::{Inputs, Lineage, Outputs};
+pub use mlflow::{ExperimentInfo, MlflowClient, MlflowClientBuilder, Texts};
+pub use query::{Query, Search};
+pub use run::{Experiment, Problem, Run, RunId};
+pub use store::migrate::MigrationStatus;
+pub use store::mongo::{Freshness, MongoRunStore, Ticket};
+pub use store::save::Saved;
+pub use store::{RunStore, RunStream};

@@ -1,2 +1,73 @@
-//! The command line.
-fn main() {}
+//! The command line: arguments, dispatch, printing; what is done lives in the library.
+
+mod args;
+mod commands;
+mod connect;
+mod output;
+mod progress;
+
+use std::error::Error as StdError;
+use std::io::{ErrorKind, IsTerminal};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use args::{Args, Command, LogFormat};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    start_log(&args);
+    match run(args) {
+        Ok(code) => code,
+        Err(error) => report(&error),
+    }
+}
+
+#[tokio::main]
+async fn run(args: Args) -> commands::Result {
+    match args.command {
+        Command::Sync(command) => commands::sync::run(&args.connection, command).await,
+        Command::Find(command) => commands::find::run(&args.connection, command).await,
+        Command::Show(command) => commands::show::run(&args.connection, command).await,
+        Command::Register(command) => commands::register::run(&args.connection, command).await,
+        Command::Migrate(command) => commands::migrate::run(&args.connection, command).await,
+    }
+}
+
+fn start_log(args: &Args) {
+    let filter = EnvFilter::try_from_env("RUNLINEAGE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("error,runlineage=warn"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Text => log
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// Prints the error and each of its causes to stderr.
+fn report(error: &anyhow::Error) -> ExitCode {
+    let closed = |cause: &(dyn StdError + 'static)| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    };
+    // The reader of a pipe, such as `head`, has seen enough.
+    if error.chain().any(closed) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  caused by: {cause}");
+    }
+    let usage = matches!(
+        error.downcast_ref::<runlineage::Error>(),
+        Some(runlineage::Error::Argument { .. } | runlineage::Error::Unsupported { .. })
+    );
+    ExitCode::from(if usage { 2 } else { 1 })
+}

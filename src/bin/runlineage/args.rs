@@ -1,0 +1,323 @@
+//! The arguments of every command, and their errors.
+
+use std::str::FromStr;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use runlineage::RunId;
+
+/// A lineage index for machine-learning runs: mirrors MLflow into MongoDB and answers from there.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 110)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    /// How log lines on stderr look.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Output")]
+    pub(crate) log_format: LogFormat,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectionArgs {
+    /// The MongoDB that holds the mirror, such as mongodb://user:password@host/database.
+    #[arg(
+        long,
+        global = true,
+        env = "MONGODB_URI",
+        hide_env_values = true,
+        value_name = "URI"
+    )]
+    pub(crate) mongodb_uri: Option<String>,
+    /// Use the private local database instead: it starts and stops by itself.
+    #[arg(long, global = true)]
+    pub(crate) local: bool,
+    /// The database, where the URI's path names none.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// The MLflow tracking server, such as http://localhost:5000; MLflow's other variables count too.
+    #[arg(
+        long,
+        global = true,
+        env = "MLFLOW_TRACKING_URI",
+        hide_env_values = true,
+        value_name = "URI"
+    )]
+    pub(crate) tracking_uri: Option<String>,
+    /// The name by which the mirror knows this server, where its address may change.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Sync(SyncArgs),
+    Find(FindArgs),
+    Show(ShowArgs),
+    Register(RegisterArgs),
+    Migrate(MigrateArgs),
+}
+
+/// Mirror an MLflow server: afterwards the database holds what MLflow holds.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Example:\n  runlineage sync --tracking-uri http://localhost:5000 --mongodb-uri mongodb://localhost/runlineage"
+)]
+pub(crate) struct SyncArgs {
+    /// Only this experiment, by name or id; repeatable.
+    #[arg(long, value_name = "EXPERIMENT")]
+    pub(crate) exp: Vec<String>,
+    /// All experiments but this one, by name or id; repeatable.
+    #[arg(long, value_name = "EXPERIMENT")]
+    pub(crate) exclude_exp: Vec<String>,
+    /// How many requests the tracking server is asked at once.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) concurrency: u16,
+    /// How many runs are asked for at once.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub(crate) page_size: u32,
+    /// Also remove more than max(100, 10 %) of the mirrored runs when MLflow no longer knows them at all.
+    #[arg(long)]
+    pub(crate) allow_mass_delete: bool,
+    /// The report on stdout.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+/// Find runs by what they read and wrote. Every condition given must hold.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  runlineage find --local --input-model churn:2\n  runlineage find --local --output-artifact 8f2c61d04a7b4f0e9d3c5b6a7e8f9012/plots/roc.png --format ndjson\n  runlineage find --local --input-model churn --status finished --where '{\"metrics.auc\": {\"$gt\": 0.9}}'"
+)]
+pub(crate) struct FindArgs {
+    #[command(flatten)]
+    pub(crate) lineage: LineageArgs,
+    /// Read this path, of whatever run; repeatable.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) input_path: Vec<String>,
+    /// Wrote this path, of whatever run; repeatable.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) output_path: Vec<String>,
+    /// In this experiment, by name or id; repeatable: in any of them.
+    #[arg(long, value_name = "EXPERIMENT")]
+    pub(crate) exp: Vec<String>,
+    /// With this status; repeatable: any of them.
+    #[arg(long, value_name = "STATUS", ignore_case = true, value_parser = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"])]
+    pub(crate) status: Vec<String>,
+    /// Started since this date, or this long ago: 2026-03-01, 2026-03-01T12:00Z, 7d, 12h.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// With a recorded problem.
+    #[arg(long)]
+    pub(crate) problems: bool,
+    /// Any further MongoDB filter, as JSON.
+    #[arg(long = "where", value_name = "JSON")]
+    pub(crate) filter: Option<String>,
+    /// Order by this field, `-FIELD` for descending; repeatable. A table is newest first unless said.
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
+    pub(crate) sort: Vec<String>,
+    /// At most this many runs, 0 for all. A table shows 100 unless said.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u32>,
+    /// The columns of a table or CSV, comma-separated: any fields, such as _id,name,params.lr.
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    /// How results look.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Only print the filter, to paste into mongosh: db.runs.find(…).
+    #[arg(long, conflicts_with = "explain")]
+    pub(crate) render: bool,
+    /// Only tell which index serves the search, and what it examines.
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// End with an error after this many seconds of work of the database.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) max_time: u64,
+}
+
+/// Show one run, its lineage, and the link to it in MLflow.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  runlineage show --local 8f2c61d04a7b4f0e9d3c5b6a7e8f9012")]
+pub(crate) struct ShowArgs {
+    /// The run's id.
+    pub(crate) run_id: RunId,
+    /// How it looks.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+/// Register what a run read and wrote: tags in MLflow first, then the mirror.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  runlineage register --local 8f2c61d04a7b4f0e9d3c5b6a7e8f9012 --input-model churn:3 --output-artifact 8f2c61d04a7b4f0e9d3c5b6a7e8f9012/plots/roc.png\n  runlineage register --local --from lineage.ndjson\n\nA line of the file is {\"_id\": RUN_ID, \"inputs\": {\"models\": [{\"name\": …, \"version\": …}], \"runs\": [{\"id\": …, \"path\": …}]}, \"outputs\": …},\nthe form that `find --format ndjson` prints; version and path may be left out."
+)]
+pub(crate) struct RegisterArgs {
+    /// The run's id.
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    pub(crate) run_id: Option<RunId>,
+    #[command(flatten)]
+    pub(crate) lineage: LineageArgs,
+    /// Register every line of this file; `-` is stdin.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<String>,
+}
+
+/// Apply pending migrations of the database.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Example:\n  runlineage migrate --status --mongodb-uri mongodb://localhost/runlineage"
+)]
+pub(crate) struct MigrateArgs {
+    /// Only list them, applied and pending.
+    #[arg(long)]
+    pub(crate) status: bool,
+}
+
+#[derive(Debug, Default, Clone, ClapArgs)]
+#[command(next_help_heading = "Lineage")]
+pub(crate) struct LineageArgs {
+    /// Read this model: churn, churn:3 or models:/churn/3; repeatable. A name with colons ends in one: `a:b:`.
+    #[arg(long, value_name = "NAME[:VERSION]")]
+    pub(crate) input_model: Vec<ModelArg>,
+    /// Wrote this model; repeatable.
+    #[arg(long, value_name = "NAME[:VERSION]")]
+    pub(crate) output_model: Vec<ModelArg>,
+    /// Read this artifact: 8f2c…/data/train.parquet or runs:/8f2c…/data/train.parquet; repeatable.
+    #[arg(long, value_name = "RUN_ID[/PATH]")]
+    pub(crate) input_artifact: Vec<ArtifactArg>,
+    /// Wrote this artifact; repeatable.
+    #[arg(long, value_name = "RUN_ID[/PATH]")]
+    pub(crate) output_artifact: Vec<ArtifactArg>,
+}
+
+/// A model, and a version where one is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ModelArg {
+    pub(crate) name: String,
+    pub(crate) version: Option<String>,
+}
+
+/// A run, and a path in it where one is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ArtifactArg {
+    pub(crate) run: String,
+    pub(crate) path: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+    Ndjson,
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl LineageArgs {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.input_model.is_empty()
+            && self.output_model.is_empty()
+            && self.input_artifact.is_empty()
+            && self.output_artifact.is_empty()
+    }
+}
+
+impl FromStr for ModelArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, version) = match text.strip_prefix("models:/") {
+            Some(uri) => uri
+                .rsplit_once('/')
+                .map_or((uri, None), |(name, version)| (name, Some(version))),
+            None => text
+                .rsplit_once(':')
+                .map_or((text, None), |(name, version)| (name, Some(version))),
+        };
+        if name.is_empty() {
+            return Err(
+                "the model's name is empty; write churn, churn:3 or models:/churn/3".into(),
+            );
+        }
+        let version = version
+            .filter(|version| !version.is_empty())
+            .map(str::to_owned);
+        Ok(Self {
+            name: name.to_owned(),
+            version,
+        })
+    }
+}
+
+impl FromStr for ArtifactArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.strip_prefix("runs:/").unwrap_or(text);
+        let (run, path) = text
+            .split_once('/')
+            .map_or((text, None), |(run, path)| (run, Some(path)));
+        if run.is_empty() {
+            return Err("the run id is empty; write RUN_ID or RUN_ID/PATH, such as 8f2c61d0/data/train.parquet".into());
+        }
+        let path = path
+            .map(|path| path.trim_matches('/'))
+            .filter(|path| !path.is_empty());
+        Ok(Self {
+            run: run.to_owned(),
+            path: path.map(str::to_owned),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::{Args, ArtifactArg, ModelArg};
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_model_splits_at_its_last_colon() {
+        let parsed = |text: &str| text.parse::<ModelArg>().map(|arg| (arg.name, arg.version));
+        let model =
+            |name: &str, version: Option<&str>| Ok((name.to_owned(), version.map(str::to_owned)));
+        assert_eq!(parsed("churn"), model("churn", None));
+        assert_eq!(parsed("churn:3"), model("churn", Some("3")));
+        assert_eq!(parsed("a:b:"), model("a:b", None));
+        assert_eq!(parsed("models:/churn/3"), model("churn", Some("3")));
+        assert_eq!(parsed("models:/churn"), model("churn", None));
+        assert!(parsed(":3").is_err() && parsed("").is_err());
+    }
+
+    #[test]
+    fn an_artifact_splits_at_its_first_slash() {
+        let parsed = |text: &str| text.parse::<ArtifactArg>().map(|arg| (arg.run, arg.path));
+        let artifact =
+            |run: &str, path: Option<&str>| Ok((run.to_owned(), path.map(str::to_owned)));
+        assert_eq!(
+            parsed("77ab/data/x.parquet/"),
+            artifact("77ab", Some("data/x.parquet"))
+        );
+        assert_eq!(parsed("runs:/77ab/data"), artifact("77ab", Some("data")));
+        assert_eq!(parsed("77ab/"), artifact("77ab", None));
+        assert!(parsed("/data").is_err());
+    }
+}

@@ -1,0 +1,50 @@
+//! One file a command.
+
+pub(crate) mod find;
+pub(crate) mod migrate;
+pub(crate) mod register;
+pub(crate) mod show;
+pub(crate) mod sync;
+
+use std::process::ExitCode;
+
+use runlineage::{Freshness, MongoRunStore};
+
+pub(crate) type Result<T = ExitCode> = anyhow::Result<T>;
+
+/// Says on stderr which source the mirror holds and how fresh it is; `false`: it holds nothing and never did.
+pub(crate) async fn say_freshness(store: &MongoRunStore) -> Result<bool> {
+    let Freshness {
+        source,
+        full_pass,
+        quick_pass,
+        ..
+    } = store.freshness().await?;
+    let Some(source) = source else {
+        eprintln!(
+            "This database mirrors nothing yet: run `runlineage sync --tracking-uri http://host:5000` with it first."
+        );
+        return Ok(store.find_any().await?);
+    };
+    let when =
+        |date: Option<bson::DateTime>| date.map_or_else(|| "never".to_owned(), crate::output::ago);
+    let quick = quick_pass
+        .map(|_| format!(", last quick pass {}", when(quick_pass)))
+        .unwrap_or_default();
+    eprintln!(
+        "Mirror of {source}; last full pass {}{quick}.",
+        when(full_pass)
+    );
+    let pending = store
+        .migration_status()
+        .await?
+        .iter()
+        .filter(|migration| migration.applied_at.is_none())
+        .count();
+    if pending > 0 {
+        eprintln!(
+            "{pending} migrations are pending: searches may be slow until `runlineage migrate`, or the next sync, applies them."
+        );
+    }
+    Ok(full_pass.is_some() || store.find_any().await?)
+}

@@ -1,0 +1,107 @@
+//! `show`: one run, its lineage, the link to it in MLflow.
+
+use std::process::ExitCode;
+
+use runlineage::{Inputs, MongoRunStore, Run};
+
+use super::{Result, say_freshness};
+use crate::args::{ConnectionArgs, ReportFormat, ShowArgs};
+use crate::connect;
+use crate::output::{cell, table, write_json};
+
+pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
+    let mirror = connect::mirror(connection).await?;
+    if !say_freshness(&mirror.store).await? {
+        return Ok(ExitCode::FAILURE);
+    }
+    let Some(run) = mirror.store.get_run(args.run_id.as_str()).await? else {
+        anyhow::bail!(
+            "the mirror holds no run {}; a run that was made lately is there after the next `runlineage sync`",
+            args.run_id
+        );
+    };
+    match args.format {
+        ReportFormat::Json => {
+            write_json(&mut std::io::stdout(), run.to_document()?)?;
+            println!();
+        }
+        ReportFormat::Table => print(connection, &mirror.store, &run).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn print(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) -> Result<()> {
+    let document = run.to_document()?;
+    for field in [
+        "_id",
+        "name",
+        "exp.name",
+        "exp.id",
+        "status",
+        "start_time",
+        "end_time",
+        "user",
+        "repo",
+    ] {
+        let value = cell(&document, field);
+        if !value.is_empty() {
+            println!("{field:<11} {value}");
+        }
+    }
+    if let Some(page) = page(connection, store, run).await? {
+        println!("{:<11} {page}", "in MLflow");
+    }
+    let lineage = run.lineage()?;
+    let rows: Vec<_> = rows("input", &lineage.inputs)
+        .chain(rows("output", &lineage.outputs))
+        .collect();
+    if rows.is_empty() {
+        println!("\nNo lineage is recorded.");
+    } else {
+        let header = ["", "model or run", "version or path"].map(str::to_owned);
+        println!("\n{}", table(&header, rows));
+    }
+    let problems = run.problems();
+    if !problems.is_empty() {
+        let header = ["problem with", "reason"].map(str::to_owned);
+        println!(
+            "\n{}",
+            table(
+                &header,
+                problems
+                    .into_iter()
+                    .map(|problem| vec![problem.key, problem.reason])
+            )
+        );
+    }
+    Ok(())
+}
+
+fn rows<'a>(side: &'a str, info: &'a Inputs) -> impl Iterator<Item = Vec<String>> + 'a {
+    let models = info.models.iter().map(|entry| ("model", entry));
+    let runs = info.runs.iter().map(|entry| ("artifact", entry));
+    models.chain(runs).map(move |(kind, (key, values))| {
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        vec![format!("{side} {kind}"), key.clone(), values.join("\n")]
+    })
+}
+
+/// The run's page: at the tracking server that is named, else at the one that is mirrored.
+async fn page(
+    connection: &ConnectionArgs,
+    store: &MongoRunStore,
+    run: &Run,
+) -> Result<Option<String>> {
+    let Some(exp) = run.exp() else {
+        return Ok(None);
+    };
+    let base = match &connection.tracking_uri {
+        Some(_) => Some(connect::mlflow(connection, 1)?.run_page(&exp.id, run.id())),
+        None => store.freshness().await?.source.and_then(|source| {
+            let url = source.split(" workspace ").next()?.to_owned();
+            url.starts_with("http")
+                .then(|| format!("{url}/#/experiments/{}/runs/{}", exp.id, run.id()))
+        }),
+    };
+    Ok(base)
+}

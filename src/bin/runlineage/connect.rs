@@ -1,0 +1,50 @@
+//! From the arguments to a mirror and a tracking server.
+
+use runlineage::{Error, MlflowClient, MongoRunStore};
+
+use crate::args::ConnectionArgs;
+
+/// The mirror of a command, for as long as the command runs.
+pub(crate) struct Mirror {
+    pub(crate) store: MongoRunStore,
+}
+
+pub(crate) async fn mirror(args: &ConnectionArgs) -> Result<Mirror, Error> {
+    let uri = match (&args.mongodb_uri, args.local) {
+        (Some(uri), false) => uri.clone(),
+        (_, true) => {
+            return Err(usage("database", "the local database is not there yet"));
+        }
+        (None, false) => {
+            return Err(usage(
+                "database",
+                "none is given; name one with `--mongodb-uri mongodb://host/database` (or MONGODB_URI), or use the private one of this machine with `--local`",
+            ));
+        }
+    };
+    let store = MongoRunStore::connect_to(&uri, args.database.as_deref()).await?;
+    Ok(Mirror { store })
+}
+
+pub(crate) fn mlflow(args: &ConnectionArgs, concurrency: usize) -> Result<MlflowClient, Error> {
+    let Some(uri) = &args.tracking_uri else {
+        return Err(usage(
+            "tracking URI",
+            "none is given; name your MLflow server with `--tracking-uri http://host:5000` (or MLFLOW_TRACKING_URI)",
+        ));
+    };
+    let mut builder = MlflowClient::builder(uri)
+        .environment()?
+        .concurrency(concurrency);
+    if let Some(source) = &args.source {
+        builder = builder.source(source);
+    }
+    builder.build()
+}
+
+pub(crate) fn usage(argument: &'static str, reason: impl Into<String>) -> Error {
+    Error::Argument {
+        argument,
+        reason: reason.into(),
+    }
+}

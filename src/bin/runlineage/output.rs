@@ -1,0 +1,115 @@
+//! How results look: tables, JSON, CSV.
+
+use std::io::{self, Write};
+
+use bson::{Bson, DateTime, Document};
+use comfy_table::{ContentArrangement, Table, presets};
+
+/// A table as wide as the terminal; in a pipe, as wide as its cells.
+pub(crate) fn table(header: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    table
+}
+
+/// What stands at a dotted path, through arrays, as text for a cell.
+pub(crate) fn cell(document: &Document, path: &str) -> String {
+    let mut found = Vec::new();
+    collect(document, path, &mut found);
+    found
+        .iter()
+        .map(|value| text(value))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn collect<'a>(document: &'a Document, path: &str, found: &mut Vec<&'a Bson>) {
+    if let Some(value) = document.get(path) {
+        found.push(value);
+        return;
+    }
+    for (end, _) in path.match_indices('.') {
+        match document.get(&path[..end]) {
+            Some(Bson::Document(inner)) => collect(inner, &path[end + 1..], found),
+            Some(Bson::Array(elements)) => {
+                for element in elements.iter().filter_map(Bson::as_document) {
+                    collect(element, &path[end + 1..], found);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn text(value: &Bson) -> String {
+    match value {
+        Bson::String(text) => text.clone(),
+        Bson::DateTime(date) => date
+            .try_to_rfc3339_string()
+            .unwrap_or_else(|_| date.to_string()),
+        Bson::Null => "null".into(),
+        Bson::Double(number) => number.to_string(),
+        other => other.clone().into_relaxed_extjson().to_string(),
+    }
+}
+
+/// One relaxed Extended JSON document.
+pub(crate) fn write_json(out: &mut impl Write, document: Document) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &Bson::Document(document).into_relaxed_extjson())
+        .map_err(io::Error::from)
+}
+
+/// A filter as mongosh reads it: JSON, but for what JSON has no words for.
+pub(crate) fn mongosh(value: &Bson) -> String {
+    match value {
+        Bson::Document(document) => {
+            let fields = document
+                .iter()
+                .map(|(key, value)| format!("{}: {}", quoted(key), mongosh(value)));
+            format!("{{ {} }}", fields.collect::<Vec<_>>().join(", ")).replace("{  }", "{}")
+        }
+        Bson::Array(values) => format!(
+            "[{}]",
+            values.iter().map(mongosh).collect::<Vec<_>>().join(", ")
+        ),
+        Bson::String(text) => quoted(text),
+        Bson::DateTime(date) => format!(
+            "ISODate({})",
+            quoted(&date.try_to_rfc3339_string().unwrap_or_default())
+        ),
+        Bson::Int64(number) => format!("Long(\"{number}\")"),
+        Bson::Double(number) if number.is_nan() => "NaN".into(),
+        Bson::Double(number) if number.is_infinite() => if *number > 0.0 {
+            "Infinity"
+        } else {
+            "-Infinity"
+        }
+        .into(),
+        Bson::Double(number) if number.fract() == 0.0 => format!("Double({number})"),
+        Bson::ObjectId(id) => format!("ObjectId(\"{id}\")"),
+        other => other.clone().into_relaxed_extjson().to_string(),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A date for people: how long ago, and when.
+pub(crate) fn ago(date: DateTime) -> String {
+    let when = date.try_to_rfc3339_string().unwrap_or_default();
+    let seconds = (DateTime::now().timestamp_millis() - date.timestamp_millis()) / 1000;
+    match seconds {
+        ..0 => format!("at {when}"),
+        0..120 => format!("{seconds} s ago ({when})"),
+        120..7_200 => format!("{} min ago ({when})", seconds / 60),
+        7_200..172_800 => format!("{} h ago ({when})", seconds / 3_600),
+        _ => format!("{} days ago ({when})", seconds / 86_400),
+    }
+}

@@ -1,0 +1,242 @@
+//! [`MlflowClient`]: what this program asks of an MLflow tracking server.
+
+pub(crate) mod connection;
+pub(crate) mod document;
+mod nest;
+pub(crate) mod scan;
+pub(crate) mod tags;
+pub(crate) mod value;
+pub(crate) mod wire;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use serde_json::json;
+
+use crate::error::{Error, Result};
+use crate::query::{Matcher, Search};
+use crate::run::{Run, RunId};
+use crate::store::{RunStore, RunStream};
+
+use connection::Connection;
+pub use connection::MlflowClientBuilder;
+pub use nest::Texts;
+use scan::Scan;
+use wire::{
+    Empty, ExperimentAnswer, ExperimentsPage, RawExperiment, RawRun, RunAnswer, SearchExperiments,
+};
+
+/// How many experiments one answer may hold.
+const EXPERIMENTS_PAGE: u32 = 1_000;
+
+/// A client of one MLflow tracking server (2.22 or 3), and workspace.
+///
+/// Requests are retried with back-off where MLflow's own clients retry; errors say which call, which URL and what
+/// MLflow answered. Cloning is cheap, and clones share connections.
+#[derive(Clone)]
+pub struct MlflowClient {
+    connection: Arc<Connection>,
+}
+
+/// An experiment of the tracking server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExperimentInfo {
+    /// MLflow's experiment id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it is deleted, and with it all of its runs.
+    pub deleted: bool,
+}
+
+impl MlflowClient {
+    /// A client of the server at this URL, with the settings of MLflow's own environment variables.
+    ///
+    /// ```no_run
+    /// # fn main() -> runlineage::Result<()> {
+    /// let mlflow = runlineage::MlflowClient::new("http://localhost:5000")?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when the URL, or what a variable names, cannot be used.
+    pub fn new(tracking_uri: &str) -> Result<Self> {
+        Self::builder(tracking_uri).environment()?.build()
+    }
+
+    /// A client whose settings are given one by one; nothing is read from the environment.
+    pub fn builder(tracking_uri: &str) -> MlflowClientBuilder {
+        MlflowClientBuilder::new(tracking_uri)
+    }
+
+    /// The name under which a mirror records this server: the URL without credentials, and the workspace, unless set.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        self.connection.source()
+    }
+
+    /// The experiments of the server, deleted ones too, as a stream of pages.
+    pub fn experiments(&self) -> BoxStream<'static, Result<Vec<ExperimentInfo>>> {
+        self.raw_experiments()
+            .map_ok(|page| page.into_iter().map(ExperimentInfo::from).collect())
+            .boxed()
+    }
+
+    /// The active runs of an experiment, oldest first, as a stream of pages.
+    ///
+    /// No run that exists all along is missed, whatever is inserted, deleted or restored between two pages.
+    pub fn runs(&self, experiment: &ExperimentInfo) -> BoxStream<'static, Result<Vec<Run>>> {
+        let name = experiment.name.clone();
+        let scan = Scan::new(self.clone(), experiment.id.clone());
+        stream::try_unfold((scan, name), |(mut scan, name)| async move {
+            let Some(page) = scan.next_page().await? else {
+                return Ok(None);
+            };
+            let active = page.iter().filter(|run| !run.is_deleted());
+            let runs = active
+                .map(|run| document::map(run, &name))
+                .collect::<Result<Vec<_>>>()?;
+            Ok(Some((runs, (scan, name))))
+        })
+        .boxed()
+    }
+
+    /// One run, as MLflow has it now.
+    ///
+    /// # Errors
+    /// [`Error::Mlflow`] with the code `RESOURCE_DOES_NOT_EXIST` when MLflow does not show such a run.
+    pub async fn run(&self, id: &str) -> Result<Run> {
+        let id: RunId = id.parse()?;
+        let raw = self.raw_run(&id).await?;
+        let experiment = self.raw_experiment(&raw.info.experiment_id).await?;
+        document::map(&raw, &experiment.name)
+    }
+
+    /// Sets tags on a run, all of them or, on an error, possibly some.
+    ///
+    /// # Errors
+    /// [`Error::Mlflow`] when MLflow refuses a tag or does not know the run.
+    pub async fn set_tags(&self, run: &RunId, tags: &BTreeMap<String, String>) -> Result<()> {
+        // MLflow takes 100 tags and about a megabyte at once.
+        for chunk in tags.iter().collect::<Vec<_>>().chunks(100) {
+            let tags: Vec<_> = chunk
+                .iter()
+                .map(|(key, value)| json!({ "key": key, "value": value }))
+                .collect();
+            let body = json!({ "run_id": run.as_str(), "tags": tags });
+            let _: Empty = self.connection.post("runs/log-batch", &body).await?;
+        }
+        Ok(())
+    }
+
+    /// The address of a run's page in MLflow's own interface.
+    #[must_use]
+    pub fn run_page(&self, exp_id: &str, run_id: &str) -> String {
+        format!(
+            "{}/#/experiments/{exp_id}/runs/{run_id}",
+            self.connection.base()
+        )
+    }
+
+    pub(crate) async fn raw_run(&self, id: &RunId) -> Result<RawRun> {
+        let answer: RunAnswer = self
+            .connection
+            .get("runs/get", &[("run_id", id.as_str())])
+            .await?;
+        Ok(answer.run)
+    }
+
+    pub(crate) async fn raw_experiment(&self, id: &str) -> Result<RawExperiment> {
+        let answer: ExperimentAnswer = self
+            .connection
+            .get("experiments/get", &[("experiment_id", id)])
+            .await?;
+        Ok(answer.experiment)
+    }
+
+    pub(crate) fn raw_experiments(&self) -> BoxStream<'static, Result<Vec<RawExperiment>>> {
+        let client = self.clone();
+        stream::try_unfold(
+            (client, Some(None::<String>)),
+            |(client, next)| async move {
+                let Some(token) = next else { return Ok(None) };
+                let request = SearchExperiments {
+                    view_type: "ALL",
+                    max_results: EXPERIMENTS_PAGE,
+                    page_token: token.as_deref(),
+                };
+                let page: ExperimentsPage = client
+                    .connection
+                    .post("experiments/search", &request)
+                    .await?;
+                let next = page.next_page_token.filter(|token| !token.is_empty());
+                if next.is_some() && next == token {
+                    return Err(client
+                        .connection
+                        .lie("experiments/search", "the same page token twice"));
+                }
+                Ok(Some((page.experiments, (client, next.map(Some)))))
+            },
+        )
+        .boxed()
+    }
+
+    fn all_runs(&self) -> impl stream::Stream<Item = Result<Run>> + Send + 'static {
+        let client = self.clone();
+        self.experiments()
+            .map_ok(|page| stream::iter(page.into_iter().filter(|exp| !exp.deleted).map(Ok)))
+            .try_flatten()
+            .map_ok(move |experiment| client.runs(&experiment))
+            .try_flatten()
+            .map_ok(|page| stream::iter(page.into_iter().map(Ok)))
+            .try_flatten()
+    }
+}
+
+impl RunStore for MlflowClient {
+    /// Fetches every active run and filters in process, as mlopus does; sorted results are collected first.
+    fn search_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
+        Box::pin(async move {
+            let (filter, search) = search.take_filter()?;
+            if search.sort.is_some() || search.projection.is_some() {
+                return Err(Error::unsupported(
+                    "an order or a projection on MLflow itself",
+                    "search the mirror, or sort what you receive",
+                ));
+            }
+            let matcher = Matcher::parse(&filter)?;
+            let matching = self.all_runs().try_filter_map(move |run| {
+                let matched = run
+                    .to_document()
+                    .map(|document| matcher.matches(&document).then_some(run));
+                futures::future::ready(matched)
+            });
+            let skip = usize::try_from(search.skip.unwrap_or_default()).unwrap_or(usize::MAX);
+            let limit = search.limit.map_or(usize::MAX, |limit| limit as usize);
+            Ok(matching.skip(skip).take(limit).boxed())
+        })
+    }
+}
+
+impl fmt::Debug for MlflowClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MlflowClient")
+            .field("source", &self.source())
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<RawExperiment> for ExperimentInfo {
+    fn from(raw: RawExperiment) -> Self {
+        let deleted = raw.is_deleted();
+        Self {
+            id: raw.experiment_id,
+            name: raw.name,
+            deleted,
+        }
+    }
+}

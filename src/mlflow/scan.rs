@@ -1,0 +1,164 @@
+//! Pages through one experiment so that no run is missed, whatever changes between two pages.
+//!
+//! MLflow's page token is an offset: what is inserted or deleted before it shifts everything behind it. So pages are
+//! asked for oldest first, deleted runs included, from the start time of the last run seen; a token is used only
+//! inside a group of runs with one start time that fills a page.
+
+use std::collections::HashSet;
+
+use super::MlflowClient;
+use super::wire::{RawRun, RunsPage, SearchRuns};
+use crate::error::{Error, Result};
+
+const PAGE: u32 = 1_000;
+
+/// A scan of one experiment, page by page, that can be taken up again at a [`Position`].
+#[derive(Debug)]
+pub(crate) struct Scan {
+    client: MlflowClient,
+    experiment: String,
+    page_size: u32,
+    place: Place,
+    /// The runs at the last start time seen: the next page begins with them again.
+    boundary: HashSet<String>,
+}
+
+/// Where the next page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Start,
+    From(i64),
+    Group {
+        start_time: i64,
+        token: Option<String>,
+    },
+    End,
+}
+
+impl Scan {
+    pub(crate) fn new(client: MlflowClient, experiment: String) -> Self {
+        Self {
+            client,
+            experiment,
+            page_size: PAGE,
+            place: Place::Start,
+            boundary: HashSet::new(),
+        }
+    }
+
+    /// Starts with the runs of this start time instead of the first.
+    #[must_use]
+    pub(crate) fn resume_at(self, start_time: i64) -> Self {
+        Self {
+            place: Place::From(start_time),
+            ..self
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn page_size(self, page_size: u32) -> Self {
+        Self {
+            page_size: page_size.max(1),
+            ..self
+        }
+    }
+
+    /// The start time from which a later scan misses nothing of what this one has not shown yet.
+    pub(crate) fn position(&self) -> Option<i64> {
+        match self.place {
+            Place::From(start_time) | Place::Group { start_time, .. } => Some(start_time),
+            Place::Start | Place::End => None,
+        }
+    }
+
+    /// The next runs, deleted ones too, none of them shown before; `None` once all have been shown.
+    pub(crate) async fn next_page(&mut self) -> Result<Option<Vec<RawRun>>> {
+        while self.place != Place::End {
+            let page = self.fetch().await?;
+            let fresh = self.advance(page)?;
+            if !fresh.is_empty() {
+                return Ok(Some(fresh));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks for the page at this place; a page too large to hold is asked for in halves.
+    async fn fetch(&mut self) -> Result<RunsPage> {
+        let (filter, token) = match &self.place {
+            Place::Start | Place::End => (None, None),
+            Place::From(start_time) => {
+                (Some(format!("attributes.start_time >= {start_time}")), None)
+            }
+            Place::Group { start_time, token } => (
+                Some(format!("attributes.start_time = {start_time}")),
+                token.as_deref(),
+            ),
+        };
+        loop {
+            let request = SearchRuns {
+                experiment_ids: &[&self.experiment],
+                run_view_type: "ALL",
+                max_results: self.page_size,
+                order_by: ["attributes.start_time ASC"],
+                filter: filter.as_deref(),
+                page_token: token,
+            };
+            match self.client.connection.search_runs(&request).await {
+                Err(Error::PageTooLarge { .. }) if self.page_size > 1 => self.page_size /= 2,
+                answer => return answer,
+            }
+        }
+    }
+
+    fn advance(&mut self, page: RunsPage) -> Result<Vec<RawRun>> {
+        let lie = |what| Err(self.client.connection.lie("runs/search", what));
+        let next = page.next_page_token.filter(|token| !token.is_empty());
+        let start_times = || page.runs.iter().map(|run| run.info.start_time);
+        // Runs without a start time come last.
+        if !start_times()
+            .map(|start_time| start_time.unwrap_or(i64::MAX))
+            .is_sorted()
+        {
+            return lie("runs out of the order that was asked for");
+        }
+        let (first, last) = (
+            start_times().next().flatten(),
+            start_times().next_back().flatten(),
+        );
+        let place = match (&self.place, next) {
+            (Place::Group { start_time, .. }, None) => {
+                start_time.checked_add(1).map_or(Place::End, Place::From)
+            }
+            (_, None) => Place::End,
+            (Place::Group { token, .. }, next) if *token == next => {
+                return lie("the same page token twice");
+            }
+            (Place::Group { start_time, .. }, token) => Place::Group {
+                start_time: *start_time,
+                token,
+            },
+            (_, Some(_)) => match (first, last) {
+                (Some(first), Some(last)) if first < last => Place::From(last),
+                (Some(start_time), Some(_)) => Place::Group {
+                    start_time,
+                    token: None,
+                },
+                _ => return lie("a page that more follow, but no start time to go on from"),
+            },
+        };
+        let seen = std::mem::take(&mut self.boundary);
+        let at_last = page.runs.iter().filter(|run| run.info.start_time == last);
+        self.boundary = at_last.map(|run| run.info.run_id.clone()).collect();
+        let fresh = page
+            .runs
+            .into_iter()
+            .filter(|run| !seen.contains(&run.info.run_id))
+            .collect();
+        if matches!(place, Place::Group { .. }) {
+            self.boundary.extend(seen);
+        }
+        self.place = place;
+        Ok(fresh)
+    }
+}

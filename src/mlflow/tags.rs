@@ -1,0 +1,248 @@
+//! Lineage in MLflow's tags: reads what mlopus and `register` wrote, and writes what both can read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use bson::Bson;
+use regex::Regex;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::value::{double_quotes, dumps, undouble_quotes};
+use crate::error::{Error, Result};
+use crate::lineage::{Entry, Kind, Lineage, Side};
+use crate::run::Problem;
+
+const PREFIX: &str = "lineage.";
+const OVERFLOW: &str = "lineage_overflow.";
+const MAX_KEY: usize = 250;
+/// The least that an MLflow server since 2.22 takes.
+const MAX_VALUE: usize = 5_000;
+
+/// Names that mlopus reads and writes: `[\w\-/]+` of Python.
+static MLOPUS_KEY: LazyLock<Regex> = LazyLock::new(|| {
+    #[allow(
+        clippy::expect_used,
+        reason = "a literal, compiled by every test of this module"
+    )]
+    Regex::new(r"^[\p{L}\p{N}_/-]+$").expect("a valid pattern")
+});
+
+/// Whether mlopus can hold this model name or run id in a tag.
+pub(crate) fn fits_mlopus(key: &str) -> bool {
+    MLOPUS_KEY.is_match(key)
+}
+
+/// The entries that a run's tags record, and the problems of those that cannot be read.
+pub(crate) fn read<'a>(
+    tags: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> (BTreeSet<Entry>, Vec<Problem>) {
+    let mut entries = BTreeSet::new();
+    let mut problems = Vec::new();
+    for (key, text) in tags {
+        let read = if key.starts_with(PREFIX) {
+            read_mlopus(key, text, &mut entries)
+        } else if key.starts_with(OVERFLOW) {
+            read_overflow(text, &mut entries)
+        } else {
+            Ok(())
+        };
+        if let Err(reason) = read {
+            problems.push(Problem {
+                key: key.to_owned(),
+                reason,
+            });
+        }
+    }
+    (entries, problems)
+}
+
+/// The tags to set so that the run records this lineage beside what its tags record already.
+///
+/// # Errors
+/// [`Error::Argument`] when a name, version or path is too long for any tag.
+pub(crate) fn write(
+    lineage: &Lineage,
+    present: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>> {
+    let (recorded, _) = read(
+        present
+            .iter()
+            .map(|(key, text)| (key.as_str(), text.as_str())),
+    );
+    let is_recorded = |entry: &Entry| {
+        recorded.iter().any(|known| {
+            let same_key =
+                (known.side, known.kind, &known.key) == (entry.side, entry.kind, &entry.key);
+            same_key && (entry.value.is_none() || known.value == entry.value)
+        })
+    };
+    let mut by_key: BTreeMap<(Side, Kind, String), Vec<Entry>> = BTreeMap::new();
+    for entry in lineage.entries().filter(|entry| !is_recorded(entry)) {
+        by_key
+            .entry((entry.side, entry.kind, entry.key.clone()))
+            .or_default()
+            .push(entry);
+    }
+    let mut tags = BTreeMap::new();
+    let mut overflow = Vec::new();
+    for ((side, kind, key), entries) in by_key {
+        let tag = format!("{PREFIX}{side}.{kind}.{key}");
+        match mlopus_value(&tag, &key, present.get(&tag), &entries) {
+            Some(value) => drop(tags.insert(tag, value)),
+            None => overflow.extend(entries),
+        }
+    }
+    for value in overflow_values(overflow)? {
+        tags.insert(format!("{OVERFLOW}{}", hash(&value)), value);
+    }
+    Ok(tags)
+}
+
+/// The value of mlopus' tag with these entries added, or `None` where mlopus' form cannot hold them.
+fn mlopus_value(tag: &str, key: &str, present: Option<&String>, new: &[Entry]) -> Option<String> {
+    // MLflow refuses a key that is not a normal path.
+    let is_normal_path = key.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if !fits_mlopus(key) || !is_normal_path || tag.chars().count() > MAX_KEY {
+        return None;
+    }
+    let mut values: BTreeSet<String> = BTreeSet::new();
+    if let Some(text) = present {
+        // A tag that cannot be read whole is left as it stands: rewriting it would lose what it says.
+        values.extend(
+            read_array(text)
+                .ok()?
+                .into_iter()
+                .map(|value| value.unwrap_or_default()),
+        );
+    }
+    values.extend(new.iter().filter_map(|entry| entry.value.clone()));
+    let values = values.into_iter().map(Bson::String).collect();
+    let text = double_quotes(&dumps(&Bson::Array(values)));
+    (text.chars().count() <= MAX_VALUE).then_some(text)
+}
+
+fn overflow_values(entries: Vec<Entry>) -> Result<Vec<String>> {
+    let mut values: Vec<String> = Vec::new();
+    let mut current = String::new();
+    for Entry {
+        side,
+        kind,
+        key,
+        value,
+    } in entries
+    {
+        let quadruple = [
+            Some(side.as_str().to_owned()),
+            Some(kind.as_str().to_owned()),
+            Some(key),
+            value,
+        ];
+        let quadruple = quadruple.map(|part| part.map_or(Bson::Null, Bson::String));
+        let text = double_quotes(&dumps(&Bson::Array(quadruple.into())));
+        // The text is ASCII: bytes are characters.
+        if text.len() + 2 > MAX_VALUE {
+            let argument = if kind == Kind::Models {
+                "model name and version"
+            } else {
+                "run id and path"
+            };
+            return Err(Error::argument(
+                argument,
+                format!(
+                    "an MLflow tag holds {MAX_VALUE} characters, these take {}",
+                    text.len() + 2
+                ),
+            ));
+        }
+        if !current.is_empty() && current.len() + 2 + text.len() + 2 > MAX_VALUE {
+            values.push(format!("[{}]", std::mem::take(&mut current)));
+        }
+        if !current.is_empty() {
+            current.push_str(", ");
+        }
+        current.push_str(&text);
+    }
+    if !current.is_empty() {
+        values.push(format!("[{current}]"));
+    }
+    Ok(values)
+}
+
+fn read_mlopus(tag: &str, text: &str, entries: &mut BTreeSet<Entry>) -> Result<(), String> {
+    let mut parts = tag.splitn(4, '.').skip(1);
+    let (side, kind, key) = (parts.next(), parts.next(), parts.next());
+    let (Some(side), Some(kind), Some(key)) = (
+        side.and_then(Side::parse),
+        kind.and_then(Kind::parse),
+        key.filter(|key| !key.is_empty()),
+    ) else {
+        return Err(
+            "its key is not lineage.<inputs|outputs>.<models|runs>.<name or run id>".into(),
+        );
+    };
+    let values = read_array(text)?;
+    if values.is_empty() {
+        entries.insert(Entry::new(side, kind, key, None));
+    }
+    entries.extend(
+        values
+            .iter()
+            .map(|value| Entry::new(side, kind, key, value.as_deref())),
+    );
+    Ok(())
+}
+
+fn read_overflow(text: &str, entries: &mut BTreeSet<Entry>) -> Result<(), String> {
+    type Quadruple = (String, String, String, Option<String>);
+    let undoubled = undouble_quotes(text);
+    let quadruples: Vec<Quadruple> = serde_json::from_str(&undoubled).map_err(|error| {
+        format!("its value is not an array of [side, kind, key, value or null]: {error}")
+    })?;
+    for (side, kind, key, value) in quadruples {
+        let (Some(side), Some(kind), false) =
+            (Side::parse(&side), Kind::parse(&kind), key.is_empty())
+        else {
+            return Err(format!("[{side:?}, {kind:?}, {key:?}, …] is no lineage"));
+        };
+        entries.insert(Entry::new(side, kind, &key, value.as_deref()));
+    }
+    Ok(())
+}
+
+/// The strings of a JSON array; a number is read as its text, an empty string is `None`.
+fn read_array(text: &str) -> Result<Vec<Option<String>>, String> {
+    let undoubled = undouble_quotes(text);
+    let elements: Vec<&RawValue> = serde_json::from_str(&undoubled)
+        .map_err(|error| format!("its value is not a JSON array of strings: {error}"))?;
+    elements
+        .into_iter()
+        .map(|element| {
+            let element = element.get();
+            match element.as_bytes().first() {
+                Some(b'"') => serde_json::from_str::<String>(element)
+                    .map(|text| Some(text).filter(|text| !text.is_empty()))
+                    .map_err(|error| error.to_string()),
+                Some(b'-' | b'0'..=b'9') => Ok(Some(element.to_owned())),
+                _ => Err(format!(
+                    "it holds {}, which is neither a string nor a number",
+                    abridged(element)
+                )),
+            }
+        })
+        .collect()
+}
+
+fn abridged(text: &str) -> String {
+    text.char_indices()
+        .nth(40)
+        .map_or_else(|| text.to_owned(), |(end, _)| format!("{}…", &text[..end]))
+}
+
+fn hash(value: &str) -> String {
+    Sha256::digest(value)
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,303 @@
+//! Evaluates a filter over a run in process: exactly the operators that a query renders, as MongoDB means them.
+
+use std::cmp::Ordering;
+
+use bson::{Bson, Document};
+
+use crate::error::{Error, Result};
+
+/// A filter, parsed once and evaluated over many documents.
+#[derive(Debug)]
+pub(crate) struct Matcher(Vec<Condition>);
+
+#[derive(Debug)]
+enum Condition {
+    And(Vec<Matcher>),
+    Or(Vec<Matcher>),
+    Nor(Vec<Matcher>),
+    Field { path: Vec<String>, tests: Vec<Test> },
+}
+
+#[derive(Debug)]
+enum Test {
+    Equal(Bson),
+    NotEqual(Bson),
+    In(Vec<Bson>),
+    NotIn(Vec<Bson>),
+    Exists(bool),
+    Compare(Comparison, Bson),
+    ElementMatches(Matcher),
+    Not(Vec<Self>),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Comparison {
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+}
+
+impl Matcher {
+    /// Parses a filter.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] names the first operator or value that cannot be evaluated exactly.
+    pub(crate) fn parse(filter: &Document) -> Result<Self> {
+        filter
+            .iter()
+            .map(|(key, value)| condition(key, value))
+            .collect::<Result<_>>()
+            .map(Self)
+    }
+
+    pub(crate) fn matches(&self, document: &Document) -> bool {
+        self.0.iter().all(|condition| match condition {
+            Condition::And(all) => all.iter().all(|matcher| matcher.matches(document)),
+            Condition::Or(any) => any.iter().any(|matcher| matcher.matches(document)),
+            Condition::Nor(none) => !none.iter().any(|matcher| matcher.matches(document)),
+            Condition::Field { path, tests } => {
+                let mut found = Vec::new();
+                collect(document, path, &mut found);
+                tests.iter().all(|test| test.holds(&found))
+            }
+        })
+    }
+}
+
+fn condition(key: &str, value: &Bson) -> Result<Condition> {
+    match (key, value) {
+        ("$and", _) => Ok(Condition::And(alternatives(key, value)?)),
+        ("$or", _) => Ok(Condition::Or(alternatives(key, value)?)),
+        ("$nor", _) => Ok(Condition::Nor(alternatives(key, value)?)),
+        _ if key.starts_with('$') => Err(unsupported(key)),
+        _ => Ok(Condition::Field {
+            path: key.split('.').map(str::to_owned).collect(),
+            tests: tests(value)?,
+        }),
+    }
+}
+
+fn alternatives(operator: &str, value: &Bson) -> Result<Vec<Matcher>> {
+    let list = value
+        .as_array()
+        .filter(|list| !list.is_empty())
+        .ok_or_else(|| unsupported(operator))?;
+    list.iter()
+        .map(|filter| Matcher::parse(filter.as_document().ok_or_else(|| unsupported(operator))?))
+        .collect()
+}
+
+fn tests(value: &Bson) -> Result<Vec<Test>> {
+    match value {
+        Bson::Document(operators)
+            if operators
+                .keys()
+                .next()
+                .is_some_and(|key| key.starts_with('$')) =>
+        {
+            operators
+                .iter()
+                .map(|(operator, operand)| test(operator, operand))
+                .collect()
+        }
+        _ => Ok(vec![Test::Equal(operand("equality", value)?)]),
+    }
+}
+
+fn test(operator: &str, value: &Bson) -> Result<Test> {
+    let list = || -> Result<Vec<Bson>> {
+        let list = value.as_array().ok_or_else(|| unsupported(operator))?;
+        list.iter().map(|value| operand(operator, value)).collect()
+    };
+    let compare = |comparison| Ok(Test::Compare(comparison, operand(operator, value)?));
+    match operator {
+        "$eq" => Ok(Test::Equal(operand(operator, value)?)),
+        "$ne" => Ok(Test::NotEqual(operand(operator, value)?)),
+        "$in" => Ok(Test::In(list()?)),
+        "$nin" => Ok(Test::NotIn(list()?)),
+        "$exists" => value
+            .as_bool()
+            .map(Test::Exists)
+            .ok_or_else(|| unsupported(operator)),
+        "$gt" => compare(Comparison::Greater),
+        "$gte" => compare(Comparison::GreaterOrEqual),
+        "$lt" => compare(Comparison::Less),
+        "$lte" => compare(Comparison::LessOrEqual),
+        "$not" => {
+            let inner = value.as_document().ok_or_else(|| unsupported(operator))?;
+            inner
+                .iter()
+                .map(|(operator, value)| test(operator, value))
+                .collect::<Result<_>>()
+                .map(Test::Not)
+        }
+        "$elemMatch" => {
+            let inner = value.as_document().ok_or_else(|| unsupported(operator))?;
+            Matcher::parse(inner).map(Test::ElementMatches)
+        }
+        _ => Err(unsupported(operator)),
+    }
+}
+
+/// An operand whose order and equality are evaluated as MongoDB has them.
+fn operand(operator: &str, value: &Bson) -> Result<Bson> {
+    match value {
+        // NaN has no place in the order of numbers.
+        Bson::Double(number)
+            if number.is_nan() && operator.starts_with("$g") | operator.starts_with("$l") =>
+        {
+            Err(Error::unsupported(
+                format!("{operator} with NaN"),
+                "compare with a number",
+            ))
+        }
+        Bson::String(_)
+        | Bson::Int32(_)
+        | Bson::Int64(_)
+        | Bson::Double(_)
+        | Bson::Boolean(_)
+        | Bson::DateTime(_) => Ok(value.clone()),
+        _ => Err(Error::unsupported(
+            format!("{operator} with {value}"),
+            "this store compares strings, numbers, booleans and dates; search the mirror for the rest",
+        )),
+    }
+}
+
+fn unsupported(operator: &str) -> Error {
+    Error::unsupported(
+        format!("operator {operator}"),
+        "this store evaluates what `Query` renders; search the mirror for the rest",
+    )
+}
+
+/// Collects what a path leads to, through arrays of documents on the way, as MongoDB does.
+fn collect<'a>(document: &'a Document, path: &[String], found: &mut Vec<&'a Bson>) {
+    let Some((first, rest)) = path.split_first() else {
+        return;
+    };
+    let Some(value) = document.get(first) else {
+        return;
+    };
+    match value {
+        _ if rest.is_empty() => found.push(value),
+        Bson::Document(inner) => collect(inner, rest, found),
+        Bson::Array(elements) => {
+            for element in elements.iter().filter_map(Bson::as_document) {
+                collect(element, rest, found);
+            }
+            if let Some(element) = rest[0]
+                .parse::<usize>()
+                .ok()
+                .and_then(|index| elements.get(index))
+            {
+                match (element, &rest[1..]) {
+                    (_, []) => found.push(element),
+                    (Bson::Document(inner), rest) => collect(inner, rest, found),
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+impl Test {
+    fn holds(&self, found: &[&Bson]) -> bool {
+        match self {
+            Self::Equal(wanted) => any_value(found, |value| same(value, wanted)),
+            Self::NotEqual(wanted) => !Self::Equal(wanted.clone()).holds(found),
+            Self::In(wanted) => wanted
+                .iter()
+                .any(|wanted| any_value(found, |value| same(value, wanted))),
+            Self::NotIn(wanted) => !wanted
+                .iter()
+                .any(|wanted| any_value(found, |value| same(value, wanted))),
+            Self::Exists(wanted) => found.is_empty() != *wanted,
+            Self::Compare(comparison, wanted) => {
+                any_value(found, |value| comparison.holds(value, wanted))
+            }
+            Self::ElementMatches(matcher) => found.iter().any(|value| {
+                value.as_array().is_some_and(|elements| {
+                    elements
+                        .iter()
+                        .filter_map(Bson::as_document)
+                        .any(|element| matcher.matches(element))
+                })
+            }),
+            Self::Not(tests) => !tests.iter().all(|test| test.holds(found)),
+        }
+    }
+}
+
+impl Comparison {
+    fn holds(self, value: &Bson, wanted: &Bson) -> bool {
+        let Some(order) = compare(value, wanted) else {
+            return false;
+        };
+        match self {
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual => order.is_ge(),
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual => order.is_le(),
+        }
+    }
+}
+
+/// A value matches by itself or, where it is an array, by any of its elements.
+fn any_value(found: &[&Bson], holds: impl Fn(&Bson) -> bool) -> bool {
+    found.iter().any(|value| {
+        holds(value)
+            || value
+                .as_array()
+                .is_some_and(|elements| elements.iter().any(&holds))
+    })
+}
+
+fn same(value: &Bson, wanted: &Bson) -> bool {
+    let both_nan = |a: f64, b: f64| a.is_nan() && b.is_nan();
+    match (value, wanted) {
+        (Bson::Double(a), Bson::Double(b)) if both_nan(*a, *b) => true,
+        _ => compare(value, wanted) == Some(Ordering::Equal),
+    }
+}
+
+/// MongoDB compares within a type only; all numbers are one type. NaN has no order here.
+fn compare(value: &Bson, wanted: &Bson) -> Option<Ordering> {
+    match (value, wanted) {
+        (Bson::String(a), Bson::String(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
+        (Bson::Boolean(a), Bson::Boolean(b)) => Some(a.cmp(b)),
+        (Bson::DateTime(a), Bson::DateTime(b)) => Some(a.cmp(b)),
+        _ => match (integer(value), integer(wanted)) {
+            (Some(a), Some(b)) => Some(a.cmp(&b)),
+            (Some(a), None) => compare_mixed(a, wanted.as_f64()?),
+            (None, Some(b)) => compare_mixed(b, value.as_f64()?).map(Ordering::reverse),
+            (None, None) => value.as_f64()?.partial_cmp(&wanted.as_f64()?),
+        },
+    }
+}
+
+fn integer(value: &Bson) -> Option<i64> {
+    match value {
+        Bson::Int32(number) => Some(i64::from(*number)),
+        Bson::Int64(number) => Some(*number),
+        _ => None,
+    }
+}
+
+/// Compares without rounding the integer: beyond 2^53 a double cannot hold it.
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+fn compare_mixed(integer: i64, double: f64) -> Option<Ordering> {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if double.is_nan() {
+        None
+    } else if double >= LIMIT {
+        Some(Ordering::Less)
+    } else if double < -LIMIT {
+        Some(Ordering::Greater)
+    } else {
+        let whole = double.trunc();
+        Some(integer.cmp(&(whole as i64)).then(whole.total_cmp(&double)))
+    }
+}

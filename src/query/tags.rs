@@ -1,0 +1,47 @@
+//! Renders a query as mlopus does, over the nested tags of a run.
+
+use bson::{Bson, Document, doc};
+
+use super::Term;
+use crate::error::{Error, Result};
+use crate::lineage::Entry;
+use crate::mlflow::tags::fits_mlopus;
+
+pub(super) fn render(terms: &[Term]) -> Result<Document> {
+    let mut query = Document::new();
+    for term in terms {
+        let Term::Entry(Entry {
+            side,
+            kind,
+            key,
+            value,
+        }) = term
+        else {
+            return Err(Error::unsupported(
+                "\"any of\" in a query for mlopus",
+                "ask mlopus once for each alternative",
+            ));
+        };
+        if !fits_mlopus(key) {
+            return Err(Error::unsupported(
+                format!("{key:?} in a query for mlopus"),
+                "it reads names of letters, digits, `_`, `-` and `/` only; use `render()` on the mirror",
+            ));
+        }
+        let field = format!("tags.lineage.{side}.{kind}.{key}");
+        let wanted = match value {
+            Some(value) => Bson::from(value.as_str()),
+            None => Bson::from(doc! { "$exists": true }),
+        };
+        match query.get(&field) {
+            Some(earlier) if *earlier != wanted => {
+                return Err(Error::unsupported(
+                    format!("two values of {field} in a query for mlopus"),
+                    "ask mlopus once for each value",
+                ));
+            }
+            _ => query.insert(field, wanted),
+        };
+    }
+    Ok(query)
+}

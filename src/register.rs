@@ -1,0 +1,143 @@
+//! `lineage::of(&run)` … `register`: tags in MLflow first, then the mirror, from what MLflow answers afterwards.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::lineage::Lineage;
+use crate::mlflow::{MlflowClient, document, tags};
+use crate::run::{Run, RunId};
+use crate::store::lease::Lease;
+use crate::store::mongo::MongoRunStore;
+
+/// Setting tags takes a handful of requests; a holder that died holds others up for this long.
+const LEASE: Duration = Duration::from_secs(60);
+/// mlopus reads and writes whole tags, so it can undo what was written in between; it does not do so for ever.
+const ROUNDS: usize = 10;
+
+/// The lineage of a run, to be added to and registered.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    run: RunId,
+    lineage: Lineage,
+}
+
+/// The lineage that a run records so far, ready to be added to.
+///
+/// # Errors
+/// [`Error::Document`] when the run's document has another shape than this program writes.
+pub fn of(run: &Run) -> Result<Registration> {
+    Ok(Registration {
+        run: run.id().parse()?,
+        lineage: run.lineage()?,
+    })
+}
+
+impl Registration {
+    /// Adds a model that the run read. No version: the model is recorded without one.
+    #[must_use]
+    pub fn with_input_model<'a>(self, name: &str, version: impl Into<Option<&'a str>>) -> Self {
+        Self {
+            lineage: self.lineage.with_input_model(name, version),
+            ..self
+        }
+    }
+
+    /// Adds a model that the run wrote. No version: the model is recorded without one.
+    #[must_use]
+    pub fn with_output_model<'a>(self, name: &str, version: impl Into<Option<&'a str>>) -> Self {
+        Self {
+            lineage: self.lineage.with_output_model(name, version),
+            ..self
+        }
+    }
+
+    /// Adds an artifact that the run read. No path: the run as a whole.
+    #[must_use]
+    pub fn with_input_artifact<'a>(self, run_id: &str, path: impl Into<Option<&'a str>>) -> Self {
+        Self {
+            lineage: self.lineage.with_input_artifact(run_id, path),
+            ..self
+        }
+    }
+
+    /// Adds an artifact that the run wrote. No path: the run as a whole.
+    #[must_use]
+    pub fn with_output_artifact<'a>(self, run_id: &str, path: impl Into<Option<&'a str>>) -> Self {
+        Self {
+            lineage: self.lineage.with_output_artifact(run_id, path),
+            ..self
+        }
+    }
+
+    /// What is recorded and what was added.
+    #[must_use]
+    pub fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    /// Sets the tags on the MLflow run, then mirrors what MLflow says afterwards, and returns it.
+    ///
+    /// What the tags record already stays; whatever else registers at the same time loses nothing.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for the first bad argument, before anything is sent. [`Error::Mlflow`] when MLflow refuses;
+    /// [`Error::MirrorBehind`] when MLflow holds the lineage but the mirror could not be written: the next sync heals that.
+    pub async fn register(self, mlflow: &MlflowClient, store: &MongoRunStore) -> Result<Run> {
+        self.lineage.check()?;
+        store.claim_source(mlflow.source()).await?;
+        // MLflow cannot compare and set a tag, so registers of one run take turns.
+        let id = format!("register/{}", self.run);
+        let lease = Lease::wait(store, "a registration of this run", &id, LEASE).await?;
+        let registered = self.register_leased(mlflow, store, &lease).await;
+        lease.release().await;
+        registered
+    }
+
+    async fn register_leased(
+        &self,
+        mlflow: &MlflowClient,
+        store: &MongoRunStore,
+        lease: &Lease,
+    ) -> Result<Run> {
+        let behind = |source| Error::MirrorBehind {
+            run: self.run.to_string(),
+            source: Box::new(source),
+        };
+        let mut tagged = false;
+        for _ in 0..ROUNDS {
+            let ticket = store
+                .draw_ticket()
+                .await
+                .map_err(|error| if tagged { behind(error) } else { error })?;
+            let raw = mlflow.raw_run(&self.run).await?;
+            let present = raw
+                .data
+                .tags
+                .iter()
+                .map(|tag| (tag.key.clone(), tag.value.clone()))
+                .collect();
+            let missing = tags::write(&self.lineage, &present)?;
+            if missing.is_empty() {
+                let experiment = mlflow.raw_experiment(&raw.info.experiment_id).await?;
+                let run = document::map(&raw, &experiment.name)?;
+                store
+                    .save_runs(vec![run.clone()], ticket)
+                    .await
+                    .map_err(behind)?;
+                return Ok(run);
+            }
+            lease.check()?;
+            mlflow.set_tags(&self.run, &missing).await?;
+            tagged = true;
+        }
+        Err(Error::Mlflow {
+            call: "runs/log-batch",
+            url: mlflow.source().to_owned(),
+            answer: format!(
+                "the lineage tags of run {} are overwritten again and again by another program; register when it has ended",
+                self.run
+            ),
+            code: "CONFLICT".into(),
+        })
+    }
+}

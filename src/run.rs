@@ -1,0 +1,361 @@
+//! A run as stored, and its accessors; this file owns the field names.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bson::raw::{RawArray, RawBsonRef, RawDocument, RawDocumentBuf};
+use bson::{Bson, DateTime, Document};
+
+use crate::error::{Error, Result};
+use crate::lineage::{Entry, Kind, Lineage, Side};
+
+/// Names of the fields of a stored run.
+pub(crate) mod field {
+    pub(crate) const ID: &str = "_id";
+    pub(crate) const NAME: &str = "name";
+    pub(crate) const EXP: &str = "exp";
+    pub(crate) const STATUS: &str = "status";
+    pub(crate) const START_TIME: &str = "start_time";
+    pub(crate) const END_TIME: &str = "end_time";
+    pub(crate) const REPO: &str = "repo";
+    pub(crate) const USER: &str = "user";
+    pub(crate) const TAGS: &str = "tags";
+    pub(crate) const PARAMS: &str = "params";
+    pub(crate) const METRICS: &str = "metrics";
+    pub(crate) const MIRROR: &str = "mirror";
+    pub(crate) const TICKET: &str = "ticket";
+    pub(crate) const CHANGED_AT: &str = "changed_at";
+    pub(crate) const FINGERPRINT: &str = "fingerprint";
+    pub(crate) const QUARANTINED: &str = "quarantined";
+    pub(crate) const TEXT: &str = "text";
+    pub(crate) const UNNESTED: &str = "unnested";
+    pub(crate) const PROBLEMS: &str = "problems";
+}
+
+/// An MLflow run id: letters, digits, `_` and `-`, at most 256 of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(String);
+
+/// A run of collection `runs`: its stored document, decoded on demand.
+///
+/// A document written by another program may lack anything but `_id`, so accessors return `Option`, or `Result` where
+/// something of another type may stand in the field's place.
+#[derive(Clone, PartialEq)]
+pub struct Run {
+    document: RawDocumentBuf,
+}
+
+/// The experiment of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Experiment {
+    /// MLflow's experiment id.
+    pub id: String,
+    /// The experiment's name when the run was last mirrored.
+    pub name: Option<String>,
+}
+
+/// Something of a run that could not be mirrored as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The tag, param, metric or field.
+    pub key: String,
+    /// What is wrong with it, and where it is kept.
+    pub reason: String,
+}
+
+impl Run {
+    /// The run's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        // The constructor has seen a string there.
+        self.document.get_str(field::ID).unwrap_or_default()
+    }
+
+    /// The run's name.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.text(field::NAME)
+    }
+
+    /// The experiment of the run.
+    #[must_use]
+    pub fn exp(&self) -> Option<Experiment> {
+        let exp = self.document.get_document(field::EXP).ok()?;
+        Some(Experiment {
+            id: exp.get_str("id").ok()?.to_owned(),
+            name: exp.get_str("name").ok().map(str::to_owned),
+        })
+    }
+
+    /// MLflow's word for the state: `RUNNING`, `SCHEDULED`, `FINISHED`, `FAILED` or `KILLED`.
+    #[must_use]
+    pub fn status(&self) -> Option<&str> {
+        self.text(field::STATUS)
+    }
+
+    /// When the run started, by the clock of who started it.
+    #[must_use]
+    pub fn start_time(&self) -> Option<DateTime> {
+        self.document.get_datetime(field::START_TIME).ok()
+    }
+
+    /// When the run ended. A resumed run is `RUNNING` and has one.
+    #[must_use]
+    pub fn end_time(&self) -> Option<DateTime> {
+        self.document.get_datetime(field::END_TIME).ok()
+    }
+
+    /// Where the run's artifacts are.
+    #[must_use]
+    pub fn repo(&self) -> Option<&str> {
+        self.text(field::REPO)
+    }
+
+    /// Who started the run.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.text(field::USER)
+    }
+
+    /// What the run read and wrote.
+    ///
+    /// # Errors
+    /// [`Error::Document`] when a field of the lineage has another shape than this program writes.
+    pub fn lineage(&self) -> Result<Lineage> {
+        let mut lineage = Lineage::new();
+        for side in Side::BOTH {
+            for kind in Kind::BOTH {
+                for entry in self.entries(side, kind)? {
+                    lineage.add(entry?);
+                }
+            }
+        }
+        Ok(lineage)
+    }
+
+    /// The run's tags, nested at dots, values decoded; empty where there are none.
+    ///
+    /// # Errors
+    /// [`Error::Document`] when `tags` is not a document.
+    pub fn tags(&self) -> Result<Document> {
+        self.nested(field::TAGS)
+    }
+
+    /// The run's params, nested at dots, values decoded; empty where there are none.
+    ///
+    /// # Errors
+    /// [`Error::Document`] when `params` is not a document.
+    pub fn params(&self) -> Result<Document> {
+        self.nested(field::PARAMS)
+    }
+
+    /// The last value of each of the run's metrics, nested at dots; empty where there are none.
+    ///
+    /// # Errors
+    /// [`Error::Document`] when `metrics` is not a document.
+    pub fn metrics(&self) -> Result<Document> {
+        self.nested(field::METRICS)
+    }
+
+    /// What could not be mirrored as it is, with the reason.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let problems = self
+            .document
+            .get_document(field::MIRROR)
+            .and_then(|mirror| mirror.get_array(field::PROBLEMS));
+        let Ok(problems) = problems else {
+            return Vec::new();
+        };
+        problems
+            .into_iter()
+            .filter_map(|problem| {
+                let problem = problem.ok()?.as_document()?;
+                Some(Problem {
+                    key: problem.get_str("key").ok()?.to_owned(),
+                    reason: problem.get_str("reason").ok()?.to_owned(),
+                })
+            })
+            .collect()
+    }
+
+    /// The stored document, as it came from the database.
+    #[must_use]
+    pub fn as_raw(&self) -> &RawDocument {
+        &self.document
+    }
+
+    /// The stored document, decoded as a whole.
+    ///
+    /// # Errors
+    /// [`Error::Document`] when the stored bytes are not valid BSON.
+    pub fn to_document(&self) -> Result<Document> {
+        Document::try_from(&*self.document).map_err(|error| self.malformed(error))
+    }
+
+    pub(crate) fn fingerprint(&self) -> &str {
+        let mirror = self.document.get_document(field::MIRROR);
+        mirror
+            .and_then(|mirror| mirror.get_str(field::FINGERPRINT))
+            .unwrap_or_default()
+    }
+
+    fn text(&self, field: &str) -> Option<&str> {
+        self.document.get_str(field).ok()
+    }
+
+    fn nested(&self, field: &str) -> Result<Document> {
+        match self
+            .document
+            .get(field)
+            .map_err(|error| self.malformed(error))?
+        {
+            None => Ok(Document::new()),
+            Some(RawBsonRef::Document(nested)) => {
+                Document::try_from(nested).map_err(|error| self.malformed(error))
+            }
+            Some(_) => Err(self.malformed(format!("`{field}` is not a document"))),
+        }
+    }
+
+    fn entries(&self, side: Side, kind: Kind) -> Result<impl Iterator<Item = Result<Entry>> + '_> {
+        let array = match self
+            .document
+            .get(side.as_str())
+            .map_err(|error| self.malformed(error))?
+        {
+            None => None,
+            Some(RawBsonRef::Document(side)) => {
+                match side
+                    .get(kind.as_str())
+                    .map_err(|error| self.malformed(error))?
+                {
+                    None => None,
+                    Some(RawBsonRef::Array(array)) => Some(array),
+                    Some(_) => {
+                        return Err(
+                            self.malformed(format!("`{kind}` of its lineage is not an array"))
+                        );
+                    }
+                }
+            }
+            Some(_) => return Err(self.malformed(format!("`{side}` is not a document"))),
+        };
+        Ok(array
+            .into_iter()
+            .flat_map(<&RawArray>::into_iter)
+            .map(move |element| {
+                let element = element.map_err(|error| self.malformed(error))?;
+                let entry = element.as_document().ok_or_else(|| {
+                    self.malformed(format!("an entry of `{side}.{kind}` is not a document"))
+                })?;
+                let key = entry
+                    .get_str(kind.key_field())
+                    .map_err(|error| self.malformed(error))?;
+                let value = match entry
+                    .get(kind.value_field())
+                    .map_err(|error| self.malformed(error))?
+                {
+                    None | Some(RawBsonRef::Null) => None,
+                    Some(RawBsonRef::String(value)) => Some(value),
+                    Some(_) => {
+                        let field = kind.value_field();
+                        return Err(self
+                            .malformed(format!("a `{field}` of `{side}.{kind}` is not a string")));
+                    }
+                };
+                Ok(Entry {
+                    side,
+                    kind,
+                    key: key.to_owned(),
+                    value: value.map(str::to_owned),
+                })
+            }))
+    }
+
+    fn malformed(&self, reason: impl fmt::Display) -> Error {
+        Error::Document {
+            id: self.id().to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl TryFrom<RawDocumentBuf> for Run {
+    type Error = Error;
+
+    /// Fails where `_id` is not a string: no MLflow run is named by anything else.
+    fn try_from(document: RawDocumentBuf) -> Result<Self> {
+        match document.get(field::ID) {
+            Ok(Some(RawBsonRef::String(_))) => Ok(Self { document }),
+            Ok(Some(other)) => Err(Error::Document {
+                id: Bson::try_from(other).map_or_else(|_| "?".into(), |id| id.to_string()),
+                reason: "its `_id` is not a string, so it is no MLflow run; was it written by another program?".into(),
+            }),
+            Ok(None) => Err(Error::Document {
+                id: "?".into(),
+                reason: "it has no `_id`; a projection must keep it".into(),
+            }),
+            Err(error) => Err(Error::Document { id: "?".into(), reason: error.to_string() }),
+        }
+    }
+}
+
+impl TryFrom<&Document> for Run {
+    type Error = Error;
+
+    fn try_from(document: &Document) -> Result<Self> {
+        let raw = RawDocumentBuf::try_from(document).map_err(|error| Error::Document {
+            id: "?".into(),
+            reason: error.to_string(),
+        })?;
+        raw.try_into()
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl RunId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RunId {
+    type Err = Error;
+
+    /// Parses a run id; `runs:/ID` is accepted too.
+    fn from_str(text: &str) -> Result<Self> {
+        let id = text
+            .strip_prefix("runs:/")
+            .unwrap_or(text)
+            .trim_end_matches('/');
+        let allowed = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        if id.is_empty() || id.len() > 256 || !id.chars().all(allowed) {
+            return Err(Error::argument(
+                "run id",
+                format!(
+                    "{text:?} is none; MLflow shows a run's id on its page, such as 8f2c61d04a7b4f0e9d3c5b6a7e8f9012"
+                ),
+            ));
+        }
+        Ok(Self(id.to_owned()))
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,377 @@
+//! [`MongoRunStore`]: the mirror, searched natively.
+
+use std::fmt;
+use std::time::Duration;
+
+use bson::raw::RawDocumentBuf;
+use bson::{Bson, DateTime, Document, doc};
+use futures::future::BoxFuture;
+use futures::stream::{StreamExt, TryStreamExt};
+use mongodb::options::{Acknowledgment, ClientOptions, ReturnDocument, WriteConcern};
+use mongodb::{Client, Collection, Database};
+
+use super::retry::retried;
+use super::{RunStore, RunStream};
+use crate::error::{Error, Result};
+use crate::query::Search;
+use crate::run::{Run, field};
+
+pub(crate) const RUNS: &str = "runs";
+/// Runs that MLflow shows as deleted, as they were last.
+pub(crate) const DELETED_RUNS: &str = "deleted_runs";
+pub(crate) const STATE: &str = "sync_state";
+const DEFAULT_DATABASE: &str = "runlineage";
+/// How long a write may wait for a majority before it counts as failed.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The mirror: collection `runs` of a MongoDB database.
+///
+/// Cloning is cheap, and clones share connections. Like the driver's `Client`, it belongs to the async runtime that
+/// made it.
+#[derive(Clone)]
+pub struct MongoRunStore {
+    database: Database,
+}
+
+/// What a mirror holds, and how fresh it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Freshness {
+    /// The tracking server that the database mirrors; `None` before the first sync.
+    pub source: Option<String>,
+    /// When the last complete pass over everything ended.
+    pub full_pass: Option<DateTime>,
+    /// When the last quick pass ended.
+    pub quick_pass: Option<DateTime>,
+}
+
+/// A place in the order of reads from MLflow: what was read after a later ticket is newer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub(crate) i64);
+
+impl MongoRunStore {
+    /// Connects to the database that the URI's path names, else to `runlineage`. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a URI with a mistake in it, [`Error::Mongo`] when no server answers it or the password is wrong.
+    pub async fn connect(uri: &str) -> Result<Self> {
+        Self::connect_to(uri, None).await
+    }
+
+    /// Like [`connect`](Self::connect), with the database to use where the URI names none.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_to(uri: &str, database: Option<&str>) -> Result<Self> {
+        let mut options = ClientOptions::parse(uri)
+            .await
+            .map_err(|error| unusable_uri(&error))?;
+        options.app_name.get_or_insert_with(|| "runlineage".into());
+        // The driver waits 30 s unless the URI says otherwise; a typo should not take that long to show.
+        options
+            .server_selection_timeout
+            .get_or_insert(Duration::from_secs(10));
+        let name = options
+            .default_database
+            .as_deref()
+            .or(database)
+            .unwrap_or(DEFAULT_DATABASE)
+            .to_owned();
+        let client = Client::with_options(options).map_err(|error| unusable_uri(&error))?;
+        let database = client.database(&name);
+        database
+            .run_command(doc! { "ping": 1 })
+            .await
+            .map_err(|error| failed("cannot reach the server; is it running, and are host, user and password right?", error))?;
+        Ok(Self::from_database(database))
+    }
+
+    /// The mirror in a database that the caller has already.
+    #[must_use]
+    pub fn from_database(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// The database that holds the mirror.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The run of this id, or `None`.
+    ///
+    /// # Errors
+    /// [`Error::Mongo`] when MongoDB does not answer, [`Error::Document`] when what is stored is no run.
+    pub async fn get_run(&self, id: &str) -> Result<Option<Run>> {
+        let found = self.runs().find_one(doc! { field::ID: id }).await;
+        found
+            .map_err(|error| failed(format!("cannot read run {id}"), error))?
+            .map(Run::try_from)
+            .transpose()
+    }
+
+    /// How many runs match; sort, limit and skip of the search are not looked at.
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`].
+    pub async fn count_runs(&self, search: impl Into<Search> + Send) -> Result<u64> {
+        let (filter, search) = search.into().take_filter()?;
+        let runs = self.runs();
+        let mut count = runs.count_documents(filter);
+        if let Some(max_time) = search.max_time {
+            count = count.max_time(max_time);
+        }
+        count
+            .await
+            .map_err(|error| failed("cannot count runs", error))
+    }
+
+    /// Which source the mirror holds, and when its last passes ended.
+    ///
+    /// # Errors
+    /// [`Error::Mongo`] when MongoDB does not answer.
+    pub async fn freshness(&self) -> Result<Freshness> {
+        let state = self.state().find_one(doc! { "_id": "source" }).await;
+        let Some(state) =
+            state.map_err(|error| failed("cannot read when the mirror was last synced", error))?
+        else {
+            return Ok(Freshness::default());
+        };
+        Ok(Freshness {
+            source: state.get_str("name").ok().map(str::to_owned),
+            full_pass: state.get_datetime("full_pass").ok().copied(),
+            quick_pass: state.get_datetime("quick_pass").ok().copied(),
+        })
+    }
+
+    /// Records the tracking server that this database mirrors, or fails where it mirrors another one already.
+    ///
+    /// # Errors
+    /// [`Error::Database`] names both; model names and experiment ids mean nothing outside one source.
+    pub(crate) async fn claim_source(&self, source: &str) -> Result<()> {
+        let claim = || async {
+            self.state()
+                .find_one_and_update(
+                    doc! { "_id": "source" },
+                    doc! { "$setOnInsert": { "name": source } },
+                )
+                .upsert(true)
+                .return_document(ReturnDocument::After)
+                .write_concern(majority())
+                .await
+        };
+        let claimed = retried(claim)
+            .await
+            .map_err(|error| failed("cannot record which server is mirrored", error))?;
+        match claimed
+            .as_ref()
+            .and_then(|state| state.get_str("name").ok())
+        {
+            Some(name) if name == source => Ok(()),
+            name => Err(Error::Database {
+                database: self.database.name().to_owned(),
+                reason: format!(
+                    "it mirrors {:?}, not {source:?}; use another database or, if that is the same server under another address, give `--source` that name",
+                    name.unwrap_or("?")
+                ),
+            }),
+        }
+    }
+
+    /// How MongoDB would serve a search: its own `explain`, with what was examined.
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`].
+    pub async fn explain(&self, search: impl Into<Search> + Send) -> Result<Document> {
+        let (filter, search) = search.into().take_filter()?;
+        let mut find = doc! { "find": RUNS, "filter": filter };
+        if let Some(sort) = search.sort {
+            find.insert("sort", sort);
+        }
+        if let Some(limit) = search.limit {
+            find.insert("limit", i64::from(limit));
+        }
+        let command = doc! { "explain": find, "verbosity": "executionStats" };
+        self.database
+            .run_command(command)
+            .await
+            .map_err(|error| failed("cannot explain the search", error))
+    }
+
+    /// Draws the next ticket. What is read from MLflow after that may overwrite what was read before.
+    ///
+    /// # Errors
+    /// [`Error::Mongo`] when MongoDB does not acknowledge it.
+    pub async fn draw_ticket(&self) -> Result<Ticket> {
+        let draw = || async {
+            self.state()
+                .find_one_and_update(
+                    doc! { "_id": "ticket" },
+                    doc! { "$inc": { "value": 1_i64 } },
+                )
+                .upsert(true)
+                .return_document(ReturnDocument::After)
+                .write_concern(majority())
+                .await
+        };
+        let drawn = retried(draw)
+            .await
+            .map_err(|error| failed("cannot draw a ticket", error))?;
+        drawn.and_then(|ticket| ticket.get_i64("value").ok()).map(Ticket).ok_or_else(|| Error::Database {
+            database: self.database.name().to_owned(),
+            reason: format!("`{STATE}` holds a ticket that is not a 64-bit integer; no other program may write there"),
+        })
+    }
+
+    /// Whether the mirror holds any run at all.
+    ///
+    /// # Errors
+    /// [`Error::Mongo`] when MongoDB does not answer.
+    pub async fn find_any(&self) -> Result<bool> {
+        let found = self
+            .runs()
+            .find_one(doc! {})
+            .projection(doc! { field::ID: 1 })
+            .await;
+        Ok(found
+            .map_err(|error| failed("cannot look for runs", error))?
+            .is_some())
+    }
+
+    pub(crate) async fn count_estimate(&self) -> Result<u64> {
+        let count = self.runs().estimated_document_count().await;
+        count.map_err(|error| failed("cannot count runs", error))
+    }
+
+    pub(crate) async fn count_problems(&self) -> Result<u64> {
+        self.count_runs(doc! { "mirror.problems.key": { "$exists": true } })
+            .await
+    }
+
+    pub(crate) async fn holds_experiment(&self, id: &str) -> Result<bool> {
+        let found = self
+            .runs()
+            .find_one(doc! { "exp.id": id })
+            .projection(doc! { field::ID: 1 })
+            .await;
+        Ok(found
+            .map_err(|error| failed("cannot look for runs of an experiment", error))?
+            .is_some())
+    }
+
+    pub(crate) fn runs(&self) -> Collection<RawDocumentBuf> {
+        self.database.collection(RUNS)
+    }
+
+    pub(crate) fn state(&self) -> Collection<Document> {
+        self.database.collection(STATE)
+    }
+}
+
+impl RunStore for MongoRunStore {
+    fn search_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
+        Box::pin(async move {
+            let (filter, search) = search.take_filter()?;
+            let runs = self.runs();
+            let mut find = runs.find(filter);
+            find = match search.sort {
+                Some(sort) => find.sort(sort),
+                None => find,
+            };
+            find = match search.projection {
+                Some(projection) => find.projection(projection),
+                None => find,
+            };
+            find = match search.max_time {
+                Some(max_time) => find.max_time(max_time),
+                None => find,
+            };
+            let find = find
+                .limit(search.limit.map_or(0, i64::from))
+                .skip(search.skip.unwrap_or_default());
+            let cursor = find
+                .await
+                .map_err(|error| failed("cannot search runs", error))?;
+            let runs = cursor.map_err(|error| failed("cannot read on in the search", error));
+            Ok(runs
+                .and_then(|document| futures::future::ready(Run::try_from(document)))
+                .boxed())
+        })
+    }
+}
+
+impl fmt::Debug for MongoRunStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MongoRunStore")
+            .field("database", &self.database.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Acknowledged by a majority: what a failover cannot take back.
+pub(crate) fn majority() -> WriteConcern {
+    let mut concern = WriteConcern::builder().w(Acknowledgment::Majority).build();
+    concern.w_timeout = Some(WRITE_TIMEOUT);
+    concern
+}
+
+/// An error of the driver, with what was under way and, where the cause is known, what to do.
+pub(crate) fn failed(doing: impl Into<String>, error: mongodb::error::Error) -> Error {
+    use mongodb::error::ErrorKind;
+    let mut doing = doing.into();
+    if let ErrorKind::Command(command) = error.kind.as_ref() {
+        doing.push_str(match command.code {
+            13 => "; this user lacks the right, the README lists the role each command needs",
+            18 => "; the user or the password is wrong",
+            50 => "; it took longer than allowed: narrow the search, or raise the limit",
+            _ => "",
+        });
+    }
+    Error::Mongo {
+        doing,
+        source: Box::new(Said(error)),
+    }
+}
+
+/// The driver's error without the server's whole response, which its own `Display` appends.
+#[derive(Debug)]
+struct Said(mongodb::error::Error);
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use mongodb::error::{ErrorKind, WriteFailure};
+        match self.0.kind.as_ref() {
+            ErrorKind::Command(said) => {
+                write!(f, "{} ({}): {}", said.code_name, said.code, said.message)
+            }
+            ErrorKind::Write(WriteFailure::WriteError(said)) => {
+                write!(f, "({}): {}", said.code, said.message)
+            }
+            ErrorKind::Write(WriteFailure::WriteConcernError(said)) => {
+                write!(f, "{} ({}): {}", said.code_name, said.code, said.message)
+            }
+            kind => write!(f, "{kind}"),
+        }
+    }
+}
+
+impl std::error::Error for Said {}
+
+/// The URI holds a password, and the driver quotes from it: only its own words without the URI are kept.
+fn unusable_uri(error: &mongodb::error::Error) -> Error {
+    use mongodb::error::ErrorKind;
+    let hint = "a MongoDB URI looks like mongodb://user:password@host:27017/database; reserved characters in a password are percent-encoded";
+    let reason = match error.kind.as_ref() {
+        ErrorKind::DnsResolve { .. } => format!("its host cannot be resolved; {hint}"),
+        ErrorKind::InvalidArgument { message, .. } if message.contains("scheme") => {
+            format!("it begins with neither mongodb:// nor mongodb+srv://; {hint}")
+        }
+        _ => format!("it cannot be parsed; {hint}"),
+    };
+    Error::argument("MongoDB URI", reason)
+}
+
+/// A date now, for fields that tell people when something happened; no decision rests on it.
+pub(crate) fn now() -> Bson {
+    Bson::DateTime(DateTime::now())
+}

@@ -1,0 +1,260 @@
+//! [`Sync`]: scan MLflow, compare, write what differs.
+
+mod deletions;
+mod experiment;
+mod report;
+mod state;
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use crate::error::{Error, Result};
+use crate::mlflow::MlflowClient;
+use crate::mlflow::wire::RawExperiment;
+use crate::store::lease::Lease;
+use crate::store::mongo::MongoRunStore;
+
+pub use report::{Incomplete, Progress, Report};
+
+use state::Pass;
+
+/// How long a sync that was killed keeps the next one waiting.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// One pass over a tracking server: afterwards the mirror holds what MLflow holds.
+///
+/// Unchanged runs are not written again. A run leaves the mirror only on MLflow's own word on that run. Killed at any
+/// moment, the next pass takes up where this one was.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Sync {
+    mlflow: MlflowClient,
+    store: MongoRunStore,
+    only: Vec<String>,
+    except: Vec<String>,
+    concurrency: usize,
+    page_size: u32,
+    lease: Duration,
+    allow_mass_delete: bool,
+}
+
+impl Sync {
+    /// A pass over every experiment of this server.
+    pub fn new(mlflow: &MlflowClient, store: &MongoRunStore) -> Self {
+        Self {
+            mlflow: mlflow.clone(),
+            store: store.clone(),
+            only: Vec::new(),
+            except: Vec::new(),
+            concurrency: 4,
+            page_size: 1_000,
+            lease: LEASE,
+            allow_mass_delete: false,
+        }
+    }
+
+    /// Only these experiments, by name or id.
+    pub fn only(self, experiments: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            only: experiments.into_iter().collect(),
+            ..self
+        }
+    }
+
+    /// All but these experiments, by name or id. What is mirrored of them stays as it is.
+    pub fn except(self, experiments: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            except: experiments.into_iter().collect(),
+            ..self
+        }
+    }
+
+    /// How many experiments are scanned at once; 4 unless said.
+    pub fn concurrency(self, concurrency: usize) -> Self {
+        Self {
+            concurrency: concurrency.max(1),
+            ..self
+        }
+    }
+
+    /// How many runs are asked for at once; 1,000 unless said.
+    pub fn page_size(self, page_size: u32) -> Self {
+        Self {
+            page_size: page_size.max(1),
+            ..self
+        }
+    }
+
+    /// How long the right to write outlives this process if it is killed; 30 s unless said.
+    pub fn lease(self, length: Duration) -> Self {
+        Self {
+            lease: length,
+            ..self
+        }
+    }
+
+    /// Also removes more than 100 runs, and more than a tenth of all, that MLflow no longer knows at all.
+    pub fn allow_mass_delete(self, allow: bool) -> Self {
+        Self {
+            allow_mass_delete: allow,
+            ..self
+        }
+    }
+
+    /// Makes the pass, and tells how it goes on the way.
+    ///
+    /// Pending migrations are applied first. What MLflow refuses for one experiment is reported and does not stop the
+    /// others.
+    ///
+    /// # Errors
+    /// [`Error::Leased`] while another sync of this database is under way; [`Error::Database`] when it mirrors another
+    /// source; [`Error::MlflowUnreachable`] and [`Error::Mongo`] when either is gone for longer than the retries last.
+    pub async fn run(
+        &self,
+        progress: impl Fn(Progress) + Send + std::marker::Sync,
+    ) -> Result<Report> {
+        self.store.migrate().await?;
+        self.store.claim_source(self.mlflow.source()).await?;
+        let mut lease =
+            Lease::take(&self.store, "a sync of this database", "sync", self.lease).await?;
+        let result = tokio::select! {
+            report = self.pass(&progress) => report,
+            lost = lease.keep() => Err(lost),
+        };
+        lease.release().await;
+        result
+    }
+
+    async fn pass(
+        &self,
+        progress: &(dyn Fn(Progress) + Send + std::marker::Sync),
+    ) -> Result<Report> {
+        let started = Instant::now();
+        let experiments: Vec<RawExperiment> = self.mlflow.raw_experiments().try_concat().await?;
+        let listed: HashSet<String> = experiments
+            .iter()
+            .map(|experiment| experiment.experiment_id.clone())
+            .collect();
+        let chosen = self.choose(experiments)?;
+        let pass = Pass::begin_or_resume(&self.store, &self.scope()).await?;
+        let expected = self.store.count_estimate().await?;
+        let totals = Totals::new(chosen.len(), expected, progress);
+        let outcomes: Vec<_> = stream::iter(&chosen)
+            .map(|experiment| self.scan_experiment(experiment, &pass, &totals))
+            .buffer_unordered(self.concurrency)
+            .try_collect()
+            .await?;
+        let mut report = totals.report();
+        let mut gone = Vec::new();
+        for outcome in outcomes {
+            report.incomplete.extend(outcome.incomplete);
+            gone.extend(outcome.gone);
+        }
+        report
+            .incomplete
+            .extend(self.unlisted(&pass, &listed).await?);
+        self.remove_gone(gone, &mut report).await?;
+        report.problems = self.store.count_problems().await?;
+        pass.end(
+            &self.store,
+            report.incomplete.is_empty() && self.is_everything(),
+        )
+        .await?;
+        report.seconds = started.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    fn is_everything(&self) -> bool {
+        self.only.is_empty() && self.except.is_empty()
+    }
+
+    fn scope(&self) -> String {
+        let list = |names: &[String]| {
+            let mut names = names.to_vec();
+            names.sort();
+            names.join("\n")
+        };
+        format!("{}\n-\n{}", list(&self.only), list(&self.except))
+    }
+
+    fn choose(&self, experiments: Vec<RawExperiment>) -> Result<Vec<RawExperiment>> {
+        let is = |experiment: &RawExperiment, name: &String| {
+            *name == experiment.experiment_id || *name == experiment.name
+        };
+        for name in self.only.iter().chain(&self.except) {
+            if !experiments.iter().any(|experiment| is(experiment, name)) {
+                let known: Vec<&str> = experiments
+                    .iter()
+                    .take(10)
+                    .map(|experiment| experiment.name.as_str())
+                    .collect();
+                return Err(Error::argument(
+                    "experiment",
+                    format!(
+                        "MLflow shows this user none with the name or id {name:?}; it shows {}",
+                        known.join(", ")
+                    ),
+                ));
+            }
+        }
+        let mut ids = HashSet::new();
+        let wanted = |experiment: &RawExperiment| {
+            let named = |names: &[String]| names.iter().any(|name| is(experiment, name));
+            (self.only.is_empty() || named(&self.only)) && !named(&self.except)
+        };
+        // Experiments created between two pages of the list can show twice.
+        Ok(experiments
+            .into_iter()
+            .filter(wanted)
+            .filter(|experiment| ids.insert(experiment.experiment_id.clone()))
+            .collect())
+    }
+}
+
+/// What all experiments of a pass came to so far.
+struct Totals<'a> {
+    report: Mutex<Report>,
+    experiments: usize,
+    expected: u64,
+    progress: &'a (dyn Fn(Progress) + Send + std::marker::Sync),
+}
+
+impl<'a> Totals<'a> {
+    fn new(
+        experiments: usize,
+        expected: u64,
+        progress: &'a (dyn Fn(Progress) + Send + std::marker::Sync),
+    ) -> Self {
+        Self {
+            report: Mutex::default(),
+            experiments,
+            expected,
+            progress,
+        }
+    }
+
+    fn add(&self, change: impl FnOnce(&mut Report)) {
+        // A panic elsewhere does not make the counts less true.
+        let mut report = self
+            .report
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        change(&mut report);
+        (self.progress)(Progress {
+            experiments_done: report.experiments,
+            experiments: self.experiments as u64,
+            seen: report.seen,
+            written: report.written,
+            expected: self.expected,
+        });
+    }
+
+    fn report(self) -> Report {
+        self.report
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
