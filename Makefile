@@ -7,11 +7,11 @@ SHELL := /bin/bash
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
-demo: tools cargo ## a real MLflow server, a small pipeline with lineage, and searches; nothing of yours is touched
+demo: cargo tools ## a real MLflow server, a small pipeline with lineage, and searches; nothing of yours is touched
 	@cargo build --locked --quiet --bin runlineage
 	@tools/demo
 
-test: tools cargo ## every test, against real servers (RUNLINEAGE_TEST_MLFLOW=2: against MLflow 2.22)
+test: cargo tools ## every test, against real servers (RUNLINEAGE_TEST_MLFLOW=2: against MLflow 2.22)
 	cargo test --locked
 
 lint: cargo ## formatting, clippy, documentation, and the library without the program
@@ -20,7 +20,7 @@ lint: cargo ## formatting, clippy, documentation, and the library without the pr
 	cargo clippy --locked --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
 
-bench: tools cargo ## what a sync and the searches cost
+bench: cargo tools ## what a sync and the searches cost
 	cargo bench --locked
 
 tools: ## the servers and clients for demo and test, into .tools (or TOOLS_DIR)

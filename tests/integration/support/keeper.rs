@@ -6,10 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-const KEEPER: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/tests/integration/support/keeper.py"
-);
+const KEEPER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/keeper.py");
 
 /// A running server; dropping it kills the server and all that it started, and waits until they are gone.
 pub(crate) struct Kept {

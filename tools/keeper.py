@@ -1,9 +1,9 @@
-"""Ends a server, or cleans up, when the test process that asked for it ends, however it ends.
+"""Ends a server, or cleans up, when the program that asked for it ends, however it ends: for the tests and the demo.
 
     keeper.py run COMMAND...       runs a server in a process group of its own, which is killed in the end; prints its pid
     keeper.py finally COMMAND...   runs a command that cleans up, in the end
 
-The end is end-of-file on stdin: the pipe's only other end is in the test process, and closes with it, also on kill -9.
+The end is end-of-file on stdin: the other end of that pipe is in the asking program alone, and closes with it, also on kill -9.
 """
 
 import os
