@@ -1,0 +1,10 @@
+//! Everything that is tested against real servers: one binary, so that the servers are started once.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "clippy knows a test function, but not the fixtures that one stands on"
+)]
+
+mod fixtures;
+mod support;

@@ -1,0 +1,30 @@
+//! The real MongoDB Shell.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::keeper::KeptFolder;
+use super::program::run;
+use super::tool;
+
+/// Evaluates a script as `mongosh URI --eval SCRIPT` does, and returns its value as relaxed Extended JSON. Cursors are drained.
+#[track_caller]
+pub(crate) fn mongosh(uri: &str, script: &str) -> Value {
+    // The shell keeps its settings and history in the home folder.
+    let home = KeptFolder::new();
+    let wrapped = format!(
+        "const answer = eval({});\n\
+         const whole = answer && typeof answer.toArray === 'function' ? answer.toArray() : answer;\n\
+         print(EJSON.stringify(whole === undefined ? null : whole, {{ relaxed: true }}));",
+        Value::from(script)
+    );
+    let finished = run(Command::new(tool("bin/mongosh"))
+        .args([uri, "--quiet", "--norc", "--eval", &wrapped])
+        .env("HOME", home.path())
+        .current_dir(home.path()));
+    let stdout = finished.success();
+    let answer = stdout.lines().last().unwrap_or_default();
+    serde_json::from_str(answer)
+        .unwrap_or_else(|e| panic!("mongosh's last line is not JSON: {e}\n{stdout}"))
+}

@@ -1,0 +1,118 @@
+//! A replica set of three real servers, any of which a test can kill.
+
+use std::time::{Duration, Instant};
+
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+
+use super::keeper::KeptFolder;
+use super::mongodb::Mongod;
+
+const NAME: &str = "tests";
+const ELECTED: Duration = Duration::from_secs(120);
+
+/// Three members on 127.0.0.1; all are killed when it is dropped.
+pub(crate) struct ReplicaSet {
+    ports: Vec<u16>,
+    // Before the folders: a server has to be gone when its folder is removed.
+    members: Vec<Option<Mongod>>,
+    folders: Vec<KeptFolder>,
+}
+
+impl ReplicaSet {
+    /// Starts the members, and returns when they have a primary.
+    pub(crate) async fn start() -> Self {
+        let folders: Vec<KeptFolder> = (0..3).map(|_| KeptFolder::new()).collect();
+        let members: Vec<Mongod> = folders
+            .iter()
+            .map(|folder| {
+                Mongod::start(folder.path(), &OPTIONS).unwrap_or_else(|reason| panic!("{reason}"))
+            })
+            .collect();
+        let set = Self {
+            ports: members.iter().map(|member| member.port).collect(),
+            members: members.into_iter().map(Some).collect(),
+            folders,
+        };
+        set.initiate().await;
+        set.primary().await;
+        set
+    }
+
+    /// The URI of a database in the whole set.
+    pub(crate) fn uri(&self, database: &str) -> String {
+        let hosts: Vec<String> = self
+            .ports
+            .iter()
+            .map(|port| format!("127.0.0.1:{port}"))
+            .collect();
+        format!(
+            "mongodb://{}/{database}?replicaSet={NAME}&w=majority&retryWrites=true",
+            hosts.join(",")
+        )
+    }
+
+    /// The index of the primary; waits for the set to elect one.
+    pub(crate) async fn primary(&self) -> usize {
+        let start = Instant::now();
+        while start.elapsed() < ELECTED {
+            for (index, member) in self.members.iter().enumerate() {
+                // A primary that has lost the majority does not know it yet; one that a majority follows can commit.
+                if member.is_some() && self.is_writable(index).await {
+                    return index;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the replica set elected no primary");
+    }
+
+    /// Kills a member at once, as `kill -9` does; its data stays.
+    pub(crate) fn kill(&mut self, index: usize) {
+        self.members[index] = None;
+    }
+
+    /// Starts a killed member again, on its port and data.
+    pub(crate) fn restart(&mut self, index: usize) {
+        let folder = self.folders[index].path();
+        let member = Mongod::start_at(self.ports[index], folder, &OPTIONS);
+        self.members[index] = Some(member.unwrap_or_else(|reason| panic!("{reason}")));
+    }
+
+    async fn initiate(&self) {
+        let members: Vec<Document> = self
+            .ports
+            .iter()
+            .enumerate()
+            .map(|(index, port)| doc! { "_id": index as i32, "host": format!("127.0.0.1:{port}") })
+            .collect();
+        let settings = doc! { "electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500 };
+        let config = doc! { "_id": NAME, "members": members, "settings": settings };
+        self.direct(0)
+            .await
+            .database("admin")
+            .run_command(doc! { "replSetInitiate": config })
+            .await
+            .expect("a new replica set can be initiated");
+    }
+
+    async fn is_writable(&self, index: usize) -> bool {
+        let hello = self
+            .direct(index)
+            .await
+            .database("admin")
+            .run_command(doc! { "hello": 1 })
+            .await;
+        hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false))
+    }
+
+    async fn direct(&self, index: usize) -> Client {
+        let uri = format!(
+            "mongodb://127.0.0.1:{}/?directConnection=true&serverSelectionTimeoutMS=2000",
+            self.ports[index]
+        );
+        Client::with_uri_str(uri).await.expect("the URI is valid")
+    }
+}
+
+const OPTIONS: [&str; 4] = ["--replSet", NAME, "--oplogSize", "64"];
