@@ -1,0 +1,3 @@
+//! Where runs are kept.
+#[cfg(all(feature = "cli", unix))]
+pub mod local;
