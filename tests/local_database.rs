@@ -5,14 +5,15 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bson::doc;
 use mongodb::Client;
 use runlineage::local::{LocalDatabase, LocalOptions};
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_runlineage");
@@ -31,7 +32,7 @@ impl Scene {
 
     /// What `XDG_DATA_HOME` below the scene comes to.
     fn folder(&self) -> PathBuf {
-        self.root.path().join("runlineage/db")
+        self.root.path().join("data/runlineage/db")
     }
 
     fn options(&self) -> LocalOptions {
@@ -52,7 +53,7 @@ impl Scene {
         let mut command = Command::new(PROGRAM);
         command
             .arg(name)
-            .env("XDG_DATA_HOME", self.root.path())
+            .env("XDG_DATA_HOME", self.root.path().join("data"))
             .env("XDG_RUNTIME_DIR", self.root.path())
             .env("MONGOD", mongod())
             .env("RUNLINEAGE_LOCAL_LINGER_MS", LONG.as_millis().to_string())
@@ -112,8 +113,12 @@ fn mongod() -> PathBuf {
 }
 
 fn kill(pid: i32) {
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    send(pid, Signal::KILL);
+}
+
+fn send(pid: i32, signal: Signal) {
+    // It may have ended just now.
+    let _ = rustix::process::kill_process(Pid::from_raw(pid).unwrap(), signal);
 }
 
 /// Waits until it holds; the bound only keeps a broken program from hanging the tests.
@@ -123,6 +128,12 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(120), "never: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+async fn gone(database: &LocalDatabase) {
+    tokio::time::timeout(Duration::from_secs(120), database.closed())
+        .await
+        .expect("never: the command saw that the database is gone");
 }
 
 async fn insert(database: &LocalDatabase, id: i32) {
@@ -187,8 +198,7 @@ async fn nobody_else_can_reach_it() {
         .unwrap()
         .map(|entry| entry.unwrap().metadata().unwrap().mode() & 0o777)
         .collect();
-    // The folder of the sockets, and that of the data.
-    assert_eq!(modes, [0o700, 0o700]);
+    assert_eq!(modes, [0o700]);
 
     let pid = scene.mongods()[0];
     let sockets: Vec<u64> = fs::read_dir(format!("/proc/{pid}/fd"))
@@ -269,11 +279,13 @@ async fn a_killed_supervisor_leaves_nothing_running_and_loses_nothing() {
     let mongods = scene.mongods();
     // Right after the last acknowledgement, before the journal's next 100 ms are over.
     kill(scene.supervisors()[0]);
-    database.closed().await;
+    gone(&database).await;
     // Without waiting for the old mongod to end: that is for the next supervisor to do.
     let again = scene.open().await;
     assert_eq!(count(&again).await, 500);
-    assert!(!Path::new(&format!("/proc/{}", mongods[0])).exists());
+    let after = scene.mongods();
+    assert_eq!((mongods.len(), after.len()), (1, 1));
+    assert_ne!(mongods, after);
 
     kill(scene.supervisors()[0]);
     until("mongod ended", || scene.mongods().is_empty()).await;
@@ -281,11 +293,44 @@ async fn a_killed_supervisor_leaves_nothing_running_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn the_next_command_waits_for_a_mongod_that_is_still_ending() {
+    let scene = Scene::new();
+    let database = scene.open().await;
+    insert(&database, 1).await;
+    let ending = scene.mongods()[0];
+    // It cannot end before it is woken.
+    send(ending, Signal::STOP);
+    kill(scene.supervisors()[0]);
+    gone(&database).await;
+    let opening = tokio::spawn(scene.options().open());
+    until("the next supervisor", || !scene.supervisors().is_empty()).await;
+    // Time for it to do the wrong thing, if it would.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(scene.mongods(), [ending]);
+    send(ending, Signal::CONT);
+    assert_eq!(count(&opening.await.unwrap().unwrap()).await, 1);
+}
+
+#[tokio::test]
+async fn it_stops_in_order_when_told_to() {
+    let scene = Scene::new();
+    let database = scene.open().await;
+    insert(&database, 1).await;
+    send(scene.supervisors()[0], Signal::TERM);
+    gone(&database).await;
+    until("all ended", || scene.nothing_runs()).await;
+    // What mongod writes last when it ends in order.
+    let lock = fs::read_to_string(scene.folder().join("data/mongod.lock")).unwrap();
+    assert_eq!(lock, "");
+    assert_eq!(count(&scene.open().await).await, 1);
+}
+
+#[tokio::test]
 async fn a_killed_mongod_is_replaced_for_the_next_command() {
     let scene = Scene::new();
     let database = scene.open().await;
     kill(scene.mongods()[0]);
-    database.closed().await;
+    gone(&database).await;
     insert(&scene.open().await, 1).await;
     assert_eq!(scene.mongods().len(), 1);
 }
@@ -313,7 +358,7 @@ async fn what_a_crash_left_behind_is_no_obstacle() {
     let sockets = fs::read_dir(scene.root.path().join("runlineage"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .find(|path| *path != scene.folder())
+        .next()
         .unwrap();
     for name in ["c.sock", "m.sock"] {
         let _ = fs::remove_file(sockets.join(name));
@@ -403,7 +448,10 @@ async fn a_folder_locked_by_a_foreign_mongod_is_said() {
         .spawn()
         .unwrap();
     let socket = scene.root.path().join("f.sock");
-    until("the foreign one is up", || socket.exists()).await;
+    until("the foreign one is up", || {
+        UnixStream::connect(&socket).is_ok()
+    })
+    .await;
     let said = refusal(scene.options()).await;
     let expected = format!(
         "another mongod (process {}) uses {}",

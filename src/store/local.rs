@@ -203,9 +203,12 @@ fn no_answer(folder: &Folder) -> Error {
     ))
 }
 
+/// As the display of [`Error::Local`] begins.
+const IO_PREFIX: &str = "local database: ";
+
 /// An [`Error::Io`] with what was under way at `path`.
 fn io_error(doing: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    let doing = format!("local database: {doing} {}", path.display());
+    let doing = format!("{IO_PREFIX}{doing} {}", path.display());
     move |source| Error::Io { doing, source }
 }
 

@@ -37,10 +37,11 @@ fn advice(said: &str, folder: &Folder, disk: Disk) -> String {
     let data = data.display();
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if says(&["DBPathInUse"]) {
-        let process = std::fs::read_to_string(folder.data().join("mongod.lock")).map_or_else(
-            |_| String::new(),
-            |text| format!(" (process {})", text.trim()),
-        );
+        // Empty while that one is still starting.
+        let process = std::fs::read_to_string(folder.data().join("mongod.lock"))
+            .ok()
+            .filter(|text| !text.trim().is_empty())
+            .map_or_else(String::new, |text| format!(" (process {})", text.trim()));
         return format!(": another mongod{process} uses {data}; stop it");
     }
     if says(&["No space left on device", "Disk quota exceeded"])

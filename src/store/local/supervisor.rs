@@ -20,7 +20,7 @@ use super::lock::{self, Lock};
 use super::mongod::Mongod;
 use super::share::{Reply, Share};
 use super::sockets::Sockets;
-use super::{STAGE_VARIABLE, SUPERVISOR_STAGE, io_error};
+use super::{IO_PREFIX, STAGE_VARIABLE, SUPERVISOR_STAGE, io_error};
 use crate::{Error, Result};
 
 /// How long a predecessor, or a `mongod` it left behind, may take to end: longer than a linger and a stop.
@@ -235,7 +235,11 @@ async fn hold(mut share: Share, uri: String) {
 async fn refuse(share: &mut Share, error: &Error) {
     let reason = match error {
         Error::Local { reason } => reason.clone(),
-        Error::Io { doing, source } => format!("{doing}: {source}"),
+        // The command puts the prefix back.
+        Error::Io { doing, source } => {
+            let doing = doing.strip_prefix(IO_PREFIX).unwrap_or(doing);
+            format!("{doing}: {source}")
+        }
         other => other.to_string(),
     };
     // A user who is gone needs no answer.
