@@ -39,6 +39,8 @@ pub use lineage::{Inputs, Lineage, Outputs};
 pub use mlflow::{ExperimentInfo, MlflowClient, MlflowClientBuilder, Texts};
 pub use query::{Query, Search};
 pub use run::{Experiment, Problem, Run, RunId};
+#[cfg(all(feature = "cli", unix))]
+pub use store::local;
 pub use store::migrate::MigrationStatus;
 pub use store::mongo::{Freshness, MongoRunStore, Ticket};
 pub use store::save::Saved;

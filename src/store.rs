@@ -1,6 +1,8 @@
 //! [`RunStore`]: what finds runs, and its contract.
 
 pub(crate) mod lease;
+#[cfg(all(feature = "cli", unix))]
+pub mod local;
 pub(crate) mod migrate;
 pub(crate) mod mongo;
 pub(crate) mod retry;

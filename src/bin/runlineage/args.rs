@@ -57,6 +57,11 @@ pub(crate) enum Command {
     Show(ShowArgs),
     Register(RegisterArgs),
     Migrate(MigrateArgs),
+    /// Keep the local database up, and print its URI for mongosh and other programs.
+    #[command(
+        after_help = "Example:\n  runlineage db\n  mongosh \"$(the URI it prints)\" --eval 'db.runs.countDocuments()'"
+    )]
+    Db,
 }
 
 /// Mirror an MLflow server: afterwards the database holds what MLflow holds.

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod db;
 pub(crate) mod find;
 pub(crate) mod migrate;
 pub(crate) mod register;

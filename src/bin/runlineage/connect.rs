@@ -1,5 +1,6 @@
 //! From the arguments to a mirror and a tracking server.
 
+use runlineage::local::LocalDatabase;
 use runlineage::{Error, MlflowClient, MongoRunStore};
 
 use crate::args::ConnectionArgs;
@@ -7,23 +8,31 @@ use crate::args::ConnectionArgs;
 /// The mirror of a command, for as long as the command runs.
 pub(crate) struct Mirror {
     pub(crate) store: MongoRunStore,
+    /// The local database stays up for as long as this is held.
+    _local: Option<LocalDatabase>,
 }
 
 pub(crate) async fn mirror(args: &ConnectionArgs) -> Result<Mirror, Error> {
-    let uri = match (&args.mongodb_uri, args.local) {
-        (Some(uri), false) => uri.clone(),
-        (_, true) => {
-            return Err(usage("database", "the local database is not there yet"));
-        }
-        (None, false) => {
+    let local = if args.local {
+        Some(LocalDatabase::open().await?)
+    } else {
+        None
+    };
+    let uri = match (&args.mongodb_uri, &local) {
+        (_, Some(local)) => local.uri(),
+        (Some(uri), None) => uri,
+        (None, None) => {
             return Err(usage(
                 "database",
                 "none is given; name one with `--mongodb-uri mongodb://host/database` (or MONGODB_URI), or use the private one of this machine with `--local`",
             ));
         }
     };
-    let store = MongoRunStore::connect_to(&uri, args.database.as_deref()).await?;
-    Ok(Mirror { store })
+    let store = MongoRunStore::connect_to(uri, args.database.as_deref()).await?;
+    Ok(Mirror {
+        store,
+        _local: local,
+    })
 }
 
 pub(crate) fn mlflow(args: &ConnectionArgs, concurrency: usize) -> Result<MlflowClient, Error> {

@@ -16,6 +16,10 @@ use tracing_subscriber::EnvFilter;
 use args::{Args, Command, LogFormat};
 
 fn main() -> ExitCode {
+    // Before any thread is started: the stages of the local database need a process of one thread.
+    if let Some(ended) = runlineage::local::run_stage(std::env::args_os().skip(1)) {
+        return ended.map_or_else(|error| report(&error.into()), |()| ExitCode::SUCCESS);
+    }
     let args = Args::parse();
     start_log(&args);
     match run(args) {
@@ -31,6 +35,7 @@ async fn run(args: Args) -> commands::Result {
         Command::Find(command) => commands::find::run(&args.connection, command).await,
         Command::Show(command) => commands::show::run(&args.connection, command).await,
         Command::Register(command) => commands::register::run(&args.connection, command).await,
+        Command::Db => commands::db::run(&args.connection).await,
         Command::Migrate(command) => commands::migrate::run(&args.connection, command).await,
     }
 }
