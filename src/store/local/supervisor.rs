@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -163,8 +164,9 @@ async fn serve(plan: &Plan, mut lock: Lock, mut first: Share) -> Result<()> {
     // Before mongod is stopped: a command that comes from now on starts the next supervisor, which waits for the lock.
     let _ = std::fs::remove_file(plan.sockets.control());
     drop(listener);
-    mongod.stop().await?;
-    outcome
+    let stopped = mongod.stop().await;
+    let _ = std::fs::remove_file(plan.sockets.mongod());
+    stopped.and(outcome)
 }
 
 /// Listens for commands. The lock is held, so whatever sockets are there belong to nobody.
@@ -249,7 +251,11 @@ async fn refuse(share: &mut Share, error: &Error) {
 fn open_log(folder: &Folder) -> Result<File> {
     let path = folder.supervisor_log();
     let open = || -> std::io::Result<File> {
-        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)?;
         if file.metadata()?.len() > LOG_LIMIT {
             file.set_len(0)?;
         }
