@@ -308,7 +308,7 @@ impl fmt::Debug for MongoRunStore {
     }
 }
 
-/// Acknowledged by a majority: what a failover cannot take back.
+/// Acknowledged by a majority, and in the journal of a server that stands alone: what no crash can take back.
 pub(crate) fn majority() -> WriteConcern {
     let mut concern = WriteConcern::builder().w(Acknowledgment::Majority).build();
     concern.w_timeout = Some(WRITE_TIMEOUT);

@@ -388,5 +388,5 @@ fn refused(runs: Vec<Run>, reply: &Document) -> Result<Vec<Refused>> {
 
 /// The driver leaves the write concern of a plain command to its caller.
 fn majority_in_command() -> RawDocumentBuf {
-    rawdoc! { "w": "majority", "wtimeout": 30_000 }
+    rawdoc! { "w": "majority", "j": true, "wtimeout": 30_000 }
 }
