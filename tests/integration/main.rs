@@ -6,5 +6,8 @@
     reason = "clippy knows a test function, but not the fixtures that one stands on"
 )]
 
+mod find;
 mod fixtures;
+mod hostile;
+mod query;
 mod support;
