@@ -47,7 +47,7 @@ pub use text::parse_time;
 /// # What an index serves
 /// Each of the builders does, and every combination by AND with one that does, but for these: [tags](Self::with_tag),
 /// [params](Self::with_param) and [metrics](Self::with_metric), [nothing read](Self::without_inputs) or
-/// [written](Self::without_outputs), and [none of](Self::with_none_of). By themselves they look at every run; combine them with an experiment,
+/// [written](Self::without_outputs), and [none of](Self::with_none_of) these or of lineage. By themselves they look at every run; combine them with an experiment,
 /// a start time or a lineage term. "Any of" is served where each alternative is.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Query {
@@ -108,7 +108,7 @@ impl Query {
         self.with_group("any of", queries, Term::AnyOf)
     }
 
-    /// Runs that match none of these queries. No index serves it by itself.
+    /// Runs that match none of these queries. By itself, an index serves it at most where it is about fields of the run itself.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
