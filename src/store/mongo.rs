@@ -310,7 +310,10 @@ impl fmt::Debug for MongoRunStore {
 
 /// Acknowledged by a majority, and in the journal of a server that stands alone: what no crash can take back.
 pub(crate) fn majority() -> WriteConcern {
-    let mut concern = WriteConcern::builder().w(Acknowledgment::Majority).build();
+    let mut concern = WriteConcern::builder()
+        .w(Acknowledgment::Majority)
+        .journal(true)
+        .build();
     concern.w_timeout = Some(WRITE_TIMEOUT);
     concern
 }

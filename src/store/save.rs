@@ -101,6 +101,25 @@ impl MongoRunStore {
         self.remove(RUNS, &ids, ticket).await
     }
 
+    /// Removes for good the runs that were deleted before this date, and tells how many.
+    ///
+    /// # Errors
+    /// [`Error::Mongo`] when MongoDB does not acknowledge it.
+    pub async fn purge_deleted(&self, before: DateTime) -> Result<u64> {
+        let deleted_runs = self.database().collection::<RawDocumentBuf>(DELETED_RUNS);
+        let older = doc! { "mirror.changed_at": { "$lt": before } };
+        let purge = || async {
+            deleted_runs
+                .delete_many(older.clone())
+                .write_concern(majority())
+                .await
+        };
+        let purged = retried(purge)
+            .await
+            .map_err(|error| failed("cannot purge deleted runs", error))?;
+        Ok(purged.deleted_count)
+    }
+
     /// Removes what was read from MLflow no later than this ticket was drawn.
     async fn remove(&self, collection: &str, ids: &[String], ticket: Ticket) -> Result<u64> {
         let from = self.database().collection::<RawDocumentBuf>(collection);
