@@ -7,4 +7,5 @@
 )]
 
 mod fixtures;
+mod readme;
 mod support;
