@@ -171,7 +171,7 @@ impl Sync {
     ) -> Result<Option<Report>> {
         let mut stop = std::pin::pin!(stop);
         let ready = async {
-            self.store.migrate().await?;
+            self.store.ensure_migrated().await?;
             self.store.claim_source(self.mlflow.source()).await?;
             Lease::take(&self.store, "a sync of this database", "sync", self.lease).await
         };

@@ -70,6 +70,7 @@ impl MongoRunStore {
     /// # Errors
     /// [`Error::Mongo`] when MongoDB does not acknowledge the writes by a majority; some may have been made.
     pub async fn save_runs(&self, runs: Vec<Run>, ticket: Ticket) -> Result<Saved> {
+        self.ensure_migrated().await?;
         let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
         let buried = self.buried(&ids).await?;
         let is_later = |id: &str| buried.get(id).is_some_and(|buried| *buried > ticket.0);
