@@ -117,6 +117,10 @@ impl Sync {
         progress: impl Fn(Progress) + Send + std::marker::Sync,
     ) -> Result<Report> {
         self.store.migrate().await?;
+        if self.store.freshness().await?.source.is_none() {
+            // A mistyped address must not become the source that every later sync is held to: it answers as MLflow first.
+            self.mlflow.raw_experiments().try_next().await?;
+        }
         self.store.claim_source(self.mlflow.source()).await?;
         let mut lease =
             Lease::take(&self.store, "a sync of this database", "sync", self.lease).await?;
