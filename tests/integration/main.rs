@@ -6,6 +6,14 @@
     reason = "clippy knows a test function, but not the fixtures that one stands on"
 )]
 
+mod bad_input;
+mod conformance;
 mod fixtures;
+mod indexed;
+mod migrations;
+mod mirrored_texts;
+mod mlflow_client;
+mod mlopus_and_back;
 mod readme;
 mod support;
+mod sync;
