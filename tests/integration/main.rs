@@ -6,5 +6,14 @@
     reason = "clippy knows a test function, but not the fixtures that one stands on"
 )]
 
+mod convergence;
+mod deletes;
+mod faults;
 mod fixtures;
+mod lease;
+mod paging;
+mod poison;
+mod replica_set;
+mod resume;
+mod secrets;
 mod support;
