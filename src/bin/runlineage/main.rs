@@ -3,14 +3,19 @@
 mod args;
 mod commands;
 mod connect;
+mod date;
+mod monitor;
 mod output;
 mod progress;
 
 use std::error::Error as StdError;
 use std::io::{ErrorKind, IsTerminal};
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command, LogFormat};
@@ -22,19 +27,26 @@ fn main() -> ExitCode {
     }
     let args = Args::parse();
     start_log(&args);
-    match run(args) {
+    let ended = Runtime::new()
+        .context("cannot start threads")
+        .and_then(|runtime| {
+            // Never dropped: the driver's tasks panic when a runtime is taken from under them; they end with the process.
+            ManuallyDrop::new(runtime).block_on(run(args))
+        });
+    match ended {
         Ok(code) => code,
         Err(error) => report(&error),
     }
 }
 
-#[tokio::main]
 async fn run(args: Args) -> commands::Result {
     match args.command {
         Command::Sync(command) => commands::sync::run(&args.connection, command).await,
         Command::Find(command) => commands::find::run(&args.connection, command).await,
         Command::Show(command) => commands::show::run(&args.connection, command).await,
         Command::Register(command) => commands::register::run(&args.connection, command).await,
+        Command::Verify(command) => commands::verify::run(&args.connection, command).await,
+        Command::Purge(command) => commands::purge::run(&args.connection, &command).await,
         Command::Db => commands::db::run(&args.connection).await,
         Command::Migrate(command) => commands::migrate::run(&args.connection, command).await,
     }
@@ -42,7 +54,7 @@ async fn run(args: Args) -> commands::Result {
 
 fn start_log(args: &Args) {
     let filter = EnvFilter::try_from_env("RUNLINEAGE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("error,runlineage=warn"));
+        .unwrap_or_else(|_| EnvFilter::new("error,runlineage=info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -71,11 +71,12 @@ fn text(value: &Bson) -> String {
 /// A filter as mongosh reads it: JSON, but for what JSON has no words for.
 pub(crate) fn mongosh(value: &Bson) -> String {
     match value {
+        Bson::Document(document) if document.is_empty() => "{}".into(),
         Bson::Document(document) => {
             let fields = document
                 .iter()
                 .map(|(key, value)| format!("{}: {}", quoted(key), mongosh(value)));
-            format!("{{ {} }}", fields.collect::<Vec<_>>().join(", ")).replace("{  }", "{}")
+            format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
         }
         Bson::Array(values) => format!(
             "[{}]",

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt;
-use runlineage::filter::parse_time;
 use runlineage::{
-    Error, Facet, FacetCount, MlflowClient, MongoRunStore, Plan, Query, Run, RunStore, RunStream,
+    Facet, FacetCount, MlflowClient, MongoRunStore, Plan, Query, Run, RunStore, RunStream,
     Search,
 };
 
 use super::{Result, say_freshness};
 use crate::args::{ConnectionArgs, FacetArg, FindArgs, Format, LineageArgs, ModelArg};
 use crate::connect::{self, usage};
+use crate::date;
 use crate::output::{cell, mongosh, table, value_text};
 
 const COLUMNS: [&str; 6] = ["_id", "name", "exp.name", "status", "start_time", "user"];
@@ -160,8 +160,7 @@ fn filter(args: &FindArgs) -> Result<Document> {
         query = query.with_any_of(args.status.iter().map(status));
     }
     if let Some(since) = &args.since {
-        let since = parse_time(since).map_err(|error| named("--since", error))?;
-        query = query.with_start_time(since..);
+        query = query.with_start_time(date::parse("--since", since)?..);
     }
     for tag in &args.tag {
         query = query.with_tag(&tag.key, tag.value.as_str());
@@ -181,14 +180,6 @@ fn filter(args: &FindArgs) -> Result<Document> {
     };
     let condition = condition::parse(condition)?;
     Ok(Search::from(flags).and(condition).into_filter()?)
-}
-
-/// The error of an argument, by the flag that it came from.
-fn named(flag: &'static str, error: Error) -> Error {
-    match error {
-        Error::Argument { reason, .. } => usage(flag, reason),
-        error => error,
-    }
 }
 
 fn sort(args: &FindArgs) -> Option<Document> {
