@@ -13,6 +13,7 @@ mod fixtures;
 mod lease;
 mod paging;
 mod poison;
+mod readme;
 mod replica_set;
 mod resume;
 mod secrets;

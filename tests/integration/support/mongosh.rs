@@ -8,16 +8,26 @@ use super::keeper::KeptFolder;
 use super::program::run;
 use super::tool;
 
-/// Evaluates a script as `mongosh URI --eval SCRIPT` does, and returns its value as relaxed Extended JSON. Cursors are drained.
+/// Evaluates a script, and returns its value as relaxed Extended JSON. Cursors are drained.
 #[track_caller]
 pub(crate) fn mongosh(uri: &str, script: &str) -> Value {
+    evaluate(uri, &format!("eval({})", Value::from(script)))
+}
+
+/// Evaluates one expression as it is typed, chained calls and comments too.
+#[track_caller]
+pub(crate) fn mongosh_expression(uri: &str, expression: &str) -> Value {
+    evaluate(uri, &format!("(\n{expression}\n)"))
+}
+
+#[track_caller]
+fn evaluate(uri: &str, expression: &str) -> Value {
     // The shell keeps its settings and history in the home folder.
     let home = KeptFolder::new();
     let wrapped = format!(
-        "const answer = eval({});\n\
+        "const answer = {expression};\n\
          const whole = answer && typeof answer.toArray === 'function' ? answer.toArray() : answer;\n\
-         print(EJSON.stringify(whole === undefined ? null : whole, {{ relaxed: true }}));",
-        Value::from(script)
+         print(EJSON.stringify(whole === undefined ? null : whole, {{ relaxed: true }}));"
     );
     let finished = run(Command::new(tool("bin/mongosh"))
         .args([uri, "--quiet", "--norc", "--eval", &wrapped])
