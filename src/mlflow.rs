@@ -1,5 +1,7 @@
 //! [`MlflowClient`]: what this program asks of an MLflow tracking server.
 
+#[cfg(test)]
+mod codec_tests;
 pub(crate) mod connection;
 pub(crate) mod document;
 mod nest;

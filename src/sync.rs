@@ -172,6 +172,11 @@ impl Sync {
         let mut stop = std::pin::pin!(stop);
         let ready = async {
             self.store.ensure_migrated().await?;
+            if self.store.freshness().await?.source.is_none() {
+                // A mistyped address must not become the source that every later sync is held to: it answers as MLflow
+                // first.
+                self.mlflow.raw_experiments().try_next().await?;
+            }
             self.store.claim_source(self.mlflow.source()).await?;
             Lease::take(&self.store, "a sync of this database", "sync", self.lease).await
         };

@@ -236,8 +236,11 @@ impl MlflowClientBuilder {
             .redirect(redirect::Policy::none())
             .tls_danger_accept_invalid_certs(self.insecure_tls);
         if let Some(path) = &self.server_cert {
+            // A file without any certificate is an empty bundle, which would silently trust nobody more.
             let certificates = Certificate::from_pem_bundle(&read_pem("server certificate", path)?)
-                .map_err(|_| {
+                .ok()
+                .filter(|certificates| !certificates.is_empty())
+                .ok_or_else(|| {
                     Error::argument(
                         "server certificate",
                         format!("{path} holds no PEM certificates"),
@@ -438,6 +441,11 @@ impl Connection {
             .map(str::to_owned);
         let body = self.read(call, response, bound).await?;
         if status.is_success() {
+            // Serde reads an array as an object without fields, which would pass for an empty page.
+            if body.trim_ascii_start().first() == Some(&b'[') {
+                let error = <serde_json::Error as serde::de::Error>::custom("an array");
+                return Err(self.not_json(call, &body, &error));
+            }
             return serde_json::from_slice(&body)
                 .map_err(|error| self.not_json(call, &body, &error));
         }

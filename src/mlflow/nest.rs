@@ -172,10 +172,6 @@ fn texts(
             drop(texts.insert(key.to_owned(), encode(key, value)))
         });
     }
-    for (key, value) in apart(field::UNNESTED)? {
-        let text = encode(&key, &value);
-        texts.insert(key, text);
-    }
     let mut exact = BTreeMap::new();
     for (key, value) in apart(field::TEXT)? {
         // No other key lies below one whose object was flattened: that one would be unnested.
@@ -193,6 +189,11 @@ fn texts(
                 .ok_or_else(|| malformed(field::TEXT))?
                 .to_owned(),
         );
+    }
+    // After the flattened objects are gone: a key such as `a..b` stands apart, and may well lie below one.
+    for (key, value) in apart(field::UNNESTED)? {
+        let text = encode(&key, &value);
+        texts.insert(key, text);
     }
     texts.extend(exact);
     Ok(texts)

@@ -6,11 +6,18 @@
     reason = "clippy knows a test function, but not the fixtures that one stands on"
 )]
 
+mod bad_input;
+mod conformance;
 mod convergence;
 mod deletes;
 mod faults;
 mod fixtures;
+mod indexed;
 mod lease;
+mod migrations;
+mod mirrored_texts;
+mod mlflow_client;
+mod mlopus_and_back;
 mod paging;
 mod poison;
 mod readme;
@@ -18,3 +25,4 @@ mod replica_set;
 mod resume;
 mod secrets;
 mod support;
+mod sync;

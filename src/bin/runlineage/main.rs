@@ -10,9 +10,12 @@ mod progress;
 
 use std::error::Error as StdError;
 use std::io::{ErrorKind, IsTerminal};
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command, LogFormat};
@@ -24,13 +27,18 @@ fn main() -> ExitCode {
     }
     let args = Args::parse();
     start_log(&args);
-    match run(args) {
+    let ended = Runtime::new()
+        .context("cannot start threads")
+        .and_then(|runtime| {
+            // Never dropped: the driver's tasks panic when a runtime is taken from under them; they end with the process.
+            ManuallyDrop::new(runtime).block_on(run(args))
+        });
+    match ended {
         Ok(code) => code,
         Err(error) => report(&error),
     }
 }
 
-#[tokio::main]
 async fn run(args: Args) -> commands::Result {
     match args.command {
         Command::Sync(command) => commands::sync::run(&args.connection, command).await,

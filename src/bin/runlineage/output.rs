@@ -68,11 +68,12 @@ pub(crate) fn write_json(out: &mut impl Write, document: Document) -> io::Result
 /// A filter as mongosh reads it: JSON, but for what JSON has no words for.
 pub(crate) fn mongosh(value: &Bson) -> String {
     match value {
+        Bson::Document(document) if document.is_empty() => "{}".into(),
         Bson::Document(document) => {
             let fields = document
                 .iter()
                 .map(|(key, value)| format!("{}: {}", quoted(key), mongosh(value)));
-            format!("{{ {} }}", fields.collect::<Vec<_>>().join(", ")).replace("{  }", "{}")
+            format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
         }
         Bson::Array(values) => format!(
             "[{}]",

@@ -1,7 +1,9 @@
 //! Real servers and clients for the tests, from tools/install.
 
+pub(crate) mod fake_mlflow;
 pub(crate) mod keeper;
 pub(crate) mod lab;
+pub(crate) mod mirror;
 pub(crate) mod mlflow;
 pub(crate) mod mlopus;
 pub(crate) mod mongodb;

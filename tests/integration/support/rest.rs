@@ -5,6 +5,70 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
+use super::mlflow::MlflowServer;
+use super::unique;
+
+/// Makes experiments and runs, and changes them behind the mirror's back.
+pub(crate) struct Rest {
+    uri: String,
+}
+
+impl Rest {
+    pub(crate) fn new(server: &MlflowServer) -> Self {
+        Self { uri: server.uri() }
+    }
+
+    pub(crate) async fn post(&self, call: &str, body: Value) -> Value {
+        post(&self.uri, call, &body)
+    }
+
+    /// A new experiment: its name and its id.
+    pub(crate) async fn experiment(&self, prefix: &str) -> (String, String) {
+        let name = unique(prefix);
+        let id = create_experiment(&self.uri, &name);
+        (name, id)
+    }
+
+    /// A new run with these tags.
+    pub(crate) async fn run(&self, experiment: &str, tags: &[(&str, &str)]) -> String {
+        let run = create_run(&self.uri, experiment, 1_700_000_000_000);
+        for (key, value) in tags {
+            self.set_tag(&run, key, value).await;
+        }
+        run
+    }
+
+    pub(crate) async fn set_tag(&self, run: &str, key: &str, value: &str) {
+        let body = json!({ "run_id": run, "key": key, "value": value });
+        self.post("runs/set-tag", body).await;
+    }
+
+    /// The tags of a run, as an object.
+    pub(crate) async fn tags(&self, run: &str) -> Value {
+        let (_, answer) = ask(
+            &self.uri,
+            "GET",
+            &format!("runs/get?run_id={run}"),
+            &Value::Null,
+            "",
+        );
+        let tags = answer["run"]["data"]["tags"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let pair = |tag: Value| {
+            (
+                tag["key"].as_str().expect("a key").to_owned(),
+                tag["value"].clone(),
+            )
+        };
+        tags.into_iter()
+            .map(pair)
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+}
+
 /// What one call answers; `user` is a line `Authorization: …\r\n`, or empty.
 pub(crate) fn ask(uri: &str, method: &str, call: &str, body: &Value, user: &str) -> (u16, Value) {
     let address = uri.trim_start_matches("http://");

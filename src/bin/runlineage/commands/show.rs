@@ -31,7 +31,8 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
 }
 
 async fn print(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) -> Result<()> {
-    let document = run.to_document()?;
+    // What can fail comes first: half a run on stdout would look like all of it.
+    let (document, lineage) = (run.to_document()?, run.lineage()?);
     for field in [
         "_id",
         "name",
@@ -51,7 +52,6 @@ async fn print(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) ->
     if let Some(page) = page(connection, store, run).await? {
         println!("{:<11} {page}", "in MLflow");
     }
-    let lineage = run.lineage()?;
     let rows: Vec<_> = rows("input", &lineage.inputs)
         .chain(rows("output", &lineage.outputs))
         .collect();

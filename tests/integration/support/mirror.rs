@@ -1,0 +1,61 @@
+//! What tests of the mirror say again and again.
+
+use std::collections::BTreeSet;
+
+use futures::TryStreamExt as _;
+use runlineage::sync::{Report, Sync};
+use runlineage::{MlflowClient, MongoRunStore, Run, RunStore, Search};
+
+use super::mlflow::MlflowServer;
+use super::mongodb::TestDatabase;
+
+/// The mirror in a test's own database, migrated.
+pub(crate) async fn mirror(test: &TestDatabase) -> MongoRunStore {
+    let store = MongoRunStore::from_database(test.database.clone());
+    store
+        .migrate()
+        .await
+        .expect("an empty database can be migrated");
+    store
+}
+
+/// A client that reads nothing from the environment and gives up at once.
+pub(crate) fn client(server: &MlflowServer) -> MlflowClient {
+    let builder = MlflowClient::builder(&server.uri()).retries(0);
+    builder.build().expect("the test server's URI is one")
+}
+
+/// One pass over these experiments, which must come to an end.
+pub(crate) async fn sync(
+    mlflow: &MlflowClient,
+    store: &MongoRunStore,
+    experiments: &[&str],
+) -> Report {
+    let only = experiments.iter().map(|name| (*name).to_owned());
+    let report = Sync::new(mlflow, store).only(only).run(|_| {}).await;
+    let report = report.expect("the pass ends");
+    assert_eq!(report.incomplete, []);
+    assert_eq!(
+        report.seen,
+        report.written + report.unchanged + report.quarantined,
+        "{report:?}"
+    );
+    report
+}
+
+/// The ids of the runs that match; none of them comes twice.
+pub(crate) async fn ids(store: &dyn RunStore, search: impl Into<Search>) -> BTreeSet<String> {
+    let runs = store
+        .search_runs(search.into())
+        .await
+        .expect("the search begins");
+    let runs: Vec<Run> = runs.try_collect().await.expect("the search ends");
+    let ids: BTreeSet<String> = runs.iter().map(|run| run.id().to_owned()).collect();
+    assert_eq!(ids.len(), runs.len(), "a run came twice");
+    ids
+}
+
+/// A set of ids, to compare with.
+pub(crate) fn set<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> BTreeSet<String> {
+    ids.into_iter().map(|id| id.as_ref().to_owned()).collect()
+}
