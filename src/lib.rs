@@ -25,6 +25,10 @@
 //! | talk to MLflow | [`MlflowClient`] |
 //! | mirror a tracking server | [`Sync`](sync::Sync) |
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod error;
 pub mod lineage;
 mod mlflow;

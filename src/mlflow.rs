@@ -93,7 +93,7 @@ impl MlflowClient {
     /// No run that exists all along is missed, whatever is inserted, deleted or restored between two pages.
     pub fn runs(&self, experiment: &ExperimentInfo) -> BoxStream<'static, Result<Vec<Run>>> {
         let name = experiment.name.clone();
-        let scan = Scan::new(self.clone(), experiment.id.clone());
+        let scan = Scan::new(self.clone(), vec![experiment.id.clone()]);
         stream::try_unfold((scan, name), |(mut scan, name)| async move {
             let Some(page) = scan.next_page().await? else {
                 return Ok(None);

@@ -84,6 +84,7 @@ impl Registration {
     /// [`Error::MirrorBehind`] when MLflow holds the lineage but the mirror could not be written: the next sync heals that.
     pub async fn register(self, mlflow: &MlflowClient, store: &MongoRunStore) -> Result<Run> {
         self.lineage.check()?;
+        store.ensure_migrated().await?;
         store.claim_source(mlflow.source()).await?;
         // MLflow cannot compare and set a tag, so registers of one run take turns.
         let id = format!("register/{}", self.run);
@@ -103,13 +104,22 @@ impl Registration {
             run: self.run.to_string(),
             source: Box::new(source),
         };
+        let failed = |tagged: bool, error| if tagged { behind(error) } else { error };
         let mut tagged = false;
         for _ in 0..ROUNDS {
             let ticket = store
                 .draw_ticket()
                 .await
-                .map_err(|error| if tagged { behind(error) } else { error })?;
+                .map_err(|error| failed(tagged, error))?;
             let raw = mlflow.raw_run(&self.run).await?;
+            if raw.is_deleted() {
+                return Err(Error::Mlflow {
+                    call: "runs/get",
+                    url: mlflow.source().to_owned(),
+                    answer: format!("run {} is deleted; restore it first", self.run),
+                    code: "INVALID_STATE".into(),
+                });
+            }
             let present = raw
                 .data
                 .tags
@@ -126,7 +136,7 @@ impl Registration {
                     .map_err(behind)?;
                 return Ok(run);
             }
-            lease.check()?;
+            lease.check().map_err(|error| failed(tagged, error))?;
             mlflow.set_tags(&self.run, &missing).await?;
             tagged = true;
         }

@@ -2,22 +2,30 @@
 
 mod deletions;
 mod experiment;
+mod pages;
+mod quick;
 mod report;
 mod state;
+mod verify;
+mod watch;
 
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use bson::doc;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::error::{Error, Result};
 use crate::mlflow::MlflowClient;
 use crate::mlflow::wire::RawExperiment;
+use crate::store::RunStore;
 use crate::store::lease::Lease;
 use crate::store::mongo::MongoRunStore;
 
 pub use report::{Incomplete, Progress, Report};
+pub use verify::{Difference, Verification};
+pub use watch::{PassEnded, PassKind, Watch};
 
 use state::Pass;
 
@@ -116,17 +124,69 @@ impl Sync {
         &self,
         progress: impl Fn(Progress) + Send + std::marker::Sync,
     ) -> Result<Report> {
-        self.store.migrate().await?;
-        if self.store.freshness().await?.source.is_none() {
-            // A mistyped address must not become the source that every later sync is held to: it answers as MLflow first.
-            self.mlflow.raw_experiments().try_next().await?;
-        }
-        self.store.claim_source(self.mlflow.source()).await?;
-        let mut lease =
-            Lease::take(&self.store, "a sync of this database", "sync", self.lease).await?;
+        let report = self.run_until(progress, futures::future::pending()).await?;
+        // A future that is never ready does not stop a pass.
+        Ok(report.unwrap_or_default())
+    }
+
+    /// Like [`run`](Self::run); `None` when `stop` is ready first. The next pass then goes on from there.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_until(
+        &self,
+        progress: impl Fn(Progress) + Send + std::marker::Sync,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Option<Report>> {
+        self.leased(self.pass(&progress), stop).await
+    }
+
+    /// A quick pass: new runs, runs that are not over, runs that ended within `settle`. `None` when `stop` is ready first.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); what MLflow refuses ends a quick pass.
+    pub async fn run_quick(
+        &self,
+        settle: Duration,
+        progress: impl Fn(Progress) + Send + std::marker::Sync,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Option<Report>> {
+        let pass = async {
+            let started = Instant::now();
+            let totals = Totals::new(0, 0, &progress);
+            self.quick_pass(settle, &totals).await?;
+            let mut report = totals.report();
+            report.problems = self.store.count_problems().await?;
+            report.seconds = started.elapsed().as_secs_f64();
+            Ok(report)
+        };
+        self.leased(pass, stop).await
+    }
+
+    /// Does the work as the only writer of this kind, as long as the lease lasts.
+    async fn leased(
+        &self,
+        pass: impl Future<Output = Result<Report>>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Option<Report>> {
+        let mut stop = std::pin::pin!(stop);
+        let ready = async {
+            self.store.ensure_migrated().await?;
+            if self.store.freshness().await?.source.is_none() {
+                // A mistyped address must not become the source that every later sync is held to: it answers as MLflow first.
+                self.mlflow.raw_experiments().try_next().await?;
+            }
+            self.store.claim_source(self.mlflow.source()).await?;
+            Lease::take(&self.store, "a sync of this database", "sync", self.lease).await
+        };
+        let mut lease = tokio::select! {
+            lease = ready => lease?,
+            () = stop.as_mut() => return Ok(None),
+        };
         let result = tokio::select! {
-            report = self.pass(&progress) => report,
+            report = pass => report.map(Some),
             lost = lease.keep() => Err(lost),
+            () = stop.as_mut() => Ok(None),
         };
         lease.release().await;
         result
@@ -169,6 +229,37 @@ impl Sync {
         .await?;
         report.seconds = started.elapsed().as_secs_f64();
         Ok(report)
+    }
+
+    /// Removes what is mirrored of an experiment that MLflow no longer lists, and tells how many runs that were. They are
+    /// kept among the deleted ones.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when MLflow lists it: then it would be mirrored again.
+    pub async fn forget_experiment(&self, id: &str) -> Result<u64> {
+        let listed: Vec<RawExperiment> = self.mlflow.raw_experiments().try_concat().await?;
+        if listed
+            .iter()
+            .any(|experiment| experiment.experiment_id == id && !experiment.is_deleted())
+        {
+            return Err(Error::argument(
+                "experiment to forget",
+                format!("MLflow lists {id:?}; leave it out of a sync with `--exclude-exp`"),
+            ));
+        }
+        let mut report = Report::default();
+        let work = async {
+            let mirrored = self.store.find_runs(doc! { "exp.id": id }).await?;
+            let mut chunks = mirrored.try_chunks(500);
+            while let Some(runs) = chunks.try_next().await.map_err(|error| error.1)? {
+                let ticket = self.store.draw_ticket().await?;
+                report.deleted += self.store.bury_runs(runs, ticket).await?;
+            }
+            state::forget(&self.store, id).await?;
+            Ok(report)
+        };
+        let done = self.leased(work, futures::future::pending()).await?;
+        Ok(done.map_or(0, |report| report.deleted))
     }
 
     fn is_everything(&self) -> bool {

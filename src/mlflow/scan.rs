@@ -1,4 +1,4 @@
-//! Pages through one experiment so that no run is missed, whatever changes between two pages.
+//! Pages through runs so that no run is missed, whatever changes between two pages.
 //!
 //! MLflow's page token is an offset: what is inserted or deleted before it shifts everything behind it. So pages are
 //! asked for oldest first, deleted runs included, from the start time of the last run seen; a token is used only
@@ -12,11 +12,13 @@ use crate::error::{Error, Result};
 
 const PAGE: u32 = 1_000;
 
-/// A scan of one experiment, page by page, that can be taken up again at a [`Position`].
+/// A scan of experiments, page by page, that can be taken up again where it was.
 #[derive(Debug)]
 pub(crate) struct Scan {
     client: MlflowClient,
-    experiment: String,
+    experiments: Vec<String>,
+    /// What the runs must match, in MLflow's own words.
+    filter: Option<String>,
     page_size: u32,
     place: Place,
     /// The runs at the last start time seen: the next page begins with them again.
@@ -36,13 +38,23 @@ enum Place {
 }
 
 impl Scan {
-    pub(crate) fn new(client: MlflowClient, experiment: String) -> Self {
+    pub(crate) fn new(client: MlflowClient, experiments: Vec<String>) -> Self {
         Self {
             client,
-            experiment,
+            experiments,
+            filter: None,
             page_size: PAGE,
             place: Place::Start,
             boundary: HashSet::new(),
+        }
+    }
+
+    /// Only the runs that MLflow matches with this filter.
+    #[must_use]
+    pub(crate) fn filter(self, filter: String) -> Self {
+        Self {
+            filter: Some(filter),
+            ..self
         }
     }
 
@@ -85,7 +97,7 @@ impl Scan {
 
     /// Asks for the page at this place; a page too large to hold is asked for in halves.
     async fn fetch(&mut self) -> Result<RunsPage> {
-        let (filter, token) = match &self.place {
+        let (place, token) = match &self.place {
             Place::Start | Place::End => (None, None),
             Place::From(start_time) => {
                 (Some(format!("attributes.start_time >= {start_time}")), None)
@@ -95,9 +107,11 @@ impl Scan {
                 token.as_deref(),
             ),
         };
+        let filters: Vec<String> = self.filter.clone().into_iter().chain(place).collect();
+        let filter = (!filters.is_empty()).then(|| filters.join(" AND "));
         loop {
             let request = SearchRuns {
-                experiment_ids: &[&self.experiment],
+                experiment_ids: &self.experiments,
                 run_view_type: "ALL",
                 max_results: self.page_size,
                 order_by: ["attributes.start_time ASC"],

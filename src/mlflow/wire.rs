@@ -106,7 +106,7 @@ pub(super) struct Refusal {
 
 #[derive(Debug, Serialize)]
 pub(super) struct SearchRuns<'a> {
-    pub(super) experiment_ids: &'a [&'a str],
+    pub(super) experiment_ids: &'a [String],
     pub(super) run_view_type: &'static str,
     pub(super) max_results: u32,
     pub(super) order_by: [&'static str; 1],

@@ -1,6 +1,7 @@
 //! [`MongoRunStore`]: the mirror, searched natively.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bson::raw::RawDocumentBuf;
@@ -9,6 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::{StreamExt, TryStreamExt};
 use mongodb::options::{Acknowledgment, ClientOptions, ReturnDocument, WriteConcern};
 use mongodb::{Client, Collection, Database};
+use tokio::sync::OnceCell;
 
 use super::retry::retried;
 use super::{RunStore, RunStream};
@@ -31,6 +33,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct MongoRunStore {
     database: Database,
+    migrated: Arc<OnceCell<()>>,
 }
 
 /// What a mirror holds, and how fresh it is.
@@ -89,7 +92,10 @@ impl MongoRunStore {
     /// The mirror in a database that the caller has already.
     #[must_use]
     pub fn from_database(database: Database) -> Self {
-        Self { database }
+        Self {
+            database,
+            migrated: Arc::default(),
+        }
     }
 
     /// The database that holds the mirror.
@@ -259,6 +265,13 @@ impl MongoRunStore {
             .is_some())
     }
 
+    /// Applies pending migrations before the first write of this store: a collection that a write made by itself would
+    /// lack its indexes and its validator.
+    pub(crate) async fn ensure_migrated(&self) -> Result<()> {
+        let migrate = || async { self.migrate().await.map(drop) };
+        self.migrated.get_or_try_init(migrate).await.map(|()| ())
+    }
+
     pub(crate) fn runs(&self) -> Collection<RawDocumentBuf> {
         self.database.collection(RUNS)
     }
@@ -310,7 +323,10 @@ impl fmt::Debug for MongoRunStore {
 
 /// Acknowledged by a majority, and in the journal of a server that stands alone: what no crash can take back.
 pub(crate) fn majority() -> WriteConcern {
-    let mut concern = WriteConcern::builder().w(Acknowledgment::Majority).build();
+    let mut concern = WriteConcern::builder()
+        .w(Acknowledgment::Majority)
+        .journal(true)
+        .build();
     concern.w_timeout = Some(WRITE_TIMEOUT);
     concern
 }

@@ -70,6 +70,7 @@ impl MongoRunStore {
     /// # Errors
     /// [`Error::Mongo`] when MongoDB does not acknowledge the writes by a majority; some may have been made.
     pub async fn save_runs(&self, runs: Vec<Run>, ticket: Ticket) -> Result<Saved> {
+        self.ensure_migrated().await?;
         let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
         let buried = self.buried(&ids).await?;
         let is_later = |id: &str| buried.get(id).is_some_and(|buried| *buried > ticket.0);
@@ -99,6 +100,25 @@ impl MongoRunStore {
         let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
         self.save_into(DELETED_RUNS, runs, ticket).await?;
         self.remove(RUNS, &ids, ticket).await
+    }
+
+    /// Removes for good the runs that were deleted before this date, and tells how many.
+    ///
+    /// # Errors
+    /// [`Error::Mongo`] when MongoDB does not acknowledge it.
+    pub async fn purge_deleted(&self, before: DateTime) -> Result<u64> {
+        let deleted_runs = self.database().collection::<RawDocumentBuf>(DELETED_RUNS);
+        let older = doc! { "mirror.changed_at": { "$lt": before } };
+        let purge = || async {
+            deleted_runs
+                .delete_many(older.clone())
+                .write_concern(majority())
+                .await
+        };
+        let purged = retried(purge)
+            .await
+            .map_err(|error| failed("cannot purge deleted runs", error))?;
+        Ok(purged.deleted_count)
     }
 
     /// Removes what was read from MLflow no later than this ticket was drawn.

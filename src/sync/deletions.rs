@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use bson::doc;
 use futures::TryStreamExt;
 
-use super::experiment::{Outcome, Seen};
+use super::experiment::Outcome;
+use super::pages::Seen;
 use super::report::{Incomplete, Report};
 use super::state::{Pass, Place};
 use super::{Sync, Totals};
@@ -83,25 +84,13 @@ impl Sync {
         let id = run.id().parse()?;
         let ticket = self.store.draw_ticket().await?;
         match self.mlflow.raw_run(&id).await {
-            Ok(raw) if raw.is_deleted() => {
-                let buried = self
-                    .store
-                    .bury_runs(vec![document::map(&raw, &experiment.name)?], ticket)
-                    .await?;
-                totals.add(|report| report.deleted += buried);
-                Ok(Word::Shown)
-            }
             Ok(raw) if raw.info.experiment_id == experiment.experiment_id => {
-                let saved = self
-                    .store
-                    .save_runs(vec![document::map(&raw, &experiment.name)?], ticket)
-                    .await?;
-                totals.add(|report| {
-                    report.seen += 1;
-                    report.written += saved.written;
-                    report.unchanged += saved.unchanged;
-                    report.quarantined += saved.quarantined;
-                });
+                let mapped = vec![document::map(&raw, &experiment.name)?];
+                if raw.is_deleted() {
+                    self.bury_counted(mapped, ticket, totals).await?;
+                } else {
+                    self.save_counted(mapped, ticket, totals).await?;
+                }
                 Ok(Word::Shown)
             }
             // It moved: the scan of its new experiment mirrors it.

@@ -68,6 +68,14 @@ impl Pass {
         }
     }
 
+    /// Whether this is the experiment that earlier passes saw under its id, as far as MLflow says when it made them.
+    pub(super) fn is_same(&self, experiment: &RawExperiment) -> bool {
+        let recorded = self.creation_time(&experiment.experiment_id);
+        recorded.is_none()
+            || experiment.creation_time.is_none()
+            || recorded == experiment.creation_time
+    }
+
     /// When MLflow made this experiment, as it said when a pass last saw it.
     pub(super) fn creation_time(&self, experiment: &str) -> Option<i64> {
         self.scans.get(experiment)?.get_i64("creation_time").ok()
@@ -125,6 +133,36 @@ impl Pass {
             .map_err(|error| failed(doing, error))?;
         Ok(())
     }
+}
+
+/// Records that a quick pass ended, by the server's clock.
+pub(super) async fn quick_pass_ended(store: &MongoRunStore) -> Result<()> {
+    let set = vec![doc! { "$set": { "quick_pass": "$$NOW" } }];
+    let update = || async {
+        let state = store.state();
+        state
+            .update_one(doc! { "_id": "source" }, set.clone())
+            .write_concern(majority())
+            .await
+    };
+    let updated = retried(update).await;
+    updated.map_err(|error| failed("cannot record the end of the quick pass", error))?;
+    Ok(())
+}
+
+/// Forgets an experiment, so that no pass misses it any more.
+pub(super) async fn forget(store: &MongoRunStore, experiment: &str) -> Result<()> {
+    let id = doc! { "_id": format!("scan/{experiment}") };
+    let delete = || async {
+        store
+            .state()
+            .delete_one(id.clone())
+            .write_concern(majority())
+            .await
+    };
+    let deleted = retried(delete).await;
+    deleted.map_err(|error| failed("cannot forget an experiment", error))?;
+    Ok(())
 }
 
 async fn put(store: &MongoRunStore, state: Document) -> Result<()> {

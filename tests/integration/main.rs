@@ -14,5 +14,6 @@ mod migrations;
 mod mirrored_texts;
 mod mlflow_client;
 mod mlopus_and_back;
+mod readme;
 mod support;
 mod sync;

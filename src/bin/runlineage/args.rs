@@ -1,6 +1,8 @@
 //! The arguments of every command, and their errors.
 
+use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use runlineage::RunId;
@@ -57,6 +59,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     Register(RegisterArgs),
     Migrate(MigrateArgs),
+    Verify(VerifyArgs),
+    Purge(PurgeArgs),
     /// Keep the local database up, and print its URI for mongosh and other programs.
     #[command(
         after_help = "Example:\n  runlineage db\n  mongosh \"$(the URI it prints)\" --eval 'db.runs.countDocuments()'"
@@ -85,9 +89,55 @@ pub(crate) struct SyncArgs {
     /// Also remove more than max(100, 10 %) of the mirrored runs when MLflow no longer knows them at all.
     #[arg(long)]
     pub(crate) allow_mass_delete: bool,
+    /// Remove what is mirrored of this experiment, which MLflow no longer lists, by id; repeatable.
+    #[arg(long, value_name = "ID")]
+    pub(crate) forget_experiment: Vec<String>,
+    /// Also exit 1 when mirrored runs have recorded problems.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Keep running, and begin a pass this often: 60s, 5m.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) every: Option<Duration>,
+    /// With --every: how often a pass is a full one; in between, passes look at new, running and lately ended runs.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_duration, requires = "every")]
+    pub(crate) full_every: Duration,
+    /// With --every: how long after its end a run is looked at by every pass.
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration, requires = "every")]
+    pub(crate) settle: Duration,
+    /// With --every: serve Prometheus metrics at /metrics and the state at /health here, such as 127.0.0.1:9187.
+    #[arg(long, value_name = "ADDRESS", requires = "every")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
     /// The report on stdout.
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
+}
+
+/// Compare the mirror with MLflow, document by document; exit 1 and a list on any difference.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Example:\n  runlineage verify --tracking-uri http://localhost:5000 --mongodb-uri mongodb://localhost/runlineage"
+)]
+pub(crate) struct VerifyArgs {
+    /// Only this experiment, by name or id; repeatable.
+    #[arg(long, value_name = "EXPERIMENT")]
+    pub(crate) exp: Vec<String>,
+    /// All experiments but this one, by name or id; repeatable.
+    #[arg(long, value_name = "EXPERIMENT")]
+    pub(crate) exclude_exp: Vec<String>,
+    /// How the differences look.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+/// Remove for good runs that were deleted in MLflow.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Example:\n  runlineage purge --deleted-before 90d --mongodb-uri mongodb://localhost/runlineage"
+)]
+pub(crate) struct PurgeArgs {
+    /// Deleted before this date, or this long ago: 2026-03-01, 90d.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) deleted_before: String,
 }
 
 /// Find runs by what they read and wrote. Every condition given must hold.
@@ -238,6 +288,14 @@ impl LineageArgs {
             && self.input_artifact.is_empty()
             && self.output_artifact.is_empty()
     }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let duration = text.parse::<jiff::SignedDuration>().ok();
+    let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
+    duration
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "write a number with its unit, such as 60s, 5m or 1h".to_owned())
 }
 
 impl FromStr for ModelArg {

@@ -3,9 +3,11 @@
 pub(crate) mod db;
 pub(crate) mod find;
 pub(crate) mod migrate;
+pub(crate) mod purge;
 pub(crate) mod register;
 pub(crate) mod show;
 pub(crate) mod sync;
+pub(crate) mod verify;
 
 use std::process::ExitCode;
 

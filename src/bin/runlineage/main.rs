@@ -3,6 +3,8 @@
 mod args;
 mod commands;
 mod connect;
+mod date;
+mod monitor;
 mod output;
 mod progress;
 
@@ -43,6 +45,8 @@ async fn run(args: Args) -> commands::Result {
         Command::Find(command) => commands::find::run(&args.connection, command).await,
         Command::Show(command) => commands::show::run(&args.connection, command).await,
         Command::Register(command) => commands::register::run(&args.connection, command).await,
+        Command::Verify(command) => commands::verify::run(&args.connection, command).await,
+        Command::Purge(command) => commands::purge::run(&args.connection, &command).await,
         Command::Db => commands::db::run(&args.connection).await,
         Command::Migrate(command) => commands::migrate::run(&args.connection, command).await,
     }
@@ -50,7 +54,7 @@ async fn run(args: Args) -> commands::Result {
 
 fn start_log(args: &Args) {
     let filter = EnvFilter::try_from_env("RUNLINEAGE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("error,runlineage=warn"));
+        .unwrap_or_else(|_| EnvFilter::new("error,runlineage=info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

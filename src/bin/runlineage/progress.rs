@@ -32,6 +32,12 @@ impl Bar {
         ));
     }
 
+    /// Prints something, such as a log line, without mixing it into the bar.
+    pub(crate) fn aside(&self, print: impl FnOnce()) {
+        self.0.suspend(print);
+        self.0.reset();
+    }
+
     pub(crate) fn finish(&self) {
         self.0.finish_and_clear();
     }

@@ -8,16 +8,16 @@ use super::keeper::KeptFolder;
 use super::program::run;
 use super::tool;
 
-/// Evaluates a script as `mongosh URI --eval SCRIPT` does, and returns its value as relaxed Extended JSON. Cursors are drained.
+/// Evaluates a script, and returns its value as relaxed Extended JSON. Cursors are drained.
 #[track_caller]
 pub(crate) fn mongosh(uri: &str, script: &str) -> Value {
     evaluate(uri, &format!("eval({})", Value::from(script)))
 }
 
-/// The value of one expression, which may make further calls on what a search returned: `eval` has to wait for it.
+/// Evaluates one expression as it is typed, chained calls and comments too.
 #[track_caller]
 pub(crate) fn mongosh_expression(uri: &str, expression: &str) -> Value {
-    evaluate(uri, expression)
+    evaluate(uri, &format!("(\n{expression}\n)"))
 }
 
 #[track_caller]

@@ -4,13 +4,14 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bson::{Bson, DateTime, Document, doc};
+use bson::{Bson, Document, doc};
 use futures::TryStreamExt;
 use runlineage::{Query, Run, RunStore, RunStream, Search};
 
 use super::{Result, say_freshness};
 use crate::args::{ConnectionArgs, FindArgs, Format, LineageArgs};
 use crate::connect::{self, usage};
+use crate::date;
 use crate::output::{cell, mongosh, table, write_json};
 
 const COLUMNS: [&str; 6] = ["_id", "name", "exp.name", "status", "start_time", "user"];
@@ -94,7 +95,7 @@ fn filter(args: &FindArgs) -> Result<Document> {
         parts.push(doc! { "status": { "$in": status } });
     }
     if let Some(since) = &args.since {
-        parts.push(doc! { "start_time": { "$gte": since_date(since)? } });
+        parts.push(doc! { "start_time": { "$gte": date::parse("--since", since)? } });
     }
     if args.problems {
         parts.push(doc! { "mirror.problems.key": { "$exists": true } });
@@ -121,26 +122,6 @@ fn parse_where(json: &str) -> Result<Document> {
         )
         .into()),
     }
-}
-
-fn since_date(text: &str) -> Result<DateTime> {
-    let now = jiff::ZonedDateTime::now();
-    let timestamp = if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
-        Some(timestamp)
-    } else if let Ok(date) = text.parse::<jiff::civil::DateTime>() {
-        date.to_zoned_datetime(now.time_zone().clone())
-            .ok()
-            .map(|zoned| zoned.timestamp())
-    } else {
-        text.parse::<jiff::Span>()
-            .ok()
-            .and_then(|span| now.checked_sub(span.abs()).ok())
-            .map(|zoned| zoned.timestamp())
-    };
-    let timestamp = timestamp.ok_or_else(|| {
-        usage("--since", format!("{text:?} is neither a date nor a time span; write 2026-03-01, 2026-03-01T12:00:00Z, 7d or 12h"))
-    })?;
-    Ok(DateTime::from_millis(timestamp.as_millisecond()))
 }
 
 fn sort(args: &FindArgs) -> Option<Document> {

@@ -54,7 +54,6 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: RegisterArgs) -> Resu
     }
     let mlflow = connect::mlflow(connection, 4)?;
     let mirror = connect::mirror(connection).await?;
-    mirror.store.migrate().await?;
     match (args.run_id, args.from) {
         (Some(run), _) => {
             register(&mlflow, &mirror.store, &run, &args.lineage).await?;

@@ -1,12 +1,14 @@
-//! `sync`: mirrors MLflow, shows progress, ends with a report.
+//! `sync`: mirrors MLflow once and reports, or keeps the mirror fresh.
 
 use std::process::ExitCode;
 
-use runlineage::sync::{Report, Sync};
+use runlineage::sync::{Report, Sync, Watch};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Result;
 use crate::args::{ConnectionArgs, ReportFormat, SyncArgs};
 use crate::connect;
+use crate::monitor::Monitor;
 use crate::output::table;
 use crate::progress::Bar;
 
@@ -14,19 +16,53 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
     let concurrency = usize::from(args.concurrency);
     let mlflow = connect::mlflow(connection, concurrency)?;
     let mirror = connect::mirror(connection).await?;
-    let bar = Bar::new();
-    let report = Sync::new(&mlflow, &mirror.store)
+    let sync = Sync::new(&mlflow, &mirror.store)
         .only(args.exp)
         .except(args.exclude_exp)
         .concurrency(concurrency)
         .page_size(args.page_size)
-        .allow_mass_delete(args.allow_mass_delete)
-        .run(|progress| bar.show(progress))
-        .await;
+        .allow_mass_delete(args.allow_mass_delete);
+    for id in &args.forget_experiment {
+        let forgotten = sync.forget_experiment(id).await?;
+        eprintln!("Experiment {id}: {forgotten} mirrored runs removed.");
+    }
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let bar = Bar::new();
+    if let Some(every) = args.every {
+        let monitor = Monitor::default();
+        if let Some(address) = args.metrics_listen {
+            monitor.serve(address).await?;
+        }
+        let watch = Watch::new(sync, every)
+            .full_every(args.full_every)
+            .settle(args.settle);
+        watch
+            .run(
+                stop,
+                |progress| bar.show(progress),
+                |pass| bar.aside(|| monitor.ended(&pass)),
+            )
+            .await?;
+        eprintln!("Stopped; the next sync goes on from here.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = sync.run_until(|progress| bar.show(progress), stop).await;
     bar.finish();
-    let report = report?;
+    let Some(report) = report? else {
+        eprintln!("Stopped before the end; the next sync goes on from here.");
+        return Ok(ExitCode::FAILURE);
+    };
     print(&report, args.format)?;
-    Ok(if report.incomplete.is_empty() {
+    let is_clean = report.problems == 0 && report.quarantined == 0;
+    let done = report.incomplete.is_empty() && (is_clean || !args.strict);
+    Ok(if done {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -41,9 +77,9 @@ fn print(report: &Report, format: ReportFormat) -> Result<()> {
         );
     }
     if report.problems > 0 {
+        let problems = report.problems;
         eprintln!(
-            "{} mirrored runs have recorded problems: `runlineage find --problems` lists them.",
-            report.problems
+            "{problems} mirrored runs have recorded problems: `runlineage find --problems` lists them."
         );
     }
     match format {
@@ -63,10 +99,8 @@ fn print(report: &Report, format: ReportFormat) -> Result<()> {
                 table(&counts.map(|(name, _)| name.to_owned()), [cells.to_vec()])
             );
             let rate = report.seen as f64 / report.seconds.max(0.001);
-            eprintln!(
-                "{} experiments in {:.1} s, {rate:.0} runs/s.",
-                report.experiments, report.seconds
-            );
+            let (experiments, seconds) = (report.experiments, report.seconds);
+            eprintln!("{experiments} experiments in {seconds:.1} s, {rate:.0} runs/s.");
         }
     }
     Ok(())

@@ -1,0 +1,32 @@
+//! Mirrors an MLflow server, then asks which runs used a model.
+//!
+//! ```sh
+//! cargo run --example quickstart -- http://localhost:5000 mongodb://localhost:27017/runlineage churn 2
+//! ```
+
+use futures::TryStreamExt;
+use runlineage::sync::Sync;
+use runlineage::{MlflowClient, MongoRunStore, Query, RunStore};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [tracking_uri, mongodb_uri, model, version] = args.as_slice() else {
+        return Err("give a tracking URI, a MongoDB URI, a model's name and its version".into());
+    };
+    let mlflow = MlflowClient::new(tracking_uri)?;
+    let store = MongoRunStore::connect(mongodb_uri).await?;
+
+    let report = Sync::new(&mlflow, &store).run(|_| {}).await?;
+    println!(
+        "{} runs mirrored, {} of them new",
+        report.seen, report.written
+    );
+
+    let query = Query::new().with_input_model(model, version.as_str());
+    let mut runs = store.find_runs(query).await?;
+    while let Some(run) = runs.try_next().await? {
+        println!("{} {}", run.id(), run.name().unwrap_or("(no name)"));
+    }
+    Ok(())
+}

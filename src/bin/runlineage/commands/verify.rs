@@ -1,0 +1,56 @@
+//! `verify`: compares the mirror with MLflow, and lists every difference.
+
+use std::process::ExitCode;
+
+use runlineage::sync::Sync;
+
+use super::{Result, say_freshness};
+use crate::args::{ConnectionArgs, ReportFormat, VerifyArgs};
+use crate::connect;
+use crate::output::table;
+use crate::progress::Bar;
+
+pub(crate) async fn run(connection: &ConnectionArgs, args: VerifyArgs) -> Result {
+    let mlflow = connect::mlflow(connection, 4)?;
+    let mirror = connect::mirror(connection).await?;
+    if !say_freshness(&mirror.store).await? {
+        return Ok(ExitCode::FAILURE);
+    }
+    let sync = Sync::new(&mlflow, &mirror.store)
+        .only(args.exp)
+        .except(args.exclude_exp);
+    let bar = Bar::new();
+    let verification = sync.verify(|progress| bar.show(progress)).await;
+    bar.finish();
+    let verification = verification?;
+    let differences = &verification.differences;
+    match args.format {
+        ReportFormat::Json => println!("{}", serde_json::to_string(&verification)?),
+        ReportFormat::Table if differences.is_empty() => {}
+        ReportFormat::Table => {
+            let header = ["run", "", "what"].map(str::to_owned);
+            let row = |difference: &runlineage::sync::Difference| {
+                vec![
+                    difference.run.clone(),
+                    difference.kind.to_owned(),
+                    difference.what.clone(),
+                ]
+            };
+            println!("{}", table(&header, differences.iter().map(row)));
+        }
+    }
+    let counted = |kind| {
+        differences
+            .iter()
+            .filter(|difference| difference.kind == kind)
+            .count()
+    };
+    let [missing, extra, stale] = ["missing", "extra", "stale"].map(counted);
+    let seen = verification.seen;
+    eprintln!("{seen} runs compared: {missing} missing, {extra} extra, {stale} stale.");
+    Ok(if differences.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,157 @@
+//! Mirrors the pages of a scan: each is fetched while the one before it is saved.
+
+use std::collections::{HashMap, HashSet};
+
+use sha2::{Digest, Sha256};
+
+use super::{Sync, Totals};
+use crate::error::Result;
+use crate::mlflow::document;
+use crate::mlflow::scan::Scan;
+use crate::mlflow::wire::{RawExperiment, RawRun};
+use crate::run::Run;
+use crate::store::mongo::Ticket;
+
+/// Experiment id → name.
+pub(super) type Names = HashMap<String, String>;
+
+/// Which runs a scan has shown: 16 bytes each, so that a pass over a million runs stays small.
+#[derive(Debug, Default)]
+pub(super) struct Seen(HashSet<u128>);
+
+/// A page, mapped, with the ticket drawn before it was asked for and the place where the next one begins.
+struct Page {
+    ticket: Ticket,
+    active: Vec<Run>,
+    deleted: Vec<Run>,
+    next: Option<i64>,
+}
+
+impl Sync {
+    /// Saves every run that the scan shows; `reached` is told from where a later scan may go on, once all before it is
+    /// acknowledged.
+    pub(super) async fn mirror(
+        &self,
+        scan: &mut Scan,
+        names: &Names,
+        seen: &mut Seen,
+        totals: &Totals<'_>,
+        reached: impl AsyncFn(i64) -> Result<()>,
+    ) -> Result<()> {
+        let mut fetched = None;
+        loop {
+            let save = self.save(fetched, totals, &reached);
+            let (page, saved) = futures::join!(self.fetch(scan, names, seen), save);
+            // What was fetched is saved and counted before an error of the next page ends the scan.
+            saved?;
+            fetched = page?;
+            if fetched.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn fetch(&self, scan: &mut Scan, names: &Names, seen: &mut Seen) -> Result<Option<Page>> {
+        // Drawn before the request: whatever is read from MLflow after it is at least as new.
+        let ticket = self.store.draw_ticket().await?;
+        let Some(mut runs) = scan.next_page().await? else {
+            return Ok(None);
+        };
+        // The searches of a quick pass overlap.
+        runs.retain(|run| !seen.contains(&run.info.run_id));
+        let (deleted, active): (Vec<RawRun>, Vec<RawRun>) =
+            runs.into_iter().partition(RawRun::is_deleted);
+        let mut map = |runs: Vec<RawRun>| -> Result<Vec<Run>> {
+            runs.into_iter()
+                .map(|run| {
+                    seen.insert(&run.info.run_id);
+                    let name = names.get(&run.info.experiment_id);
+                    document::map(&run, name.map_or("", String::as_str))
+                })
+                .collect()
+        };
+        Ok(Some(Page {
+            ticket,
+            active: map(active)?,
+            deleted: map(deleted)?,
+            next: scan.position(),
+        }))
+    }
+
+    async fn save(
+        &self,
+        page: Option<Page>,
+        totals: &Totals<'_>,
+        reached: &impl AsyncFn(i64) -> Result<()>,
+    ) -> Result<()> {
+        let Some(page) = page else {
+            return Ok(());
+        };
+        self.save_counted(page.active, page.ticket, totals).await?;
+        self.bury_counted(page.deleted, page.ticket, totals).await?;
+        match page.next {
+            Some(next) => reached(next).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn save_counted(
+        &self,
+        runs: Vec<Run>,
+        ticket: Ticket,
+        totals: &Totals<'_>,
+    ) -> Result<()> {
+        let count = runs.len() as u64;
+        let saved = self.store.save_runs(runs, ticket).await?;
+        totals.add(|report| {
+            report.seen += count;
+            report.written += saved.written;
+            report.unchanged += saved.unchanged;
+            report.quarantined += saved.quarantined;
+        });
+        Ok(())
+    }
+
+    pub(super) async fn bury_counted(
+        &self,
+        runs: Vec<Run>,
+        ticket: Ticket,
+        totals: &Totals<'_>,
+    ) -> Result<()> {
+        if runs.is_empty() {
+            return Ok(());
+        }
+        let buried = self.store.bury_runs(runs, ticket).await?;
+        totals.add(|report| report.deleted += buried);
+        Ok(())
+    }
+}
+
+pub(super) fn names(experiments: &[RawExperiment]) -> Names {
+    let name =
+        |experiment: &RawExperiment| (experiment.experiment_id.clone(), experiment.name.clone());
+    experiments.iter().map(name).collect()
+}
+
+impl Seen {
+    pub(super) fn insert(&mut self, id: &str) {
+        self.0.insert(short(id));
+    }
+
+    pub(super) fn contains(&self, id: &str) -> bool {
+        self.0.contains(&short(id))
+    }
+}
+
+/// An id of MLflow's own is 32 hexadecimal digits; any other is hashed.
+fn short(id: &str) -> u128 {
+    let own = (id.len() == 32)
+        .then(|| u128::from_str_radix(id, 16).ok())
+        .flatten();
+    own.unwrap_or_else(|| {
+        let hash = Sha256::digest(id);
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        u128::from_le_bytes(bytes)
+    })
+}
