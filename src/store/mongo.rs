@@ -269,7 +269,8 @@ impl MongoRunStore {
     /// lack its indexes and its validator.
     pub(crate) async fn ensure_migrated(&self) -> Result<()> {
         let migrate = || async { self.migrate().await.map(drop) };
-        self.migrated.get_or_try_init(migrate).await.map(|()| ())
+        self.migrated.get_or_try_init(migrate).await?;
+        Ok(())
     }
 
     pub(crate) fn runs(&self) -> Collection<RawDocumentBuf> {
