@@ -173,7 +173,8 @@ impl Sync {
         let ready = async {
             self.store.ensure_migrated().await?;
             if self.store.freshness().await?.source.is_none() {
-                // A mistyped address must not become the source that every later sync is held to: it answers as MLflow first.
+                // A mistyped address must not become the source that every later sync is held to: it answers as MLflow
+                // first.
                 self.mlflow.raw_experiments().try_next().await?;
             }
             self.store.claim_source(self.mlflow.source()).await?;

@@ -136,6 +136,15 @@ impl Scan {
         {
             return lie("runs out of the order that was asked for");
         }
+        // A server that does not filter would answer the same pages for ever.
+        let is_asked_for = |start_time: Option<i64>| match self.place {
+            Place::From(from) => start_time.is_some_and(|start_time| start_time >= from),
+            Place::Group { start_time: of, .. } => start_time == Some(of),
+            Place::Start | Place::End => true,
+        };
+        if !start_times().all(is_asked_for) {
+            return lie("runs with other start times than those that were asked for");
+        }
         let (first, last) = (
             start_times().next().flatten(),
             start_times().next_back().flatten(),

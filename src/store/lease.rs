@@ -98,10 +98,12 @@ impl Lease {
             tokio::time::sleep(self.length / 3).await;
             // A margin, so that this process has stopped when another may begin.
             let last_call = self.until - self.length / 6;
+            let mut refused = None;
             let renewed = tokio::time::timeout_at(last_call.into(), async {
                 loop {
                     match self.renew().await {
-                        Err(Error::Mongo { .. }) => {
+                        Err(error @ Error::Mongo { .. }) => {
+                            refused = Some(error);
                             tokio::time::sleep(Duration::from_millis(200)).await
                         }
                         renewed => return renewed,
@@ -111,7 +113,8 @@ impl Lease {
             match renewed.await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return error,
-                Err(_) => return self.lost(),
+                // Where MongoDB is to blame, its own words help more than that the lease is lost.
+                Err(_) => return refused.unwrap_or_else(|| self.lost()),
             }
         }
     }

@@ -11,6 +11,15 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// Codes of a server that is not, or no longer, the primary, or is shutting down.
 const NOT_PRIMARY: [i32; 9] = [91, 189, 10058, 10107, 11600, 11602, 13435, 13436, 262];
 
+/// Whether a server that refuses a document with this code means its own state, and would take the document at another time.
+pub(crate) fn is_of_the_server(code: i32) -> bool {
+    // Unreachable, not authorized, locks, time limits, conflicts, interruptions, quotas and full disks.
+    const OTHERS: [i32; 16] = [
+        6, 7, 13, 24, 46, 50, 63, 64, 89, 112, 202, 8000, 11601, 12501, 13388, 14031,
+    ];
+    NOT_PRIMARY.contains(&code) || OTHERS.contains(&code)
+}
+
 /// Runs idempotent work again, with growing pauses, as long as it fails in a way that passes by itself.
 pub(crate) async fn retried<T, F>(work: impl FnMut() -> F) -> Result<T, Error>
 where

@@ -7,7 +7,7 @@ use bson::{Bson, DateTime, Document, doc, rawdoc};
 use futures::TryStreamExt;
 
 use super::mongo::{DELETED_RUNS, MongoRunStore, RUNS, Ticket, failed, majority};
-use super::retry::retried;
+use super::retry::{is_of_the_server, retried};
 use crate::error::{Error, Result};
 use crate::run::{Run, field};
 
@@ -393,10 +393,15 @@ fn refused(runs: Vec<Run>, reply: &Document) -> Result<Vec<Refused>> {
             .and_then(|index| usize::try_from(index).ok())
             .unwrap_or(usize::MAX);
         let reason = error.get_str("errmsg").unwrap_or("MongoDB gave no reason");
-        by_index.insert(
-            index,
-            (error.get_i32("code").unwrap_or_default(), reason.to_owned()),
-        );
+        let code = error.get_i32("code").unwrap_or_default();
+        // Quarantine is for documents that will never be taken: whole ones would not be tried again.
+        if is_of_the_server(code) {
+            return Err(Error::Mongo {
+                doing: format!("cannot save {} runs", runs.len()),
+                source: format!("({code}): {reason}").into(),
+            });
+        }
+        by_index.insert(index, (code, reason.to_owned()));
     }
     let refused = runs.into_iter().enumerate().filter_map(|(index, run)| {
         by_index
@@ -409,4 +414,38 @@ fn refused(runs: Vec<Run>, reply: &Document) -> Result<Vec<Refused>> {
 /// The driver leaves the write concern of a plain command to its caller.
 fn majority_in_command() -> RawDocumentBuf {
     rawdoc! { "w": "majority", "j": true, "wtimeout": 30_000 }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::refused;
+    use crate::run::Run;
+
+    fn runs() -> Vec<Run> {
+        let run = |id| Run::try_from(&doc! { "_id": id }).unwrap();
+        vec![run("a"), run("b")]
+    }
+
+    #[test]
+    fn a_document_that_mongodb_does_not_take_is_refused_alone() {
+        let reply =
+            doc! { "n": 1, "writeErrors": [{ "index": 1, "code": 121, "errmsg": "invalid" }] };
+        let refused = refused(runs(), &reply).unwrap();
+        assert_eq!(refused.len(), 1);
+        assert_eq!((refused[0].run.id(), refused[0].code), ("b", 121));
+    }
+
+    #[test]
+    fn a_server_that_cannot_take_documents_now_is_an_error_and_no_reason_to_store_them_in_part() {
+        for code in [189, 11600, 10107, 112, 14031, 13] {
+            let reply = doc! { "n": 1, "writeErrors": [{ "index": 0, "code": code, "errmsg": "stepped down" }] };
+            let Err(error) = refused(runs(), &reply) else {
+                panic!("{code}")
+            };
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(source.contains("stepped down"), "{source}");
+        }
+    }
 }

@@ -26,6 +26,17 @@ impl Sync {
     ) -> Result<Outcome> {
         let id = &experiment.experiment_id;
         let place = pass.place(id);
+        // Ids are small numbers: another server, or one that was emptied, has an experiment of the same id.
+        let recorded = pass.creation_time(id);
+        if recorded.is_some() && recorded != experiment.creation_time {
+            return Ok(Outcome {
+                incomplete: vec![Incomplete {
+                    experiment: id.clone(),
+                    reason: "the experiment of that id is not the one that was mirrored: is this another server, or another workspace? What is mirrored of it stays, until `sync --forget-experiment` removes it".into(),
+                }],
+                gone: Vec::new(),
+            });
+        }
         let nothing_to_delete = experiment.is_deleted() && !self.store.holds_experiment(id).await?;
         if place == Place::Done || nothing_to_delete {
             totals.add(|report| report.experiments += 1);
@@ -43,7 +54,13 @@ impl Sync {
                     .look_for_gone(experiment, place, &seen, pass, totals)
                     .await?;
                 if outcome.incomplete.is_empty() {
-                    pass.reached(&self.store, experiment, Place::Done).await?;
+                    // What is gone is removed at the end of the pass: until then, a killed one has to find it anew.
+                    let place = if outcome.gone.is_empty() {
+                        Place::Done
+                    } else {
+                        Place::Start
+                    };
+                    pass.reached(&self.store, experiment, place).await?;
                     totals.add(|report| report.experiments += 1);
                 }
                 Ok(outcome)

@@ -8,12 +8,21 @@
 
 mod bad_input;
 mod conformance;
+mod convergence;
+mod deletes;
+mod faults;
 mod fixtures;
 mod indexed;
+mod lease;
 mod migrations;
 mod mirrored_texts;
 mod mlflow_client;
 mod mlopus_and_back;
+mod paging;
+mod poison;
 mod readme;
+mod replica_set;
+mod resume;
+mod secrets;
 mod support;
 mod sync;

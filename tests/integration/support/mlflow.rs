@@ -91,6 +91,11 @@ impl MlflowServer {
         format!("http://127.0.0.1:{}{prefix}", self.port)
     }
 
+    /// The SQLite file that holds its runs.
+    pub(crate) fn sql_file(&self) -> std::path::PathBuf {
+        self.folder.path().join("mlflow.db")
+    }
+
     pub(crate) fn version(&self) -> Version {
         self.setup.version.unwrap_or_else(Version::under_test)
     }

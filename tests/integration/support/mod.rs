@@ -2,14 +2,17 @@
 
 pub(crate) mod fake_mlflow;
 pub(crate) mod keeper;
+pub(crate) mod lab;
 pub(crate) mod mirror;
 pub(crate) mod mlflow;
 pub(crate) mod mlopus;
 pub(crate) mod mongodb;
 pub(crate) mod mongosh;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod replica_set;
 pub(crate) mod rest;
+pub(crate) mod sql;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;

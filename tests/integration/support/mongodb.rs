@@ -155,10 +155,15 @@ impl Shared {
 /// A `mongod` on 127.0.0.1 that answers; dropping it kills it, its data stays.
 pub(crate) struct Mongod {
     pub(crate) port: u16,
-    _process: Kept,
+    process: Kept,
 }
 
 impl Mongod {
+    /// The server's process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Starts one on a free port, with its data in `folder`.
     pub(crate) fn start(folder: &Path, options: &[&str]) -> Result<Self, String> {
         // Between finding a free port and taking it, another process may.
@@ -195,10 +200,7 @@ impl Mongod {
                 .then_some(true)
         });
         if ready == Some(true) {
-            Ok(Self {
-                port,
-                _process: process,
-            })
+            Ok(Self { port, process })
         } else {
             Err(format!("mongod did not start; {}", tail(&log)))
         }

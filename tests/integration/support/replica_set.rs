@@ -79,6 +79,20 @@ impl ReplicaSet {
         self.members[index] = Some(member.unwrap_or_else(|reason| panic!("{reason}")));
     }
 
+    /// Makes the primary a secondary, in the middle of whatever it does.
+    pub(crate) async fn step_down(&self) {
+        let primary = self.direct(self.primary().await).await;
+        let command =
+            doc! { "replSetStepDown": 10, "secondaryCatchUpPeriodSecs": 5, "force": true };
+        // Some versions close the connection with it.
+        let _ = primary.database("admin").run_command(command).await;
+    }
+
+    /// The process of a member that runs.
+    pub(crate) fn pid(&self, index: usize) -> u32 {
+        self.members[index].as_ref().expect("it runs").pid()
+    }
+
     async fn initiate(&self) {
         let members: Vec<Document> = self
             .ports

@@ -1,6 +1,8 @@
-//! MLflow's own REST interface, spoken without the client under test.
+//! MLflow's REST API as plain JSON, asked without any of the code under test.
 
-use reqwest::Client;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 
 use super::mlflow::MlflowServer;
@@ -8,88 +10,129 @@ use super::unique;
 
 /// Makes experiments and runs, and changes them behind the mirror's back.
 pub(crate) struct Rest {
-    http: Client,
-    base: String,
+    uri: String,
 }
 
 impl Rest {
     pub(crate) fn new(server: &MlflowServer) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        Self {
-            http: Client::new(),
-            base: format!("{}/api/2.0/mlflow", server.uri()),
-        }
+        Self { uri: server.uri() }
     }
 
     pub(crate) async fn post(&self, call: &str, body: Value) -> Value {
-        let response = self
-            .http
-            .post(format!("{}/{call}", self.base))
-            .json(&body)
-            .send()
-            .await;
-        let response = response.expect("the server answers");
-        let (status, text) = (
-            response.status(),
-            response.text().await.expect("the answer is text"),
-        );
-        assert!(status.is_success(), "{call}: {status}: {text}");
-        serde_json::from_str(&text).expect("the answer is JSON")
+        post(&self.uri, call, &body)
     }
 
     /// A new experiment: its name and its id.
     pub(crate) async fn experiment(&self, prefix: &str) -> (String, String) {
         let name = unique(prefix);
-        let answer = self
-            .post("experiments/create", json!({ "name": name }))
-            .await;
-        (name, text(&answer["experiment_id"]))
+        let id = create_experiment(&self.uri, &name);
+        (name, id)
     }
 
     /// A new run with these tags.
     pub(crate) async fn run(&self, experiment: &str, tags: &[(&str, &str)]) -> String {
-        let tags: Vec<Value> = tags
-            .iter()
-            .map(|(key, value)| json!({ "key": key, "value": value }))
-            .collect();
-        let body = json!({ "experiment_id": experiment, "start_time": 1_700_000_000_000_i64, "tags": tags });
-        text(&self.post("runs/create", body).await["run"]["info"]["run_id"])
+        let run = create_run(&self.uri, experiment, 1_700_000_000_000);
+        for (key, value) in tags {
+            self.set_tag(&run, key, value).await;
+        }
+        run
     }
 
     pub(crate) async fn set_tag(&self, run: &str, key: &str, value: &str) {
-        self.post(
-            "runs/set-tag",
-            json!({ "run_id": run, "key": key, "value": value }),
-        )
-        .await;
+        let body = json!({ "run_id": run, "key": key, "value": value });
+        self.post("runs/set-tag", body).await;
     }
 
     /// The tags of a run, as an object.
     pub(crate) async fn tags(&self, run: &str) -> Value {
-        let response = self
-            .http
-            .get(format!("{}/runs/get?run_id={run}", self.base))
-            .send()
-            .await;
-        let answer: Value = response
-            .expect("the server answers")
-            .json()
-            .await
-            .expect("the answer is JSON");
+        let (_, answer) = ask(
+            &self.uri,
+            "GET",
+            &format!("runs/get?run_id={run}"),
+            &Value::Null,
+            "",
+        );
         let tags = answer["run"]["data"]["tags"]
             .as_array()
             .cloned()
             .unwrap_or_default();
+        let pair = |tag: Value| {
+            (
+                tag["key"].as_str().expect("a key").to_owned(),
+                tag["value"].clone(),
+            )
+        };
         tags.into_iter()
-            .map(|tag| (text(&tag["key"]), tag["value"].clone()))
+            .map(pair)
             .collect::<serde_json::Map<_, _>>()
             .into()
     }
 }
 
-fn text(value: &Value) -> String {
-    value
+/// What one call answers; `user` is a line `Authorization: …\r\n`, or empty.
+pub(crate) fn ask(uri: &str, method: &str, call: &str, body: &Value, user: &str) -> (u16, Value) {
+    let address = uri.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).expect("the tracking server is there");
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    // Of another version than most where it says so.
+    let path = if call.starts_with('/') {
+        call.to_owned()
+    } else {
+        format!("/api/2.0/mlflow/{call}")
+    };
+    let head = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{user}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream
+        .write_all(head.as_bytes())
+        .expect("it takes a request");
+    stream
+        .write_all(body.as_bytes())
+        .expect("it takes a request");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("it answers");
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").expect("it answers HTTP");
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    (
+        status.expect("HTTP has a status"),
+        serde_json::from_str(body).unwrap_or(Value::Null),
+    )
+}
+
+/// What one call answers that has to succeed.
+#[track_caller]
+pub(crate) fn post(uri: &str, call: &str, body: &Value) -> Value {
+    let (status, answer) = ask(uri, "POST", call, body, "");
+    assert_eq!(status, 200, "{call} {body}: {answer}");
+    answer
+}
+
+/// A new experiment's id.
+#[track_caller]
+pub(crate) fn create_experiment(uri: &str, name: &str) -> String {
+    let answer = post(uri, "experiments/create", &json!({ "name": name }));
+    answer["experiment_id"].as_str().expect("an id").to_owned()
+}
+
+/// A new run's id.
+#[track_caller]
+pub(crate) fn create_run(uri: &str, exp: &str, start_time: i64) -> String {
+    let answer = post(
+        uri,
+        "runs/create",
+        &json!({ "experiment_id": exp, "start_time": start_time }),
+    );
+    answer["run"]["info"]["run_id"]
         .as_str()
-        .expect("MLflow answers ids and names as text")
+        .expect("an id")
         .to_owned()
 }

@@ -1,0 +1,409 @@
+//! A run leaves the mirror only on MLflow's own word on that run.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mongodb::bson::{Document, doc};
+use runlineage::sync::Sync;
+use serde_json::{Value, json};
+
+use crate::support::lab::{Lab, plain_runs, run_id};
+use crate::support::mlflow::{ADMIN, MlflowServer, Setup, Version};
+use crate::support::proxy::{Answer, Request};
+use crate::support::rest;
+use crate::support::sql::{NewRun, Sql};
+use crate::support::unique;
+
+/// A mirrored lab of two experiments with 20 runs each.
+async fn mirrored_lab() -> (Lab, [String; 2], BTreeSet<String>) {
+    let lab = Lab::new().await;
+    let exps = ["a", "b"].map(|name| lab.experiment(name));
+    let mut sql = lab.sql();
+    for exp in &exps {
+        sql.insert(&plain_runs(exp, 20));
+    }
+    Lab::complete(lab.sync().run(|_| {}).await);
+    let mirrored = lab.mirrored().await;
+    assert_eq!(mirrored.len(), 40);
+    (lab, exps, mirrored)
+}
+
+fn impatient(lab: &Lab) -> Sync {
+    let client = lab.builder().retries(0).build().expect("the URI is valid");
+    Sync::new(&client, &lab.store).page_size(7)
+}
+
+fn empty() -> Answer {
+    Answer::text(200, "{}")
+}
+
+fn not_there() -> Answer {
+    Answer::refuse(404, "RESOURCE_DOES_NOT_EXIST", "not found")
+}
+
+#[tokio::test]
+async fn nothing_leaves_the_mirror_by_an_answer_that_proves_nothing() {
+    type Fault = fn(&Request) -> Answer;
+    let faults: [(&str, Fault); 10] = [
+        ("200 with {} to every call", |_| empty()),
+        ("200 with {} to every search", |request| {
+            if request.call.ends_with("/search") {
+                empty()
+            } else {
+                Answer::Pass
+            }
+        }),
+        ("200 with {} to searches and gets of runs", |request| {
+            if request.call.starts_with("runs/") {
+                empty()
+            } else {
+                Answer::Pass
+            }
+        }),
+        ("401", |_| Answer::text(401, "who are you")),
+        ("403 on runs", |request| {
+            if request.call.starts_with("runs/") {
+                Answer::refuse(403, "PERMISSION_DENIED", "no")
+            } else {
+                Answer::Pass
+            }
+        }),
+        (
+            "an empty scan, and 403 on each run",
+            |request| match request.call.as_str() {
+                "runs/search" => empty(),
+                "runs/get" => Answer::text(403, "Permission denied"),
+                _ => Answer::Pass,
+            },
+        ),
+        ("a scan that ends in the middle", |request| {
+            if request.call == "runs/search" && !request.body["filter"].is_null() {
+                return Answer::refuse(400, "BAD_REQUEST", "no more");
+            }
+            Answer::Pass
+        }),
+        (
+            "a wrong workspace, which has no such experiments",
+            |request| match request.call.as_str() {
+                "experiments/search" | "runs/search" => empty(),
+                _ => not_there(),
+            },
+        ),
+        (
+            "a wrong workspace, as seen after the experiments were listed",
+            |request| match request.call.as_str() {
+                "experiments/search" => Answer::Pass,
+                "runs/search" => empty(),
+                _ => not_there(),
+            },
+        ),
+        (
+            "another experiment of the same id",
+            |request| match request.call.as_str() {
+                "runs/search" => empty(),
+                "runs/get" => not_there(),
+                "experiments/get" => Answer::Change(Box::new(|mut answer| {
+                    answer["experiment"]["creation_time"] = json!(5);
+                    answer
+                })),
+                _ => Answer::Pass,
+            },
+        ),
+    ];
+    let (lab, _, mirrored) = mirrored_lab().await;
+    for (what, fault) in faults {
+        lab.proxy.on(fault);
+        // Twice: what the first pass notes must not mislead the second.
+        for _ in 0..2 {
+            let before = lab
+                .store
+                .freshness()
+                .await
+                .expect("the store answers")
+                .full_pass;
+            let result = impatient(&lab).run(|_| {}).await;
+            assert_eq!(lab.mirrored().await, mirrored, "{what}");
+            let whole = result.is_ok_and(|report| report.incomplete.is_empty());
+            let after = lab
+                .store
+                .freshness()
+                .await
+                .expect("the store answers")
+                .full_pass;
+            // MLflow said of each run that it is there: that is an answer, if a long one.
+            if what != "200 with {} to every search" || !whole {
+                assert!(!whole, "{what}: the pass claims to be complete");
+                assert_eq!(before, after, "{what}: the mirror claims to be fresh");
+            }
+        }
+    }
+    lab.proxy.pass();
+    Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn runs_that_were_erased_go_by_the_word_of_mlflow_and_are_kept_aside() {
+    let (lab, _, mirrored) = mirrored_lab().await;
+    let gone: Vec<&String> = mirrored.iter().step_by(7).collect();
+    let mut sql = lab.sql();
+    for id in &gone {
+        sql.erase(id);
+    }
+    sql.write();
+    let report = Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(report.deleted, gone.len() as u64);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    let kept = lab.test.database.collection::<Document>("deleted_runs");
+    let kept = kept.count_documents(
+        doc! { "_id": { "$in": gone.iter().map(|id| id.as_str()).collect::<Vec<_>>() } },
+    );
+    assert_eq!(kept.await.expect("a count"), gone.len() as u64);
+}
+
+#[tokio::test]
+async fn deleted_runs_and_experiments_leave_and_come_back_with_mlflow() {
+    let (lab, [first, _], mirrored) = mirrored_lab().await;
+    let uri = lab.server.uri();
+    let run = mirrored.first().expect("there are runs");
+    rest::post(&uri, "runs/delete", &json!({ "run_id": run }));
+    assert_eq!(Lab::complete(lab.sync().run(|_| {}).await).deleted, 1);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+
+    rest::post(
+        &uri,
+        "experiments/delete",
+        &json!({ "experiment_id": first }),
+    );
+    Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    assert!(lab.mirrored().await.len() <= 20);
+
+    rest::post(
+        &uri,
+        "experiments/restore",
+        &json!({ "experiment_id": first }),
+    );
+    rest::post(
+        &uri,
+        "experiments/update",
+        &json!({ "experiment_id": first, "new_name": lab.name("renamed") }),
+    );
+    Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_experiment_that_is_gone_for_good_keeps_its_mirrored_runs_and_is_reported() {
+    let (lab, [first, _], mirrored) = mirrored_lab().await;
+    let mut sql = lab.sql();
+    for run in lab
+        .truth()
+        .runs
+        .iter()
+        .filter(|run| run["info"]["experiment_id"] == *first)
+    {
+        sql.erase(run["info"]["run_id"].as_str().expect("an id"));
+    }
+    sql.add(
+        "DELETE FROM experiment_tags WHERE experiment_id = ?",
+        json!([first]),
+    );
+    sql.add(
+        "DELETE FROM experiments WHERE experiment_id = ?",
+        json!([first]),
+    )
+    .write();
+    let report = lab.sync().run(|_| {}).await.expect("the pass goes on");
+    assert_eq!(report.incomplete.len(), 1, "{report:?}");
+    assert_eq!(report.incomplete[0].experiment, first);
+    assert_eq!(lab.mirrored().await, mirrored);
+}
+
+#[tokio::test]
+async fn more_than_a_hundred_runs_at_once_go_only_when_asked_for() {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("many");
+    let runs = plain_runs(&exp, 150);
+    let mut sql = lab.sql();
+    sql.insert(&runs);
+    Lab::complete(lab.sync().page_size(50).run(|_| {}).await);
+    for run in &runs[..101] {
+        sql.erase(&run.id);
+    }
+    sql.write();
+    for _ in 0..2 {
+        let report = lab.sync().run(|_| {}).await.expect("the pass goes on");
+        assert!(
+            report.incomplete[0].reason.contains("--allow-mass-delete"),
+            "{report:?}"
+        );
+        assert_eq!((report.deleted, lab.mirrored().await.len()), (0, 150));
+    }
+    // One of them comes back: a hundred go by themselves.
+    sql.insert(&runs[..1]);
+    let report = Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!((report.deleted, lab.mirrored().await.len()), (100, 50));
+    for run in &runs[1..] {
+        sql.erase(&run.id);
+    }
+    sql.write();
+    let more = plain_runs(&exp, 400);
+    sql.insert(&more);
+    Lab::complete(lab.sync().page_size(100).run(|_| {}).await);
+    for run in &more[..150] {
+        sql.erase(&run.id);
+    }
+    sql.write();
+    let report = Lab::complete(
+        lab.sync()
+            .page_size(100)
+            .allow_mass_delete(true)
+            .run(|_| {})
+            .await,
+    );
+    assert_eq!(report.deleted, 150);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+fn authorization((name, password): (&str, &str)) -> String {
+    format!(
+        "Authorization: Basic {}\r\n",
+        STANDARD.encode(format!("{name}:{password}"))
+    )
+}
+
+/// One real server with passwords serves both: it is an experiment's that became unreadable, and then the wrong one.
+#[tokio::test]
+async fn an_unreadable_experiment_and_a_wrong_server_take_nothing_away() {
+    let guarded = MlflowServer::start(Setup {
+        basic_auth: true,
+        ..Setup::default()
+    });
+    an_experiment_that_became_unreadable(&guarded).await;
+    a_wrong_server(&guarded).await;
+}
+
+async fn an_experiment_that_became_unreadable(guarded: &MlflowServer) {
+    let admin = authorization(ADMIN);
+    let ask = |method: &str, call: &str, body| {
+        let (status, answer) = rest::ask(&guarded.uri(), method, call, &body, &admin);
+        assert_eq!(status, 200, "{call}: {answer}");
+        answer
+    };
+    let reader = ("reader", "reads-only-1234");
+    ask(
+        "POST",
+        "users/create",
+        json!({ "username": reader.0, "password": reader.1 }),
+    );
+    let exps = ["open", "closed"].map(|name| {
+        let answer = ask(
+            "POST",
+            "experiments/create",
+            json!({ "name": unique(name) }),
+        );
+        let id = answer["experiment_id"].as_str().expect("an id").to_owned();
+        permit(guarded, ask, reader.0, &id, true);
+        id
+    });
+    let mut sql = Sql::open(guarded);
+    for exp in &exps {
+        sql.insert(&plain_runs(exp, 10));
+    }
+    let lab = Lab::new().await;
+    lab.proxy.list_only("");
+    lab.proxy.point_at(&guarded.uri());
+    let client = lab
+        .builder()
+        .basic_auth(reader.0, reader.1)
+        .retries(1)
+        .build()
+        .expect("the URI is valid");
+    let sync = Sync::new(&client, &lab.store).page_size(7);
+    Lab::complete(sync.run(|_| {}).await);
+    let mirrored = lab.mirrored().await;
+    assert_eq!(mirrored.len(), 20);
+
+    permit(guarded, ask, reader.0, &exps[1], false);
+    for _ in 0..2 {
+        let report = sync.run(|_| {}).await.expect("the pass goes on");
+        assert_eq!(lab.mirrored().await, mirrored);
+        assert!(
+            report
+                .incomplete
+                .iter()
+                .any(|what| what.experiment == exps[1]),
+            "{report:?}"
+        );
+    }
+}
+
+/// Allows or forbids a user to read an experiment.
+fn permit(
+    server: &MlflowServer,
+    ask: impl Fn(&str, &str, Value) -> Value,
+    user: &str,
+    exp: &str,
+    may_read: bool,
+) {
+    if server.version() == Version::V3 {
+        let call = if may_read { "grant" } else { "revoke" };
+        let call = format!("/api/3.0/mlflow/users/permissions/{call}");
+        ask(
+            "POST",
+            &call,
+            json!({ "username": user, "resource_type": "experiment", "resource_id": exp, "permission": "READ" }),
+        );
+        return;
+    }
+    let body = json!({ "experiment_id": exp, "username": user, "permission": "READ" });
+    if may_read {
+        ask("POST", "experiments/permissions/create", body);
+    } else {
+        ask("DELETE", "experiments/permissions/delete", body);
+    }
+}
+
+async fn a_wrong_server(wrong: &MlflowServer) {
+    let (lab, [first, second], mirrored) = mirrored_lab().await;
+    // There, the same ids are other experiments, with more than a page of runs.
+    let mut sql = Sql::open(wrong);
+    for id in [&first, &second] {
+        sql.add(
+            "INSERT OR REPLACE INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time) VALUES (?, ?, 's3://elsewhere', 'active', 5, 5)",
+            json!([id.parse::<i64>().expect("a number"), lab.name(&format!("elsewhere {id}"))]),
+        );
+    }
+    sql.write();
+    let there: Vec<NewRun> = (0..20)
+        .map(|index| NewRun::new(run_id(), &first, index))
+        .collect();
+    sql.insert(&there);
+    lab.proxy.point_at(&wrong.uri());
+    let client = lab
+        .builder()
+        .basic_auth(ADMIN.0, ADMIN.1)
+        .retries(1)
+        .build()
+        .expect("the URI is valid");
+    let sync = Sync::new(&client, &lab.store).page_size(7);
+    // What the first pass notes of the wrong server must not make the second one believe it.
+    for _ in 0..3 {
+        let report = sync.run(|_| {}).await.expect("the pass goes on");
+        assert!(!report.incomplete.is_empty(), "{report:?}");
+        let left: Vec<_> = mirrored
+            .difference(&lab.mirrored().await)
+            .cloned()
+            .collect();
+        assert!(
+            left.is_empty(),
+            "the wrong server took {} runs away",
+            left.len()
+        );
+    }
+    lab.proxy.point_at(&lab.server.uri());
+    Lab::complete(sync.run(|_| {}).await);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}

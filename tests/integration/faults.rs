@@ -1,0 +1,313 @@
+//! Faults between this program and MLflow: what passes is tried again, what does not is said at once, and never is a part of a
+//! page taken for the whole.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use runlineage::sync::Sync;
+use serde_json::{Value, json};
+
+use crate::support::lab::{Lab, chain, plain_runs, run_id};
+use crate::support::proxy::Answer;
+use crate::support::sql::NewRun;
+
+const FAULTS: usize = 10;
+
+/// The faults that pass by themselves.
+fn fault(kind: usize) -> Answer {
+    match kind {
+        0 => Answer::Say(
+            429,
+            vec![("Retry-After", "1".into())],
+            b"slow down".to_vec(),
+        ),
+        1 => Answer::text(503, "down for a moment"),
+        2 => Answer::refuse(500, "INTERNAL_ERROR", "the database is locked"),
+        3 => Answer::text(502, "<html>bad gateway</html>"),
+        4 => Answer::Silence(Duration::from_secs(3)),
+        5 => Answer::Reset(0.0),
+        6 => Answer::Reset(0.7),
+        7 => Answer::CutOff(0.7),
+        8 => Answer::text(200, "<!doctype html><title>Log in</title>"),
+        _ => Answer::text(408, ""),
+    }
+}
+
+async fn lab_with_runs(count: usize) -> (Lab, String) {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("faults");
+    lab.sql().insert(&plain_runs(&exp, count));
+    (lab, exp)
+}
+
+/// A sync that gives up after so many retries, and on a server that is silent for 2 s.
+fn sync(lab: &Lab, retries: usize) -> Sync {
+    let client = lab
+        .builder()
+        .timeout(Duration::from_secs(2))
+        .retries(retries);
+    Sync::new(&client.build().expect("the URI is valid"), &lab.store).page_size(7)
+}
+
+#[tokio::test]
+async fn a_fault_that_passes_is_tried_again_and_the_mirror_is_whole() {
+    for kind in 0..FAULTS {
+        let (lab, _) = lab_with_runs(20).await;
+        let faults = AtomicUsize::new(0);
+        lab.proxy.on(move |request| {
+            let second_page = request.call == "runs/search" && !request.body["filter"].is_null();
+            if second_page && faults.fetch_add(1, Ordering::SeqCst) < 2 {
+                return fault(kind);
+            }
+            Answer::Pass
+        });
+        let start = Instant::now();
+        let report = Lab::complete(sync(&lab, 6).run(|_| {}).await);
+        assert_eq!((report.seen, report.written), (20, 20), "fault {kind}");
+        assert_eq!(
+            lab.differences().await,
+            Vec::<String>::new(),
+            "fault {kind}"
+        );
+        if kind == 0 {
+            assert!(
+                start.elapsed() >= Duration::from_secs(2),
+                "it asked to be left alone for 1 s, twice"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_fault_that_stays_ends_after_the_retries_with_a_clear_error_and_no_part_of_the_page() {
+    for kind in 0..FAULTS {
+        let (lab, _) = lab_with_runs(20).await;
+        lab.proxy.on(move |request| {
+            if request.call == "runs/search" && !request.body["filter"].is_null() {
+                return fault(kind);
+            }
+            Answer::Pass
+        });
+        let result = sync(&lab, 2).run(|_| {}).await;
+        let said = match result {
+            Ok(report) => {
+                assert_eq!(report.incomplete.len(), 1, "fault {kind}: {report:?}");
+                report.incomplete[0].reason.clone()
+            }
+            Err(error) => chain(&error),
+        };
+        assert!(
+            said.contains("runs/search") && said.contains(&lab.proxy.uri()),
+            "fault {kind}: {said}"
+        );
+        let asked = lab.proxy.take_requests();
+        let asked = asked
+            .iter()
+            .filter(|request| !request.body["filter"].is_null())
+            .count();
+        assert_eq!(asked, 3, "fault {kind}: once and two retries");
+        let mirrored = lab.mirrored().await.len();
+        assert!(
+            mirrored == 7 || mirrored == 0,
+            "fault {kind}: {mirrored} of a page of 7"
+        );
+        let freshness = lab.store.freshness().await.expect("the store answers");
+        assert_eq!(
+            freshness.full_pass, None,
+            "fault {kind}: nothing was complete"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_pass_by_itself_fails_at_once_with_the_words_of_mlflow() {
+    type Refusal = (fn() -> Answer, &'static str);
+    let refusals: [Refusal; 6] = [
+        (
+            || Answer::refuse(400, "INVALID_PARAMETER_VALUE", "no such order"),
+            "no such order",
+        ),
+        (
+            || Answer::refuse(403, "PERMISSION_DENIED", "not for you"),
+            "not for you",
+        ),
+        (|| Answer::text(403, "Permission denied"), "403"),
+        (
+            || Answer::text(401, "You are not authenticated"),
+            "MLFLOW_TRACKING_USERNAME",
+        ),
+        (
+            || Answer::refuse(500, "FEATURE_DISABLED", "ask the administrator"),
+            "ask the administrator",
+        ),
+        (
+            || Answer::text(404, "<html>not here</html>"),
+            "root of an MLflow tracking server",
+        ),
+    ];
+    for (answer, words) in refusals {
+        let (lab, _) = lab_with_runs(20).await;
+        lab.proxy.on(move |request| {
+            if request.call == "runs/search" {
+                answer()
+            } else {
+                Answer::Pass
+            }
+        });
+        let report = sync(&lab, 6)
+            .run(|_| {})
+            .await
+            .expect("the pass goes on without that experiment");
+        assert_eq!(report.incomplete.len(), 1, "{report:?}");
+        assert!(report.incomplete[0].reason.contains(words), "{report:?}");
+        let asked = lab.proxy.take_requests();
+        let asked = asked
+            .iter()
+            .filter(|request| request.call == "runs/search")
+            .count();
+        assert_eq!(asked, 1, "{words}: asked again for what does not pass");
+        // The same for the list of experiments: there, nothing can be done without it.
+        lab.proxy.on(move |_| answer());
+        let error = sync(&lab, 6)
+            .run(|_| {})
+            .await
+            .expect_err("no experiments are known");
+        assert!(chain(&error).contains(words), "{error}");
+        assert_eq!(lab.proxy.take_requests().len(), 1, "{words}");
+    }
+}
+
+#[tokio::test]
+async fn one_experiment_that_mlflow_refuses_does_not_hold_up_the_others() {
+    let (lab, refused) = lab_with_runs(20).await;
+    let other = lab.experiment("other");
+    lab.sql().insert(&plain_runs(&other, 20));
+    let bad = refused.clone();
+    lab.proxy.on(move |request| {
+        if request.call == "runs/search" && request.experiment() == bad {
+            return Answer::refuse(400, "INVALID_PARAMETER_VALUE", "broken");
+        }
+        Answer::Pass
+    });
+    let report = sync(&lab, 6).run(|_| {}).await.expect("the pass goes on");
+    assert_eq!((report.seen, report.experiments), (20, 1), "{report:?}");
+    assert_eq!(report.incomplete[0].experiment, refused);
+    lab.proxy.pass();
+    Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_page_token_that_comes_twice_is_an_error() {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("token");
+    let runs: Vec<NewRun> = (0..40).map(|_| NewRun::new(run_id(), &exp, 5)).collect();
+    lab.sql().insert(&runs);
+    let kept: Arc<Mutex<Option<Value>>> = Arc::default();
+    lab.proxy.on(move |request| {
+        let is_group = request.body["filter"]
+            .as_str()
+            .is_some_and(|filter| filter.contains("= 5") && !filter.contains(">="));
+        if !is_group {
+            return Answer::Pass;
+        }
+        let kept = kept.clone();
+        Answer::Change(Box::new(move |mut page| {
+            let mut kept = kept.lock().unwrap();
+            page["next_page_token"] = kept
+                .get_or_insert_with(|| page["next_page_token"].clone())
+                .clone();
+            page
+        }))
+    });
+    let report = sync(&lab, 1).run(|_| {}).await.expect("the pass goes on");
+    assert!(
+        report.incomplete[0]
+            .reason
+            .contains("the same page token twice"),
+        "{report:?}"
+    );
+    lab.proxy.pass();
+    Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_page_over_64_mib_is_asked_for_in_halves() {
+    let (lab, _) = lab_with_runs(20).await;
+    lab.proxy.on(|request| {
+        if request.call == "runs/search" && request.body["max_results"].as_u64() > Some(3) {
+            return Answer::Change(Box::new(|mut page| {
+                // Where a dataset's profile would be.
+                page["runs"][0]["inputs"] = json!({ "dataset_inputs": "x".repeat(65 << 20) });
+                page
+            }));
+        }
+        Answer::Pass
+    });
+    let report = Lab::complete(lab.sync().page_size(20).run(|_| {}).await);
+    assert_eq!(report.seen, 20);
+    let sizes: Vec<_> = lab
+        .proxy
+        .take_requests()
+        .iter()
+        .filter_map(|request| {
+            (request.call == "runs/search").then(|| request.body["max_results"].as_u64())?
+        })
+        .collect();
+    assert_eq!(sizes[..4], [20, 10, 5, 2], "{sizes:?}");
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_sync_through_faults_at_random_equals_mlflow() {
+    let seeds = std::env::var("RUNLINEAGE_TEST_SEEDS")
+        .ok()
+        .and_then(|count| count.parse().ok());
+    for seed in 0..seeds.unwrap_or(3_u64) {
+        let lab = Lab::new().await;
+        let mut sql = lab.sql();
+        for name in ["a", "b", "c"] {
+            sql.insert(&plain_runs(&lab.experiment(name), 40));
+        }
+        let rng = Mutex::new(fastrand::Rng::with_seed(seed));
+        lab.proxy.on(move |_| {
+            let mut rng = rng.lock().unwrap();
+            if rng.f64() < 0.25 {
+                fault(rng.usize(..FAULTS))
+            } else {
+                Answer::Pass
+            }
+        });
+        let report = Lab::complete(sync(&lab, 8).run(|_| {}).await);
+        assert_eq!((report.seen, report.written), (120, 120), "seed {seed}");
+        assert_eq!(lab.differences().await, Vec::<String>::new(), "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn the_server_is_never_asked_more_at_once_than_was_said() {
+    let lab = Lab::new().await;
+    let mut sql = lab.sql();
+    for name in ["a", "b", "c", "d", "e"] {
+        sql.insert(&plain_runs(&lab.experiment(name), 20));
+    }
+    lab.proxy.on(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        Answer::Pass
+    });
+    let client = lab
+        .builder()
+        .concurrency(2)
+        .build()
+        .expect("the URI is valid");
+    Lab::complete(
+        Sync::new(&client, &lab.store)
+            .concurrency(4)
+            .page_size(7)
+            .run(|_| {})
+            .await,
+    );
+    assert_eq!(lab.proxy.peak(), 2);
+}

@@ -1,0 +1,233 @@
+//! One writer at a time, and what becomes of one that was held up.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mongodb::bson::{Document, doc};
+use runlineage::sync::Sync;
+use runlineage::{Error, MlflowClient, MongoRunStore};
+use serde_json::json;
+
+use crate::support::lab::{Lab, chain, plain_runs};
+use crate::support::proxy::Answer;
+use crate::support::rest;
+
+/// The proxy holds back runs/search until told.
+fn hold(lab: &Lab) -> (Arc<AtomicBool>, Arc<AtomicBool>) {
+    let (held, go) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let (is_held, may_go) = (held.clone(), go.clone());
+    lab.proxy.on(move |request| {
+        if request.call == "runs/search" && !may_go.load(Ordering::SeqCst) {
+            let may_go = may_go.clone();
+            let is_held = is_held.clone();
+            // The answer is from before, however late it arrives.
+            return Answer::After(Box::new(move || {
+                is_held.store(true, Ordering::SeqCst);
+                while !may_go.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }));
+        }
+        Answer::Pass
+    });
+    (held, go)
+}
+
+async fn until(flag: &AtomicBool) {
+    let start = Instant::now();
+    while !flag.load(Ordering::SeqCst) {
+        assert!(
+            start.elapsed() < Duration::from_secs(120),
+            "it never came to that"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_second_sync_refuses_at_once_and_names_the_first() {
+    let lab = Lab::new().await;
+    lab.sql().insert(&plain_runs(&lab.experiment("a"), 10));
+    let (held, go) = hold(&lab);
+    let first = lab.sync();
+    let second = async {
+        until(&held).await;
+        let start = Instant::now();
+        let second = lab.sync().run(|_| {}).await;
+        let second = second.expect_err("the first is at work");
+        assert!(start.elapsed() < Duration::from_secs(5), "{second}");
+        let Error::Leased { holder, until, .. } = &second else {
+            panic!("{second:?}")
+        };
+        let this = format!("process {}", std::process::id());
+        assert!(holder.contains(&this), "{holder}");
+        let leases = lab.test.database.collection::<Document>("leases");
+        let lease = leases.find_one(doc! { "_id": "sync" }).await;
+        let lease = lease.expect("a find").expect("the lease");
+        // It may have been renewed since.
+        let said = mongodb::bson::DateTime::parse_rfc3339_str(until).expect("a date");
+        assert!(
+            said <= *lease.get_datetime("until").expect("a date"),
+            "{until}"
+        );
+        go.store(true, Ordering::SeqCst);
+    };
+    let (first, ()) = tokio::join!(first.run(|_| {}), second);
+    Lab::complete(first);
+    Lab::complete(lab.sync().run(|_| {}).await);
+}
+
+#[tokio::test]
+async fn the_lease_of_a_dead_sync_ends_by_itself() {
+    let lab = Lab::new().await;
+    lab.sql().insert(&plain_runs(&lab.experiment("a"), 10));
+    let (held, go) = hold(&lab);
+    let dead = lab.sync().lease(Duration::from_secs(3));
+    tokio::select! {
+        ended = dead.run(|_| {}) => panic!("{ended:?}"),
+        // Nothing of it runs from here on: nobody renews its lease, and nobody lets go of it.
+        () = until(&held) => {}
+    }
+    go.store(true, Ordering::SeqCst);
+    let refused = lab.sync().run(|_| {}).await;
+    assert!(matches!(refused, Err(Error::Leased { .. })), "{refused:?}");
+    let start = Instant::now();
+    let taken = loop {
+        match lab.sync().run(|_| {}).await {
+            Err(Error::Leased { .. }) => tokio::time::sleep(Duration::from_millis(100)).await,
+            other => break other,
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "the lease never ends"
+        );
+    };
+    Lab::complete(taken);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+const STALLED: &str = "RUNLINEAGE_TEST_STALLED";
+
+/// A process is stopped past its lease in the middle of a pass; meanwhile another sync mirrors newer states. Awake again, it ends by
+/// itself, and nothing newer is undone.
+#[tokio::test]
+async fn a_sync_that_was_stopped_past_its_lease_ends_itself_and_undoes_nothing() {
+    if let Ok(settings) = std::env::var(STALLED) {
+        return be_stalled(&settings).await;
+    }
+    let lab = Lab::new().await;
+    let exp = lab.experiment("a");
+    let runs = plain_runs(&exp, 6);
+    let mut sql = lab.sql();
+    sql.insert(&runs);
+    lab.store.migrate().await.expect("migrations");
+    let (held, go) = hold(&lab);
+    let this_test = "lease::a_sync_that_was_stopped_past_its_lease_ends_itself_and_undoes_nothing";
+    let mut process = Command::new(std::env::current_exe().expect("this binary has a path"))
+        .args(["--exact", this_test, "--nocapture"])
+        .env(STALLED, format!("{} {}", lab.proxy.uri(), lab.test.uri))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this binary runs again");
+    until(&held).await;
+    signal("-STOP", process.id());
+
+    // MLflow has answered it, with the states of now; then they change, and another sync mirrors that.
+    sql.set_tag(&runs[0].id, "edited", "later").write();
+    rest::post(
+        &lab.server.uri(),
+        "runs/delete",
+        &json!({ "run_id": runs[1].id }),
+    );
+    let direct = MlflowClient::builder(&lab.server.uri())
+        .source("lab")
+        .build()
+        .expect("a client");
+    let name = lab.name("a");
+    let start = Instant::now();
+    loop {
+        match Sync::new(&direct, &lab.store)
+            .only([name.clone()])
+            .run(|_| {})
+            .await
+        {
+            Err(Error::Leased { .. }) => tokio::time::sleep(Duration::from_millis(100)).await,
+            other => break drop(Lab::complete(other)),
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "the lease never ends"
+        );
+    }
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    assert_eq!(lab.mirrored().await.len(), 5);
+
+    go.store(true, Ordering::SeqCst);
+    signal("-CONT", process.id());
+    let told = BufReader::new(process.stdout.take().expect("it is piped"));
+    let told: Vec<String> = told
+        .lines()
+        .map_while(Result::ok)
+        .filter(|line| line.starts_with("TOLD"))
+        .collect();
+    process.wait().expect("it ends");
+    assert!(told.concat().contains("lease"), "{told:?}");
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+async fn be_stalled(settings: &str) {
+    let (mlflow, mongodb) = settings.split_once(' ').expect("two URIs");
+    let client = MlflowClient::builder(mlflow)
+        .source("lab")
+        .build()
+        .expect("a client");
+    let store = MongoRunStore::connect(mongodb).await.expect("a store");
+    let result = Sync::new(&client, &store)
+        .lease(Duration::from_secs(3))
+        .run(|_| {})
+        .await;
+    println!(
+        "\nTOLD {}",
+        result.map_or_else(|error| chain(&error), |report| format!("{report:?}"))
+    );
+}
+
+fn signal(signal: &str, process: u32) {
+    let status = Command::new("kill")
+        .args([signal, &process.to_string()])
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "kill {signal}");
+}
+
+/// The tickets alone, without any lease: what was read earlier is written later.
+#[tokio::test]
+async fn a_late_write_of_an_early_read_replaces_nothing_and_brings_nothing_back() {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("a");
+    let runs = plain_runs(&exp, 3);
+    let mut sql = lab.sql();
+    sql.insert(&runs);
+    lab.store.migrate().await.expect("migrations");
+    let client = lab.builder().build().expect("a client");
+    let early = lab.store.draw_ticket().await.expect("a ticket");
+    let mut read = Vec::new();
+    for run in &runs {
+        read.push(client.run(&run.id).await.expect("a run"));
+    }
+    Lab::complete(lab.sync().run(|_| {}).await);
+    sql.set_tag(&runs[0].id, "edited", "later")
+        .set_stage(&runs[1].id, "deleted")
+        .erase(&runs[2].id)
+        .write();
+    Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    let saved = lab.store.save_runs(read, early).await.expect("it is taken");
+    assert_eq!((saved.written, saved.unchanged), (0, 3));
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}

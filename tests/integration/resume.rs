@@ -1,0 +1,286 @@
+//! A sync that is killed at any instant: the next one takes up where it was, and comes to the same result.
+
+use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mongodb::bson::{Document, doc};
+use serde_json::{Value, json};
+
+use crate::support::lab::{Lab, plain_runs};
+use crate::support::program::{run, runlineage};
+use crate::support::proxy::{Answer, Request};
+
+const KILLS_A_ROUND: usize = 4;
+const PAGE: &str = "5";
+
+/// How often the default run kills; `RUNLINEAGE_TEST_KILLS` asks for more.
+fn kills() -> usize {
+    let asked = std::env::var("RUNLINEAGE_TEST_KILLS").ok();
+    asked.and_then(|kills| kills.parse().ok()).unwrap_or(40)
+}
+
+fn sync(lab: &Lab) -> Command {
+    let mut command = runlineage([
+        "sync",
+        "--page-size",
+        PAGE,
+        "--format",
+        "json",
+        "--source",
+        "lab",
+    ]);
+    command.args([
+        "--tracking-uri",
+        &lab.proxy.uri(),
+        "--mongodb-uri",
+        &lab.test.uri,
+    ]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// Shared with the proxy: which process is killed at which request, and when within it.
+#[derive(Default)]
+struct Kill {
+    process: Option<Child>,
+    /// Requests left until the kill.
+    countdown: Option<usize>,
+    /// Before the server is asked, or once its answer is under way.
+    before: bool,
+    /// How long after that moment.
+    delay: Duration,
+}
+
+impl Kill {
+    /// Counts a request; the process is killed now, or a moment later.
+    fn count(this: &Arc<Mutex<Self>>, request: &Request) -> Answer {
+        let mut kill = this.lock().unwrap();
+        match kill.countdown {
+            Some(0) | None => return Answer::Pass,
+            Some(left) => kill.countdown = Some(left - 1),
+        }
+        if kill.countdown != Some(0) {
+            return Answer::Pass;
+        }
+        assert!(request.number > 0);
+        let (this, delay) = (this.clone(), kill.delay);
+        let strike = move || {
+            std::thread::spawn(move || {
+                std::thread::sleep(delay);
+                if let Some(process) = &mut this.lock().unwrap().process {
+                    let _ = process.kill();
+                }
+            });
+        };
+        if kill.before {
+            strike();
+            return Answer::Pass;
+        }
+        Answer::After(Box::new(strike))
+    }
+}
+
+#[tokio::test]
+async fn a_sync_killed_at_any_instant_is_taken_up_and_comes_to_the_same_result() {
+    let lab = Lab::new().await;
+    let mut rng = fastrand::Rng::with_seed(4);
+    let mut sql = lab.sql();
+    let exps = ["a", "b", "c"].map(|name| lab.experiment(name));
+    for exp in &exps {
+        sql.insert(&plain_runs(exp, 32));
+    }
+    lab.store
+        .migrate()
+        .await
+        .expect("an empty database takes migrations");
+    let kill: Arc<Mutex<Kill>> = Arc::default();
+    let counting = kill.clone();
+    lab.proxy.on(move |request| Kill::count(&counting, request));
+
+    let mut worst = 0;
+    let mut killed = 0;
+    while killed < kills() {
+        let first_pass = rng.bool();
+        if first_pass {
+            for collection in ["runs", "deleted_runs", "sync_state"] {
+                let all = lab.test.database.collection::<Document>(collection);
+                all.delete_many(doc! {}).await.expect("a delete");
+            }
+        }
+        // A third of all runs has changed; some are deleted, some come back, and some are gone for good.
+        for run in lab.truth().runs {
+            let id = run["info"]["run_id"].as_str().expect("an id").to_owned();
+            match rng.u8(..12) {
+                0..3 => drop(sql.set_tag(&id, "edited", &rng.u32(..).to_string())),
+                3 => drop(sql.set_stage(&id, if rng.bool() { "deleted" } else { "active" })),
+                _ => {}
+            }
+        }
+        sql.write();
+        let mut delivered: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        lab.proxy.take_requests();
+        for _ in 0..KILLS_A_ROUND {
+            let process = {
+                let mut kill = kill.lock().unwrap();
+                // About 26 requests are a whole pass; what is left after a kill is less.
+                kill.countdown = Some(rng.usize(1..14));
+                kill.before = rng.bool();
+                kill.delay = Duration::from_millis(rng.u64(..25));
+                kill.process = Some(sync(&lab).spawn().expect("the program starts"));
+                kill.process.as_ref().map(Child::id)
+            };
+            assert!(process.is_some());
+            let status = wait(&kill);
+            killed += usize::from(!status);
+            // What a lease does that nobody lets go of, the tests of leases show; here it would only take time.
+            let leases = lab.test.database.collection::<Document>("leases");
+            leases.delete_many(doc! {}).await.expect("a delete");
+            worst = worst.max(asked_again(&mut delivered, &lab.proxy.take_requests()));
+            if status {
+                // It was through before its turn came: what follows is another pass.
+                delivered.clear();
+            }
+        }
+        kill.lock().unwrap().countdown = None;
+        let finished = run(&mut sync(&lab));
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        worst = worst.max(asked_again(&mut delivered, &lab.proxy.take_requests()));
+        // A resumed pass does not look again at what was changed behind it; nothing was.
+        assert_eq!(
+            lab.differences().await,
+            Vec::<String>::new(),
+            "after {killed} kills"
+        );
+    }
+    // One page is being saved while the next one is fetched: neither is acknowledged when the process dies.
+    assert!(
+        worst <= 2,
+        "{worst} pages of one experiment were asked for again after one kill"
+    );
+}
+
+/// Waits for the process, and tells whether it came to its own end.
+fn wait(kill: &Arc<Mutex<Kill>>) -> bool {
+    loop {
+        if let Some(process) = &mut kill.lock().unwrap().process
+            && let Ok(Some(status)) = process.try_wait()
+        {
+            return status.success();
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The most pages of one experiment among these requests that an earlier process had asked for already.
+fn asked_again(delivered: &mut BTreeMap<String, Vec<Value>>, requests: &[Request]) -> usize {
+    let mut again: BTreeMap<&str, usize> = BTreeMap::new();
+    let searches = requests
+        .iter()
+        .filter(|request| request.call == "runs/search");
+    for request in searches.clone() {
+        let before = delivered.get(request.experiment());
+        if before.is_some_and(|before| before.contains(&request.body["filter"])) {
+            *again.entry(request.experiment()).or_default() += 1;
+        }
+    }
+    for request in searches {
+        let filters = delivered
+            .entry(request.experiment().to_owned())
+            .or_default();
+        filters.push(request.body["filter"].clone());
+    }
+    again.into_values().max().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn runs_erased_in_mlflow_go_also_when_the_pass_that_noticed_was_killed() {
+    let lab = Lab::new().await;
+    let exps = ["a", "b"].map(|name| lab.experiment(name));
+    let mut sql = lab.sql();
+    for exp in &exps {
+        sql.insert(&plain_runs(exp, 10));
+    }
+    Lab::complete(lab.sync().run(|_| {}).await);
+    let first = lab.truth().runs[0].clone();
+    sql.erase(first["info"]["run_id"].as_str().expect("an id"))
+        .write();
+    // The one experiment is done, and its erased run noticed, when the process dies in the other.
+    let erased_in = first["info"]["experiment_id"].clone();
+    lab.proxy.on(move |request| {
+        if request.call == "runs/search" && request.body["experiment_ids"][0] != erased_in {
+            return Answer::Silence(Duration::from_secs(5));
+        }
+        Answer::Pass
+    });
+    let sync = lab.sync();
+    let pass = tokio::time::timeout(Duration::from_secs(4), sync.run(|_| {}));
+    assert!(pass.await.is_err(), "the pass was given up in the middle");
+    let leases = lab.test.database.collection::<Document>("leases");
+    leases.delete_many(doc! {}).await.expect("a delete");
+    lab.proxy.pass();
+    Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_wrong_server_is_not_believed_after_a_kill_either() {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("a");
+    lab.sql().insert(&plain_runs(&exp, 20));
+    Lab::complete(lab.sync().run(|_| {}).await);
+    let mirrored = lab.mirrored().await;
+    // Another server lists an experiment of this id, made at another time, with other runs.
+    let other = lab.experiment("other");
+    lab.sql().insert(&plain_runs(&other, 20));
+    lab.proxy.on(move |request| {
+        let (exp, other) = (exp.clone(), other.clone());
+        let uri = crate::support::mlflow::shared().uri();
+        let swap = |value: &mut Value, from: &str, to: &str| {
+            let text = value
+                .to_string()
+                .replace(&format!("\"{from}\""), &format!("\"{to}\""));
+            *value = serde_json::from_str(&text).expect("still JSON");
+        };
+        match request.call.as_str() {
+            "experiments/search" => Answer::Change(Box::new(move |mut page| {
+                let all = page["experiments"].as_array_mut().expect("a list");
+                all.retain(|shown| shown["experiment_id"] == *other);
+                swap(&mut page, &other, &exp);
+                page
+            })),
+            "runs/search" => {
+                let mut body = request.body.clone();
+                body["experiment_ids"] = json!([other]);
+                let mut page = crate::support::rest::post(&uri, "runs/search", &body);
+                swap(&mut page, &other, &exp);
+                Answer::text(200, &page.to_string())
+            }
+            "runs/get" => Answer::refuse(404, "RESOURCE_DOES_NOT_EXIST", "not here"),
+            _ => {
+                let (_, mut answer) = crate::support::rest::ask(
+                    &uri,
+                    "GET",
+                    &format!("experiments/get?experiment_id={other}"),
+                    &Value::Null,
+                    "",
+                );
+                swap(&mut answer, &other, &exp);
+                Answer::text(200, &answer.to_string())
+            }
+        }
+    });
+    for _ in 0..3 {
+        let report = lab.sync().run(|_| {}).await.expect("the pass goes on");
+        assert!(!report.incomplete.is_empty(), "{report:?}");
+        let left: Vec<_> = mirrored
+            .difference(&lab.mirrored().await)
+            .cloned()
+            .collect();
+        assert!(left.is_empty(), "{} runs left the mirror", left.len());
+    }
+}

@@ -1,0 +1,240 @@
+//! A password is nowhere to be seen, whatever fails.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use mongodb::bson::{Document, doc};
+use runlineage::{MlflowClient, MongoRunStore};
+
+use crate::support::lab::{Lab, chain, plain_runs};
+use crate::support::program::{run, runlineage};
+use crate::support::proxy::{Answer, Proxy};
+
+/// Would be found in any encoding of the text as a whole.
+const CANARY: &str = "c4n4ryXq7";
+/// `ana:c4n4ryXq7` in base 64, as it stands in a header.
+const ENCODED: &str = "YW5hOmM0bjRyeVhxNw";
+
+#[track_caller]
+fn assert_hidden(where_: &str, text: &str) {
+    for secret in [CANARY, ENCODED] {
+        assert!(
+            !text.contains(secret),
+            "{where_} shows the password: {text}"
+        );
+    }
+}
+
+/// With the password in the tracking URI and in the variables, and everything logged that can be.
+fn sync(tracking: &str, mongodb: &str) -> Command {
+    let mut command = runlineage(["sync", "--source", "lab", "--log-format", "json"]);
+    command
+        .env(
+            "MLFLOW_TRACKING_URI",
+            tracking.replace("http://", &format!("http://ana:{CANARY}@")),
+        )
+        .env("MONGODB_URI", mongodb)
+        .env("MLFLOW_TRACKING_USERNAME", "ana")
+        .env("MLFLOW_TRACKING_PASSWORD", CANARY)
+        .env("MLFLOW_TRACKING_TOKEN", CANARY)
+        .env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        .env("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+        .env("RUNLINEAGE_LOG", "trace");
+    command
+}
+
+#[tokio::test]
+async fn a_password_shows_in_no_output_whatever_fails() {
+    let lab = Lab::new().await;
+    lab.sql().insert(&plain_runs(&lab.experiment("a"), 5));
+    type Fault = fn() -> Answer;
+    let faults: [Fault; 9] = [
+        || Answer::Pass,
+        || Answer::text(401, "no"),
+        || Answer::refuse(403, "PERMISSION_DENIED", "no"),
+        || Answer::refuse(500, "INTERNAL_ERROR", "no"),
+        || Answer::text(200, "<html>log in</html>"),
+        || Answer::Reset(0.5),
+        || Answer::Silence(Duration::from_secs(4)),
+        || {
+            Answer::Say(
+                302,
+                vec![(
+                    "Location",
+                    format!("http://ana:{CANARY}@127.0.0.1:1/login?token={CANARY}"),
+                )],
+                Vec::new(),
+            )
+        },
+        || Answer::text(404, ""),
+    ];
+    for (index, fault) in faults.into_iter().enumerate() {
+        lab.proxy.on(move |_| fault());
+        let finished = run(&mut sync(&lab.proxy.uri(), &lab.test.uri));
+        assert_eq!(
+            finished.code,
+            Some(i32::from(index != 0)),
+            "fault {index}: {}",
+            finished.stderr
+        );
+        assert_hidden("stdout", &finished.stdout);
+        assert_hidden("stderr", &finished.stderr);
+    }
+    // It did authenticate.
+    let requests = lab.proxy.take_requests();
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.head.contains(ENCODED))
+    );
+    for name in lab
+        .test
+        .database
+        .list_collection_names()
+        .await
+        .expect("names")
+    {
+        let all = lab
+            .test
+            .database
+            .collection::<Document>(&name)
+            .find(doc! {})
+            .await
+            .expect("a find");
+        let all: Vec<Document> = futures::TryStreamExt::try_collect(all)
+            .await
+            .expect("a cursor");
+        assert!(name != "runs" || !all.is_empty(), "{name}");
+        assert_hidden(&name, &format!("{all:?}"));
+    }
+}
+
+#[tokio::test]
+async fn a_password_of_mongodb_shows_in_no_output_whatever_fails() {
+    let lab = Lab::new().await;
+    let host = lab
+        .test
+        .uri
+        .trim_start_matches("mongodb://")
+        .split('/')
+        .next()
+        .expect("a host")
+        .to_owned();
+    let uris = [
+        // Nobody listens; nobody of that name; no such host; not a URI; not even one by its options.
+        format!("mongodb://ana:{CANARY}@127.0.0.1:1/db?serverSelectionTimeoutMS=1000"),
+        format!("mongodb://ana:{CANARY}@{host}/db?authSource=admin&serverSelectionTimeoutMS=2000"),
+        format!("mongodb+srv://ana:{CANARY}@nowhere.invalid/db"),
+        format!("mongodb://ana:{CANARY}@@/:/"),
+        format!("mongodb://ana:{CANARY}@{host}/db?tls=perhaps"),
+        format!("mongo://ana:{CANARY}@{host}/db"),
+        format!("mongodb://{host}/db?authMechanismProperties=TOKEN:{CANARY}&authMechanism=NONE"),
+    ];
+    for uri in uris {
+        let finished = run(&mut sync(&lab.proxy.uri(), &uri));
+        assert!(
+            finished.code.is_some_and(|code| code == 1 || code == 2),
+            "{uri}: {finished:?}"
+        );
+        assert_hidden("stdout", &finished.stdout);
+        assert_hidden("stderr", &finished.stderr);
+        let error = MongoRunStore::connect(&uri)
+            .await
+            .expect_err("it cannot be reached");
+        assert_hidden("the error", &chain(&error));
+        assert_hidden("Debug", &format!("{error:?}"));
+    }
+}
+
+#[tokio::test]
+async fn debug_and_errors_of_a_client_hide_what_it_authenticates_with() {
+    let lab = Lab::new().await;
+    let uri = lab
+        .proxy
+        .uri()
+        .replace("http://", &format!("http://ana:{CANARY}@"));
+    let builder = MlflowClient::builder(&uri)
+        .basic_auth("ana", CANARY)
+        .token(CANARY)
+        .retries(0);
+    assert_hidden("Debug of the builder", &format!("{builder:?}"));
+    let client = builder.build().expect("a client");
+    assert_hidden("Debug of the client", &format!("{client:?}"));
+    assert_hidden("the source", client.source());
+    lab.proxy.on(|_| Answer::Reset(0.2));
+    let error = client.run("r1").await.expect_err("the connection is reset");
+    assert_hidden("the error", &format!("{} {error:?}", chain(&error)));
+    for uri in [
+        format!("ftp://ana:{CANARY}@host"),
+        format!("http://ana:{CANARY}@"),
+        format!("http://ana:{CANARY}@host:99999"),
+    ] {
+        let error = MlflowClient::builder(&uri)
+            .build()
+            .expect_err("no tracking URI");
+        assert_hidden("the error", &format!("{} {error:?}", chain(&error)));
+    }
+    let error = MlflowClient::builder(&lab.proxy.uri())
+        .token(&format!("{CANARY}\n"))
+        .build();
+    let error = error.expect_err("no header holds a line's end");
+    assert_hidden("the error", &format!("{} {error:?}", chain(&error)));
+}
+
+#[tokio::test]
+async fn credentials_do_not_follow_a_redirect_to_another_host() {
+    let lab = Lab::new().await;
+    lab.experiment("a");
+    let elsewhere = Proxy::before(&lab.server.uri());
+    for status in [301, 302, 303, 307, 308] {
+        let to = format!("{}/api/2.0/mlflow/experiments/search", elsewhere.uri());
+        lab.proxy
+            .on(move |_| Answer::Say(status, vec![("Location", to.clone())], Vec::new()));
+        let client = lab
+            .builder()
+            .basic_auth("ana", CANARY)
+            .build()
+            .expect("a client");
+        let error = runlineage::sync::Sync::new(&client, &lab.store)
+            .run(|_| {})
+            .await;
+        let error = chain(&error.expect_err("it is no tracking server"));
+        assert!(
+            error.contains(&elsewhere.uri()),
+            "it says where to: {error}"
+        );
+        assert_hidden("the error", &error);
+        assert!(
+            elsewhere.take_requests().is_empty(),
+            "{status}: it followed"
+        );
+    }
+}
+
+/// The list of processes is for everybody to read: what came by a variable must not be handed on by an argument.
+#[tokio::test]
+async fn a_password_given_by_a_variable_is_not_in_the_list_of_processes() {
+    let lab = Lab::new().await;
+    lab.sql().insert(&plain_runs(&lab.experiment("a"), 5));
+    lab.proxy.on(|_| {
+        std::thread::sleep(Duration::from_millis(300));
+        Answer::Pass
+    });
+    let mut process = sync(&lab.proxy.uri(), &lab.test.uri)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let mut looked = 0;
+    while let Ok(None) = process.try_wait() {
+        let processes = std::fs::read_dir("/proc").expect("a list of processes");
+        for entry in processes.flatten() {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            assert_hidden("the list of processes", &String::from_utf8_lossy(&line));
+        }
+        looked += 1;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(looked > 0);
+}
