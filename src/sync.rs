@@ -19,7 +19,6 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use crate::error::{Error, Result};
 use crate::mlflow::MlflowClient;
 use crate::mlflow::wire::RawExperiment;
-use crate::store::RunStore;
 use crate::store::lease::Lease;
 use crate::store::mongo::MongoRunStore;
 
@@ -199,6 +198,7 @@ impl Sync {
     ) -> Result<Report> {
         let started = Instant::now();
         let experiments: Vec<RawExperiment> = self.mlflow.raw_experiments().try_concat().await?;
+        let shows_none = experiments.is_empty();
         let listed: HashSet<String> = experiments
             .iter()
             .map(|experiment| experiment.experiment_id.clone())
@@ -217,6 +217,13 @@ impl Sync {
         for outcome in outcomes {
             report.incomplete.extend(outcome.incomplete);
             gone.extend(outcome.gone);
+        }
+        if shows_none {
+            // Every tracking server has experiments: this one is no proof that there is nothing to mirror.
+            report.incomplete.push(Incomplete {
+                experiment: "*".into(),
+                reason: "MLflow shows this user no experiment at all; are the tracking URI, the user and the workspace right?".into(),
+            });
         }
         report
             .incomplete

@@ -66,9 +66,15 @@ impl Lease {
         length: Duration,
     ) -> Result<Self> {
         let mut pause = Duration::from_millis(20);
+        let mut first = true;
         loop {
             match Self::take(store, what, id, length).await {
-                Err(Error::Leased { .. }) => tokio::time::sleep(pause).await,
+                Err(Error::Leased { holder, until, .. }) => {
+                    if std::mem::take(&mut first) {
+                        tracing::info!(%holder, %until, "waiting for {what} of another process");
+                    }
+                    tokio::time::sleep(pause).await;
+                }
                 taken => return taken,
             }
             pause = (pause * 2).min(Duration::from_millis(500));
