@@ -20,7 +20,7 @@
 //! | to | see |
 //! |---|---|
 //! | say what a run read and wrote | [`Lineage`], [`lineage::of`] |
-//! | look for runs | [`Query`], [`Search`], [`RunStore`], [`MongoRunStore`] |
+//! | look for runs | [`Query`], [`Test`], [`Search`], [`RunStore`], [`MongoRunStore`] |
 //! | read what was found | [`Run`], [`Texts`] |
 //! | talk to MLflow | [`MlflowClient`] |
 //! | mirror a tracking server | [`Sync`](sync::Sync) |
@@ -38,14 +38,23 @@ mod run;
 mod store;
 pub mod sync;
 
+/// What a filter from outside may hold ([`Search::checked`]), and how times are written.
+pub mod filter {
+    pub use crate::query::{
+        FIELD_ROOTS, MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_TEXT, OPERATORS, parse_time,
+    };
+}
+
 pub use error::{Error, Result};
 pub use lineage::{Inputs, Lineage, Outputs};
 pub use mlflow::{ExperimentInfo, MlflowClient, MlflowClientBuilder, Texts};
-pub use query::{Query, Search};
+pub use query::{Query, Search, Test, Value};
 pub use run::{Experiment, Problem, Run, RunId};
 #[cfg(all(feature = "cli", unix))]
 pub use store::local;
 pub use store::migrate::MigrationStatus;
 pub use store::mongo::{Freshness, MongoRunStore, Ticket};
+pub use store::plan::Plan;
 pub use store::save::Saved;
+pub use store::search::{Facet, FacetCount};
 pub use store::{RunStore, RunStream};

@@ -4,7 +4,7 @@
 mod codec_tests;
 pub(crate) mod connection;
 pub(crate) mod document;
-mod nest;
+pub(crate) mod nest;
 pub(crate) mod scan;
 pub(crate) mod tags;
 pub(crate) mod value;
@@ -116,6 +116,21 @@ impl MlflowClient {
         let raw = self.raw_run(&id).await?;
         let experiment = self.raw_experiment(&raw.info.experiment_id).await?;
         document::map(&raw, &experiment.name)
+    }
+
+    /// The version of a registered model that an alias, such as `champion`, stands for now.
+    ///
+    /// # Errors
+    /// [`Error::Mlflow`] when MLflow does not know the model or the alias.
+    pub async fn model_version_by_alias(&self, name: &str, alias: &str) -> Result<String> {
+        let answer: wire::ModelVersionAnswer = self
+            .connection
+            .get(
+                "registered-models/alias",
+                &[("name", name), ("alias", alias)],
+            )
+            .await?;
+        Ok(answer.model_version.version)
     }
 
     /// Sets tags on a run, all of them or, on an error, possibly some.

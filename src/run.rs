@@ -1,5 +1,7 @@
 //! A run as stored, and its accessors; this file owns the field names.
 
+mod json;
+
 use std::fmt;
 use std::str::FromStr;
 

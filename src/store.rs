@@ -5,8 +5,10 @@ pub(crate) mod lease;
 pub mod local;
 pub(crate) mod migrate;
 pub(crate) mod mongo;
+pub(crate) mod plan;
 pub(crate) mod retry;
 pub(crate) mod save;
+pub(crate) mod search;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;

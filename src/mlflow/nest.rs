@@ -88,9 +88,7 @@ fn nest_texts(
         .iter()
         .map(|(key, text)| {
             let value = decode(key, text).unwrap_or_else(|| Bson::from(*text));
-            // The tree does not show where a key ends and an object begins.
-            let hidden = matches!(&value, Bson::Document(object) if !object.is_empty());
-            if hidden || encode(key, &value) != *text {
+            if is_ambiguous(&value) || encode(key, &value) != *text {
                 apart.push(doc! { "key": *key, "value": *text });
             }
             (*key, value)
@@ -99,6 +97,24 @@ fn nest_texts(
     Nested {
         text: apart,
         ..nest(decoded)
+    }
+}
+
+/// Whether the tree alone does not say what the text is: where a key ends and an object begins, or that a zero is negative.
+pub(crate) fn is_ambiguous(value: &Bson) -> bool {
+    match value {
+        Bson::Document(object) => !object.is_empty(),
+        Bson::Array(values) => values.iter().any(has_negative_zero),
+        value => has_negative_zero(value),
+    }
+}
+
+fn has_negative_zero(value: &Bson) -> bool {
+    match value {
+        Bson::Double(number) => *number == 0.0 && number.is_sign_negative(),
+        Bson::Array(values) => values.iter().any(has_negative_zero),
+        Bson::Document(object) => object.values().any(has_negative_zero),
+        _ => false,
     }
 }
 
@@ -118,7 +134,8 @@ fn nest(values: Vec<(&str, Bson)>) -> Nested {
     nested
 }
 
-fn can_nest(key: &str) -> bool {
+/// Whether a key may stand in the tree, each of its segments as a field.
+pub(crate) fn can_nest(key: &str) -> bool {
     let nameable =
         |segment: &str| !(segment.is_empty() || segment.starts_with('$') || segment.contains('\0'));
     key.split('.').count() <= MAX_SEGMENTS && key.split('.').all(nameable)
@@ -233,6 +250,6 @@ fn encode_tag(key: &str, value: &Bson) -> String {
 }
 
 /// MLflow's own tags, which mlopus leaves alone too.
-fn is_mlflow(key: &str) -> bool {
+pub(crate) fn is_mlflow(key: &str) -> bool {
     key.split('.').next() == Some("mlflow")
 }

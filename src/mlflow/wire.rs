@@ -89,6 +89,16 @@ pub(super) struct RunAnswer {
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct ModelVersionAnswer {
+    pub(super) model_version: ModelVersion,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ModelVersion {
+    pub(super) version: String,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct ExperimentAnswer {
     pub(super) experiment: RawExperiment,
 }

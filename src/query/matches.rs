@@ -27,7 +27,23 @@ enum Test {
     Exists(bool),
     Compare(Comparison, Bson),
     ElementMatches(Matcher),
+    Size(usize),
+    Type(Vec<Type>),
     Not(Vec<Self>),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Type {
+    String,
+    Number,
+    Double,
+    Int,
+    Long,
+    Bool,
+    Null,
+    Array,
+    Object,
+    Date,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -136,8 +152,34 @@ fn test(operator: &str, value: &Bson) -> Result<Test> {
             let inner = value.as_document().ok_or_else(|| unsupported(operator))?;
             Matcher::parse(inner).map(Test::ElementMatches)
         }
+        "$size" => match value {
+            Bson::Int32(size) => usize::try_from(*size).map_err(|_| unsupported(operator)),
+            _ => Err(unsupported(operator)),
+        }
+        .map(Test::Size),
+        "$type" => match value {
+            Bson::Array(names) => names.iter().map(type_of).collect(),
+            name => type_of(name).map(|name| vec![name]),
+        }
+        .map(Test::Type),
         _ => Err(unsupported(operator)),
     }
+}
+
+fn type_of(name: &Bson) -> Result<Type> {
+    Ok(match name.as_str() {
+        Some("string") => Type::String,
+        Some("number") => Type::Number,
+        Some("double") => Type::Double,
+        Some("int") => Type::Int,
+        Some("long") => Type::Long,
+        Some("bool") => Type::Bool,
+        Some("null") => Type::Null,
+        Some("array") => Type::Array,
+        Some("object") => Type::Object,
+        Some("date") => Type::Date,
+        _ => return Err(unsupported(&format!("$type with {name}"))),
+    })
 }
 
 /// An operand whose order and equality are evaluated as MongoDB has them.
@@ -158,10 +200,25 @@ fn operand(operator: &str, value: &Bson) -> Result<Bson> {
         | Bson::Double(_)
         | Bson::Boolean(_)
         | Bson::DateTime(_) => Ok(value.clone()),
+        // Whole arrays and documents are equal or not; their order is not evaluated here.
+        Bson::Array(_) | Bson::Document(_) if matches!(operator, "$eq" | "$ne") => {
+            whole(value)?;
+            Ok(value.clone())
+        }
         _ => Err(Error::unsupported(
             format!("{operator} with {value}"),
             "this store compares strings, numbers, booleans and dates; search the mirror for the rest",
         )),
+    }
+}
+
+/// Whether equality within an array or a document is evaluated exactly: nulls are equal there.
+fn whole(value: &Bson) -> Result<()> {
+    match value {
+        Bson::Null => Ok(()),
+        Bson::Array(values) => values.iter().try_for_each(whole),
+        Bson::Document(fields) => fields.iter().try_for_each(|(_, value)| whole(value)),
+        _ => operand("$eq", value).map(drop),
     }
 }
 
@@ -226,7 +283,31 @@ impl Test {
                         .any(|element| matcher.matches(element))
                 })
             }),
+            Self::Size(size) => found
+                .iter()
+                .any(|value| value.as_array().is_some_and(|array| array.len() == *size)),
+            Self::Type(types) => any_value(found, |value| types.iter().any(|name| name.is(value))),
             Self::Not(tests) => !tests.iter().all(|test| test.holds(found)),
+        }
+    }
+}
+
+impl Type {
+    fn is(self, value: &Bson) -> bool {
+        match self {
+            Self::String => matches!(value, Bson::String(_)),
+            Self::Number => matches!(
+                value,
+                Bson::Double(_) | Bson::Int32(_) | Bson::Int64(_) | Bson::Decimal128(_)
+            ),
+            Self::Double => matches!(value, Bson::Double(_)),
+            Self::Int => matches!(value, Bson::Int32(_)),
+            Self::Long => matches!(value, Bson::Int64(_)),
+            Self::Bool => matches!(value, Bson::Boolean(_)),
+            Self::Null => matches!(value, Bson::Null),
+            Self::Array => matches!(value, Bson::Array(_)),
+            Self::Object => matches!(value, Bson::Document(_)),
+            Self::Date => matches!(value, Bson::DateTime(_)),
         }
     }
 }
@@ -259,6 +340,17 @@ fn same(value: &Bson, wanted: &Bson) -> bool {
     let both_nan = |a: f64, b: f64| a.is_nan() && b.is_nan();
     match (value, wanted) {
         (Bson::Double(a), Bson::Double(b)) if both_nan(*a, *b) => true,
+        (Bson::Null, Bson::Null) => true,
+        (Bson::Array(a), Bson::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        // The order of fields counts.
+        (Bson::Document(a), Bson::Document(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .zip(b)
+                    .all(|((name, a), (other, b))| name == other && same(a, b))
+        }
         _ => compare(value, wanted) == Some(Ordering::Equal),
     }
 }

@@ -2,22 +2,37 @@
 
 use bson::{Document, doc};
 
-use super::Term;
+use super::{Query, Term};
 use crate::lineage::Entry;
 
 /// All of the terms. One term stands alone: a `doc!` with one key twice would keep the last only.
 pub(super) fn all_of(terms: &[Term]) -> Document {
-    combine("$and", terms.iter().map(term).collect())
+    all(terms.iter().map(term))
+}
+
+/// All of the filters; those that everything matches are left out.
+pub(super) fn all(filters: impl IntoIterator<Item = Document>) -> Document {
+    let filters = filters.into_iter().filter(|filter| !filter.is_empty());
+    combine("$and", filters.collect())
+}
+
+/// Any of the filters.
+pub(super) fn any(filters: impl IntoIterator<Item = Document>) -> Document {
+    combine("$or", filters.into_iter().collect())
 }
 
 fn term(term: &Term) -> Document {
     match term {
         Term::Entry(entry) => self::entry(entry),
-        Term::AnyOf(queries) => combine(
-            "$or",
-            queries.iter().map(|query| all_of(&query.terms)).collect(),
-        ),
+        Term::Filter(filter) => filter.clone(),
+        Term::AllOf(queries) => all(rendered(queries)),
+        Term::AnyOf(queries) => any(rendered(queries)),
+        Term::NoneOf(queries) => doc! { "$nor": rendered(queries).collect::<Vec<_>>() },
     }
+}
+
+fn rendered(queries: &[Query]) -> impl Iterator<Item = Document> + '_ {
+    queries.iter().map(|query| all_of(&query.terms))
 }
 
 fn entry(

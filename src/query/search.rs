@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use bson::{Document, doc};
+use bson::raw::RawBsonRef;
+use bson::{Bson, Document, doc};
 
-use super::Query;
-use crate::error::Result;
+use super::{Query, check};
+use crate::error::{Error, Result};
+use crate::run::{Run, field};
 
 /// A search for runs, made from a [`Query`] or from any BSON [`Document`].
 ///
@@ -30,6 +32,76 @@ pub struct Search {
 }
 
 impl Search {
+    /// How long the server may work on a checked search, unless [`max_time`](Self::max_time) says otherwise.
+    pub const CHECKED_TIME: Duration = Duration::from_secs(30);
+    /// How many runs a checked search gives, unless [`limit`](Self::limit) says otherwise.
+    pub const CHECKED_LIMIT: u32 = 100_000;
+
+    /// A search with a filter from outside: from a user, a file, the network.
+    ///
+    /// It holds only what is allowed, and nothing of it is sent where it holds anything else:
+    ///
+    /// - the operators [`OPERATORS`](crate::filter::OPERATORS), each with an operand of its kind. No code, no expressions, no patterns;
+    /// - fields of a run, [`FIELD_ROOTS`](crate::filter::FIELD_ROOTS), whose names hold no `$` in front, nothing that looks like one, nothing invisible;
+    /// - texts, numbers, booleans, null, dates, and arrays and objects of them;
+    /// - within the bounds [`MAX_DEPTH`](crate::filter::MAX_DEPTH), [`MAX_LIST`](crate::filter::MAX_LIST), [`MAX_NODES`](crate::filter::MAX_NODES) and
+    ///   [`MAX_TEXT`](crate::filter::MAX_TEXT).
+    ///
+    /// It ends after [`CHECKED_TIME`](Self::CHECKED_TIME) and [`CHECKED_LIMIT`](Self::CHECKED_LIMIT) unless told otherwise. As
+    /// many runs as the limit mean that there may be more.
+    ///
+    /// ```
+    /// use bson::doc;
+    /// use runlineage::Search;
+    ///
+    /// assert!(Search::checked(doc! { "metrics.auc": { "$gt": 0.9 } }).is_ok());
+    /// assert!(Search::checked(doc! { "$where": "sleep(1000)" }).is_err());
+    /// assert!(Search::checked(doc! { "inputs.models": { "$elemMatch": { "$expr": true } } }).is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] names what is not allowed.
+    pub fn checked(filter: Document) -> Result<Self> {
+        check::check(&filter)?;
+        Ok(Self::from(filter)
+            .max_time(Self::CHECKED_TIME)
+            .limit(Self::CHECKED_LIMIT))
+    }
+
+    /// The newest runs first, in a stable order that an index serves.
+    #[must_use]
+    pub fn newest_first(self) -> Self {
+        self.sort(doc! { field::START_TIME: -1, field::ID: -1 })
+    }
+
+    /// Only what comes after this run in the order of the search: the next page, after the last run of this one.
+    ///
+    /// The order, set before, is one of `_id`, or of `start_time` and then `_id` in the same direction, as
+    /// [`newest_first`](Self::newest_first) sets it; other orders are refused when the search is made. A page costs the same
+    /// however far it lies from the first, and no run is skipped or shown twice while others come and go.
+    ///
+    /// ```
+    /// # use futures::TryStreamExt;
+    /// # use runlineage::{MongoRunStore, Query, Run, RunStore, Search};
+    /// # async fn example(store: MongoRunStore) -> runlineage::Result<()> {
+    /// let page = || Search::from(Query::new().with_exp_id("12")).newest_first().limit(1_000);
+    /// let mut runs: Vec<Run> = store.find_runs(page()).await?.try_collect().await?;
+    /// while let Some(last) = runs.last() {
+    ///     runs = store.find_runs(page().after(last)).await?.try_collect().await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn after(self, run: &Run) -> Self {
+        match rest_of(self.sort.as_ref(), run) {
+            Ok(rest) => self.and(rest),
+            Err(error) => Self {
+                filter: self.filter.and(Err(error)),
+                ..self
+            },
+        }
+    }
+
     /// The order of the runs, as MongoDB's `sort` takes it. Unset: in no particular order.
     #[must_use]
     pub fn sort(self, sort: Document) -> Self {
@@ -96,11 +168,69 @@ impl Search {
         self.filter
     }
 
+    /// The filter, unless a bad argument stands in its place.
+    pub(crate) fn filter(&self) -> Result<&Document, &Error> {
+        self.filter.as_ref()
+    }
+
     /// The filter taken out, and the rest of the search; a bad argument ends it here.
     pub(crate) fn take_filter(mut self) -> Result<(Document, Self)> {
         let filter = std::mem::replace(&mut self.filter, Ok(Document::new()))?;
         Ok((filter, self))
     }
+}
+
+/// The filter of what comes after a run in an order of `_id`, or of `start_time` and `_id`.
+fn rest_of(sort: Option<&Document>, run: &Run) -> Result<Document> {
+    let directions: Vec<(&str, i32)> = sort
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, direction)| Some((key.as_str(), direction.as_i32()?)))
+        .collect();
+    match directions[..] {
+        [(field::ID, direction)] => Ok(doc! { field::ID: { beyond(direction): run.id() } }),
+        [(field::START_TIME, direction), (field::ID, same)] if direction == same => {
+            after_start(direction, run)
+        }
+        _ => Err(Error::unsupported(
+            "paging in this order",
+            "sort by `_id`, or by `start_time` and `_id` in the same direction, before `after`",
+        )),
+    }
+}
+
+/// MongoDB sorts nothing, then texts (times that no date holds), then dates, and compares only within one of these.
+fn after_start(direction: i32, run: &Run) -> Result<Document> {
+    let time = match run.as_raw().get(field::START_TIME) {
+        Ok(Some(RawBsonRef::DateTime(date))) => Bson::DateTime(date),
+        Ok(Some(RawBsonRef::String(text))) => Bson::from(text),
+        _ => Bson::Null,
+    };
+    let kinds = ["null", "string", "date"];
+    let kind = match time {
+        Bson::DateTime(_) => 2,
+        Bson::String(_) => 1,
+        _ => 0,
+    };
+    let further = if direction < 0 {
+        &kinds[..kind]
+    } else {
+        &kinds[kind + 1..]
+    };
+    let mut alternatives =
+        vec![doc! { field::START_TIME: time.clone(), field::ID: { beyond(direction): run.id() } }];
+    if time != Bson::Null {
+        alternatives.push(doc! { field::START_TIME: { beyond(direction): time } });
+    }
+    alternatives.extend(further.iter().map(|kind| match *kind {
+        "null" => doc! { field::START_TIME: Bson::Null },
+        kind => doc! { field::START_TIME: { "$type": kind } },
+    }));
+    Ok(doc! { "$or": alternatives })
+}
+
+fn beyond(direction: i32) -> &'static str {
+    if direction < 0 { "$lt" } else { "$gt" }
 }
 
 impl From<Document> for Search {

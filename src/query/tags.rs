@@ -18,8 +18,8 @@ pub(super) fn render(terms: &[Term]) -> Result<Document> {
         }) = term
         else {
             return Err(Error::unsupported(
-                "\"any of\" in a query for mlopus",
-                "ask mlopus once for each alternative",
+                "all but models and artifacts, each with AND, in a query for mlopus",
+                "use `render()` on the mirror",
             ));
         };
         if !fits_mlopus(key) {

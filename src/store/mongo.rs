@@ -6,16 +6,12 @@ use std::time::Duration;
 
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, DateTime, Document, doc};
-use futures::future::BoxFuture;
-use futures::stream::{StreamExt, TryStreamExt};
 use mongodb::options::{Acknowledgment, ClientOptions, ReturnDocument, WriteConcern};
 use mongodb::{Client, Collection, Database};
 use tokio::sync::OnceCell;
 
 use super::retry::retried;
-use super::{RunStore, RunStream};
 use crate::error::{Error, Result};
-use crate::query::Search;
 use crate::run::{Run, field};
 
 pub(crate) const RUNS: &str = "runs";
@@ -116,22 +112,6 @@ impl MongoRunStore {
             .transpose()
     }
 
-    /// How many runs match; sort, limit and skip of the search are not looked at.
-    ///
-    /// # Errors
-    /// As [`RunStore::find_runs`].
-    pub async fn count_runs(&self, search: impl Into<Search> + Send) -> Result<u64> {
-        let (filter, search) = search.into().take_filter()?;
-        let runs = self.runs();
-        let mut count = runs.count_documents(filter);
-        if let Some(max_time) = search.max_time {
-            count = count.max_time(max_time);
-        }
-        count
-            .await
-            .map_err(|error| failed("cannot count runs", error))
-    }
-
     /// Which source the mirror holds, and when its last passes ended.
     ///
     /// # Errors
@@ -182,26 +162,6 @@ impl MongoRunStore {
                 ),
             }),
         }
-    }
-
-    /// How MongoDB would serve a search: its own `explain`, with what was examined.
-    ///
-    /// # Errors
-    /// As [`RunStore::find_runs`].
-    pub async fn explain(&self, search: impl Into<Search> + Send) -> Result<Document> {
-        let (filter, search) = search.into().take_filter()?;
-        let mut find = doc! { "find": RUNS, "filter": filter };
-        if let Some(sort) = search.sort {
-            find.insert("sort", sort);
-        }
-        if let Some(limit) = search.limit {
-            find.insert("limit", i64::from(limit));
-        }
-        let command = doc! { "explain": find, "verbosity": "executionStats" };
-        self.database
-            .run_command(command)
-            .await
-            .map_err(|error| failed("cannot explain the search", error))
     }
 
     /// Draws the next ticket. What is read from MLflow after that may overwrite what was read before.
@@ -279,38 +239,6 @@ impl MongoRunStore {
 
     pub(crate) fn state(&self) -> Collection<Document> {
         self.database.collection(STATE)
-    }
-}
-
-impl RunStore for MongoRunStore {
-    fn search_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
-        Box::pin(async move {
-            let (filter, search) = search.take_filter()?;
-            let runs = self.runs();
-            let mut find = runs.find(filter);
-            find = match search.sort {
-                Some(sort) => find.sort(sort),
-                None => find,
-            };
-            find = match search.projection {
-                Some(projection) => find.projection(projection),
-                None => find,
-            };
-            find = match search.max_time {
-                Some(max_time) => find.max_time(max_time),
-                None => find,
-            };
-            let find = find
-                .limit(search.limit.map_or(0, i64::from))
-                .skip(search.skip.unwrap_or_default());
-            let cursor = find
-                .await
-                .map_err(|error| failed("cannot search runs", error))?;
-            let runs = cursor.map_err(|error| failed("cannot read on in the search", error));
-            Ok(runs
-                .and_then(|document| futures::future::ready(Run::try_from(document)))
-                .boxed())
-        })
     }
 }
 

@@ -138,6 +138,7 @@ async fn the_four_builders_and_their_combinations_are_served_by_an_index() {
         for search in [Search::from(&query), newest] {
             let plan = store.explain(search).await.expect("MongoDB explains");
             let winning = plan
+                .explained
                 .get_document("queryPlanner")
                 .and_then(|planner| planner.get_document("winningPlan"));
             let mut found = BTreeSet::new();

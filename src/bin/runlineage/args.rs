@@ -143,16 +143,16 @@ pub(crate) struct PurgeArgs {
 /// Find runs by what they read and wrote. Every condition given must hold.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Examples:\n  runlineage find --local --input-model churn:2\n  runlineage find --local --output-artifact 8f2c61d04a7b4f0e9d3c5b6a7e8f9012/plots/roc.png --format ndjson\n  runlineage find --local --input-model churn --status finished --where '{\"metrics.auc\": {\"$gt\": 0.9}}'"
+    after_help = "Examples:\n  runlineage find --local --input-model churn:2\n  runlineage find --local --output-artifact 8f2c61d04a7b4f0e9d3c5b6a7e8f9012/plots/roc.png --format ndjson\n  runlineage find --local --input-model churn --where \"metrics.auc > 0.9 or not status = 'FAILED'\"\n  runlineage find --local --exp churn --where '{\"params.lr\": {\"$lt\": 0.01}}'\n  runlineage find --local --input-model churn --facet exp\n\n--where takes a text in the manner of MLflow's filter_string, with AND, OR, NOT and parentheses:\n  input.model = 'churn:3'  input.artifact under 'RUN_ID/data'  input.path = 'data/train.csv'  inputs missing  (the same with output)\n  exp, exp.id, exp.name, status, user, name, run_id, parent: = != in not-in; name like 'train-%'; start_time, end_time: >= '2026-03-01' or '7d'\n  params.KEY, tags.KEY, metrics.KEY: = != < <= > >= in exists missing like; a text compares MLflow's text, a number the number\nor, when it begins with {, a MongoDB filter as JSON, of a checked list of operators."
 )]
 pub(crate) struct FindArgs {
     #[command(flatten)]
     pub(crate) lineage: LineageArgs,
-    /// Read this path, of whatever run; repeatable.
-    #[arg(long, value_name = "PATH")]
+    /// Read this path, of whatever run; with a slash in the end, or anything under it; repeatable.
+    #[arg(long, value_name = "PATH[/]")]
     pub(crate) input_path: Vec<String>,
-    /// Wrote this path, of whatever run; repeatable.
-    #[arg(long, value_name = "PATH")]
+    /// Wrote this path, of whatever run; with a slash in the end, or anything under it; repeatable.
+    #[arg(long, value_name = "PATH[/]")]
     pub(crate) output_path: Vec<String>,
     /// In this experiment, by name or id; repeatable: in any of them.
     #[arg(long, value_name = "EXPERIMENT")]
@@ -163,16 +163,25 @@ pub(crate) struct FindArgs {
     /// Started since this date, or this long ago: 2026-03-01, 2026-03-01T12:00Z, 7d, 12h.
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<String>,
+    /// With this tag, in MLflow's own text; repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) tag: Vec<PairArg>,
+    /// With this param, in MLflow's own text; repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) param: Vec<PairArg>,
+    /// Children of this run.
+    #[arg(long, value_name = "RUN_ID")]
+    pub(crate) parent: Option<RunId>,
     /// With a recorded problem.
     #[arg(long)]
     pub(crate) problems: bool,
-    /// Any further MongoDB filter, as JSON.
-    #[arg(long = "where", value_name = "JSON")]
-    pub(crate) filter: Option<String>,
+    /// Any further condition: a text, or a MongoDB filter as JSON; see below.
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub(crate) condition: Option<String>,
     /// Order by this field, `-FIELD` for descending; repeatable. A table is newest first unless said.
     #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
     pub(crate) sort: Vec<String>,
-    /// At most this many runs, 0 for all. A table shows 100 unless said.
+    /// At most this many runs, 0 for all. Unless said, a table shows 100, and other formats end with an error after 1,000,000.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u32>,
     /// The columns of a table or CSV, comma-separated: any fields, such as _id,name,params.lr.
@@ -181,14 +190,23 @@ pub(crate) struct FindArgs {
     /// How results look.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+    /// Add the link to each run: in the MLflow at this address or, without one, at the tracking server.
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) ui_url: Option<String>,
+    /// Only print how many runs match.
+    #[arg(long, group = "instead")]
+    pub(crate) count: bool,
+    /// Only print how many of the runs share each experiment, model version and so on.
+    #[arg(long, value_enum, group = "instead")]
+    pub(crate) facet: Option<FacetArg>,
     /// Only print the filter, to paste into mongosh: db.runs.find(…).
-    #[arg(long, conflicts_with = "explain")]
+    #[arg(long, group = "instead")]
     pub(crate) render: bool,
     /// Only tell which index serves the search, and what it examines.
-    #[arg(long)]
+    #[arg(long, group = "instead")]
     pub(crate) explain: bool,
     /// End with an error after this many seconds of work of the database.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_time: u64,
 }
 
@@ -233,7 +251,7 @@ pub(crate) struct MigrateArgs {
 #[derive(Debug, Default, Clone, ClapArgs)]
 #[command(next_help_heading = "Lineage")]
 pub(crate) struct LineageArgs {
-    /// Read this model: churn, churn:3 or models:/churn/3; repeatable. A name with colons ends in one: `a:b:`.
+    /// Read this model: churn, churn:3, models:/churn/3 or models:/churn@champion; repeatable. A name with colons ends in one: `a:b:`.
     #[arg(long, value_name = "NAME[:VERSION]")]
     pub(crate) input_model: Vec<ModelArg>,
     /// Wrote this model; repeatable.
@@ -252,6 +270,8 @@ pub(crate) struct LineageArgs {
 pub(crate) struct ModelArg {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
+    /// Stands for the version that MLflow's registry gives it now.
+    pub(crate) alias: Option<String>,
 }
 
 /// A run, and a path in it where one is given.
@@ -259,6 +279,22 @@ pub(crate) struct ModelArg {
 pub(crate) struct ArtifactArg {
     pub(crate) run: String,
     pub(crate) path: Option<String>,
+}
+
+/// A key and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PairArg {
+    pub(crate) key: String,
+    pub(crate) value: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FacetArg {
+    Exp,
+    Status,
+    User,
+    InputModel,
+    OutputModel,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -290,6 +326,20 @@ impl LineageArgs {
     }
 }
 
+impl FromStr for PairArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => Ok(Self {
+                key: key.to_owned(),
+                value: value.to_owned(),
+            }),
+            _ => Err("write KEY=VALUE, such as optimizer=adam".into()),
+        }
+    }
+}
+
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = text.parse::<jiff::SignedDuration>().ok();
     let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
@@ -302,6 +352,18 @@ impl FromStr for ModelArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // An alias follows an @; a version is a number.
+        let alias = text
+            .strip_prefix("models:/")
+            .and_then(|uri| uri.rsplit_once('@'))
+            .filter(|(name, alias)| !name.is_empty() && !alias.is_empty() && !alias.contains('/'));
+        if let Some((name, alias)) = alias {
+            return Ok(Self {
+                name: name.to_owned(),
+                version: None,
+                alias: Some(alias.to_owned()),
+            });
+        }
         let (name, version) = match text.strip_prefix("models:/") {
             Some(uri) => uri
                 .rsplit_once('/')
@@ -321,6 +383,7 @@ impl FromStr for ModelArg {
         Ok(Self {
             name: name.to_owned(),
             version,
+            alias: None,
         })
     }
 }
@@ -368,6 +431,11 @@ mod tests {
         assert_eq!(parsed("models:/churn/3"), model("churn", Some("3")));
         assert_eq!(parsed("models:/churn"), model("churn", None));
         assert!(parsed(":3").is_err() && parsed("").is_err());
+        let champion = "models:/churn@champion".parse::<ModelArg>();
+        assert_eq!(
+            champion.map(|arg| (arg.name, arg.version, arg.alias)),
+            Ok(("churn".into(), None, Some("champion".into())))
+        );
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! How results look: tables, JSON, CSV.
 
-use std::io::{self, Write};
-
 use bson::{Bson, DateTime, Document};
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -47,6 +45,17 @@ fn collect<'a>(document: &'a Document, path: &str, found: &mut Vec<&'a Bson>) {
     }
 }
 
+/// A value as text: of a document, its values.
+pub(crate) fn value_text(value: &Bson) -> String {
+    match value {
+        Bson::Document(fields) => {
+            let values = fields.values().map(text);
+            values.collect::<Vec<_>>().join(" ")
+        }
+        value => text(value),
+    }
+}
+
 fn text(value: &Bson) -> String {
     match value {
         Bson::String(text) => text.clone(),
@@ -57,12 +66,6 @@ fn text(value: &Bson) -> String {
         Bson::Double(number) => number.to_string(),
         other => other.clone().into_relaxed_extjson().to_string(),
     }
-}
-
-/// One relaxed Extended JSON document.
-pub(crate) fn write_json(out: &mut impl Write, document: Document) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, &Bson::Document(document).into_relaxed_extjson())
-        .map_err(io::Error::from)
 }
 
 /// A filter as mongosh reads it: JSON, but for what JSON has no words for.

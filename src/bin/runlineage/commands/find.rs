@@ -1,58 +1,101 @@
 //! `find`: from flags to one search, and its results.
 
-use std::io::{self, BufWriter, Write};
+mod condition;
+
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt;
-use runlineage::{Query, Run, RunStore, RunStream, Search};
+use runlineage::{
+    Facet, FacetCount, MlflowClient, MongoRunStore, Plan, Query, Run, RunStore, RunStream,
+    Search,
+};
 
 use super::{Result, say_freshness};
-use crate::args::{ConnectionArgs, FindArgs, Format, LineageArgs};
+use crate::args::{ConnectionArgs, FacetArg, FindArgs, Format, LineageArgs, ModelArg};
 use crate::connect::{self, usage};
 use crate::date;
-use crate::output::{cell, mongosh, table, write_json};
+use crate::output::{cell, mongosh, table, value_text};
 
 const COLUMNS: [&str; 6] = ["_id", "name", "exp.name", "status", "start_time", "user"];
+/// The column of `--ui-url`, no field of a run.
+const LINK: &str = "url";
 const TABLE_LIMIT: u32 = 100;
+/// What a program gets unless it asks for more: more by far than fits a screen, less than what fills a disk unseen.
+const EXPORT_LIMIT: u32 = 1_000_000;
+/// How much output is gathered before it is written.
+const CHUNK: usize = 64 * 1024;
 
-pub(crate) async fn run(connection: &ConnectionArgs, args: FindArgs) -> Result {
+pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Result {
+    resolve_aliases(connection, &mut args.lineage).await?;
     let filter = filter(&args)?;
     if args.render {
         println!("{}", mongosh(&Bson::Document(filter)));
         return Ok(ExitCode::SUCCESS);
     }
     let mirror = connect::mirror(connection).await?;
-    if !say_freshness(&mirror.store).await? {
+    let store = &mirror.store;
+    if !say_freshness(store).await? {
         return Ok(ExitCode::FAILURE);
     }
-    let limit = args.limit.unwrap_or(if args.format == Format::Table {
-        TABLE_LIMIT
-    } else {
-        0
+    let limit = args.limit.unwrap_or(match args.format {
+        Format::Table => TABLE_LIMIT,
+        _ => EXPORT_LIMIT,
     });
-    let mut search = Search::from(filter.clone())
-        .limit(limit)
-        .max_time(Duration::from_secs(args.max_time));
+    let all = || Search::from(filter.clone()).max_time(Duration::from_secs(args.max_time));
+    let mut search = all();
     if let Some(sort) = sort(&args) {
         search = search.sort(sort);
     }
     if args.explain {
-        return explain(&mirror.store.explain(search).await?);
+        return explain(&store.explain(search.limit(limit)).await?);
     }
-    let runs = mirror.store.find_runs(search).await?;
-    let shown = match args.format {
-        Format::Table => print_table(runs, &columns(&args)).await?,
-        Format::Csv => print_csv(runs, &columns(&args)).await?,
-        Format::Ndjson => print_ndjson(runs).await?,
-        Format::Json => print_json(runs).await?,
+    if !filter.is_empty() && !store.is_indexed(all()).await? {
+        eprintln!(
+            "No index serves this search: every run is looked at, for {} s at most (--max-time). An experiment, a model, an artifact or --since narrows it.",
+            args.max_time
+        );
+    }
+    if args.count {
+        writeln!(io::stdout(), "{}", store.count_runs(all()).await?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(facet) = args.facet {
+        let limit = args.limit.unwrap_or_default();
+        return facets(store.facet(facet.into(), all().limit(limit)).await?, &args);
+    }
+    // One more than is shown: whether there is more is known without a second search.
+    let runs = store
+        .find_runs(search.limit(limit.saturating_add(u32::from(limit > 0))))
+        .await?;
+    let mut printer = Printer {
+        links: links(connection, store, &args).await?,
+        columns: columns(&args),
+        limit,
+        shown: 0,
+        more: false,
     };
-    if limit > 0 && shown == u64::from(limit) {
-        let all = mirror.store.count_runs(filter).await?;
-        if all > shown {
-            eprintln!("{shown} of {all} runs; `--limit 0` shows all.");
-        }
+    match args.format {
+        Format::Table => printer.table(runs).await?,
+        Format::Csv => printer.csv(runs).await?,
+        Format::Ndjson => printer.ndjson(runs).await?,
+        Format::Json => printer.json(runs).await?,
+    }
+    if !printer.more {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let shown = printer.shown;
+    if args.limit.is_none() && args.format != Format::Table {
+        eprintln!(
+            "There are more: only the first {shown} runs are here. `--limit 0` gives all, `--limit {shown}` says that these are enough."
+        );
+        return Ok(ExitCode::FAILURE);
+    }
+    match store.count_runs(all()).await {
+        Ok(count) => eprintln!("{shown} of {count} runs; `--limit 0` shows all."),
+        Err(_) => eprintln!("The first {shown} runs; there are more: `--limit 0` shows all."),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -74,54 +117,69 @@ pub(crate) fn lineage(args: &LineageArgs) -> Query {
     query
 }
 
-fn filter(args: &FindArgs) -> Result<Document> {
-    let mut parts = vec![lineage(&args.lineage).render()?];
-    for (side, paths) in [("inputs", &args.input_path), ("outputs", &args.output_path)] {
-        parts.extend(
-            paths
-                .iter()
-                .map(|path| doc! { format!("{side}.runs.path"): path.trim_matches('/') }),
-        );
+/// Puts the version that MLflow's registry gives an alias now in its place.
+pub(crate) async fn resolve_aliases(
+    connection: &ConnectionArgs,
+    args: &mut LineageArgs,
+) -> Result<()> {
+    let models = args.input_model.iter_mut().chain(&mut args.output_model);
+    let aliased: Vec<&mut ModelArg> = models.filter(|model| model.alias.is_some()).collect();
+    if aliased.is_empty() {
+        return Ok(());
     }
-    if !args.exp.is_empty() {
-        parts.push(doc! { "$or": [{ "exp.id": { "$in": &args.exp } }, { "exp.name": { "$in": &args.exp } }] });
+    let mlflow = connect::mlflow(connection, 1)?;
+    for model in aliased {
+        if let Some(alias) = model.alias.take() {
+            let version = mlflow.model_version_by_alias(&model.name, &alias).await?;
+            eprintln!("models:/{}@{alias} is version {version} now.", model.name);
+            model.version = Some(version);
+        }
     }
-    if !args.status.is_empty() {
-        let status: Vec<String> = args
-            .status
-            .iter()
-            .map(|status| status.to_uppercase())
-            .collect();
-        parts.push(doc! { "status": { "$in": status } });
-    }
-    if let Some(since) = &args.since {
-        parts.push(doc! { "start_time": { "$gte": date::parse("--since", since)? } });
-    }
-    if args.problems {
-        parts.push(doc! { "mirror.problems.key": { "$exists": true } });
-    }
-    if let Some(json) = &args.filter {
-        parts.push(parse_where(json)?);
-    }
-    parts.retain(|part| !part.is_empty());
-    Ok(match parts.len() {
-        0 | 1 => parts.pop().unwrap_or_default(),
-        _ => doc! { "$and": parts },
-    })
+    Ok(())
 }
 
-fn parse_where(json: &str) -> Result<Document> {
-    let example = "write a MongoDB filter such as '{\"metrics.auc\": {\"$gt\": 0.9}}'";
-    let value: serde_json::Value = serde_json::from_str(json)
-        .map_err(|error| usage("--where", format!("it is not JSON: {error}; {example}")))?;
-    match Bson::try_from(value) {
-        Ok(Bson::Document(filter)) => Ok(filter),
-        _ => Err(usage(
-            "--where",
-            format!("it is JSON, but not an object; {example}"),
-        )
-        .into()),
+fn filter(args: &FindArgs) -> Result<Document> {
+    let mut query = lineage(&args.lineage);
+    for path in &args.input_path {
+        query = match path.strip_suffix('/') {
+            Some(folder) => query.with_input_path_under(folder),
+            None => query.with_input_path(path),
+        };
     }
+    for path in &args.output_path {
+        query = match path.strip_suffix('/') {
+            Some(folder) => query.with_output_path_under(folder),
+            None => query.with_output_path(path),
+        };
+    }
+    if !args.exp.is_empty() {
+        query = query.with_any_of(args.exp.iter().map(|exp| Query::new().with_exp(exp)));
+    }
+    if !args.status.is_empty() {
+        let status = |status: &String| Query::new().with_status(&status.to_uppercase());
+        query = query.with_any_of(args.status.iter().map(status));
+    }
+    if let Some(since) = &args.since {
+        query = query.with_start_time(date::parse("--since", since)?..);
+    }
+    for tag in &args.tag {
+        query = query.with_tag(&tag.key, tag.value.as_str());
+    }
+    for param in &args.param {
+        query = query.with_param(&param.key, param.value.as_str());
+    }
+    if let Some(parent) = &args.parent {
+        query = query.with_parent(parent.as_str());
+    }
+    if args.problems {
+        query = query.with_problems();
+    }
+    let flags = query.render()?;
+    let Some(condition) = &args.condition else {
+        return Ok(flags);
+    };
+    let condition = condition::parse(condition)?;
+    Ok(Search::from(flags).and(condition).into_filter()?)
 }
 
 fn sort(args: &FindArgs) -> Option<Document> {
@@ -136,94 +194,197 @@ fn sort(args: &FindArgs) -> Option<Document> {
 }
 
 fn columns(args: &FindArgs) -> Vec<String> {
-    if args.columns.is_empty() {
+    let mut columns = if args.columns.is_empty() {
         COLUMNS.map(str::to_owned).into()
     } else {
         args.columns.clone()
-    }
-}
-
-fn row(run: &Run, columns: &[String]) -> Result<Vec<String>> {
-    let document = run.to_document()?;
-    Ok(columns
-        .iter()
-        .map(|column| cell(&document, column))
-        .collect())
-}
-
-async fn print_table(runs: RunStream, columns: &[String]) -> Result<u64> {
-    let runs: Vec<Run> = runs.try_collect().await?;
-    let rows = runs
-        .iter()
-        .map(|run| row(run, columns))
-        .collect::<Result<Vec<_>>>()?;
-    if rows.is_empty() {
-        eprintln!("No run matches.");
-    } else {
-        writeln!(io::stdout(), "{}", table(columns, rows))?;
-    }
-    Ok(runs.len() as u64)
-}
-
-async fn print_csv(mut runs: RunStream, columns: &[String]) -> Result<u64> {
-    let mut out = csv::Writer::from_writer(io::stdout());
-    out.write_record(columns)?;
-    let mut shown = 0;
-    while let Some(run) = runs.try_next().await? {
-        out.write_record(row(&run, columns)?)?;
-        shown += 1;
-    }
-    out.flush()?;
-    Ok(shown)
-}
-
-async fn print_ndjson(mut runs: RunStream) -> Result<u64> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    let mut shown = 0;
-    while let Some(run) = runs.try_next().await? {
-        write_json(&mut out, run.to_document()?)?;
-        out.write_all(b"\n")?;
-        shown += 1;
-    }
-    out.flush()?;
-    Ok(shown)
-}
-
-async fn print_json(mut runs: RunStream) -> Result<u64> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    let mut shown = 0;
-    while let Some(run) = runs.try_next().await? {
-        out.write_all(if shown == 0 { b"[\n" } else { b",\n" })?;
-        write_json(&mut out, run.to_document()?)?;
-        shown += 1;
-    }
-    out.write_all(if shown == 0 { b"[]\n" } else { b"\n]\n" })?;
-    out.flush()?;
-    Ok(shown)
-}
-
-fn explain(plan: &Document) -> Result {
-    let mut indexes = Vec::new();
-    let mut scans = false;
-    let winning = plan
-        .get_document("queryPlanner")
-        .and_then(|planner| planner.get_document("winningPlan"));
-    if let Ok(winning) = winning {
-        walk(winning, &mut indexes, &mut scans);
-    }
-    let served = match (scans, indexes.is_empty()) {
-        (true, _) => "no index: every run is examined".to_owned(),
-        (false, true) => "the collection's own order".to_owned(),
-        (false, false) => indexes.join(", "),
     };
-    let stats = plan
-        .get_document("executionStats")
-        .cloned()
-        .unwrap_or_default();
-    let count = |name: &str| {
-        stats
-            .get(name)
-            .map_or_else(|| "?".into(), |count| count.to_string())
+    if args.ui_url.is_some() && !columns.iter().any(|column| column == LINK) {
+        columns.push(LINK.to_owned());
+    }
+    columns
+}
+
+/// The address before which a run's page has its path, where links are wanted.
+async fn links(
+    connection: &ConnectionArgs,
+    store: &MongoRunStore,
+    args: &FindArgs,
+) -> Result<Option<String>> {
+    let Some(url) = &args.ui_url else {
+        return Ok(None);
+    };
+    let base = if !url.is_empty() {
+        Some(url.clone())
+    } else if let Some(tracking) = connection
+        .tracking_uri
+        .as_ref()
+        .filter(|uri| uri.starts_with("http"))
+    {
+        // Without the password that it may hold.
+        MlflowClient::builder(tracking)
+            .build()?
+            .run_page("", "")
+            .split_once("/#/")
+            .map(|(base, _)| base.to_owned())
+    } else {
+        let source = store.freshness().await?.source.unwrap_or_default();
+        let base = source.split(" workspace ").next().unwrap_or_default();
+        base.starts_with("http").then(|| base.to_owned())
+    };
+    let base = base.ok_or_else(|| {
+        usage(
+            "--ui-url",
+            "the mirror does not know the address of its MLflow; give it: --ui-url http://host:5000",
+        )
+    })?;
+    Ok(Some(base.trim_end_matches('/').to_owned()))
+}
+
+struct Printer {
+    links: Option<String>,
+    columns: Vec<String>,
+    limit: u32,
+    shown: u64,
+    more: bool,
+}
+
+impl Printer {
+    /// The next run to show; what is beyond the limit is only remembered.
+    async fn next(&mut self, runs: &mut RunStream) -> Result<Option<Run>> {
+        let Some(run) = runs.try_next().await? else {
+            return Ok(None);
+        };
+        if self.limit > 0 && self.shown == u64::from(self.limit) {
+            self.more = true;
+            return Ok(None);
+        }
+        self.shown += 1;
+        Ok(Some(run))
+    }
+
+    async fn table(&mut self, mut runs: RunStream) -> Result<()> {
+        let mut rows = Vec::new();
+        while let Some(run) = self.next(&mut runs).await? {
+            rows.push(self.row(&run)?);
+        }
+        if rows.is_empty() {
+            eprintln!("No run matches.");
+        } else {
+            writeln!(io::stdout(), "{}", table(&self.columns, rows))?;
+        }
+        Ok(())
+    }
+
+    async fn csv(&mut self, mut runs: RunStream) -> Result<()> {
+        let mut out = csv::Writer::from_writer(io::stdout());
+        out.write_record(&self.columns)?;
+        while let Some(run) = self.next(&mut runs).await? {
+            out.write_record(self.row(&run)?)?;
+        }
+        out.flush()?;
+        Ok(())
+    }
+
+    async fn ndjson(&mut self, mut runs: RunStream) -> Result<()> {
+        let mut out = Vec::with_capacity(2 * CHUNK);
+        while let Some(run) = self.next(&mut runs).await? {
+            self.write(&run, &mut out)?;
+            out.push(b'\n');
+            if out.len() >= CHUNK {
+                io::stdout().write_all(&out)?;
+                out.clear();
+            }
+        }
+        io::stdout().write_all(&out)?;
+        io::stdout().flush()?;
+        Ok(())
+    }
+
+    async fn json(&mut self, mut runs: RunStream) -> Result<()> {
+        let mut out = Vec::with_capacity(2 * CHUNK);
+        while let Some(run) = self.next(&mut runs).await? {
+            out.extend_from_slice(if self.shown == 1 { b"[\n" } else { b",\n" });
+            self.write(&run, &mut out)?;
+            if out.len() >= CHUNK {
+                io::stdout().write_all(&out)?;
+                out.clear();
+            }
+        }
+        out.extend_from_slice(if self.shown == 0 { b"[]\n" } else { b"\n]\n" });
+        io::stdout().write_all(&out)?;
+        io::stdout().flush()?;
+        Ok(())
+    }
+
+    fn write(&self, run: &Run, out: &mut Vec<u8>) -> Result<()> {
+        run.write_json(out)?;
+        if let Some(link) = self.link(run) {
+            // In place of the brace at the end.
+            out.pop();
+            out.extend_from_slice(b",\"url\":");
+            serde_json::to_writer(&mut *out, &link)?;
+            out.push(b'}');
+        }
+        Ok(())
+    }
+
+    fn row(&self, run: &Run) -> Result<Vec<String>> {
+        let document = run.to_document()?;
+        let cell = |column: &String| match self.link(run) {
+            Some(link) if column == LINK => link,
+            _ => cell(&document, column),
+        };
+        Ok(self.columns.iter().map(cell).collect())
+    }
+
+    fn link(&self, run: &Run) -> Option<String> {
+        let base = self.links.as_ref()?;
+        let exp = run.exp()?;
+        Some(format!("{base}/#/experiments/{}/runs/{}", exp.id, run.id()))
+    }
+}
+
+fn facets(counts: Vec<FacetCount>, args: &FindArgs) -> Result {
+    let mut out = io::stdout().lock();
+    match args.format {
+        Format::Table | Format::Csv => {
+            let rows = counts
+                .iter()
+                .map(|count| vec![count.runs.to_string(), value_text(&count.value)]);
+            let header = ["runs", "value"].map(str::to_owned);
+            if args.format == Format::Table {
+                writeln!(out, "{}", table(&header, rows))?;
+            } else {
+                let mut csv = csv::Writer::from_writer(out);
+                csv.write_record(&header)?;
+                for row in rows {
+                    csv.write_record(row)?;
+                }
+                csv.flush()?;
+            }
+        }
+        Format::Ndjson | Format::Json => {
+            let json = |count: FacetCount| serde_json::json!({ "value": count.value.into_relaxed_extjson(), "runs": count.runs });
+            let values: Vec<_> = counts.into_iter().map(json).collect();
+            if args.format == Format::Json {
+                writeln!(out, "{}", serde_json::Value::from(values))?;
+            } else {
+                for value in values {
+                    writeln!(out, "{value}")?;
+                }
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn explain(plan: &Plan) -> Result {
+    let served = match (plan.examines_all, plan.indexes.is_empty()) {
+        (true, true) => "no index: every run is examined".to_owned(),
+        (true, false) => format!("{} for the order only", plan.indexes.join(", ")),
+        (false, true) => "the collection's own order".to_owned(),
+        (false, false) => plan.indexes.join(", "),
     };
     let header = [
         "index",
@@ -234,32 +395,25 @@ fn explain(plan: &Document) -> Result {
     ]
     .map(str::to_owned);
     let counts = [
-        "totalKeysExamined",
-        "totalDocsExamined",
-        "nReturned",
-        "executionTimeMillis",
+        plan.keys_examined,
+        plan.runs_examined,
+        plan.runs_found,
+        plan.millis,
     ]
-    .map(count);
+    .map(|count| count.to_string());
     let row = [served].into_iter().chain(counts).collect();
     writeln!(io::stdout(), "{}", table(&header, [row]))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn walk(stage: &Document, indexes: &mut Vec<String>, scans: &mut bool) {
-    *scans |= stage
-        .get_str("stage")
-        .is_ok_and(|stage| stage == "COLLSCAN");
-    if let Ok(index) = stage.get_str("indexName") {
-        indexes.push(index.to_owned());
-    }
-    for value in stage.iter().map(|(_, value)| value) {
-        match value {
-            Bson::Document(inner) => walk(inner, indexes, scans),
-            Bson::Array(inner) => inner
-                .iter()
-                .filter_map(Bson::as_document)
-                .for_each(|inner| walk(inner, indexes, scans)),
-            _ => {}
+impl From<FacetArg> for Facet {
+    fn from(arg: FacetArg) -> Self {
+        match arg {
+            FacetArg::Exp => Self::Exp,
+            FacetArg::Status => Self::Status,
+            FacetArg::User => Self::User,
+            FacetArg::InputModel => Self::InputModel,
+            FacetArg::OutputModel => Self::OutputModel,
         }
     }
 }

@@ -8,6 +8,7 @@ use runlineage::{MlflowClient, MongoRunStore, RunId, lineage};
 use serde::Deserialize;
 
 use super::Result;
+use super::find::resolve_aliases;
 use crate::args::{ArtifactArg, ConnectionArgs, LineageArgs, ModelArg, RegisterArgs};
 use crate::connect::{self, usage};
 
@@ -42,7 +43,8 @@ struct Artifact {
     path: Option<String>,
 }
 
-pub(crate) async fn run(connection: &ConnectionArgs, args: RegisterArgs) -> Result {
+pub(crate) async fn run(connection: &ConnectionArgs, mut args: RegisterArgs) -> Result {
+    resolve_aliases(connection, &mut args.lineage).await?;
     if let (Some(run), true) = (&args.run_id, args.lineage.is_empty()) {
         return Err(usage(
             "lineage",
@@ -72,10 +74,10 @@ async fn register(
     args: &LineageArgs,
 ) -> Result<()> {
     let mut registration = lineage::of(&mlflow.run(run.as_str()).await?)?;
-    for ModelArg { name, version } in &args.input_model {
+    for ModelArg { name, version, .. } in &args.input_model {
         registration = registration.with_input_model(name, version.as_deref());
     }
-    for ModelArg { name, version } in &args.output_model {
+    for ModelArg { name, version, .. } in &args.output_model {
         registration = registration.with_output_model(name, version.as_deref());
     }
     for ArtifactArg { run, path } in &args.input_artifact {
@@ -124,7 +126,11 @@ async fn register_line(mlflow: &MlflowClient, store: &MongoRunStore, line: &str)
     let models = |models: Vec<Model>| {
         models
             .into_iter()
-            .map(|Model { name, version }| ModelArg { name, version })
+            .map(|Model { name, version }| ModelArg {
+                name,
+                version,
+                alias: None,
+            })
             .collect()
     };
     let runs = |runs: Vec<Artifact>| {

@@ -1,5 +1,6 @@
 //! `show`: one run, its lineage, the link to it in MLflow.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use runlineage::{Inputs, MongoRunStore, Run};
@@ -7,7 +8,7 @@ use runlineage::{Inputs, MongoRunStore, Run};
 use super::{Result, say_freshness};
 use crate::args::{ConnectionArgs, ReportFormat, ShowArgs};
 use crate::connect;
-use crate::output::{cell, table, write_json};
+use crate::output::{cell, table};
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
     let mirror = connect::mirror(connection).await?;
@@ -22,8 +23,10 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
     };
     match args.format {
         ReportFormat::Json => {
-            write_json(&mut std::io::stdout(), run.to_document()?)?;
-            println!();
+            let mut line = Vec::new();
+            run.write_json(&mut line)?;
+            line.push(b'\n');
+            std::io::stdout().write_all(&line)?;
         }
         ReportFormat::Table => print(connection, &mirror.store, &run).await?,
     }

@@ -1,0 +1,114 @@
+//! Runs as a large team has them, the same on every machine.
+
+use mongodb::bson::raw::RawDocumentBuf;
+use mongodb::bson::{DateTime, Document, doc};
+
+/// How many runs read the model that the benchmark reads in full.
+pub(crate) const READERS: u64 = 2_000;
+pub(crate) const READ_MODEL: &str = "bench-two-thousand";
+
+/// SplitMix64: small, and good enough to be spread.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Small numbers often, large ones seldom: the popularity of models.
+    fn skewed(&mut self, bound: u64) -> u64 {
+        ((bound as f64).powf(self.unit()) as u64 - 1).min(bound - 1)
+    }
+}
+
+/// MLflow's ids are 32 hexadecimal digits, in no order.
+pub(crate) fn id(n: u64) -> String {
+    let mut random = Random(n);
+    format!("{:016x}{:016x}", random.next(), random.next())
+}
+
+/// The n-th of `count` runs: started after the one before it, reading models and what the last thousand runs wrote.
+pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
+    let random = &mut Random(n ^ 0x5eed);
+    let exp = n / 2_000 * 4 + random.below(4);
+    // Work comes in clusters: 200 runs within an hour, then a pause.
+    let start = 1_700_000_000_000 + (n / 200) as i64 * 7_200_000 + (n % 200) as i64 * 18_000;
+    let recent = |random: &mut Random| id(n.saturating_sub(1 + random.below(1_000)));
+    let mut read: Vec<Document> = (0..random.below(4))
+        .map(|_| {
+            let path = format!("data/part-{:03}.parquet", random.below(300));
+            doc! { "id": recent(random), "path": path, "from": "tag" }
+        })
+        .collect();
+    if random.below(10) == 0 {
+        read.push(doc! { "id": recent(random), "from": "tag" });
+    }
+    let model = |random: &mut Random| {
+        let model = random.skewed(5_000);
+        let version = 1 + random.skewed(40);
+        doc! { "name": format!("model-{model}"), "version": version.to_string(), "from": "tag" }
+    };
+    let mut models: Vec<Document> = (0..random.below(3)).map(|_| model(random)).collect();
+    if n.is_multiple_of((count / READERS).max(1)) {
+        models.push(doc! { "name": READ_MODEL, "version": "7", "from": "tag" });
+    }
+    let wrote: Vec<Document> = (0..random.below(4))
+        .map(|k| doc! { "id": id(n), "path": format!("plots/{k}.png"), "from": "tag" })
+        .collect();
+    let made: Vec<Document> = match random.below(4) {
+        0 => vec![model(random)],
+        _ => vec![],
+    };
+    let status = [
+        "FINISHED", "FINISHED", "FINISHED", "FINISHED", "FAILED", "KILLED", "FINISHED", "FINISHED",
+    ][random.below(8) as usize];
+    let mut tags = doc! { "mlflow": { "user": format!("user-{}", n % 60), "source": { "name": "train.py", "type": "LOCAL" }, "runName": format!("train-{n}") } };
+    if random.below(5) == 0 {
+        if let Ok(mlflow) = tags.get_document_mut("mlflow") {
+            mlflow.insert("parentRunId", recent(random));
+        }
+    }
+    for k in 0..6 {
+        tags.insert(format!("tag{k}"), format!("value-{}", random.below(50)));
+    }
+    let mut params = Document::new();
+    for k in 0..10 {
+        params.insert(format!("param{k}"), random.below(1_000) as f64 / 1_000.0);
+    }
+    params.insert(
+        "optimizer",
+        ["adam", "sgd", "lamb"][random.below(3) as usize],
+    );
+    let metrics: Document = (0..10)
+        .map(|k| (format!("metric{k}"), random.unit().into()))
+        .collect();
+    let document = doc! {
+        "_id": id(n),
+        "name": format!("train-{n}"),
+        "exp": { "id": exp.to_string(), "name": format!("experiment-{exp}") },
+        "status": status,
+        "start_time": DateTime::from_millis(start),
+        "end_time": DateTime::from_millis(start + 600_000),
+        "repo": format!("s3://bucket/{exp}/{}/artifacts", id(n)),
+        "user": format!("user-{}", n % 60),
+        "inputs": { "models": models, "runs": read },
+        "outputs": { "models": made, "runs": wrote },
+        "tags": tags,
+        "params": params,
+        "metrics": metrics,
+        "mirror": { "ticket": 1_i64, "changed_at": DateTime::from_millis(start), "fingerprint": format!("{}{}", id(n), id(n + 1)) },
+    };
+    RawDocumentBuf::try_from(&document).unwrap_or_default()
+}

@@ -1,0 +1,523 @@
+//! What a search costs beside the raw driver, on a real `mongod` with many runs.
+//!
+//! `cargo bench --bench query -- [RUNS]` (1,000,000 unless said; `RUNS=…` works too). The server is the one of `MONGOD`, else of `.tools/bin`;
+//! its data is in a folder under `target/`, gone in the end, but for `KEEP=1`, which also finds it there again.
+
+mod generator;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt;
+use mongodb::bson::raw::RawDocumentBuf;
+use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::{Client, Database};
+use runlineage::{MongoRunStore, Query, RunStore, Search, Test};
+
+use generator::{READ_MODEL, READERS, Random, id};
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+const SMALL: u64 = 10_000;
+
+fn main() -> Outcome {
+    let args: Vec<String> = std::env::args().collect();
+    if let [_, mode, uri, filter] = &args[..]
+        && mode == "--smallest"
+    {
+        return smallest(uri, filter);
+    }
+    let runs = args
+        .iter()
+        .find_map(|arg| arg.parse().ok())
+        .or_else(|| std::env::var("RUNS").ok()?.parse().ok())
+        .unwrap_or(1_000_000);
+    tokio::runtime::Runtime::new()?.block_on(measure(runs))
+}
+
+/// The smallest program that prints what a search finds, as Extended JSON.
+fn smallest(uri: &str, filter: &str) -> Outcome {
+    use std::io::Write;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let filter: Document = serde_json::from_str(filter)?;
+            let database = Client::with_uri_str(uri)
+                .await?
+                .default_database()
+                .ok_or("no database")?;
+            let mut found = database.collection::<Document>("runs").find(filter).await?;
+            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+            while let Some(run) = found.try_next().await? {
+                serde_json::to_writer(&mut out, &Bson::Document(run).into_relaxed_extjson())?;
+                out.write_all(b"\n")?;
+            }
+            Ok(out.flush()?)
+        })
+}
+
+async fn measure(runs: u64) -> Outcome {
+    let server = Server::start().await?;
+    let small = loaded(&server, "small", SMALL.min(runs)).await?;
+    let large = loaded(&server, "large", runs).await?;
+    sizes(&large).await?;
+    println!("\n| figure ({runs} runs) | ours | beside | ratio |\n|---|---|---|---|");
+    two_thousand(&large).await?;
+    points(&small, &large, runs).await?;
+    conjunctions(&large, runs).await?;
+    programs(&server, &large).await?;
+    println!("\n| term | found | keys examined | runs examined |\n|---|---|---|---|");
+    terms(&large, runs).await
+}
+
+/// `find_runs`, ids and lineage read, beside the driver's raw cursor.
+async fn two_thousand(database: &Database) -> Outcome {
+    let store = MongoRunStore::from_database(database.clone());
+    let query = Query::new().with_input_model(READ_MODEL, "7");
+    let filter = query.render()?;
+    let (mut ours, mut raw, mut typed) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..21 {
+        let start = Instant::now();
+        let mut found = store.find_runs(&query).await?;
+        let mut read = 0;
+        while let Some(run) = found.try_next().await? {
+            read += run.id().len() + run.lineage()?.inputs.models.len();
+        }
+        ours.push(start.elapsed());
+        assert!(read > 0);
+
+        let start = Instant::now();
+        let runs = database.collection::<RawDocumentBuf>("runs");
+        let mut cursor = runs.find(filter.clone()).await?;
+        let mut count = 0;
+        while cursor.advance().await? {
+            count += cursor.current().get_str("_id")?.len();
+        }
+        raw.push(start.elapsed());
+        assert!(count > 0);
+
+        let start = Instant::now();
+        let found: Vec<Document> = database
+            .collection::<Document>("runs")
+            .find(filter.clone())
+            .await?
+            .try_collect()
+            .await?;
+        typed.push(start.elapsed());
+        assert!(found.len() as u64 >= READERS.min(2_000) / 2);
+    }
+    row(
+        "find_runs, 2,000 runs, ids and lineage ÷ raw cursor",
+        &ours,
+        &raw,
+    );
+    row(
+        "find_runs, 2,000 runs, ids and lineage ÷ driver's `Document`s",
+        &ours,
+        &typed,
+    );
+    Ok(())
+}
+
+async fn points(small: &Database, large: &Database, runs: u64) -> Outcome {
+    let mut times = Vec::new();
+    for (database, runs) in [(small, SMALL.min(runs)), (large, runs)] {
+        let store = MongoRunStore::from_database(database.clone());
+        let random = &mut Random(7);
+        let mut taken = Vec::new();
+        for round in 0..1_500 {
+            let n = random.below(runs);
+            let query = Query::new().with_output_artifact(&id(n), "plots/0.png");
+            let start = Instant::now();
+            let found: Vec<_> = store.find_runs(query).await?.try_collect().await?;
+            // The first ones warm up the connection and the server's cache.
+            if round >= 500 && !found.is_empty() {
+                taken.push(start.elapsed());
+            }
+        }
+        times.push(taken);
+    }
+    row(
+        "point query, p50, here ÷ at 10,000 runs",
+        &times[1],
+        &times[0],
+    );
+    let store = MongoRunStore::from_database(large.clone());
+    let mut newest = Vec::new();
+    for _ in 0..200 {
+        let search = Search::from(Query::new().with_input_model("model-0", None))
+            .newest_first()
+            .limit(20);
+        let start = Instant::now();
+        let found: Vec<_> = store.find_runs(search).await?.try_collect().await?;
+        newest.push(start.elapsed());
+        assert_eq!(found.len(), 20);
+    }
+    row(
+        "newest 20 users of the most popular model ÷ point query",
+        &newest,
+        &times[1],
+    );
+    Ok(())
+}
+
+/// Two terms joined by AND: ours beside the better of the two hints, and beside the server's own choice.
+async fn conjunctions(database: &Database, runs: u64) -> Outcome {
+    let store = MongoRunStore::from_database(database.clone());
+    let random = &mut Random(11);
+    let (mut ours, mut best, mut planner) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut worst_ours, mut worst_planner) = (0_u64, 0_u64);
+    for round in 0..60 {
+        let read = id(random.below(runs));
+        let other = Query::new().with_input_model(&format!("model-{}", round % 3), None);
+        let query = match round % 3 {
+            0 => other.with_input_artifact(&read, None),
+            1 => other.with_output_artifact(&read, None),
+            _ => other.with_exp_id(&(random.below(runs) / 2_000 * 4).to_string()),
+        };
+        let second = ["input_runs", "output_runs", "newest_of_exp"][round % 3];
+        let filter = query.render()?;
+        let mut hinted = Vec::new();
+        for hint in ["input_models", second] {
+            let mut times = Vec::new();
+            for _ in 0..3 {
+                times.push(timed(database, &filter, Some(hint)).await?);
+            }
+            hinted.push(median(&times));
+        }
+        best.push(hinted.into_iter().min().unwrap_or_default());
+        let mut times = Vec::new();
+        for _ in 0..3 {
+            let start = Instant::now();
+            let _: Vec<_> = store.find_runs(&query).await?.try_collect().await?;
+            times.push(start.elapsed());
+        }
+        ours.push(median(&times));
+        let mut times = Vec::new();
+        for _ in 0..3 {
+            times.push(timed(database, &filter, None).await?);
+        }
+        planner.push(median(&times));
+        worst_ours = worst_ours.max(store.explain(&query).await?.keys_examined);
+        let explain =
+            doc! { "explain": { "find": "runs", "filter": filter }, "verbosity": "executionStats" };
+        let explained = database.run_command(explain).await?;
+        let keys = explained
+            .get_document("executionStats")?
+            .get("totalKeysExamined")
+            .and_then(|keys| keys.as_i64().or(keys.as_i32().map(i64::from)));
+        worst_planner = worst_planner.max(keys.unwrap_or_default().unsigned_abs());
+    }
+    row("AND of two indexed terms, p50 ÷ best hint", &ours, &best);
+    let total = |times: &[Duration]| vec![times.iter().sum::<Duration>()];
+    row(
+        "AND of two indexed terms, all 60 ÷ best hints",
+        &total(&ours),
+        &total(&best),
+    );
+    row(
+        "AND of two indexed terms, all 60: the planner alone ÷ best hints",
+        &total(&planner),
+        &total(&best),
+    );
+    println!(
+        "| AND, most keys examined: ours ÷ the planner alone | {worst_ours} | {worst_planner} | {:.3} |",
+        worst_ours as f64 / worst_planner.max(1) as f64
+    );
+    Ok(())
+}
+
+async fn timed(database: &Database, filter: &Document, hint: Option<&str>) -> Outcome<Duration> {
+    let start = Instant::now();
+    let runs = database.collection::<RawDocumentBuf>("runs");
+    let mut find = runs.find(filter.clone());
+    if let Some(hint) = hint {
+        find = find.hint(mongodb::options::Hint::Name(hint.to_owned()));
+    }
+    let _: Vec<_> = find.await?.try_collect().await?;
+    Ok(start.elapsed())
+}
+
+/// Whole processes, from start to the last byte.
+async fn programs(server: &Server, database: &Database) -> Outcome {
+    let uri = format!("{}/{}", server.uri, database.name());
+    let one = doc! { "_id": id(4_242) };
+    let many = Query::new().with_input_model(READ_MODEL, "7").render()?;
+    for (what, filter, args) in [
+        (
+            "`find`, 2,000 runs as ndjson ÷ smallest program",
+            many,
+            vec!["--input-model".to_owned(), format!("{READ_MODEL}:7")],
+        ),
+        (
+            "`find`, one run, whole process ÷ smallest program",
+            one,
+            vec!["--where".to_owned(), format!("run_id = '{}'", id(4_242))],
+        ),
+    ] {
+        let filter = serde_json::to_string(&Bson::Document(filter).into_relaxed_extjson())?;
+        let (mut ours, mut smallest) = (Vec::new(), Vec::new());
+        let mut lines = [0, 0];
+        for _ in 0..25 {
+            let mut program = Command::new(env!("CARGO_BIN_EXE_runlineage"));
+            program
+                .args(["find", "--mongodb-uri", &uri, "--format", "ndjson"])
+                .args(&args);
+            let mut other = Command::new(std::env::current_exe()?);
+            other.args(["--smallest", &uri, &filter]);
+            for (index, (command, times)) in
+                [(&mut program, &mut ours), (&mut other, &mut smallest)]
+                    .into_iter()
+                    .enumerate()
+            {
+                let start = Instant::now();
+                let output = command
+                    .stdin(Stdio::null())
+                    .stderr(Stdio::null())
+                    .output()?;
+                times.push(start.elapsed());
+                assert!(output.status.success());
+                lines[index] = output.stdout.iter().filter(|byte| **byte == b'\n').count();
+            }
+        }
+        assert_eq!(lines[0], lines[1]);
+        row(what, &ours, &smallest);
+    }
+    Ok(())
+}
+
+async fn terms(database: &Database, runs: u64) -> Outcome {
+    let store = MongoRunStore::from_database(database.clone());
+    let some = id(runs / 2);
+    let from = DateTime::from_millis(1_700_000_000_000 + (runs / 400) as i64 * 7_200_000);
+    let to = DateTime::from_millis(from.timestamp_millis() + 36_000_000);
+    let query = Query::new;
+    for (what, query) in [
+        ("input model", query().with_input_model("model-7", None)),
+        (
+            "input model, version",
+            query().with_input_model("model-7", "3"),
+        ),
+        (
+            "input model, any of two versions",
+            query().with_input_model_versions("model-7", ["3", "4"]),
+        ),
+        (
+            "input model, none recorded",
+            query().with_input_model_without_version("model-7"),
+        ),
+        (
+            "output model, version",
+            query().with_output_model("model-7", "3"),
+        ),
+        ("input artifact", query().with_input_artifact(&some, None)),
+        (
+            "input artifact under a path",
+            query().with_input_artifact_under(&some, "data"),
+        ),
+        (
+            "output artifact, path",
+            query().with_output_artifact(&some, "plots/0.png"),
+        ),
+        (
+            "input path",
+            query().with_input_path("data/part-007.parquet"),
+        ),
+        (
+            "input path under",
+            query().with_input_path_under("data/part-007.parquet"),
+        ),
+        ("experiment, id or name", query().with_exp("experiment-8")),
+        ("status", query().with_status("KILLED")),
+        ("user", query().with_user("user-3")),
+        ("name prefix", query().with_name_prefix("train-999")),
+        ("started in 10 hours", query().with_start_time(from..to)),
+        ("ended in 10 hours", query().with_end_time(from..to)),
+        ("parent", query().with_parent(&id(runs / 2))),
+        (
+            "model and experiment",
+            query().with_input_model("model-0", None).with_exp_id("8"),
+        ),
+        (
+            "model and status",
+            query()
+                .with_input_model("model-0", "1")
+                .with_status("KILLED"),
+        ),
+        (
+            "model and 10 hours",
+            query()
+                .with_input_model("model-0", None)
+                .with_start_time(from..to),
+        ),
+        (
+            "experiment and metric",
+            query()
+                .with_exp_id("8")
+                .with_metric("metric3", Test::gt(0.99)),
+        ),
+    ] {
+        let plan = store.explain(&query).await?;
+        println!(
+            "| {what} ({}) | {} | {} | {} |",
+            plan.indexes.join(", "),
+            plan.runs_found,
+            plan.keys_examined,
+            plan.runs_examined
+        );
+    }
+    Ok(())
+}
+
+/// Bytes of data and of each index.
+async fn sizes(database: &Database) -> Outcome {
+    let stats = database.run_command(doc! { "collStats": "runs" }).await?;
+    let number = |value: Option<&Bson>| match value {
+        Some(Bson::Int32(number)) => f64::from(*number),
+        Some(Bson::Int64(number)) => *number as f64,
+        Some(Bson::Double(number)) => *number,
+        _ => 0.0,
+    };
+    let mb = |value: Option<&Bson>| number(value) / 1e6;
+    let (data, stored, indexes) = (
+        mb(stats.get("size")),
+        mb(stats.get("storageSize")),
+        mb(stats.get("totalIndexSize")),
+    );
+    println!("\n| | MB | ÷ data |\n|---|---|---|");
+    println!(
+        "| data ({:.0} bytes a run) | {data:.0} | |",
+        number(stats.get("avgObjSize"))
+    );
+    println!(
+        "| data on disk, compressed | {stored:.0} | {:.2} |",
+        stored / data
+    );
+    println!("| all indexes | {indexes:.0} | {:.2} |", indexes / data);
+    for (name, size) in stats.get_document("indexSizes")? {
+        println!(
+            "| index {name} | {:.0} | {:.3} |",
+            mb(Some(size)),
+            mb(Some(size)) / data
+        );
+    }
+    Ok(())
+}
+
+async fn loaded(server: &Server, name: &str, count: u64) -> Outcome<Database> {
+    let database = Client::with_uri_str(&server.uri).await?.database(name);
+    let runs = database.collection::<RawDocumentBuf>("runs");
+    if runs.estimated_document_count().await? == count {
+        return Ok(database);
+    }
+    database.drop().await?;
+    let start = Instant::now();
+    MongoRunStore::from_database(database.clone())
+        .migrate()
+        .await?;
+    let source =
+        doc! { "_id": "source", "name": "http://localhost:5000", "full_pass": DateTime::now() };
+    database
+        .collection::<Document>("sync_state")
+        .insert_one(source)
+        .await?;
+    // Indexes are built at the end: as the program's own migration would on runs that are there already.
+    database
+        .run_command(doc! { "dropIndexes": "runs", "index": "*" })
+        .await?;
+    for first in (0..count).step_by(2_000) {
+        let batch = (first..count.min(first + 2_000)).map(|n| generator::run(n, count));
+        runs.insert_many(batch).ordered(false).await?;
+    }
+    let loaded = start.elapsed();
+    let steps: Vec<Document> =
+        serde_json::from_str(include_str!("../../migrations/0001_runs.json"))?;
+    for step in steps {
+        if step.get_str("createIndexes").is_ok_and(|name| name == "runs") {
+            database.run_command(step).await?;
+        }
+    }
+    eprintln!(
+        "{name}: {count} runs loaded in {loaded:.0?}, indexed in {:.0?}",
+        start.elapsed() - loaded
+    );
+    Ok(database)
+}
+
+fn row(what: &str, ours: &[Duration], beside: &[Duration]) {
+    let (ours, beside) = (median(ours), median(beside));
+    println!(
+        "| {what} | {:.2} ms | {:.2} ms | {:.2} |",
+        ours.as_secs_f64() * 1e3,
+        beside.as_secs_f64() * 1e3,
+        ours.as_secs_f64() / beside.as_secs_f64()
+    );
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let mut times = times.to_vec();
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// A `mongod` of the benchmark's own; it ends with this.
+struct Server {
+    uri: String,
+    folder: PathBuf,
+    process: Child,
+}
+
+impl Server {
+    async fn start() -> Outcome<Self> {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let folder = root.join("target/bench-query");
+        std::fs::create_dir_all(folder.join("data"))?;
+        let mongod = std::env::var_os("MONGOD")
+            .map_or_else(|| root.join(".tools/bin/mongod"), PathBuf::from);
+        let port = std::net::TcpListener::bind(("127.0.0.1", 0))?
+            .local_addr()?
+            .port();
+        let process = Command::new(mongod)
+            .arg("--dbpath")
+            .arg(folder.join("data"))
+            .args([
+                "--bind_ip",
+                "127.0.0.1",
+                "--port",
+                &port.to_string(),
+                "--nounixsocket",
+                "--wiredTigerCacheSizeGB",
+                "2",
+            ])
+            .stdout(std::fs::File::create(folder.join("mongod.log"))?)
+            .spawn()?;
+        let uri = format!("mongodb://127.0.0.1:{port}");
+        let server = Self {
+            uri,
+            folder,
+            process,
+        };
+        let client = Client::with_uri_str(&server.uri).await?;
+        client
+            .database("admin")
+            .run_command(doc! { "ping": 1 })
+            .await?;
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // In order, so that a kept folder is whole.
+        let _ = Command::new("kill")
+            .arg(self.process.id().to_string())
+            .status();
+        let _ = self.process.wait();
+        if std::env::var_os("KEEP").is_none() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}

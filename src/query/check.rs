@@ -1,0 +1,304 @@
+//! Filters from outside: what is not on a list is refused before anything is sent.
+
+use bson::{Bson, Document};
+
+use crate::error::{Error, Result};
+use crate::run::field;
+
+/// The operators of a checked filter.
+pub const OPERATORS: [&str; 16] = [
+    "$and",
+    "$or",
+    "$nor",
+    "$not",
+    "$eq",
+    "$ne",
+    "$gt",
+    "$gte",
+    "$lt",
+    "$lte",
+    "$in",
+    "$nin",
+    "$exists",
+    "$type",
+    "$size",
+    "$elemMatch",
+];
+
+/// The fields that a checked filter may begin a path with: those of a run.
+pub const FIELD_ROOTS: [&str; 14] = [
+    field::ID,
+    field::NAME,
+    field::EXP,
+    field::STATUS,
+    field::START_TIME,
+    field::END_TIME,
+    field::REPO,
+    field::USER,
+    "inputs",
+    "outputs",
+    field::TAGS,
+    field::PARAMS,
+    field::METRICS,
+    field::MIRROR,
+];
+
+/// How deep a checked filter may nest.
+pub const MAX_DEPTH: usize = 20;
+/// How many values an array of a checked filter may hold, that of `$in` among them.
+pub const MAX_LIST: usize = 1_000;
+/// How many keys and values a checked filter may hold in all.
+pub const MAX_NODES: usize = 10_000;
+/// How many bytes a key or a text of a checked filter may hold; MLflow's longest value has 8,000 characters.
+pub const MAX_TEXT: usize = 32_000;
+
+/// The type names that `$type` may ask for.
+const TYPES: [&str; 10] = [
+    "string", "number", "double", "int", "long", "bool", "null", "array", "object", "date",
+];
+
+/// Refuses a filter that holds anything that is not allowed.
+pub(super) fn check(filter: &Document) -> Result<()> {
+    Check { nodes: 0 }.filter(filter, Place::Run, 1)
+}
+
+/// Where a filter's field names begin.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Run,
+    Element,
+}
+
+struct Check {
+    nodes: usize,
+}
+
+impl Check {
+    fn filter(&mut self, filter: &Document, place: Place, depth: usize) -> Result<()> {
+        for (key, value) in filter {
+            self.count(key, depth)?;
+            match key.as_str() {
+                "$and" | "$or" | "$nor" => self.filters(key, value, place, depth + 1)?,
+                operator if operator.starts_with('$') => return Err(not_allowed(operator)),
+                path => {
+                    check_path(path, place)?;
+                    self.condition(value, depth + 1)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn filters(&mut self, operator: &str, value: &Bson, place: Place, depth: usize) -> Result<()> {
+        let filters = list(operator, value)?;
+        if filters.is_empty() {
+            return Err(refused(operator.to_owned(), "it needs at least one filter"));
+        }
+        for filter in filters {
+            let filter = filter.as_document().ok_or_else(|| {
+                refused(
+                    format!("{operator} with something other than filters"),
+                    "give it an array of objects",
+                )
+            })?;
+            self.filter(filter, place, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    /// What a field has to be: operators, or a value it equals.
+    fn condition(&mut self, value: &Bson, depth: usize) -> Result<()> {
+        match value {
+            Bson::Document(tests) if tests.keys().any(|key| key.starts_with('$')) => {
+                for (operator, operand) in tests {
+                    self.count(operator, depth)?;
+                    self.test(operator, operand, depth + 1)?;
+                }
+                Ok(())
+            }
+            value => self.literal(value, depth),
+        }
+    }
+
+    fn test(&mut self, operator: &str, operand: &Bson, depth: usize) -> Result<()> {
+        let wrong = |hint: &str| Err(refused(format!("{operator} with {}", kind(operand)), hint));
+        match operator {
+            "$eq" | "$ne" | "$gt" | "$gte" | "$lt" | "$lte" => self.literal(operand, depth),
+            "$in" | "$nin" => list(operator, operand)?
+                .iter()
+                .try_for_each(|value| self.literal(value, depth + 1)),
+            "$exists" => match operand {
+                Bson::Boolean(_) => Ok(()),
+                _ => wrong("give it true or false"),
+            },
+            "$size" => match operand {
+                Bson::Int32(0..) | Bson::Int64(0..) => Ok(()),
+                _ => wrong("give it a whole number"),
+            },
+            "$type" => {
+                let known = |name: &Bson| name.as_str().is_some_and(|name| TYPES.contains(&name));
+                let known = match operand {
+                    Bson::Array(names) => {
+                        !names.is_empty() && list(operator, operand)?.iter().all(|name| known(name))
+                    }
+                    name => known(name),
+                };
+                if known {
+                    Ok(())
+                } else {
+                    wrong(&format!("it takes {}", TYPES.join(", ")))
+                }
+            }
+            "$not" => match operand {
+                Bson::Document(tests)
+                    if !tests.is_empty() && tests.keys().all(|key| key.starts_with('$')) =>
+                {
+                    self.condition(operand, depth)
+                }
+                _ => wrong("give it an object of operators"),
+            },
+            "$elemMatch" => match operand {
+                Bson::Document(tests)
+                    if tests.keys().next().is_some_and(|key| {
+                        key.starts_with('$') && !matches!(key.as_str(), "$and" | "$or" | "$nor")
+                    }) =>
+                {
+                    self.condition(operand, depth)
+                }
+                Bson::Document(filter) => self.filter(filter, Place::Element, depth),
+                _ => wrong("give it an object"),
+            },
+            _ => Err(not_allowed(operator)),
+        }
+    }
+
+    /// A value that stands for itself.
+    fn literal(&mut self, value: &Bson, depth: usize) -> Result<()> {
+        match value {
+            Bson::String(text) => self.count(text, depth),
+            Bson::Int32(_)
+            | Bson::Int64(_)
+            | Bson::Double(_)
+            | Bson::Boolean(_)
+            | Bson::Null
+            | Bson::DateTime(_) => self.count("", depth),
+            Bson::Array(values) => {
+                self.count("", depth)?;
+                list("an array", value)?;
+                values
+                    .iter()
+                    .try_for_each(|value| self.literal(value, depth + 1))
+            }
+            Bson::Document(fields) => {
+                self.count("", depth)?;
+                for (key, value) in fields {
+                    self.count(key, depth)?;
+                    check_name(key)?;
+                    self.literal(value, depth + 1)?;
+                }
+                Ok(())
+            }
+            other => Err(refused(
+                kind(other).to_owned(),
+                "a run holds texts, numbers, true and false, null, dates, and arrays and objects of them",
+            )),
+        }
+    }
+
+    fn count(&mut self, text: &str, depth: usize) -> Result<()> {
+        self.nodes += 1;
+        let too = |what: &str, limit: usize| {
+            Err(refused(
+                format!("a filter with {what} {limit}"),
+                "ask in several searches",
+            ))
+        };
+        if depth > MAX_DEPTH {
+            return too("a nesting over", MAX_DEPTH);
+        }
+        if self.nodes > MAX_NODES {
+            return too("keys and values over", MAX_NODES);
+        }
+        if text.len() > MAX_TEXT {
+            return too("a text of bytes over", MAX_TEXT);
+        }
+        Ok(())
+    }
+}
+
+fn list<'a>(operator: &str, value: &'a Bson) -> Result<&'a Vec<Bson>> {
+    let list = value.as_array().ok_or_else(|| {
+        refused(
+            format!("{operator} with {}", kind(value)),
+            "give it an array",
+        )
+    })?;
+    if list.len() > MAX_LIST {
+        return Err(refused(
+            format!("{operator} with over {MAX_LIST} values"),
+            "ask in several searches",
+        ));
+    }
+    Ok(list)
+}
+
+fn check_path(path: &str, place: Place) -> Result<()> {
+    for name in path.split('.') {
+        check_name(name)?;
+    }
+    let root = path.split('.').next().unwrap_or_default();
+    if place == Place::Run && !FIELD_ROOTS.contains(&root) {
+        return Err(refused(
+            format!("field {path:?}"),
+            &format!("the fields of a run are {}", FIELD_ROOTS.join(", ")),
+        ));
+    }
+    Ok(())
+}
+
+/// A field name of what MLflow allows in keys, or JSON in tags: nothing that is, or only looks like, an operator.
+fn check_name(name: &str) -> Result<()> {
+    let like_a_dollar = ['$', '\u{ff04}', '\u{fe69}', '\u{1f4b2}'];
+    // Controls, and marks that are not seen: joiners, directions, byte order, tags.
+    let unseen = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    if name.is_empty() || name.starts_with(like_a_dollar) || name.chars().any(unseen) {
+        return Err(refused(
+            format!("field name {name:?}"),
+            "a field name is not empty, begins with no $, and holds nothing invisible",
+        ));
+    }
+    Ok(())
+}
+
+fn not_allowed(operator: &str) -> Error {
+    let hint = match operator {
+        "$regex" | "$options" => {
+            "a prefix is {\"$gte\": \"abc\", \"$lt\": \"abd\"}; other patterns are not searched for"
+                .to_owned()
+        }
+        _ => format!("the operators are {}", OPERATORS.join(" ")),
+    };
+    refused(format!("operator {operator:?}"), &hint)
+}
+
+fn refused(what: String, hint: &str) -> Error {
+    Error::unsupported(format!("in a filter from outside, {what}"), hint)
+}
+
+fn kind(value: &Bson) -> &'static str {
+    match value {
+        Bson::String(_) => "a text",
+        Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) => "a number",
+        Bson::Boolean(_) => "true or false",
+        Bson::Null => "null",
+        Bson::Array(_) => "an array",
+        Bson::Document(_) => "an object",
+        Bson::JavaScriptCode(_) | Bson::JavaScriptCodeWithScope(_) => "JavaScript code",
+        Bson::RegularExpression(_) => "a regular expression",
+        _ => "a value of a type that no run holds",
+    }
+}

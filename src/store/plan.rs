@@ -1,0 +1,182 @@
+//! How MongoDB is to serve a search: which index, where the server's own choice may be bad.
+
+use std::time::Duration;
+
+use bson::{Bson, Document, doc};
+use mongodb::options::Hint;
+
+use super::mongo::{MongoRunStore, RUNS, failed};
+use crate::error::Result;
+use crate::query::{IndexedTerm, Search, indexed_terms, is_served};
+
+/// How far the matches of one term are counted: from here on, which term is the smallest matters less than the order.
+const PROBE: u64 = 1_000;
+/// What is left of a probe's use after this much of the server's time.
+const PROBE_TIME: Duration = Duration::from_secs(2);
+
+/// How MongoDB serves a search: the indexes it reads, and what it examined.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The indexes read, in the plan's order; none where the collection itself is read.
+    pub indexes: Vec<String>,
+    /// Whether every run, or every key of an index, may be looked at.
+    pub examines_all: bool,
+    /// Keys of indexes that were examined.
+    pub keys_examined: u64,
+    /// Runs that were examined.
+    pub runs_examined: u64,
+    /// Runs that were found.
+    pub runs_found: u64,
+    /// How long the server worked, in milliseconds.
+    pub millis: u64,
+    /// MongoDB's own `explain`.
+    pub explained: Document,
+}
+
+impl MongoRunStore {
+    /// Runs a search, and tells how MongoDB served it; the runs themselves are not sent.
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`](super::RunStore::find_runs).
+    pub async fn explain(&self, search: impl Into<Search> + Send) -> Result<Plan> {
+        self.explained(search.into(), "executionStats").await
+    }
+
+    /// Whether an index leads to the runs of a search; where not, every run of the mirror is looked at.
+    ///
+    /// MongoDB is asked only where the filter alone does not tell.
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`](super::RunStore::find_runs).
+    pub async fn is_indexed(&self, search: impl Into<Search> + Send) -> Result<bool> {
+        let search = search.into();
+        if search.filter().is_ok_and(is_served) {
+            return Ok(true);
+        }
+        let plan = self.explained(search, "queryPlanner").await?;
+        Ok(!plan.examines_all)
+    }
+
+    async fn explained(&self, search: Search, verbosity: &str) -> Result<Plan> {
+        let (filter, search) = search.take_filter()?;
+        let hint = self.hint(&filter).await;
+        let mut find = doc! { "find": RUNS, "filter": filter };
+        if let Some(sort) = search.sort {
+            find.insert("sort", sort);
+        }
+        if let Some(projection) = search.projection {
+            find.insert("projection", projection);
+        }
+        if let Some(limit) = search.limit {
+            find.insert("limit", i64::from(limit));
+        }
+        if let Some(skip) = search.skip {
+            find.insert("skip", i64::try_from(skip).unwrap_or(i64::MAX));
+        }
+        if let Some(hint) = hint {
+            find.insert("hint", hint);
+        }
+        let mut command = doc! { "explain": find, "verbosity": verbosity };
+        if let Some(time) = search.max_time {
+            command.insert(
+                "maxTimeMS",
+                i64::try_from(time.as_millis()).unwrap_or(i64::MAX),
+            );
+        }
+        let explained = self.database().run_command(command).await;
+        explained
+            .map(Plan::from_explain)
+            .map_err(|error| failed("cannot explain the search", error))
+    }
+
+    /// The index to insist on where several terms joined by AND have one each: the one whose term has the fewest matches.
+    ///
+    /// The planner tries each for a moment and keeps the one that finds a match first, which on runs in the order of their
+    /// time can be the worst. Its choice stands where the terms all have many matches, and where anything here fails.
+    pub(super) async fn hint(&self, filter: &Document) -> Option<&'static str> {
+        let terms = indexed_terms(filter);
+        if terms.len() < 2 || terms.iter().any(|term| term.index == "_id_") {
+            return None;
+        }
+        // Most terms of a search worth speeding up have few matches: the first look costs little.
+        for bound in [PROBE / 10, PROBE] {
+            let counts = terms.iter().map(|term| self.count_up_to(term, bound));
+            let counts = futures::future::try_join_all(counts).await.ok()?;
+            let smallest = terms.iter().zip(counts).min_by_key(|(_, count)| *count);
+            if let Some((term, count)) = smallest
+                && count < bound
+            {
+                return Some(term.index);
+            }
+        }
+        None
+    }
+
+    async fn count_up_to(&self, term: &IndexedTerm, bound: u64) -> mongodb::error::Result<u64> {
+        self.runs()
+            .count_documents(term.filter.clone())
+            .limit(bound)
+            .hint(Hint::Name(term.index.to_owned()))
+            .max_time(PROBE_TIME)
+            .await
+    }
+}
+
+impl Plan {
+    fn from_explain(explained: Document) -> Self {
+        let mut plan = Self::default();
+        let winning = explained
+            .get_document("queryPlanner")
+            .and_then(|planner| planner.get_document("winningPlan"));
+        if let Ok(winning) = winning {
+            plan.walk(winning);
+        }
+        if let Ok(stats) = explained.get_document("executionStats") {
+            let count = |name: &str| match stats.get(name) {
+                Some(Bson::Int32(count)) => u64::try_from(*count).unwrap_or_default(),
+                Some(Bson::Int64(count)) => u64::try_from(*count).unwrap_or_default(),
+                _ => 0,
+            };
+            plan.keys_examined = count("totalKeysExamined");
+            plan.runs_examined = count("totalDocsExamined");
+            plan.runs_found = count("nReturned");
+            plan.millis = count("executionTimeMillis");
+        }
+        plan.explained = explained;
+        plan
+    }
+
+    fn walk(&mut self, stage: &Document) {
+        self.examines_all |= stage
+            .get_str("stage")
+            .is_ok_and(|stage| stage == "COLLSCAN");
+        if let Ok(index) = stage.get_str("indexName") {
+            self.indexes.push(index.to_owned());
+            self.examines_all |= stage.get_document("indexBounds").is_ok_and(is_whole);
+        }
+        for (_, value) in stage {
+            match value {
+                Bson::Document(inner) => self.walk(inner),
+                Bson::Array(inner) => inner
+                    .iter()
+                    .filter_map(Bson::as_document)
+                    .for_each(|inner| self.walk(inner)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whether the first field of an index is not bounded at all.
+fn is_whole(bounds: &Document) -> bool {
+    let first = bounds.values().next().and_then(Bson::as_array);
+    first.is_some_and(|ranges| {
+        ranges.iter().any(|range| {
+            matches!(
+                range.as_str(),
+                Some("[MinKey, MaxKey]" | "[MaxKey, MinKey]")
+            )
+        })
+    })
+}

@@ -1,0 +1,256 @@
+//! Searching the mirror: runs as they come, counts, distinct values and facets.
+
+use bson::raw::RawDocumentBuf;
+use bson::{Bson, Document, doc};
+use futures::future::{BoxFuture, ready};
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use mongodb::Cursor;
+use mongodb::options::Hint;
+use serde::de::DeserializeOwned;
+
+use super::mongo::{MongoRunStore, failed};
+use super::{RunStore, RunStream};
+use crate::error::{Error, Result};
+use crate::query::Search;
+use crate::run::{Run, field};
+
+/// What runs are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Facet {
+    /// The experiment: `{id, name}`.
+    Exp,
+    /// MLflow's word for the state.
+    Status,
+    /// Who started the run.
+    User,
+    /// The model and version read: `{name, version}`. A run counts once for each.
+    InputModel,
+    /// The model and version written: `{name, version}`. A run counts once for each.
+    OutputModel,
+}
+
+/// How many of the runs share a value.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct FacetCount {
+    /// The value; null where a run has none.
+    pub value: Bson,
+    /// How many runs have it.
+    pub runs: u64,
+}
+
+impl MongoRunStore {
+    /// Streams the documents of the runs that match, as they come from the database.
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`].
+    pub async fn find_raw(
+        &self,
+        search: impl Into<Search> + Send,
+    ) -> Result<BoxStream<'static, Result<RawDocumentBuf>>> {
+        let cursor = self.cursor::<RawDocumentBuf>(search.into()).await?;
+        Ok(cursor.map_err(interrupted).boxed())
+    }
+
+    /// Streams the runs that match as values of the caller's own type.
+    ///
+    /// ```no_run
+    /// # use futures::TryStreamExt;
+    /// # async fn example(store: runlineage::MongoRunStore) -> runlineage::Result<()> {
+    /// #[derive(serde::Deserialize)]
+    /// struct Auc {
+    ///     #[serde(rename = "_id")]
+    ///     id: String,
+    ///     metrics: std::collections::BTreeMap<String, f64>,
+    /// }
+    ///
+    /// let query = runlineage::Query::new().with_input_model("churn", "3");
+    /// let runs: Vec<Auc> = store.find_runs_as(query).await?.try_collect().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`]; the stream ends with an error where a run does not have the type's shape.
+    pub async fn find_runs_as<T>(
+        &self,
+        search: impl Into<Search> + Send,
+    ) -> Result<BoxStream<'static, Result<T>>>
+    where
+        T: DeserializeOwned + Unpin + Send + Sync + 'static,
+    {
+        let cursor = self.cursor::<T>(search.into()).await?;
+        Ok(cursor.map_err(interrupted).boxed())
+    }
+
+    /// How many runs match; order and projection are not looked at, limit and skip are.
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`].
+    pub async fn count_runs(&self, search: impl Into<Search> + Send) -> Result<u64> {
+        let (filter, search) = search.into().take_filter()?;
+        let hint = self.hint(&filter).await;
+        let runs = self.runs();
+        let mut count = runs.count_documents(filter);
+        if let Some(max_time) = search.max_time {
+            count = count.max_time(max_time);
+        }
+        if let Some(limit) = search.limit {
+            count = count.limit(limit.into());
+        }
+        if let Some(skip) = search.skip {
+            count = count.skip(skip);
+        }
+        if let Some(hint) = hint {
+            count = count.hint(Hint::Name(hint.to_owned()));
+        }
+        count
+            .await
+            .map_err(|error| failed("cannot count runs", error))
+    }
+
+    /// The distinct values of a field among the runs that match, each once; elements of arrays count one by one.
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`]; [`Error::Mongo`] where they do not fit 16 MB.
+    pub async fn distinct(
+        &self,
+        field: &str,
+        search: impl Into<Search> + Send,
+    ) -> Result<Vec<Bson>> {
+        let (filter, search) = search.into().take_filter()?;
+        let runs = self.runs();
+        let mut distinct = runs.distinct(field, filter);
+        if let Some(max_time) = search.max_time {
+            distinct = distinct.max_time(max_time);
+        }
+        distinct
+            .await
+            .map_err(|error| failed(format!("cannot list the values of {field}"), error))
+    }
+
+    /// How many of the runs that match share each value, the most frequent first; counted by the database.
+    ///
+    /// The limit of the search bounds the values, not the runs.
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`].
+    pub async fn facet(
+        &self,
+        facet: Facet,
+        search: impl Into<Search> + Send,
+    ) -> Result<Vec<FacetCount>> {
+        let (filter, search) = search.into().take_filter()?;
+        let hint = self.hint(&filter).await;
+        let mut pipeline = vec![doc! { "$match": filter }];
+        pipeline.extend(facet.stages());
+        pipeline.push(doc! { "$sort": { "runs": -1, "_id": 1 } });
+        if let Some(limit) = search.limit {
+            pipeline.push(doc! { "$limit": i64::from(limit) });
+        }
+        let runs = self.runs();
+        let mut aggregate = runs.aggregate(pipeline);
+        if let Some(max_time) = search.max_time {
+            aggregate = aggregate.max_time(max_time);
+        }
+        if let Some(hint) = hint {
+            aggregate = aggregate.hint(Hint::Name(hint.to_owned()));
+        }
+        let counted = aggregate
+            .await
+            .map_err(|error| failed("cannot count runs by value", error))?;
+        counted
+            .map_err(interrupted)
+            .and_then(|counted| ready(FacetCount::try_from(counted)))
+            .try_collect()
+            .await
+    }
+
+    async fn cursor<T>(&self, search: Search) -> Result<Cursor<T>>
+    where
+        T: DeserializeOwned + Unpin + Send + Sync,
+    {
+        let (filter, search) = search.take_filter()?;
+        let hint = self.hint(&filter).await;
+        let runs = self.runs().clone_with_type::<T>();
+        let mut find = runs
+            .find(filter)
+            .limit(search.limit.map_or(0, i64::from))
+            .skip(search.skip.unwrap_or_default());
+        if let Some(sort) = search.sort {
+            find = find.sort(sort);
+        }
+        if let Some(projection) = search.projection {
+            find = find.projection(projection);
+        }
+        if let Some(max_time) = search.max_time {
+            find = find.max_time(max_time);
+        }
+        if let Some(hint) = hint {
+            find = find.hint(Hint::Name(hint.to_owned()));
+        }
+        find.await
+            .map_err(|error| failed("cannot search runs", error))
+    }
+}
+
+impl RunStore for MongoRunStore {
+    fn search_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
+        Box::pin(async move {
+            let cursor = self.cursor::<RawDocumentBuf>(search).await?;
+            Ok(cursor
+                .map(|document| Run::try_from(document.map_err(interrupted)?))
+                .boxed())
+        })
+    }
+}
+
+impl Facet {
+    /// Groups by a field, or by the elements of an array of which each counts once a run.
+    fn stages(self) -> Vec<Document> {
+        let by = |value: Bson| doc! { "$group": { "_id": value, "runs": { "$sum": 1 } } };
+        let models = |side: &str| {
+            let models = format!("${side}.models");
+            let pair =
+                doc! { "name": format!("{models}.name"), "version": format!("{models}.version") };
+            vec![
+                doc! { "$project": { format!("{side}.models"): 1 } },
+                doc! { "$unwind": models },
+                doc! { "$group": { "_id": { "run": "$_id", "model": pair } } },
+                by("$_id.model".into()),
+            ]
+        };
+        match self {
+            Self::Exp => vec![by(
+                bson::bson!({ "id": format!("${}.id", field::EXP), "name": format!("${}.name", field::EXP) }),
+            )],
+            Self::Status => vec![by(format!("${}", field::STATUS).into())],
+            Self::User => vec![by(format!("${}", field::USER).into())],
+            Self::InputModel => models("inputs"),
+            Self::OutputModel => models("outputs"),
+        }
+    }
+}
+
+impl TryFrom<Document> for FacetCount {
+    type Error = Error;
+
+    fn try_from(counted: Document) -> Result<Self> {
+        let runs = match counted.get("runs") {
+            Some(Bson::Int32(runs)) => u64::try_from(*runs).unwrap_or_default(),
+            Some(Bson::Int64(runs)) => u64::try_from(*runs).unwrap_or_default(),
+            _ => {
+                return Err(Error::Document {
+                    id: "of a facet".into(),
+                    reason: "it has no count".into(),
+                });
+            }
+        };
+        let value = counted.get("_id").cloned().unwrap_or(Bson::Null);
+        Ok(Self { value, runs })
+    }
+}
+
+fn interrupted(error: mongodb::error::Error) -> Error {
+    failed("cannot read on in the search", error)
+}

@@ -1,0 +1,325 @@
+//! The command `find`, as a user runs it.
+
+use mongodb::bson::{Bson, DateTime, Document, doc};
+use runlineage::MongoRunStore;
+use serde_json::{Value, json};
+
+use crate::support::mlflow;
+use crate::support::mlopus::mlopus;
+use crate::support::mongodb::TestDatabase;
+use crate::support::program::{Finished, run, runlineage};
+use crate::support::unique;
+
+fn document(n: i64) -> Document {
+    doc! {
+        "_id": format!("run{n:03}"),
+        "name": format!("train-{n}"),
+        "exp": { "id": (n % 3).to_string(), "name": "churn" },
+        "status": if n % 2 == 0 { "FINISHED" } else { "FAILED" },
+        "start_time": DateTime::from_millis(1_700_000_000_000 + n),
+        "inputs": { "models": [{ "name": "churn", "version": (n % 4).to_string(), "from": "tag" }], "runs": [{ "id": "r", "path": "data/x", "from": "tag" }] },
+        "outputs": { "models": [], "runs": [] },
+        "tags": { "team": "risk", "mlflow": { "parentRunId": "run000" } },
+        "params": { "lr": 0.1, "optimizer": "adam" },
+        "metrics": { "auc": 0.01 * n as f64, "nan": f64::NAN },
+        "mirror": { "ticket": 1_i64, "changed_at": DateTime::from_millis(0), "fingerprint": "-" },
+    }
+}
+
+async fn mirror_of(count: i64) -> TestDatabase {
+    let test = TestDatabase::new().await;
+    let store = MongoRunStore::from_database(test.database.clone());
+    store.migrate().await.expect("a new database is migrated");
+    let state = test.database.collection::<Document>("sync_state");
+    let source = doc! { "_id": "source", "name": "http://mlflow.example:5000/base", "full_pass": DateTime::now() };
+    state.insert_one(source).await.expect("it is stored");
+    let runs = test.database.collection("runs");
+    runs.insert_many((0..count).map(document))
+        .await
+        .expect("they are stored");
+    test
+}
+
+fn find(test: &TestDatabase, args: &[&str]) -> Finished {
+    let common = ["find", "--mongodb-uri", &test.uri];
+    run(&mut runlineage(common.iter().chain(args)))
+}
+
+fn lines(out: &str) -> Vec<Value> {
+    out.lines()
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+        .collect()
+}
+
+#[tokio::test]
+async fn flags_narrow_the_search_together() {
+    let test = mirror_of(100).await;
+    for (args, count) in [
+        (vec!["--input-model", "churn:3"], 25),
+        (
+            vec![
+                "--input-model",
+                "models:/churn/3",
+                "--status",
+                "failed",
+                "--exp",
+                "1",
+            ],
+            8,
+        ),
+        (vec!["--exp", "0", "--exp", "1"], 67),
+        (vec!["--input-path", "data/"], 100),
+        (vec!["--input-path", "dat/"], 0),
+        (
+            vec![
+                "--tag",
+                "team=risk",
+                "--param",
+                "lr=0.1",
+                "--parent",
+                "run000",
+            ],
+            100,
+        ),
+        (vec!["--param", "lr=0.10"], 0),
+        (
+            vec!["--where", "metrics.auc >= 0.5 and not status = 'FAILED'"],
+            25,
+        ),
+        (
+            vec!["--exp", "1", "--where", r#"{"metrics.auc": {"$gte": 0.5}}"#],
+            16,
+        ),
+        (vec!["--since", "2023-11-14T22:13:20.090Z"], 10),
+    ] {
+        let counted = find(&test, &[&args[..], &["--count"]].concat()).success();
+        assert_eq!(counted.trim(), count.to_string(), "{args:?}");
+        let listed = find(&test, &[&args[..], &["--format", "ndjson"]].concat()).success();
+        assert_eq!(listed.lines().count(), count, "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_of_ndjson_is_the_document_and_the_link_where_it_is_asked_for() {
+    let test = mirror_of(3).await;
+    let listed = find(
+        &test,
+        &["--where", "run_id = 'run002'", "--format", "ndjson"],
+    )
+    .success();
+    assert_eq!(
+        lines(&listed),
+        [Bson::Document(document(2)).into_relaxed_extjson()]
+    );
+    assert!(
+        listed.starts_with(r#"{"_id":"run002","name":"train-2","exp":{"id":"2","#),
+        "{listed}"
+    );
+
+    for (args, base) in [
+        (vec!["--ui-url"], "http://mlflow.example:5000/base"),
+        (vec!["--ui-url", "https://ui/"], "https://ui"),
+    ] {
+        let listed = find(
+            &test,
+            &[
+                &["--where", "run_id = 'run002'", "--format", "json"],
+                &args[..],
+            ]
+            .concat(),
+        )
+        .success();
+        let listed: Value = serde_json::from_str(&listed).expect("it is JSON");
+        assert_eq!(
+            listed[0]["url"],
+            json!(format!("{base}/#/experiments/2/runs/run002"))
+        );
+        let rows = find(
+            &test,
+            &[
+                &[
+                    "--where",
+                    "run_id = 'run002'",
+                    "--format",
+                    "csv",
+                    "--columns",
+                    "_id",
+                ],
+                &args[..],
+            ]
+            .concat(),
+        )
+        .success();
+        assert_eq!(
+            rows,
+            format!("_id,url\nrun002,{base}/#/experiments/2/runs/run002\n")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_is_reached_is_said() {
+    let test = mirror_of(150).await;
+    let table = find(&test, &[]);
+    assert!(table.stderr.contains("100 of 150 runs"), "{}", table.stderr);
+    let exact = find(&test, &["--limit", "150"]);
+    assert!(!exact.stderr.contains("of 150"), "{}", exact.stderr);
+    let ndjson = find(&test, &["--limit", "7", "--format", "ndjson"]);
+    assert_eq!((ndjson.code, ndjson.stdout.lines().count()), (Some(0), 7));
+    assert!(ndjson.stderr.contains("7 of 150 runs"), "{}", ndjson.stderr);
+    assert_eq!(
+        find(&test, &["--limit", "0"]).stdout.lines().count(),
+        find(&test, &["--limit", "150"]).stdout.lines().count()
+    );
+}
+
+#[tokio::test]
+async fn a_search_that_no_index_serves_is_said_and_bounded() {
+    let test = mirror_of(50).await;
+    let unserved = "No index serves this search";
+    for where_ in [
+        "metrics.auc > 0.2",
+        "inputs exists",
+        "not metrics.auc = 0.5",
+        "status = 'FAILED' or metrics.auc > 0.2",
+    ] {
+        let found = find(&test, &["--where", where_, "--max-time", "7"]);
+        assert!(
+            found.stderr.contains(unserved) && found.stderr.contains("7 s"),
+            "{where_}: {}",
+            found.stderr
+        );
+    }
+    for where_ in [
+        "metrics.auc > 0.2 and exp.id = '1'",
+        "input.path under 'data'",
+        "exp = 'churn'",
+    ] {
+        let found = find(&test, &["--where", where_]);
+        assert!(
+            !found.stderr.contains(unserved),
+            "{where_}: {}",
+            found.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn facets_are_counted_by_the_database() {
+    let test = mirror_of(90).await;
+    let counted = find(
+        &test,
+        &[
+            "--facet",
+            "exp",
+            "--format",
+            "ndjson",
+            "--input-model",
+            "churn",
+        ],
+    )
+    .success();
+    let expected = |id: &str| json!({ "value": { "id": id, "name": "churn" }, "runs": 30 });
+    assert_eq!(
+        lines(&counted),
+        [expected("0"), expected("1"), expected("2")]
+    );
+    let counted = find(
+        &test,
+        &["--facet", "input-model", "--format", "csv", "--limit", "1"],
+    )
+    .success();
+    assert_eq!(counted, "runs,value\n23,churn 0\n");
+    let explained = find(&test, &["--input-model", "churn:3", "--explain"]).success();
+    assert!(explained.contains("input_models"), "{explained}");
+}
+
+#[test]
+fn an_error_in_a_condition_points_at_the_column() {
+    let ended = run(&mut runlineage([
+        "find",
+        "--where",
+        "input.model = 'churn:3' and metrics.auc > > 0.9",
+    ]));
+    assert_eq!(ended.code, Some(2));
+    assert_eq!(
+        ended.stderr,
+        "error: --where: column 43: expected a text in quotes or a number, not `>`\n  input.model = 'churn:3' and metrics.auc > > 0.9\n                                            ^\n"
+    );
+    let ended = run(&mut runlineage([
+        "find",
+        "--where",
+        "exp = 'a' and statu = 'b'",
+    ]));
+    assert!(
+        ended
+            .stderr
+            .contains("column 15: there is no field `statu`"),
+        "{}",
+        ended.stderr
+    );
+    let ended = run(&mut runlineage([
+        "find",
+        "--where",
+        "name = 'it''s' or name = 'open",
+    ]));
+    assert!(
+        ended.stderr.contains("column 26: this quote is not closed"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn an_alias_is_resolved_by_mlflow() {
+    let server = mlflow::shared();
+    let name = unique("alias");
+    mlopus(
+        server,
+        json!({ "name": name }),
+        r"
+import mlflow
+client = mlflow.MlflowClient()
+client.create_registered_model(input['name'])
+client.create_model_version(input['name'], source='s3://bucket/x')
+client.create_model_version(input['name'], source='s3://bucket/y')
+client.set_registered_model_alias(input['name'], 'champion', '2')
+",
+    );
+    let model = format!("models:/{name}@champion");
+    let rendered = run(&mut runlineage([
+        "find",
+        "--input-model",
+        &model,
+        "--render",
+        "--tracking-uri",
+        &server.uri(),
+    ]));
+    assert!(
+        rendered.stderr.contains("is version 2 now"),
+        "{}",
+        rendered.stderr
+    );
+    let rendered = rendered.success();
+    assert!(
+        rendered.contains(&name) && rendered.contains(r#""version": "2""#),
+        "{rendered}"
+    );
+    let unknown = format!("models:/{name}@nobody");
+    let failed = run(&mut runlineage([
+        "find",
+        "--input-model",
+        &unknown,
+        "--render",
+        "--tracking-uri",
+        &server.uri(),
+    ]));
+    assert_eq!(failed.code, Some(1));
+    let nowhere = run(&mut runlineage([
+        "find",
+        "--input-model",
+        &model,
+        "--render",
+    ]));
+    assert_eq!(nowhere.code, Some(2), "{}", nowhere.stderr);
+}
