@@ -323,7 +323,7 @@ fn new_run(exp: &str, index: usize) -> NewRun {
         text("team", "risk".into()),
         text("stage", "candidate".into()),
     ];
-    if index % 2 == 0 {
+    if index.is_multiple_of(2) {
         run.tags.push(text(
             &format!("lineage.inputs.models.model_{}", index % 50),
             format!("[\"{}\"]", index % 7),
