@@ -436,7 +436,10 @@ async fn loaded(server: &Server, name: &str, count: u64) -> Outcome<Database> {
     let steps: Vec<Document> =
         serde_json::from_str(include_str!("../../migrations/0001_runs.json"))?;
     for step in steps {
-        if step.get_str("createIndexes").is_ok_and(|name| name == "runs") {
+        if step
+            .get_str("createIndexes")
+            .is_ok_and(|name| name == "runs")
+        {
             database.run_command(step).await?;
         }
     }
