@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bson::doc;
+use futures::future::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::error::{Error, Result};
@@ -179,7 +180,7 @@ impl Sync {
             self.store.claim_source(self.mlflow.source()).await?;
             Lease::take(&self.store, "a sync of this database", "sync", self.lease).await
         };
-        let mut lease = tokio::select! {
+        let lease = tokio::select! {
             lease = ready => lease?,
             () = stop.as_mut() => return Ok(None),
         };
@@ -207,8 +208,9 @@ impl Sync {
         let pass = Pass::begin_or_resume(&self.store, &self.scope()).await?;
         let expected = self.store.count_estimate().await?;
         let totals = Totals::new(chosen.len(), expected, progress);
-        let outcomes: Vec<_> = stream::iter(&chosen)
-            .map(|experiment| self.scan_experiment(experiment, &pass, &totals))
+        let scan = |experiment| self.scan_experiment(experiment, &pass, &totals).boxed();
+        let scans: Vec<_> = chosen.iter().map(scan).collect();
+        let outcomes: Vec<_> = stream::iter(scans)
             .buffer_unordered(self.concurrency)
             .try_collect()
             .await?;
@@ -359,5 +361,22 @@ impl<'a> Totals<'a> {
         self.report
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Sync, Watch};
+
+    fn assert_send<T: Send>(_: T) {}
+
+    /// Never called: that it compiles is the test.
+    #[allow(dead_code)]
+    fn a_pass_can_be_spawned(sync: &Sync) {
+        assert_send(sync.run(|_| {}));
+        assert_send(sync.verify(|_| {}));
+        assert_send(Watch::new(sync.clone(), Duration::from_secs(1)).run(async {}, |_| {}, |_| {}));
     }
 }

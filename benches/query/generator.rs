@@ -75,10 +75,10 @@ pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
         "FINISHED", "FINISHED", "FINISHED", "FINISHED", "FAILED", "KILLED", "FINISHED", "FINISHED",
     ][random.below(8) as usize];
     let mut tags = doc! { "mlflow": { "user": format!("user-{}", n % 60), "source": { "name": "train.py", "type": "LOCAL" }, "runName": format!("train-{n}") } };
-    if random.below(5) == 0 {
-        if let Ok(mlflow) = tags.get_document_mut("mlflow") {
-            mlflow.insert("parentRunId", recent(random));
-        }
+    if random.below(5) == 0
+        && let Ok(mlflow) = tags.get_document_mut("mlflow")
+    {
+        mlflow.insert("parentRunId", recent(random));
     }
     for k in 0..6 {
         tags.insert(format!("tag{k}"), format!("value-{}", random.below(50)));

@@ -139,7 +139,7 @@ impl Check {
                 let known = |name: &Bson| name.as_str().is_some_and(|name| TYPES.contains(&name));
                 let known = match operand {
                     Bson::Array(names) => {
-                        !names.is_empty() && list(operator, operand)?.iter().all(|name| known(name))
+                        !names.is_empty() && list(operator, operand)?.iter().all(known)
                     }
                     name => known(name),
                 };

@@ -1,5 +1,7 @@
 //! Scans one experiment to its end, from where an earlier process came.
 
+use futures::FutureExt;
+
 use super::pages::{Seen, names};
 use super::report::Incomplete;
 use super::state::{Pass, Place};
@@ -76,11 +78,11 @@ impl Sync {
         }
         let mut seen = Seen::default();
         let names = names(std::slice::from_ref(experiment));
-        let reached = async |next| {
+        let reached = |next| {
             pass.reached(&self.store, experiment, Place::From(next))
-                .await
+                .boxed()
         };
-        self.mirror(&mut scan, &names, &mut seen, totals, reached)
+        self.mirror(&mut scan, &names, &mut seen, totals, &reached)
             .await?;
         Ok(seen)
     }

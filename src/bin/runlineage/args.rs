@@ -55,7 +55,7 @@ pub(crate) struct ConnectionArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Sync(SyncArgs),
-    Find(FindArgs),
+    Find(Box<FindArgs>),
     Show(ShowArgs),
     Register(RegisterArgs),
     Migrate(MigrateArgs),

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 async fn run(args: Args) -> commands::Result {
     match args.command {
         Command::Sync(command) => commands::sync::run(&args.connection, command).await,
-        Command::Find(command) => commands::find::run(&args.connection, command).await,
+        Command::Find(command) => commands::find::run(&args.connection, *command).await,
         Command::Show(command) => commands::show::run(&args.connection, command).await,
         Command::Register(command) => commands::register::run(&args.connection, command).await,
         Command::Verify(command) => commands::verify::run(&args.connection, command).await,
