@@ -248,9 +248,11 @@ impl Sync {
     /// [`Error::Argument`] when MLflow lists it: then it would be mirrored again.
     pub async fn forget_experiment(&self, id: &str) -> Result<u64> {
         let listed: Vec<RawExperiment> = self.mlflow.raw_experiments().try_concat().await?;
-        if listed
-            .iter()
-            .any(|experiment| experiment.experiment_id == id && !experiment.is_deleted())
+        let active = |experiment: &&RawExperiment| {
+            experiment.experiment_id == id && !experiment.is_deleted()
+        };
+        if let Some(experiment) = listed.iter().find(active)
+            && state::is_known(&self.store, experiment).await?
         {
             return Err(Error::argument(
                 "experiment to forget",
