@@ -21,7 +21,7 @@ async fn every_command_and_query_of_the_readme_runs() {
     let runs = pipeline(&server.uri());
 
     let commands = blocks("<!-- run -->\n```sh\n");
-    assert_eq!(commands.len(), 3, "blocks of commands in the README");
+    assert_eq!(commands.len(), 4, "blocks of commands in the README");
     for script in commands {
         let folder = tempfile::tempdir().unwrap();
         run(in_shell(&script, &server.uri(), &database.uri, &runs).current_dir(folder.path()))
