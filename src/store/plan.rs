@@ -196,14 +196,14 @@ impl Plan {
     }
 }
 
-/// Whether the first field of an index is not bounded at all.
+/// Whether the first field of an index is not bounded, or only by having no value: that may be so in nearly every run.
 fn is_whole(bounds: &Document) -> bool {
     let first = bounds.values().next().and_then(Bson::as_array);
     first.is_some_and(|ranges| {
         ranges.iter().any(|range| {
             matches!(
                 range.as_str(),
-                Some("[MinKey, MaxKey]" | "[MaxKey, MinKey]")
+                Some("[MinKey, MaxKey]" | "[MaxKey, MinKey]" | "[null, null]")
             )
         })
     })
