@@ -6,7 +6,7 @@
 
 use futures::TryStreamExt;
 use runlineage::sync::Sync;
-use runlineage::{MlflowClient, MongoRunStore, Query, RunStore};
+use runlineage::{MlflowClient, MongoRunStore, Query};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

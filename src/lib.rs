@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! use futures::TryStreamExt;
-//! use runlineage::{MongoRunStore, Query, RunStore};
+//! use runlineage::{MongoRunStore, Query};
 //!
 //! # async fn example() -> runlineage::Result<()> {
 //! let store = MongoRunStore::connect("mongodb://localhost:27017/runlineage").await?;

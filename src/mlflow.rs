@@ -202,6 +202,15 @@ impl MlflowClient {
         .boxed()
     }
 
+    /// Streams the runs that match a query or a search, by fetching every active run and filtering in process.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a filter of other operators than [`Query`](crate::Query) renders, and for an order;
+    /// [`Error::Mlflow`] and [`Error::MlflowUnreachable`], on the way too.
+    pub fn find_runs(&self, search: impl Into<Search>) -> BoxFuture<'_, Result<RunStream>> {
+        RunStore::find_runs(self, search.into())
+    }
+
     fn all_runs(&self) -> impl stream::Stream<Item = Result<Run>> + Send + 'static {
         let client = self.clone();
         self.experiments()
@@ -215,8 +224,8 @@ impl MlflowClient {
 }
 
 impl RunStore for MlflowClient {
-    /// Fetches every active run and filters in process, as mlopus does; sorted results are collected first.
-    fn search_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
+    /// Fetches every active run and filters in process, as mlopus does.
+    fn find_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
         Box::pin(async move {
             let (filter, search) = search.take_filter()?;
             if search.sort.is_some() || search.projection.is_some() {
@@ -226,15 +235,18 @@ impl RunStore for MlflowClient {
                 ));
             }
             let matcher = Matcher::parse(&filter)?;
+            let mut to_skip = search.skip.unwrap_or_default();
             let matching = self.all_runs().try_filter_map(move |run| {
-                let matched = run
-                    .to_document()
-                    .map(|document| matcher.matches(&document).then_some(run));
+                let matched = run.to_document().map(|document| {
+                    let matches = matcher.matches(&document);
+                    let skipped = matches && to_skip > 0;
+                    to_skip -= u64::from(skipped);
+                    (matches && !skipped).then_some(run)
+                });
                 futures::future::ready(matched)
             });
-            let skip = usize::try_from(search.skip.unwrap_or_default()).unwrap_or(usize::MAX);
             let limit = search.limit.map_or(usize::MAX, |limit| limit as usize);
-            Ok(matching.skip(skip).take(limit).boxed())
+            Ok(matching.take(limit).boxed())
         })
     }
 }

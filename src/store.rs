@@ -29,23 +29,9 @@ pub type RunStream = BoxStream<'static, Result<Run>>;
 /// - what a store cannot evaluate exactly is [`Error::Unsupported`](crate::Error::Unsupported), never a guess;
 /// - a stream that ends without an error is complete.
 pub trait RunStore: Send + Sync {
-    /// Streams the runs that match; callers use [`find_runs`](RunStore::find_runs).
-    fn search_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>>;
-
     /// Streams the runs that match; no match is an empty stream, not an error.
     ///
-    /// Takes a [`Query`](crate::Query), a [`Search`] or a BSON [`Document`](bson::Document).
-    fn find_runs(&self, search: impl Into<Search>) -> BoxFuture<'_, Result<RunStream>>
-    where
-        Self: Sized,
-    {
-        self.search_runs(search.into())
-    }
-}
-
-impl dyn RunStore + '_ {
-    /// Streams the runs that match, as [`RunStore::find_runs`] does.
-    pub fn find_runs(&self, search: impl Into<Search>) -> BoxFuture<'_, Result<RunStream>> {
-        self.search_runs(search.into())
-    }
+    /// The stores' own `find_runs` take a [`Query`](crate::Query) or a [`Document`](bson::Document) as well; on a
+    /// `&dyn RunStore`, write `store.find_runs(query.into())`.
+    fn find_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>>;
 }

@@ -14,12 +14,12 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bson::doc;
+use futures::future::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::error::{Error, Result};
 use crate::mlflow::MlflowClient;
 use crate::mlflow::wire::RawExperiment;
-use crate::store::RunStore;
 use crate::store::lease::Lease;
 use crate::store::mongo::MongoRunStore;
 
@@ -180,7 +180,7 @@ impl Sync {
             self.store.claim_source(self.mlflow.source()).await?;
             Lease::take(&self.store, "a sync of this database", "sync", self.lease).await
         };
-        let mut lease = tokio::select! {
+        let lease = tokio::select! {
             lease = ready => lease?,
             () = stop.as_mut() => return Ok(None),
         };
@@ -199,6 +199,7 @@ impl Sync {
     ) -> Result<Report> {
         let started = Instant::now();
         let experiments: Vec<RawExperiment> = self.mlflow.raw_experiments().try_concat().await?;
+        let shows_none = experiments.is_empty();
         let listed: HashSet<String> = experiments
             .iter()
             .map(|experiment| experiment.experiment_id.clone())
@@ -207,8 +208,9 @@ impl Sync {
         let pass = Pass::begin_or_resume(&self.store, &self.scope()).await?;
         let expected = self.store.count_estimate().await?;
         let totals = Totals::new(chosen.len(), expected, progress);
-        let outcomes: Vec<_> = stream::iter(&chosen)
-            .map(|experiment| self.scan_experiment(experiment, &pass, &totals))
+        let scan = |experiment| self.scan_experiment(experiment, &pass, &totals).boxed();
+        let scans: Vec<_> = chosen.iter().map(scan).collect();
+        let outcomes: Vec<_> = stream::iter(scans)
             .buffer_unordered(self.concurrency)
             .try_collect()
             .await?;
@@ -217,6 +219,13 @@ impl Sync {
         for outcome in outcomes {
             report.incomplete.extend(outcome.incomplete);
             gone.extend(outcome.gone);
+        }
+        if shows_none {
+            // Every tracking server has experiments: this one is no proof that there is nothing to mirror.
+            report.incomplete.push(Incomplete {
+                experiment: "*".into(),
+                reason: "MLflow shows this user no experiment at all; are the tracking URI, the user and the workspace right?".into(),
+            });
         }
         report
             .incomplete
@@ -239,9 +248,11 @@ impl Sync {
     /// [`Error::Argument`] when MLflow lists it: then it would be mirrored again.
     pub async fn forget_experiment(&self, id: &str) -> Result<u64> {
         let listed: Vec<RawExperiment> = self.mlflow.raw_experiments().try_concat().await?;
-        if listed
-            .iter()
-            .any(|experiment| experiment.experiment_id == id && !experiment.is_deleted())
+        let active = |experiment: &&RawExperiment| {
+            experiment.experiment_id == id && !experiment.is_deleted()
+        };
+        if let Some(experiment) = listed.iter().find(active)
+            && state::is_known(&self.store, experiment).await?
         {
             return Err(Error::argument(
                 "experiment to forget",
@@ -352,5 +363,22 @@ impl<'a> Totals<'a> {
         self.report
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Sync, Watch};
+
+    fn assert_send<T: Send>(_: T) {}
+
+    /// Never called: that it compiles is the test.
+    #[allow(dead_code)]
+    fn a_pass_can_be_spawned(sync: &Sync) {
+        assert_send(sync.run(|_| {}));
+        assert_send(sync.verify(|_| {}));
+        assert_send(Watch::new(sync.clone(), Duration::from_secs(1)).run(async {}, |_| {}, |_| {}));
     }
 }

@@ -14,7 +14,7 @@ use futures::TryStreamExt;
 use mongodb::bson::raw::RawDocumentBuf;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::{Client, Database};
-use runlineage::{MongoRunStore, Query, RunStore, Search, Test};
+use runlineage::{MongoRunStore, Query, Search, Test};
 
 use generator::{READ_MODEL, READERS, Random, id};
 

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 const LEASES: &str = "leases";
 
 /// The right to do one thing, until it ends or is released.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Lease {
     leases: Collection<Document>,
     id: String,
@@ -66,9 +66,15 @@ impl Lease {
         length: Duration,
     ) -> Result<Self> {
         let mut pause = Duration::from_millis(20);
+        let mut first = true;
         loop {
             match Self::take(store, what, id, length).await {
-                Err(Error::Leased { .. }) => tokio::time::sleep(pause).await,
+                Err(Error::Leased { holder, until, .. }) => {
+                    if std::mem::take(&mut first) {
+                        tracing::info!(%holder, %until, "waiting for {what} of another process");
+                    }
+                    tokio::time::sleep(pause).await;
+                }
                 taken => return taken,
             }
             pause = (pause * 2).min(Duration::from_millis(500));
@@ -93,7 +99,15 @@ impl Lease {
     }
 
     /// Renews the lease for as long as this is polled; ends with the error once the lease may be another's.
-    pub(crate) async fn keep(&mut self) -> Error {
+    ///
+    /// It has a task of its own, so that work which keeps a thread busy does not hold it up.
+    pub(crate) async fn keep(&self) -> Error {
+        let mut lease = self.clone();
+        let mut keeper = AbortOnDrop(tokio::spawn(async move { lease.renew_until_lost().await }));
+        (&mut keeper.0).await.unwrap_or_else(|_| self.lost())
+    }
+
+    async fn renew_until_lost(&mut self) -> Error {
         loop {
             tokio::time::sleep(self.length / 3).await;
             // A margin, so that this process has stopped when another may begin.
@@ -169,6 +183,15 @@ impl Lease {
             holder: "possibly another process".into(),
             until: "now, because this one was held up past its own lease".into(),
         }
+    }
+}
+
+/// A task that ends with what waits for it.
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

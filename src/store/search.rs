@@ -41,6 +41,15 @@ pub struct FacetCount {
 }
 
 impl MongoRunStore {
+    /// Streams the runs that match a query, a search or a native filter; no match is an empty stream, not an error.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for the first bad argument of the query; [`Error::Mongo`] when MongoDB does not answer, refuses the
+    /// filter, or takes longer than the search allows.
+    pub fn find_runs(&self, search: impl Into<Search>) -> BoxFuture<'_, Result<RunStream>> {
+        RunStore::find_runs(self, search.into())
+    }
+
     /// Streams the documents of the runs that match, as they come from the database.
     ///
     /// # Errors
@@ -195,7 +204,7 @@ impl MongoRunStore {
 }
 
 impl RunStore for MongoRunStore {
-    fn search_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
+    fn find_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
         Box::pin(async move {
             let cursor = self.cursor::<RawDocumentBuf>(search).await?;
             // The bytes are copied once, and not read on the way as the cursor's own stream would.

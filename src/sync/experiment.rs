@@ -1,5 +1,7 @@
 //! Scans one experiment to its end, from where an earlier process came.
 
+use futures::FutureExt;
+
 use super::pages::{Seen, names};
 use super::report::Incomplete;
 use super::state::{Pass, Place};
@@ -26,17 +28,6 @@ impl Sync {
     ) -> Result<Outcome> {
         let id = &experiment.experiment_id;
         let place = pass.place(id);
-        // Ids are small numbers: another server, or one that was emptied, has an experiment of the same id.
-        let recorded = pass.creation_time(id);
-        if recorded.is_some() && recorded != experiment.creation_time {
-            return Ok(Outcome {
-                incomplete: vec![Incomplete {
-                    experiment: id.clone(),
-                    reason: "the experiment of that id is not the one that was mirrored: is this another server, or another workspace? What is mirrored of it stays, until `sync --forget-experiment` removes it".into(),
-                }],
-                gone: Vec::new(),
-            });
-        }
         let nothing_to_delete = experiment.is_deleted() && !self.store.holds_experiment(id).await?;
         if place == Place::Done || nothing_to_delete {
             totals.add(|report| report.experiments += 1);
@@ -87,11 +78,11 @@ impl Sync {
         }
         let mut seen = Seen::default();
         let names = names(std::slice::from_ref(experiment));
-        let reached = async |next| {
+        let reached = |next| {
             pass.reached(&self.store, experiment, Place::From(next))
-                .await
+                .boxed()
         };
-        self.mirror(&mut scan, &names, &mut seen, totals, reached)
+        self.mirror(&mut scan, &names, &mut seen, totals, &reached)
             .await?;
         Ok(seen)
     }

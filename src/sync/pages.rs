@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
 use super::{Sync, Totals};
@@ -14,6 +15,10 @@ use crate::store::mongo::Ticket;
 
 /// Experiment id → name.
 pub(super) type Names = HashMap<String, String>;
+
+/// Is told from where a later scan may go on. Boxed: the future of an `AsyncFn` cannot be said to be `Send`.
+pub(super) type Reached<'a> =
+    dyn Fn(i64) -> BoxFuture<'a, Result<()>> + Send + std::marker::Sync + 'a;
 
 /// Which runs a scan has shown: 16 bytes each, so that a pass over a million runs stays small.
 #[derive(Debug, Default)]
@@ -36,11 +41,11 @@ impl Sync {
         names: &Names,
         seen: &mut Seen,
         totals: &Totals<'_>,
-        reached: impl AsyncFn(i64) -> Result<()>,
+        reached: &Reached<'_>,
     ) -> Result<()> {
         let mut fetched = None;
         loop {
-            let save = self.save(fetched, totals, &reached);
+            let save = self.save(fetched, totals, reached);
             let (page, saved) = futures::join!(self.fetch(scan, names, seen), save);
             // What was fetched is saved and counted before an error of the next page ends the scan.
             saved?;
@@ -82,7 +87,7 @@ impl Sync {
         &self,
         page: Option<Page>,
         totals: &Totals<'_>,
-        reached: &impl AsyncFn(i64) -> Result<()>,
+        reached: &Reached<'_>,
     ) -> Result<()> {
         let Some(page) = page else {
             return Ok(());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bson::doc;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 
 use super::pages::{Names, Seen, names};
 use super::state;
@@ -58,8 +58,10 @@ impl Sync {
             let mut scan = Scan::new(self.mlflow.clone(), ids.to_vec())
                 .filter(filter.to_owned())
                 .page_size(self.page_size);
-            self.mirror(&mut scan, names, seen, totals, async |_| Ok(()))
-                .await?;
+            self.mirror(&mut scan, names, seen, totals, &|_| {
+                async { Ok(()) }.boxed()
+            })
+            .await?;
         }
         Ok(())
     }

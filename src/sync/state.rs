@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bson::{Document, doc};
+use bson::{Bson, DateTime, Document, doc};
 use futures::TryStreamExt;
 
 use crate::error::Result;
@@ -14,6 +14,8 @@ use crate::store::retry::retried;
 #[derive(Debug)]
 pub(super) struct Pass {
     id: i64,
+    /// When the pass that this one takes up began: what it saw then may have changed since.
+    resumed_from: Option<DateTime>,
     scans: HashMap<String, Document>,
 }
 
@@ -32,7 +34,6 @@ impl Pass {
         let find = || async { store.state().find_one(doc! { "_id": "pass" }).await };
         let last = retried(find).await.map_err(|error| failed(doing, error))?;
         let unfinished = last.filter(|last| last.get_str("scope").is_ok_and(|last| last == scope));
-        let unfinished = unfinished.and_then(|last| last.get_i64("pass").ok());
         let list = || async {
             let cursor = store
                 .state()
@@ -48,12 +49,34 @@ impl Pass {
             ))
         };
         let scans = scans.into_iter().filter_map(by_experiment).collect();
-        if let Some(id) = unfinished {
-            return Ok(Self { id, scans });
+        let resumed = unfinished.and_then(|last| {
+            let began = last.get_datetime("began").ok().copied();
+            Some((last.get_i64("pass").ok()?, began))
+        });
+        if let Some((id, began)) = resumed {
+            let resumed_from = Some(began.unwrap_or(DateTime::MIN));
+            return Ok(Self {
+                id,
+                resumed_from,
+                scans,
+            });
         }
         let id = store.draw_ticket().await?.0;
-        put(store, doc! { "_id": "pass", "pass": id, "scope": scope }).await?;
-        Ok(Self { id, scans })
+        let begin = vec![doc! { "$replaceWith": {
+            "_id": "pass", "pass": id, "scope": { "$literal": scope }, "began": "$$NOW",
+        } }];
+        let put = || async {
+            let state = store.state();
+            let update = state.update_one(doc! { "_id": "pass" }, begin.clone());
+            update.upsert(true).write_concern(majority()).await
+        };
+        let begun = retried(put).await;
+        begun.map_err(|error| failed("cannot record the beginning of the sync", error))?;
+        Ok(Self {
+            id,
+            resumed_from: None,
+            scans,
+        })
     }
 
     pub(super) fn place(&self, experiment: &str) -> Place {
@@ -105,11 +128,15 @@ impl Pass {
         put(store, scan).await
     }
 
-    /// Records the end of the pass; a complete pass over everything is what the mirror is as fresh as.
+    /// Records the end of the pass; a complete pass over everything is what the mirror is as fresh as, and one that was
+    /// taken up is as fresh as its beginning.
     pub(super) async fn end(self, store: &MongoRunStore, full: bool) -> Result<()> {
         let doing = "cannot record the end of the sync";
         if full {
-            let set = vec![doc! { "$set": { "full_pass": "$$NOW" } }];
+            let fresh_at = self
+                .resumed_from
+                .map_or(Bson::from("$$NOW"), Bson::DateTime);
+            let set = vec![doc! { "$set": { "full_pass": fresh_at } }];
             let update = || async {
                 store
                     .state()
@@ -148,6 +175,17 @@ pub(super) async fn quick_pass_ended(store: &MongoRunStore) -> Result<()> {
     let updated = retried(update).await;
     updated.map_err(|error| failed("cannot record the end of the quick pass", error))?;
     Ok(())
+}
+
+/// Whether an experiment is the one that passes saw under its id, as far as MLflow says when it made them.
+pub(super) async fn is_known(store: &MongoRunStore, experiment: &RawExperiment) -> Result<bool> {
+    let id = doc! { "_id": format!("scan/{}", experiment.experiment_id) };
+    let find = || async { store.state().find_one(id.clone()).await };
+    let scan = retried(find)
+        .await
+        .map_err(|error| failed("cannot read what was mirrored", error))?;
+    let recorded = scan.and_then(|scan| scan.get_i64("creation_time").ok());
+    Ok(recorded.is_none() || recorded == experiment.creation_time)
 }
 
 /// Forgets an experiment, so that no pass misses it any more.

@@ -197,7 +197,7 @@ async fn every_store_keeps_the_contract() {
         .await;
         assert!(none.is_empty(), "{name}: no match is no error");
         let error = store
-            .search_runs(Query::new().with_input_model("", "1").into())
+            .find_runs(Query::new().with_input_model("", "1").into())
             .await
             .err();
         assert!(
@@ -211,7 +211,7 @@ async fn every_store_keeps_the_contract() {
             "{name}: {error:?}"
         );
         let error = store
-            .search_runs(Query::new().with_any_of([]).into())
+            .find_runs(Query::new().with_any_of([]).into())
             .await
             .err();
         assert!(
@@ -241,7 +241,7 @@ async fn every_store_keeps_the_contract() {
         );
 
         let run = store
-            .search_runs(scene.here(doc! { "tags.number": 7 }))
+            .find_runs(scene.here(doc! { "tags.number": 7 }))
             .await
             .expect("the search begins");
         let runs: Vec<_> = run.try_collect().await.expect("the search ends");

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use futures::TryStreamExt as _;
 use mongodb::bson::{Bson, DateTime, Document, doc};
-use runlineage::{Facet, MlflowClient, MongoRunStore, Query, Run, RunStore as _, Search, Test};
+use runlineage::{Facet, MlflowClient, MongoRunStore, Query, Run, Search, Test};
 use serde_json::{Value, json};
 
 use crate::support::keeper::KeptFolder;

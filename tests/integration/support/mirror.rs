@@ -19,9 +19,9 @@ pub(crate) async fn mirror(test: &TestDatabase) -> MongoRunStore {
     store
 }
 
-/// A client that reads nothing from the environment and gives up at once.
+/// A client that reads nothing from the environment and gives up soon.
 pub(crate) fn client(server: &MlflowServer) -> MlflowClient {
-    let builder = MlflowClient::builder(&server.uri()).retries(0);
+    let builder = MlflowClient::builder(&server.uri()).retries(3);
     builder.build().expect("the test server's URI is one")
 }
 
@@ -46,7 +46,7 @@ pub(crate) async fn sync(
 /// The ids of the runs that match; none of them comes twice.
 pub(crate) async fn ids(store: &dyn RunStore, search: impl Into<Search>) -> BTreeSet<String> {
     let runs = store
-        .search_runs(search.into())
+        .find_runs(search.into())
         .await
         .expect("the search begins");
     let runs: Vec<Run> = runs.try_collect().await.expect("the search ends");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt;
 use runlineage::{
-    Facet, FacetCount, MlflowClient, MongoRunStore, Plan, Query, Run, RunStore, RunStream, Search,
+    Facet, FacetCount, MlflowClient, MongoRunStore, Plan, Query, Run, RunStream, Search,
 };
 
 use super::{Result, say_freshness};

@@ -1,0 +1,395 @@
+//! What a sync costs beyond what MLflow and MongoDB cost by themselves, on real servers that this starts: `cargo bench --bench sync -- 50000`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot measure ends"
+)]
+
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the fixtures of the tests; a benchmark needs a few of them"
+)]
+#[path = "../tests/integration/support/mod.rs"]
+mod support;
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::options::{Acknowledgment, WriteConcern};
+use runlineage::sync::Sync;
+use runlineage::{MlflowClient, MongoRunStore, Run};
+use serde_json::json;
+
+use support::keeper::KeptFolder;
+use support::lab::run_id;
+use support::mlflow::{MlflowServer, Setup};
+use support::mongodb::Mongod;
+use support::program::runlineage;
+use support::proxy::{Proxy, Request};
+use support::rest;
+use support::sql::{NewRun, Sql};
+
+const EXPERIMENTS: usize = 8;
+const CONCURRENCY: usize = 4;
+const ROUNDS: usize = 3;
+
+#[tokio::main]
+async fn main() {
+    let asked = std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok());
+    let runs: usize = asked.unwrap_or(20_000);
+    let mlflow = MlflowServer::start(Setup::default());
+    let folder = KeptFolder::new();
+    let mongod = Mongod::start(folder.path(), &[]).expect("mongod starts");
+    let bench = Bench {
+        exps: fill(&mlflow, runs),
+        mlflow,
+        mongodb: format!("mongodb://127.0.0.1:{}", mongod.port),
+        runs,
+    };
+    bench.run().await;
+}
+
+struct Bench {
+    mlflow: MlflowServer,
+    mongodb: String,
+    exps: Vec<String>,
+    runs: usize,
+}
+
+/// One page's request, as a sync sent it.
+type Pages = BTreeMap<String, Vec<serde_json::Value>>;
+
+impl Bench {
+    async fn run(&self) {
+        println!(
+            "{} runs in {EXPERIMENTS} experiments, concurrency {CONCURRENCY}, median of {ROUNDS}\n",
+            self.runs
+        );
+        let pages = self.record().await;
+        let (mut bare, mut first, mut again) = (Vec::new(), Vec::new(), Vec::new());
+        let mut writes = 0;
+        let mut largest = 0;
+        // In turns, so that what else the machine does falls on all of them.
+        for round in 0..ROUNDS {
+            let (seconds, page) = self.page_barely(&pages).await;
+            bare.push(seconds);
+            largest = largest.max(page);
+            let store = self.store(&format!("round{round}")).await;
+            first.push(self.sync(&store).await);
+            let before = writes_to_runs(&store).await;
+            again.push(self.sync(&store).await);
+            writes += writes_to_runs(&store).await - before;
+        }
+        let (bare, first, again) = (median(bare), median(first), median(again));
+        let (ours, theirs) = self.write_paths("round0").await;
+        let small = self.peak_memory(2);
+        let whole = self.peak_memory(EXPERIMENTS);
+
+        row("", "measured", "to compare with", "ratio");
+        row(
+            "first sync / bare paging",
+            &secs(first),
+            &secs(bare),
+            &ratio(first, bare),
+        );
+        row(
+            "unchanged full pass / bare paging",
+            &secs(again),
+            &secs(bare),
+            &ratio(again, bare),
+        );
+        row(
+            "writes to `runs` in the unchanged passes",
+            &writes.to_string(),
+            "0",
+            "",
+        );
+        row(
+            "write path, runs/s / insert_many",
+            &rate(self.runs, ours),
+            &rate(self.runs, theirs),
+            &ratio(theirs, ours),
+        );
+        row(
+            &format!("peak memory, {} runs / {} runs", self.runs, self.runs / 4),
+            &mib(whole),
+            &mib(small),
+            &ratio(whole as f64, small as f64),
+        );
+        row(
+            "peak memory / 64 MiB + 2 of the largest page",
+            &mib(whole),
+            &mib((64 << 20) + 2 * largest as u64),
+            "",
+        );
+    }
+
+    async fn store(&self, name: &str) -> MongoRunStore {
+        let uri = format!("{}/{name}", self.mongodb);
+        MongoRunStore::connect(&uri).await.expect("mongod answers")
+    }
+
+    /// Seconds of one pass.
+    async fn sync(&self, store: &MongoRunStore) -> f64 {
+        let client = MlflowClient::builder(&self.mlflow.uri()).concurrency(CONCURRENCY);
+        let client = client.source("bench").build().expect("a client");
+        let start = Instant::now();
+        let report = Sync::new(&client, store)
+            .concurrency(CONCURRENCY)
+            .run(|_| {})
+            .await;
+        let report = report.expect("a pass");
+        assert_eq!(
+            (report.seen as usize, report.incomplete),
+            (self.runs, Vec::new())
+        );
+        start.elapsed().as_secs_f64()
+    }
+
+    /// The requests of a pass, by way of a proxy.
+    async fn record(&self) -> Pages {
+        let proxy = Proxy::before(&self.mlflow.uri());
+        let store = self.store("recorded").await;
+        let client = MlflowClient::builder(&proxy.uri())
+            .source("bench")
+            .build()
+            .expect("a client");
+        Sync::new(&client, &store)
+            .run(|_| {})
+            .await
+            .expect("a pass");
+        let mut pages = Pages::new();
+        let is_page = |request: &Request| request.call == "runs/search";
+        for request in proxy.take_requests().into_iter().filter(is_page) {
+            pages
+                .entry(request.experiment().to_owned())
+                .or_default()
+                .push(request.body);
+        }
+        pages
+    }
+
+    /// Seconds for the same pages at the same concurrency, their bodies read and dropped; and the bytes of the largest.
+    async fn page_barely(&self, pages: &Pages) -> (f64, usize) {
+        let http = reqwest::Client::new();
+        let start = Instant::now();
+        let post = |call: &str, body: String| {
+            let url = format!("{}/api/2.0/mlflow/{call}", self.mlflow.uri());
+            http.post(url)
+                .header("Content-Type", "application/json")
+                .body(body)
+                .send()
+        };
+        let search = json!({ "view_type": "ALL", "max_results": 1_000 });
+        let all = post("experiments/search", search.to_string())
+            .await
+            .expect("an answer");
+        all.bytes().await.expect("a body");
+        let largest: Vec<usize> = futures::stream::iter(pages.values())
+            .map(async |pages| {
+                let mut largest = 0;
+                for page in pages {
+                    let mut answer = post("runs/search", page.to_string())
+                        .await
+                        .expect("an answer");
+                    let mut bytes = 0;
+                    while let Some(chunk) = answer.chunk().await.expect("a body") {
+                        bytes += chunk.len();
+                    }
+                    largest = largest.max(bytes);
+                }
+                largest
+            })
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await;
+        (
+            start.elapsed().as_secs_f64(),
+            largest.into_iter().max().unwrap_or_default(),
+        )
+    }
+
+    /// Seconds of `save_runs`, and of `insert_many` of the same documents under the same indexes, validator and write concern.
+    async fn write_paths(&self, mirrored: &str) -> (f64, f64) {
+        let from = self
+            .store(mirrored)
+            .await
+            .database()
+            .collection::<RawDocumentBuf>("runs");
+        let documents = from.find(doc! {}).await.expect("a find");
+        let documents: Vec<RawDocumentBuf> = documents.try_collect().await.expect("a cursor");
+        let concern = WriteConcern::builder()
+            .w(Acknowledgment::Majority)
+            .journal(true)
+            .build();
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            let store = self.store(&format!("ours{round}")).await;
+            store.migrate().await.expect("migrations");
+            let start = Instant::now();
+            for batch in documents.chunks(1_000) {
+                let runs = batch
+                    .iter()
+                    .cloned()
+                    .map(|run| Run::try_from(run).expect("a run"));
+                let ticket = store.draw_ticket().await.expect("a ticket");
+                store
+                    .save_runs(runs.collect(), ticket)
+                    .await
+                    .expect("a save");
+            }
+            ours.push(start.elapsed().as_secs_f64());
+            drop_database(&store).await;
+
+            let store = self.store(&format!("theirs{round}")).await;
+            store.migrate().await.expect("migrations");
+            let into = store.database().collection::<RawDocumentBuf>("runs");
+            let start = Instant::now();
+            for batch in documents.chunks(1_000) {
+                into.insert_many(batch)
+                    .ordered(false)
+                    .write_concern(concern.clone())
+                    .await
+                    .expect("an insert");
+            }
+            theirs.push(start.elapsed().as_secs_f64());
+            drop_database(&store).await;
+        }
+        (median(ours), median(theirs))
+    }
+
+    /// The most memory that the program holds over a first pass of so many experiments.
+    fn peak_memory(&self, experiments: usize) -> u64 {
+        let mut command: Command = runlineage(["sync", "--concurrency", "2", "--format", "json"]);
+        command.args(["--tracking-uri", &self.mlflow.uri()]);
+        command.args([
+            "--mongodb-uri",
+            &format!("{}/memory{experiments}", self.mongodb),
+        ]);
+        for exp in &self.exps[..experiments] {
+            command.args(["--exp", exp]);
+        }
+        let mut process = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let path = format!("/proc/{}/status", process.id());
+        let mut peak = 0;
+        loop {
+            let status = std::fs::read_to_string(&path).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+            peak = peak.max(kib.unwrap_or_default() * 1024);
+            if let Some(status) = process.try_wait().expect("it is a child") {
+                assert!(status.success(), "the program failed");
+                return peak;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Runs as a training pipeline leaves them, with lineage on half of them.
+fn fill(mlflow: &MlflowServer, runs: usize) -> Vec<String> {
+    let mut sql = Sql::open(mlflow);
+    let mut exps = Vec::new();
+    for exp in 0..EXPERIMENTS {
+        let id = rest::create_experiment(&mlflow.uri(), &format!("bench {exp}"));
+        let count = runs / EXPERIMENTS + usize::from(exp < runs % EXPERIMENTS);
+        let made: Vec<NewRun> = (0..count).map(|index| new_run(&id, index)).collect();
+        for part in made.chunks(2_000) {
+            sql.insert(part);
+        }
+        exps.push(id);
+    }
+    exps
+}
+
+fn new_run(exp: &str, index: usize) -> NewRun {
+    let mut run = NewRun::new(run_id(), exp, 1_700_000_000_000 + 1_000 * index as i64);
+    let text = |key: &str, value: String| (key.to_owned(), value);
+    run.tags = vec![
+        text("mlflow.user", "ana".into()),
+        text("mlflow.source.name", "train.py".into()),
+        text("mlflow.source.git.commit", run_id()),
+        text("team", "risk".into()),
+        text("stage", "candidate".into()),
+    ];
+    if index.is_multiple_of(2) {
+        run.tags.push(text(
+            &format!("lineage.inputs.models.model_{}", index % 50),
+            format!("[\"{}\"]", index % 7),
+        ));
+        run.tags.push(text(
+            &format!("lineage.inputs.runs.{}", run_id()),
+            "[\"data/train.parquet\", \"data/test.parquet\"]".into(),
+        ));
+        run.tags.push(text(
+            "lineage.outputs.models.churn",
+            format!("[\"{index}\"]"),
+        ));
+    }
+    run.params = (0..10)
+        .map(|param| text(&format!("model.param_{param}"), format!("0.{param}{index}")))
+        .collect();
+    run.metrics = (0..5)
+        .map(|metric| (format!("metric_{metric}"), index as f64 / 7.0))
+        .collect();
+    run
+}
+
+/// Inserts, updates and removals of `runs`, by the server's own counters.
+async fn writes_to_runs(store: &MongoRunStore) -> i64 {
+    let admin = store.database().client().database("admin");
+    let top = admin.run_command(doc! { "top": 1 }).await.expect("top");
+    let namespace = format!("{}.runs", store.database().name());
+    let totals = top
+        .get_document("totals")
+        .and_then(|totals| totals.get_document(&namespace));
+    let totals = totals.expect("the collection is there");
+    let count = |kind: &str| {
+        let count: &Document = totals.get_document(kind).expect("a counter");
+        count
+            .get_i64("count")
+            .or_else(|_| count.get_i32("count").map(i64::from))
+            .expect("a number")
+    };
+    count("insert") + count("update") + count("remove")
+}
+
+async fn drop_database(store: &MongoRunStore) {
+    store.database().drop().await.expect("a drop");
+}
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
+
+fn row(what: &str, measured: &str, compared: &str, ratio: &str) {
+    println!("{what:<48}{measured:>14}{compared:>18}{ratio:>9}");
+}
+
+fn secs(seconds: f64) -> String {
+    format!("{seconds:.2} s")
+}
+
+fn rate(runs: usize, seconds: f64) -> String {
+    format!("{:.0}", runs as f64 / seconds)
+}
+
+fn ratio(measured: f64, compared: f64) -> String {
+    format!("{:.2}", measured / compared)
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
