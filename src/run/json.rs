@@ -108,13 +108,18 @@ mod tests {
 
     use crate::Run;
 
-    fn written(document: &Document) -> serde_json::Value {
+    fn written(document: &Document) -> String {
         let mut out = Vec::new();
         Run::try_from(document)
             .expect("it has an id")
             .write_json(&mut out)
             .expect("the bytes are BSON");
-        serde_json::from_slice(&out).expect("it is JSON")
+        String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    /// As text, in the document's order: a number read back from JSON may be the one beside it.
+    fn expected(document: Document) -> String {
+        Bson::Document(document).into_relaxed_extjson().to_string()
     }
 
     #[test]
@@ -129,8 +134,7 @@ mod tests {
             "pattern": Regex { pattern: "a".try_into().expect("no NUL"), options: "i".try_into().expect("no NUL") },
             "stamp": Timestamp { time: 1, increment: 2 },
         };
-        let expected = Bson::Document(document.clone()).into_relaxed_extjson();
-        assert_eq!(written(&document), expected);
+        assert_eq!(written(&document), expected(document));
     }
 
     #[test]
@@ -139,7 +143,7 @@ mod tests {
         let date = DateTime::from_millis(253_402_300_800_000);
         assert_eq!(
             written(&doc! { "_id": "8f2c", "after": date }),
-            serde_json::json!({ "_id": "8f2c", "after": { "$date": { "$numberLong": "253402300800000" } } })
+            r#"{"_id":"8f2c","after":{"$date":{"$numberLong":"253402300800000"}}}"#
         );
     }
 
@@ -167,7 +171,7 @@ mod tests {
         #[test]
         fn whatever_a_run_holds_is_written_as_the_bson_library_writes_it(value in any_value()) {
             let document = doc! { "_id": "8f2c", "value": value };
-            prop_assert_eq!(written(&document), Bson::Document(document).into_relaxed_extjson());
+            prop_assert_eq!(written(&document), expected(document));
         }
     }
 }

@@ -1,18 +1,17 @@
 //! How MongoDB is to serve a search: which index, where the server's own choice may be bad.
 
-use std::time::Duration;
-
 use bson::{Bson, Document, doc};
-use mongodb::options::Hint;
 
 use super::mongo::{MongoRunStore, RUNS, failed};
 use crate::error::Result;
 use crate::query::{IndexedTerm, Search, indexed_terms, is_served};
 
+/// So few matches that no other index needs to be looked at.
+const FEW: i64 = 200;
 /// How far the matches of one term are counted: from here on, which term is the smallest matters less than the order.
-const PROBE: u64 = 1_000;
+const PROBE: i64 = 1_000;
 /// What is left of a probe's use after this much of the server's time.
-const PROBE_TIME: Duration = Duration::from_secs(2);
+const PROBE_MILLIS: i64 = 2_000;
 
 /// How MongoDB serves a search: the indexes it reads, and what it examined.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -90,37 +89,66 @@ impl MongoRunStore {
             .map_err(|error| failed("cannot explain the search", error))
     }
 
-    /// The index to insist on where several terms joined by AND have one each: the one whose term has the fewest matches.
+    /// The index to insist on where several terms joined by AND have one each: one whose term has few matches.
     ///
     /// The planner tries each for a moment and keeps the one that finds a match first, which on runs in the order of their
     /// time can be the worst. Its choice stands where the terms all have many matches, and where anything here fails.
     pub(super) async fn hint(&self, filter: &Document) -> Option<&'static str> {
-        let terms = indexed_terms(filter);
+        let mut terms = indexed_terms(filter);
         if terms.len() < 2 || terms.iter().any(|term| term.index == "_id_") {
             return None;
         }
-        // Most terms of a search worth speeding up have few matches: the first look costs little.
-        for bound in [PROBE / 10, PROBE] {
-            let counts = terms.iter().map(|term| self.count_up_to(term, bound));
-            let counts = futures::future::try_join_all(counts).await.ok()?;
-            let smallest = terms.iter().zip(counts).min_by_key(|(_, count)| *count);
-            if let Some((term, count)) = smallest
-                && count < bound
-            {
+        terms.sort_by_key(|term| usual_matches(term.index));
+        // The first with so few matches will do: to look at the others costs more than they could save.
+        for term in &terms {
+            if self.count_up_to(term, FEW).await? < FEW {
                 return Some(term.index);
             }
         }
-        None
+        let counts = terms.iter().map(|term| self.count_up_to(term, PROBE));
+        let counts = futures::future::join_all(counts).await;
+        let smallest = terms.iter().zip(counts).min_by_key(|(_, count)| *count);
+        smallest
+            .filter(|(_, count)| count.is_some_and(|count| count < PROBE))
+            .map(|(term, _)| term.index)
     }
 
-    async fn count_up_to(&self, term: &IndexedTerm, bound: u64) -> mongodb::error::Result<u64> {
-        self.runs()
-            .count_documents(term.filter.clone())
-            .limit(bound)
-            .hint(Hint::Name(term.index.to_owned()))
-            .max_time(PROBE_TIME)
-            .await
+    /// How many matches a term has, up to a bound; where keys alone tell, no run is read.
+    async fn count_up_to(&self, term: &IndexedTerm, bound: i64) -> Option<i64> {
+        let count = doc! {
+            "count": RUNS,
+            "query": &term.filter,
+            "limit": bound,
+            "hint": term.index,
+            "maxTimeMS": PROBE_MILLIS,
+        };
+        let counted = self.database().run_command(count).await.ok()?;
+        match counted.get("n") {
+            Some(Bson::Int32(count)) => Some(i64::from(*count)),
+            Some(Bson::Int64(count)) => Some(*count),
+            _ => None,
+        }
     }
+}
+
+/// Indexes in the order of how many runs share a value, as a rule: what was read of one run comes before a whole experiment.
+fn usual_matches(index: &str) -> usize {
+    const ORDER: [&str; 12] = [
+        "output_runs",
+        "output_paths",
+        "input_runs",
+        "input_paths",
+        "parent",
+        "name",
+        "output_models",
+        "input_models",
+        "newest_of_exp",
+        "newest_of_exp_name",
+        "newest_of_user",
+        "newest_of_status",
+    ];
+    let place = ORDER.iter().position(|other| *other == index);
+    place.unwrap_or(ORDER.len())
 }
 
 impl Plan {
@@ -168,14 +196,14 @@ impl Plan {
     }
 }
 
-/// Whether the first field of an index is not bounded at all.
+/// Whether the first field of an index is not bounded, or only by having no value: that may be so in nearly every run.
 fn is_whole(bounds: &Document) -> bool {
     let first = bounds.values().next().and_then(Bson::as_array);
     first.is_some_and(|ranges| {
         ranges.iter().any(|range| {
             matches!(
                 range.as_str(),
-                Some("[MinKey, MaxKey]" | "[MaxKey, MinKey]")
+                Some("[MinKey, MaxKey]" | "[MaxKey, MinKey]" | "[null, null]")
             )
         })
     })

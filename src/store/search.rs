@@ -3,7 +3,7 @@
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, Document, doc};
 use futures::future::{BoxFuture, ready};
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use mongodb::Cursor;
 use mongodb::options::Hint;
 use serde::de::DeserializeOwned;
@@ -207,9 +207,15 @@ impl RunStore for MongoRunStore {
     fn find_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
         Box::pin(async move {
             let cursor = self.cursor::<RawDocumentBuf>(search).await?;
-            Ok(cursor
-                .map(|document| Run::try_from(document.map_err(interrupted)?))
-                .boxed())
+            // The bytes are copied once, and not read on the way as the cursor's own stream would.
+            let runs = stream::try_unfold(cursor, |mut cursor| async move {
+                if !cursor.advance().await.map_err(interrupted)? {
+                    return Ok(None);
+                }
+                let run = Run::try_from(cursor.current().to_owned())?;
+                Ok(Some((run, cursor)))
+            });
+            Ok(runs.boxed())
         })
     }
 }

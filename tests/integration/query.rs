@@ -67,7 +67,7 @@ fn synthetic(count: u32) -> Vec<Document> {
                 "user": format!("user-{}", n % 23),
                 "inputs": { "models": models(n, n % 6), "runs": read },
                 "outputs": { "models": models(n / 2, n % 4), "runs": wrote },
-                "tags": { "mlflow": { "user": "x" }, "team": "risk" },
+                "tags": { "mlflow": { "user": "x" }, "team": if n % 7 == 0 { "growth" } else { "risk" } },
                 "params": { "lr": 0.001 * f64::from(n % 50), "optimizer": if n % 2 == 0 { "adam" } else { "sgd" } },
                 "metrics": { "auc": f64::from(n % 100) / 100.0 },
             };
@@ -179,7 +179,7 @@ const TERMS: [(&str, bool); 47] = [
     ("params.optimizer like 'ad%'", false),
     ("params.lr <= 0.004", false),
     ("tags.team != 'growth'", false),
-    ("not (status = 'FAILED' or user = 'user-3')", true),
+    ("not (status = 'FAILED' or user = 'user-3')", false),
     ("input.model = 'churn:3' and exp = 'exp-7'", true),
     (
         "input.model = 'churn' and status = 'RUNNING' and start_time >= '2023-11-15T00:00:00Z'",
