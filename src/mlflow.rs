@@ -1,8 +1,9 @@
 //! [`MlflowClient`]: what this program asks of an MLflow tracking server.
 
+mod builder;
 #[cfg(test)]
 mod codec_tests;
-pub(crate) mod connection;
+mod connection;
 pub(crate) mod document;
 pub(crate) mod nest;
 pub(crate) mod scan;
@@ -23,8 +24,8 @@ use crate::query::{Matcher, Search};
 use crate::run::{Run, RunId};
 use crate::store::{RunStore, RunStream};
 
+pub use builder::MlflowClientBuilder;
 use connection::Connection;
-pub use connection::MlflowClientBuilder;
 pub use nest::Texts;
 use scan::Scan;
 use wire::{
