@@ -257,9 +257,8 @@ async fn an_empty_answer_never_deletes() {
         }
         let report = pass_over(&server, &source, &store).await;
         assert_eq!(report.deleted, 0, "lie {number}");
-        assert_eq!(
-            report.incomplete.len(),
-            1,
+        assert!(
+            !report.incomplete.is_empty(),
             "lie {number}: what could not be decided is said: {report:?}"
         );
         assert_eq!(documents(&store).await, before, "lie {number}");
