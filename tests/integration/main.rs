@@ -29,3 +29,4 @@ mod resume;
 mod secrets;
 mod support;
 mod sync;
+mod watch;
