@@ -10,8 +10,10 @@ use mongodb::options::{Acknowledgment, ClientOptions, ReturnDocument, WriteConce
 use mongodb::{Client, Collection, Database};
 use tokio::sync::OnceCell;
 
+use super::RunStream;
 use super::retry::retried;
 use crate::error::{Error, Result};
+use crate::query::Search;
 use crate::run::{Run, field};
 
 pub(crate) const RUNS: &str = "runs";
@@ -202,6 +204,12 @@ impl MongoRunStore {
         Ok(found
             .map_err(|error| failed("cannot look for runs", error))?
             .is_some())
+    }
+
+    /// The runs that match, with nothing but their ids.
+    pub(crate) async fn find_ids(&self, filter: Document) -> Result<RunStream> {
+        self.find_runs(Search::from(filter).projection(doc! { field::ID: 1 }))
+            .await
     }
 
     pub(crate) async fn count_estimate(&self) -> Result<u64> {

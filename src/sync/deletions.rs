@@ -14,7 +14,6 @@ use crate::error::{Error, Result};
 use crate::mlflow::document;
 use crate::mlflow::wire::RawExperiment;
 use crate::run::{Run, field};
-use crate::store::mongo::failed;
 
 /// What MLflow says of a run that a scan did not show.
 enum Word {
@@ -44,18 +43,10 @@ impl Sync {
                 doc! { "$gte": bson::DateTime::from_millis(from) },
             );
         }
-        let doing = "cannot list the mirrored runs of an experiment";
-        let ids = self
-            .store
-            .runs()
-            .find(filter)
-            .projection(doc! { field::ID: 1 })
-            .await;
-        let mut ids = ids.map_err(|error| failed(doing, error))?;
+        let mut mirrored = self.store.find_ids(filter).await?;
         let mut outcome = Outcome::default();
         let mut unreachable = Vec::new();
-        while let Some(document) = ids.try_next().await.map_err(|error| failed(doing, error))? {
-            let run = Run::try_from(document)?;
+        while let Some(run) = mirrored.try_next().await? {
             if seen.contains(run.id()) {
                 continue;
             }
@@ -160,21 +151,8 @@ impl Sync {
         for ids in gone.chunks(500) {
             let ticket = self.store.draw_ticket().await?;
             let ids: Vec<&str> = ids.iter().map(Run::id).collect();
-            let doing = "cannot read runs that are gone";
-            let runs = self
-                .store
-                .runs()
-                .find(doc! { field::ID: { "$in": ids } })
-                .await;
-            let runs = runs.map_err(|error| failed(doing, error))?;
-            let runs: Vec<_> = runs
-                .try_collect()
-                .await
-                .map_err(|error| failed(doing, error))?;
-            let runs = runs
-                .into_iter()
-                .map(Run::try_from)
-                .collect::<Result<Vec<_>>>()?;
+            let runs = self.store.find_runs(doc! { field::ID: { "$in": ids } });
+            let runs = runs.await?.try_collect().await?;
             report.deleted += self.store.bury_runs(runs, ticket).await?;
         }
         Ok(())

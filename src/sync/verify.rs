@@ -13,7 +13,6 @@ use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::{RawExperiment, RawRun};
 use crate::mlflow::{Texts, document};
 use crate::run::{Run, field};
-use crate::store::mongo::failed;
 
 /// What a comparison of the mirror with MLflow came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -103,20 +102,13 @@ impl Sync {
     }
 
     async fn stored(&self, page: &[RawRun]) -> Result<HashMap<String, Run>> {
-        let doing = "cannot read mirrored runs";
         let ids: Vec<&str> = page.iter().map(|run| run.info.run_id.as_str()).collect();
-        let found = self
-            .store
-            .runs()
-            .find(doc! { field::ID: { "$in": ids } })
-            .await;
-        let found: Vec<_> = match found {
-            Ok(cursor) => cursor.try_collect().await,
-            Err(error) => Err(error),
-        }
-        .map_err(|error| failed(doing, error))?;
-        let by_id = |document| Run::try_from(document).map(|run| (run.id().to_owned(), run));
-        found.into_iter().map(by_id).collect()
+        let found = self.store.find_runs(doc! { field::ID: { "$in": ids } });
+        found
+            .await?
+            .map_ok(|run| (run.id().to_owned(), run))
+            .try_collect()
+            .await
     }
 
     /// Mirrored runs that no scan showed.
@@ -135,16 +127,8 @@ impl Sync {
                 .collect();
             doc! { "exp.id": { "$in": ids } }
         };
-        let doing = "cannot list mirrored runs";
-        let ids = self
-            .store
-            .runs()
-            .find(filter)
-            .projection(doc! { field::ID: 1 })
-            .await;
-        let mut ids = ids.map_err(|error| failed(doing, error))?;
-        while let Some(document) = ids.try_next().await.map_err(|error| failed(doing, error))? {
-            let run = Run::try_from(document)?;
+        let mut mirrored = self.store.find_ids(filter).await?;
+        while let Some(run) = mirrored.try_next().await? {
             if !seen.contains(run.id()) {
                 suspects.push(difference(run.id(), "extra", "MLflow does not list it"));
             }
