@@ -151,13 +151,10 @@ impl MlflowClient {
         Ok(())
     }
 
-    /// The address of a run's page in MLflow's own interface.
+    /// The tracking URL, without credentials.
     #[must_use]
-    pub fn run_page(&self, exp_id: &str, run_id: &str) -> String {
-        format!(
-            "{}/#/experiments/{exp_id}/runs/{run_id}",
-            self.connection.base()
-        )
+    pub fn address(&self) -> &str {
+        self.connection.base()
     }
 
     pub(crate) async fn raw_run(&self, id: &RunId) -> Result<RawRun> {

@@ -1,7 +1,7 @@
 //! From the arguments to a mirror and a tracking server.
 
 use runlineage::local::LocalDatabase;
-use runlineage::{Error, MlflowClient, MongoRunStore};
+use runlineage::{Error, MlflowClient, MongoRunStore, Run};
 
 use crate::args::ConnectionArgs;
 
@@ -49,6 +49,35 @@ pub(crate) fn mlflow(args: &ConnectionArgs, concurrency: usize) -> Result<Mlflow
         builder = builder.source(source);
     }
     builder.build()
+}
+
+/// Where people look at MLflow: the tracking server that is named, else the one that is mirrored, without credentials.
+pub(crate) async fn mlflow_address(
+    args: &ConnectionArgs,
+    store: &MongoRunStore,
+) -> Result<Option<String>, Error> {
+    if let Some(uri) = args
+        .tracking_uri
+        .as_ref()
+        .filter(|uri| uri.starts_with("http"))
+    {
+        return Ok(Some(
+            MlflowClient::builder(uri).build()?.address().to_owned(),
+        ));
+    }
+    let source = store.freshness().await?.source.unwrap_or_default();
+    let address = source.split(" workspace ").next().unwrap_or_default();
+    Ok(address.starts_with("http").then(|| address.to_owned()))
+}
+
+/// The page of a run, below the address of its MLflow.
+pub(crate) fn run_page(address: &str, run: &Run) -> Option<String> {
+    let exp = run.exp()?;
+    Some(format!(
+        "{address}/#/experiments/{}/runs/{}",
+        exp.id,
+        run.id()
+    ))
 }
 
 pub(crate) fn usage(argument: &'static str, reason: impl Into<String>) -> Error {

@@ -1,22 +1,20 @@
 //! `find`: from flags to one search, and its results.
 
 mod condition;
+mod print;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
-use futures::TryStreamExt;
-use runlineage::{
-    Facet, FacetCount, MlflowClient, MongoRunStore, Plan, Query, Run, RunStream, Search,
-};
+use runlineage::{Facet, MongoRunStore, Query, Search};
 
 use super::{Result, say_freshness};
 use crate::args::{ConnectionArgs, FacetArg, FindArgs, Format, LineageArgs, ModelArg};
 use crate::connect::{self, usage};
 use crate::date;
-use crate::output::{cell, mongosh, table, value_text};
+use crate::output::mongosh;
 
 const COLUMNS: [&str; 6] = ["_id", "name", "exp.name", "status", "start_time", "user"];
 /// The column of `--ui-url`, no field of a run.
@@ -24,8 +22,6 @@ const LINK: &str = "url";
 const TABLE_LIMIT: u32 = 100;
 /// What a program gets unless it asks for more: more by far than fits a screen, less than what fills a disk unseen.
 const EXPORT_LIMIT: u32 = 1_000_000;
-/// How much output is gathered before it is written.
-const CHUNK: usize = 64 * 1024;
 
 pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Result {
     resolve_aliases(connection, &mut args.lineage).await?;
@@ -49,7 +45,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
         search = search.sort(sort);
     }
     if args.explain {
-        return explain(&store.explain(search.limit(limit)).await?);
+        return print::explain(&store.explain(search.limit(limit)).await?);
     }
     if !filter.is_empty() && !store.is_indexed(all()).await? {
         eprintln!(
@@ -63,13 +59,14 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
     }
     if let Some(facet) = args.facet {
         let limit = args.limit.unwrap_or_default();
-        return facets(store.facet(facet.into(), all().limit(limit)).await?, &args);
+        let counts = store.facet(facet.into(), all().limit(limit)).await?;
+        return print::facets(counts, args.format);
     }
     // One more than is shown: whether there is more is known without a second search.
     let runs = store
         .find_runs(search.limit(limit.saturating_add(u32::from(limit > 0))))
         .await?;
-    let mut printer = Printer {
+    let mut printer = print::Printer {
         links: links(connection, store, &args).await?,
         columns: columns(&args),
         limit,
@@ -213,23 +210,10 @@ async fn links(
     let Some(url) = &args.ui_url else {
         return Ok(None);
     };
-    let base = if !url.is_empty() {
-        Some(url.clone())
-    } else if let Some(tracking) = connection
-        .tracking_uri
-        .as_ref()
-        .filter(|uri| uri.starts_with("http"))
-    {
-        // Without the password that it may hold.
-        MlflowClient::builder(tracking)
-            .build()?
-            .run_page("", "")
-            .split_once("/#/")
-            .map(|(base, _)| base.to_owned())
+    let base = if url.is_empty() {
+        connect::mlflow_address(connection, store).await?
     } else {
-        let source = store.freshness().await?.source.unwrap_or_default();
-        let base = source.split(" workspace ").next().unwrap_or_default();
-        base.starts_with("http").then(|| base.to_owned())
+        Some(url.clone())
     };
     let base = base.ok_or_else(|| {
         usage(
@@ -238,171 +222,6 @@ async fn links(
         )
     })?;
     Ok(Some(base.trim_end_matches('/').to_owned()))
-}
-
-struct Printer {
-    links: Option<String>,
-    columns: Vec<String>,
-    limit: u32,
-    shown: u64,
-    more: bool,
-}
-
-impl Printer {
-    /// The next run to show; what is beyond the limit is only remembered.
-    async fn next(&mut self, runs: &mut RunStream) -> Result<Option<Run>> {
-        let Some(run) = runs.try_next().await? else {
-            return Ok(None);
-        };
-        if self.limit > 0 && self.shown == u64::from(self.limit) {
-            self.more = true;
-            return Ok(None);
-        }
-        self.shown += 1;
-        Ok(Some(run))
-    }
-
-    async fn table(&mut self, mut runs: RunStream) -> Result<()> {
-        let mut rows = Vec::new();
-        while let Some(run) = self.next(&mut runs).await? {
-            rows.push(self.row(&run)?);
-        }
-        if rows.is_empty() {
-            eprintln!("No run matches.");
-        } else {
-            writeln!(io::stdout(), "{}", table(&self.columns, rows))?;
-        }
-        Ok(())
-    }
-
-    async fn csv(&mut self, mut runs: RunStream) -> Result<()> {
-        let mut out = csv::Writer::from_writer(io::stdout());
-        out.write_record(&self.columns)?;
-        while let Some(run) = self.next(&mut runs).await? {
-            out.write_record(self.row(&run)?)?;
-        }
-        out.flush()?;
-        Ok(())
-    }
-
-    async fn ndjson(&mut self, mut runs: RunStream) -> Result<()> {
-        let mut out = Vec::with_capacity(2 * CHUNK);
-        while let Some(run) = self.next(&mut runs).await? {
-            self.write(&run, &mut out)?;
-            out.push(b'\n');
-            if out.len() >= CHUNK {
-                io::stdout().write_all(&out)?;
-                out.clear();
-            }
-        }
-        io::stdout().write_all(&out)?;
-        io::stdout().flush()?;
-        Ok(())
-    }
-
-    async fn json(&mut self, mut runs: RunStream) -> Result<()> {
-        let mut out = Vec::with_capacity(2 * CHUNK);
-        while let Some(run) = self.next(&mut runs).await? {
-            out.extend_from_slice(if self.shown == 1 { b"[\n" } else { b",\n" });
-            self.write(&run, &mut out)?;
-            if out.len() >= CHUNK {
-                io::stdout().write_all(&out)?;
-                out.clear();
-            }
-        }
-        out.extend_from_slice(if self.shown == 0 { b"[]\n" } else { b"\n]\n" });
-        io::stdout().write_all(&out)?;
-        io::stdout().flush()?;
-        Ok(())
-    }
-
-    fn write(&self, run: &Run, out: &mut Vec<u8>) -> Result<()> {
-        run.write_json(out)?;
-        if let Some(link) = self.link(run) {
-            // In place of the brace at the end.
-            out.pop();
-            out.extend_from_slice(b",\"url\":");
-            serde_json::to_writer(&mut *out, &link)?;
-            out.push(b'}');
-        }
-        Ok(())
-    }
-
-    fn row(&self, run: &Run) -> Result<Vec<String>> {
-        let document = run.to_document()?;
-        let cell = |column: &String| match self.link(run) {
-            Some(link) if column == LINK => link,
-            _ => cell(&document, column),
-        };
-        Ok(self.columns.iter().map(cell).collect())
-    }
-
-    fn link(&self, run: &Run) -> Option<String> {
-        let base = self.links.as_ref()?;
-        let exp = run.exp()?;
-        Some(format!("{base}/#/experiments/{}/runs/{}", exp.id, run.id()))
-    }
-}
-
-fn facets(counts: Vec<FacetCount>, args: &FindArgs) -> Result {
-    let mut out = io::stdout().lock();
-    match args.format {
-        Format::Table | Format::Csv => {
-            let rows = counts
-                .iter()
-                .map(|count| vec![count.runs.to_string(), value_text(&count.value)]);
-            let header = ["runs", "value"].map(str::to_owned);
-            if args.format == Format::Table {
-                writeln!(out, "{}", table(&header, rows))?;
-            } else {
-                let mut csv = csv::Writer::from_writer(out);
-                csv.write_record(&header)?;
-                for row in rows {
-                    csv.write_record(row)?;
-                }
-                csv.flush()?;
-            }
-        }
-        Format::Ndjson | Format::Json => {
-            let json = |count: FacetCount| serde_json::json!({ "value": count.value.into_relaxed_extjson(), "runs": count.runs });
-            let values: Vec<_> = counts.into_iter().map(json).collect();
-            if args.format == Format::Json {
-                writeln!(out, "{}", serde_json::Value::from(values))?;
-            } else {
-                for value in values {
-                    writeln!(out, "{value}")?;
-                }
-            }
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn explain(plan: &Plan) -> Result {
-    let served = match (plan.examines_all, plan.indexes.is_empty()) {
-        (true, true) => "no index: every run is examined".to_owned(),
-        (true, false) => format!("{} for the order only", plan.indexes.join(", ")),
-        (false, true) => "the collection's own order".to_owned(),
-        (false, false) => plan.indexes.join(", "),
-    };
-    let header = [
-        "index",
-        "keys examined",
-        "runs examined",
-        "runs returned",
-        "ms",
-    ]
-    .map(str::to_owned);
-    let counts = [
-        plan.keys_examined,
-        plan.runs_examined,
-        plan.runs_found,
-        plan.millis,
-    ]
-    .map(|count| count.to_string());
-    let row = [served].into_iter().chain(counts).collect();
-    writeln!(io::stdout(), "{}", table(&header, [row]))?;
-    Ok(ExitCode::SUCCESS)
 }
 
 impl From<FacetArg> for Facet {

@@ -52,7 +52,8 @@ async fn print(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) ->
             println!("{field:<11} {value}");
         }
     }
-    if let Some(page) = page(connection, store, run).await? {
+    let address = connect::mlflow_address(connection, store).await?;
+    if let Some(page) = address.and_then(|address| connect::run_page(&address, run)) {
         println!("{:<11} {page}", "in MLflow");
     }
     let rows: Vec<_> = rows("input", &lineage.inputs)
@@ -87,24 +88,4 @@ fn rows<'a>(side: &'a str, info: &'a Inputs) -> impl Iterator<Item = Vec<String>
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         vec![format!("{side} {kind}"), key.clone(), values.join("\n")]
     })
-}
-
-/// The run's page: at the tracking server that is named, else at the one that is mirrored.
-async fn page(
-    connection: &ConnectionArgs,
-    store: &MongoRunStore,
-    run: &Run,
-) -> Result<Option<String>> {
-    let Some(exp) = run.exp() else {
-        return Ok(None);
-    };
-    let base = match &connection.tracking_uri {
-        Some(_) => Some(connect::mlflow(connection, 1)?.run_page(&exp.id, run.id())),
-        None => store.freshness().await?.source.and_then(|source| {
-            let url = source.split(" workspace ").next()?.to_owned();
-            url.starts_with("http")
-                .then(|| format!("{url}/#/experiments/{}/runs/{}", exp.id, run.id()))
-        }),
-    };
-    Ok(base)
 }

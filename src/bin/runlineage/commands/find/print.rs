@@ -1,0 +1,180 @@
+//! How the runs of a search, its facets and its plan are printed.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use futures::TryStreamExt;
+use runlineage::{FacetCount, Plan, Run, RunStream};
+
+use super::super::Result;
+use super::LINK;
+use crate::args::Format;
+use crate::connect::run_page;
+use crate::output::{cell, table, value_text};
+
+/// How much output is gathered before it is written.
+const CHUNK: usize = 64 * 1024;
+
+/// Prints runs as they come, up to a limit.
+pub(super) struct Printer {
+    pub(super) links: Option<String>,
+    pub(super) columns: Vec<String>,
+    pub(super) limit: u32,
+    pub(super) shown: u64,
+    pub(super) more: bool,
+}
+
+impl Printer {
+    /// The next run to show; what is beyond the limit is only remembered.
+    async fn next(&mut self, runs: &mut RunStream) -> Result<Option<Run>> {
+        let Some(run) = runs.try_next().await? else {
+            return Ok(None);
+        };
+        if self.limit > 0 && self.shown == u64::from(self.limit) {
+            self.more = true;
+            return Ok(None);
+        }
+        self.shown += 1;
+        Ok(Some(run))
+    }
+
+    pub(super) async fn table(&mut self, mut runs: RunStream) -> Result<()> {
+        let mut rows = Vec::new();
+        while let Some(run) = self.next(&mut runs).await? {
+            rows.push(self.row(&run)?);
+        }
+        if rows.is_empty() {
+            eprintln!("No run matches.");
+        } else {
+            writeln!(io::stdout(), "{}", table(&self.columns, rows))?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn csv(&mut self, mut runs: RunStream) -> Result<()> {
+        let mut out = csv::Writer::from_writer(io::stdout());
+        out.write_record(&self.columns)?;
+        while let Some(run) = self.next(&mut runs).await? {
+            out.write_record(self.row(&run)?)?;
+        }
+        out.flush()?;
+        Ok(())
+    }
+
+    pub(super) async fn ndjson(&mut self, mut runs: RunStream) -> Result<()> {
+        let mut out = Vec::with_capacity(2 * CHUNK);
+        while let Some(run) = self.next(&mut runs).await? {
+            self.write(&run, &mut out)?;
+            out.push(b'\n');
+            if out.len() >= CHUNK {
+                io::stdout().write_all(&out)?;
+                out.clear();
+            }
+        }
+        io::stdout().write_all(&out)?;
+        io::stdout().flush()?;
+        Ok(())
+    }
+
+    pub(super) async fn json(&mut self, mut runs: RunStream) -> Result<()> {
+        let mut out = Vec::with_capacity(2 * CHUNK);
+        while let Some(run) = self.next(&mut runs).await? {
+            out.extend_from_slice(if self.shown == 1 { b"[\n" } else { b",\n" });
+            self.write(&run, &mut out)?;
+            if out.len() >= CHUNK {
+                io::stdout().write_all(&out)?;
+                out.clear();
+            }
+        }
+        out.extend_from_slice(if self.shown == 0 { b"[]\n" } else { b"\n]\n" });
+        io::stdout().write_all(&out)?;
+        io::stdout().flush()?;
+        Ok(())
+    }
+
+    fn write(&self, run: &Run, out: &mut Vec<u8>) -> Result<()> {
+        run.write_json(out)?;
+        if let Some(link) = self.link(run) {
+            // In place of the brace at the end.
+            out.pop();
+            out.extend_from_slice(b",\"url\":");
+            serde_json::to_writer(&mut *out, &link)?;
+            out.push(b'}');
+        }
+        Ok(())
+    }
+
+    fn row(&self, run: &Run) -> Result<Vec<String>> {
+        let document = run.to_document()?;
+        let cell = |column: &String| match self.link(run) {
+            Some(link) if column == LINK => link,
+            _ => cell(&document, column),
+        };
+        Ok(self.columns.iter().map(cell).collect())
+    }
+
+    fn link(&self, run: &Run) -> Option<String> {
+        run_page(self.links.as_ref()?, run)
+    }
+}
+
+pub(super) fn facets(counts: Vec<FacetCount>, format: Format) -> Result {
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Table | Format::Csv => {
+            let rows = counts
+                .iter()
+                .map(|count| vec![count.runs.to_string(), value_text(&count.value)]);
+            let header = ["runs", "value"].map(str::to_owned);
+            if format == Format::Table {
+                writeln!(out, "{}", table(&header, rows))?;
+            } else {
+                let mut csv = csv::Writer::from_writer(out);
+                csv.write_record(&header)?;
+                for row in rows {
+                    csv.write_record(row)?;
+                }
+                csv.flush()?;
+            }
+        }
+        Format::Ndjson | Format::Json => {
+            let json = |count: FacetCount| serde_json::json!({ "value": count.value.into_relaxed_extjson(), "runs": count.runs });
+            let values: Vec<_> = counts.into_iter().map(json).collect();
+            if format == Format::Json {
+                writeln!(out, "{}", serde_json::Value::from(values))?;
+            } else {
+                for value in values {
+                    writeln!(out, "{value}")?;
+                }
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn explain(plan: &Plan) -> Result {
+    let served = match (plan.examines_all, plan.indexes.is_empty()) {
+        (true, true) => "no index: every run is examined".to_owned(),
+        (true, false) => format!("{} for the order only", plan.indexes.join(", ")),
+        (false, true) => "the collection's own order".to_owned(),
+        (false, false) => plan.indexes.join(", "),
+    };
+    let header = [
+        "index",
+        "keys examined",
+        "runs examined",
+        "runs returned",
+        "ms",
+    ]
+    .map(str::to_owned);
+    let counts = [
+        plan.keys_examined,
+        plan.runs_examined,
+        plan.runs_found,
+        plan.millis,
+    ]
+    .map(|count| count.to_string());
+    let row = [served].into_iter().chain(counts).collect();
+    writeln!(io::stdout(), "{}", table(&header, [row]))?;
+    Ok(ExitCode::SUCCESS)
+}
