@@ -39,7 +39,7 @@ impl MongoRunStore {
     /// A run that was deleted later than that stays deleted; one that was deleted earlier is back.
     ///
     /// # Errors
-    /// [`Error::Mongo`] when MongoDB does not acknowledge the writes by a majority; some may have been made.
+    /// [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not acknowledge the writes by a majority; some may have been made.
     pub async fn save_runs(&self, runs: Vec<Run>, ticket: Ticket) -> Result<Saved> {
         self.ensure_migrated().await?;
         let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
@@ -76,7 +76,7 @@ impl MongoRunStore {
     /// Removes for good the runs that were deleted before this date, and tells how many.
     ///
     /// # Errors
-    /// [`Error::Mongo`] when MongoDB does not acknowledge it.
+    /// [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not acknowledge it.
     pub async fn purge_deleted(&self, before: DateTime) -> Result<u64> {
         let deleted_runs = self.database().collection::<RawDocumentBuf>(DELETED_RUNS);
         let older = doc! { "mirror.changed_at": { "$lt": before } };
