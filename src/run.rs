@@ -1,15 +1,15 @@
 //! A run as stored, and its accessors; this file owns the field names.
 
 mod json;
+mod lineage;
 
 use std::fmt;
 use std::str::FromStr;
 
-use bson::raw::{RawArray, RawBsonRef, RawDocument, RawDocumentBuf};
+use bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf};
 use bson::{Bson, DateTime, Document};
 
 use crate::error::{Error, Result};
-use crate::lineage::{Entry, Kind, Lineage, Side};
 
 /// Names of the fields of a stored run.
 pub(crate) mod field {
@@ -121,22 +121,6 @@ impl Run {
         self.text(field::USER)
     }
 
-    /// What the run read and wrote.
-    ///
-    /// # Errors
-    /// [`Error::Document`] when a field of the lineage has another shape than this program writes.
-    pub fn lineage(&self) -> Result<Lineage> {
-        let mut lineage = Lineage::new();
-        for side in Side::BOTH {
-            for kind in Kind::BOTH {
-                for entry in self.entries(side, kind)? {
-                    lineage.add(entry?);
-                }
-            }
-        }
-        Ok(lineage)
-    }
-
     /// The run's tags, nested at dots, values decoded; empty where there are none.
     ///
     /// # Errors
@@ -220,61 +204,6 @@ impl Run {
             }
             Some(_) => Err(self.malformed(format!("`{field}` is not a document"))),
         }
-    }
-
-    fn entries(&self, side: Side, kind: Kind) -> Result<impl Iterator<Item = Result<Entry>> + '_> {
-        let array = match self
-            .document
-            .get(side.as_str())
-            .map_err(|error| self.malformed(error))?
-        {
-            None => None,
-            Some(RawBsonRef::Document(side)) => {
-                match side
-                    .get(kind.as_str())
-                    .map_err(|error| self.malformed(error))?
-                {
-                    None => None,
-                    Some(RawBsonRef::Array(array)) => Some(array),
-                    Some(_) => {
-                        return Err(
-                            self.malformed(format!("`{kind}` of its lineage is not an array"))
-                        );
-                    }
-                }
-            }
-            Some(_) => return Err(self.malformed(format!("`{side}` is not a document"))),
-        };
-        Ok(array
-            .into_iter()
-            .flat_map(<&RawArray>::into_iter)
-            .map(move |element| {
-                let element = element.map_err(|error| self.malformed(error))?;
-                let entry = element.as_document().ok_or_else(|| {
-                    self.malformed(format!("an entry of `{side}.{kind}` is not a document"))
-                })?;
-                let key = entry
-                    .get_str(kind.key_field())
-                    .map_err(|error| self.malformed(error))?;
-                let value = match entry
-                    .get(kind.value_field())
-                    .map_err(|error| self.malformed(error))?
-                {
-                    None | Some(RawBsonRef::Null) => None,
-                    Some(RawBsonRef::String(value)) => Some(value),
-                    Some(_) => {
-                        let field = kind.value_field();
-                        return Err(self
-                            .malformed(format!("a `{field}` of `{side}.{kind}` is not a string")));
-                    }
-                };
-                Ok(Entry {
-                    side,
-                    kind,
-                    key: key.to_owned(),
-                    value: value.map(str::to_owned),
-                })
-            }))
     }
 
     fn malformed(&self, reason: impl fmt::Display) -> Error {

@@ -11,6 +11,8 @@ use super::mongo::{MongoRunStore, failed, majority};
 use crate::error::{Error, Result};
 
 const LEASES: &str = "leases";
+/// How long letting go may take.
+const RELEASE: Duration = Duration::from_secs(2);
 
 /// The right to do one thing, until it ends or is released.
 #[derive(Debug, Clone)]
@@ -82,7 +84,7 @@ impl Lease {
     }
 
     /// Prolongs the lease by its length; fails where it is no longer this process'.
-    pub(crate) async fn renew(&mut self) -> Result<()> {
+    async fn renew(&mut self) -> Result<()> {
         if self.claim(false).await? {
             return Ok(());
         }
@@ -133,11 +135,20 @@ impl Lease {
         }
     }
 
-    /// Lets go; a lease that cannot be released ends by itself.
+    /// Lets go; a lease that cannot be released at once ends by itself.
     pub(crate) async fn release(self) {
         let mine = doc! { "_id": &self.id, "holder": &self.holder };
-        if let Err(error) = self.leases.delete_one(mine).await {
-            tracing::warn!(lease = self.id, %error, "the lease could not be released and ends by itself");
+        let release = self.leases.delete_one(mine).into_future();
+        // Whoever stops a program does not wait for a database that is away.
+        match tokio::time::timeout(RELEASE, release).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(lease = self.id, %error, "the lease could not be released and ends by itself");
+            }
+            Err(_) => tracing::warn!(
+                lease = self.id,
+                "MongoDB does not answer; the lease ends by itself"
+            ),
         }
     }
 

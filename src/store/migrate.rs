@@ -19,8 +19,8 @@ const FILES: &[(&str, &str)] = &[(
 )];
 
 const MIGRATIONS: &str = "migrations";
-/// Index builds on millions of runs take minutes, and renew the lease between steps only.
-const LEASE: Duration = Duration::from_secs(120);
+/// How long a migration that was killed keeps the next one waiting.
+const LEASE: Duration = Duration::from_secs(30);
 
 /// A migration that this program knows, or that the database has recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +55,12 @@ impl MongoRunStore {
         if pending(&known, &self.recorded().await?)?.is_empty() {
             return Ok(Vec::new());
         }
-        let mut lease = Lease::wait(self, "a migration", "migrate", LEASE).await?;
-        let applied = self.apply_pending(&known, &mut lease).await;
+        let lease = Lease::wait(self, "a migration", "migrate", LEASE).await?;
+        // Index builds on millions of runs take minutes: the lease is renewed beside them.
+        let applied = tokio::select! {
+            applied = self.apply_pending(&known) => applied,
+            lost = lease.keep() => Err(lost),
+        };
         lease.release().await;
         applied
     }
@@ -93,15 +97,13 @@ impl MongoRunStore {
         Ok(all.into_values().collect())
     }
 
-    async fn apply_pending(&self, known: &[Migration], lease: &mut Lease) -> Result<Vec<String>> {
+    async fn apply_pending(&self, known: &[Migration]) -> Result<Vec<String>> {
         let mut names = Vec::new();
         // Another process may have applied them while this one waited for the lease.
         for migration in pending(known, &self.recorded().await?)? {
             for command in &migration.commands {
-                lease.renew().await?;
                 self.apply(&migration.name, command).await?;
             }
-            lease.check()?;
             let record = doc! {
                 "_id": migration.number,
                 "name": &migration.name,
