@@ -52,6 +52,9 @@ pub const MAX_NODES: usize = 10_000;
 /// How many bytes a key or a text of a checked filter may hold; MLflow's longest value has 8,000 characters.
 pub const MAX_TEXT: usize = 32_000;
 
+/// How many bytes the keys and texts of a checked filter may hold together.
+pub const MAX_BYTES: usize = 1 << 20;
+
 /// The type names that `$type` may ask for.
 const TYPES: [&str; 10] = [
     "string", "number", "double", "int", "long", "bool", "null", "array", "object", "date",
@@ -59,7 +62,7 @@ const TYPES: [&str; 10] = [
 
 /// Refuses a filter that holds anything that is not allowed.
 pub(super) fn check(filter: &Document) -> Result<()> {
-    Check { nodes: 0 }.filter(filter, Place::Run, 1)
+    Check { nodes: 0, bytes: 0 }.filter(filter, Place::Run, 1)
 }
 
 /// Where a filter's field names begin.
@@ -71,6 +74,7 @@ enum Place {
 
 struct Check {
     nodes: usize,
+    bytes: usize,
 }
 
 impl Check {
@@ -207,6 +211,7 @@ impl Check {
 
     fn count(&mut self, text: &str, depth: usize) -> Result<()> {
         self.nodes += 1;
+        self.bytes += text.len();
         let too = |what: &str, limit: usize| {
             Err(refused(
                 format!("a filter with {what} {limit}"),
@@ -221,6 +226,9 @@ impl Check {
         }
         if text.len() > MAX_TEXT {
             return too("a text of bytes over", MAX_TEXT);
+        }
+        if self.bytes > MAX_BYTES {
+            return too("texts of together bytes over", MAX_BYTES);
         }
         Ok(())
     }
@@ -262,8 +270,8 @@ fn check_name(name: &str) -> Result<()> {
     // Controls, and marks that are not seen: joiners, directions, byte order, tags.
     let unseen = |c: char| {
         c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+            || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
     };
     if name.is_empty() || name.starts_with(like_a_dollar) || name.chars().any(unseen) {
         return Err(refused(

@@ -27,11 +27,26 @@ const INDEXES: [(&str, &str); 14] = [
     ("start_time", "newest"),
 ];
 
-/// The terms joined by AND that an index finds; ranges of time are left out, for they say little by themselves.
-pub(crate) fn indexed_terms(filter: &Document) -> Vec<IndexedTerm> {
-    let mut terms = Vec::new();
-    collect(filter, &mut terms);
-    terms
+/// What a filter joins by AND: each part is one term, or alternatives by OR that different indexes find.
+///
+/// A range of start times joins the terms of which an index holds the time as well; where there is none, it is a part itself.
+pub(crate) fn indexed_parts(filter: &Document) -> Vec<Vec<IndexedTerm>> {
+    let mut parts = Vec::new();
+    collect(filter, &mut parts);
+    let is_time = |part: &[IndexedTerm]| matches!(part, [term] if term.index == "newest");
+    let Some(time) = parts.iter().position(|part| is_time(part)) else {
+        return parts;
+    };
+    let time = parts.swap_remove(time);
+    parts.retain(|part| !is_time(part));
+    let mut joined = false;
+    for term in parts.iter_mut().flatten() {
+        joined |= term.join(&time[0].filter);
+    }
+    if !joined {
+        parts.push(time);
+    }
+    parts
 }
 
 /// Whether some index leads to the matches; where this says no, the server's planner knows better.
@@ -54,21 +69,68 @@ pub(crate) fn is_served(filter: &Document) -> bool {
         })
 }
 
-fn collect(filter: &Document, terms: &mut Vec<IndexedTerm>) {
+fn collect(filter: &Document, parts: &mut Vec<Vec<IndexedTerm>>) {
     for (key, value) in filter {
         match (key.as_str(), value) {
             ("$and", Bson::Array(all)) => all
                 .iter()
                 .filter_map(Bson::as_document)
-                .for_each(|filter| collect(filter, terms)),
-            (key, value) => {
-                if let Some(index) = index_of(key, value).filter(|index| *index != "newest") {
-                    let mut filter = Document::new();
-                    filter.insert(key, value.clone());
-                    terms.push(IndexedTerm { filter, index });
-                }
+                .for_each(|filter| collect(filter, parts)),
+            ("$or", Bson::Array(any)) => {
+                let alternatives: Option<Vec<IndexedTerm>> = any.iter().map(alternative).collect();
+                parts.extend(alternatives.and_then(|alternatives| one_index(value, alternatives)));
             }
+            (key, value) => parts.extend(IndexedTerm::new(key, value).map(|term| vec![term])),
         }
+    }
+}
+
+fn alternative(filter: &Bson) -> Option<IndexedTerm> {
+    let filter = filter.as_document().filter(|filter| filter.len() == 1)?;
+    filter
+        .iter()
+        .find_map(|(key, value)| IndexedTerm::new(key, value))
+}
+
+/// Alternatives that one index finds are one term of it.
+fn one_index(any: &Bson, alternatives: Vec<IndexedTerm>) -> Option<Vec<IndexedTerm>> {
+    let index = alternatives.first()?.index;
+    if alternatives.iter().any(|term| term.index != index) {
+        return Some(alternatives);
+    }
+    let mut filter = Document::new();
+    filter.insert("$or", any.clone());
+    Some(vec![IndexedTerm { filter, index }])
+}
+
+impl IndexedTerm {
+    fn new(key: &str, value: &Bson) -> Option<Self> {
+        let index = index_of(key, value)?;
+        let mut filter = Document::new();
+        filter.insert(key, value.clone());
+        Some(Self { filter, index })
+    }
+
+    /// Takes a range of start times in, where an index holds the term's one field and then the time.
+    fn join(&mut self, time: &Document) -> bool {
+        let index = match self.index {
+            "input_models" if self.filter.contains_key("inputs.models.name") => {
+                "newest_users_of_model"
+            }
+            index if index.starts_with("newest_of_") => index,
+            _ => return false,
+        };
+        // A range of the first field leaves the second one unbounded.
+        if !self
+            .filter
+            .values()
+            .all(|value| matches!(value, Bson::String(_)))
+        {
+            return false;
+        }
+        self.index = index;
+        self.filter.extend(time.clone());
+        true
     }
 }
 
@@ -96,40 +158,41 @@ fn index_of(key: &str, value: &Bson) -> Option<&'static str> {
                 .and_then(|filter| filter.get("path"))
                 .is_some_and(is_narrowing)
         };
-        if !element.contains_key("id") && !alternatives.iter().all(narrowed) {
+        if !alternatives.iter().all(narrowed) {
             return None;
         }
     }
     index(&format!("{key}.{field}"))
 }
 
-/// Whether a test bounds what is looked at in an index.
+/// Whether a test bounds what is looked at in an index, and asks only for what a sparse one holds.
 fn is_narrowing(value: &Bson) -> bool {
+    let is_held = |value: &Bson| matches!(value, Bson::String(_) | Bson::DateTime(_));
     match value {
-        Bson::Document(test) => test.keys().any(|operator| {
-            matches!(
-                operator.as_str(),
-                "$eq" | "$in" | "$gt" | "$gte" | "$lt" | "$lte"
-            )
-        }),
-        Bson::String(_) | Bson::DateTime(_) => true,
-        _ => false,
+        Bson::Document(test) => test
+            .iter()
+            .any(|(operator, operand)| match operator.as_str() {
+                "$eq" | "$gt" | "$gte" | "$lt" | "$lte" => is_held(operand),
+                "$in" => operand
+                    .as_array()
+                    .is_some_and(|values| !values.is_empty() && values.iter().all(is_held)),
+                _ => false,
+            }),
+        value => is_held(value),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bson::doc;
+    use bson::{Bson, DateTime, doc};
 
-    use super::{indexed_terms, is_served};
+    use super::{IndexedTerm, indexed_parts, is_served};
     use crate::Query;
 
-    fn indexes(query: Query) -> Vec<&'static str> {
+    fn indexes(query: Query) -> Vec<Vec<&'static str>> {
         let filter = query.render().expect("the query is fine");
-        indexed_terms(&filter)
-            .into_iter()
-            .map(|term| term.index)
-            .collect()
+        let names = |part: Vec<IndexedTerm>| part.into_iter().map(|term| term.index).collect();
+        indexed_parts(&filter).into_iter().map(names).collect()
     }
 
     #[test]
@@ -144,13 +207,65 @@ mod tests {
         assert_eq!(
             indexes(query),
             [
-                "input_models",
-                "input_paths",
-                "output_runs",
-                "input_runs",
-                "newest_of_exp"
+                ["input_models"],
+                ["input_paths"],
+                ["output_runs"],
+                ["input_runs"],
+                ["newest_of_exp"]
             ]
         );
+    }
+
+    #[test]
+    fn alternatives_of_one_index_are_one_term_and_others_stay_apart() {
+        let any = [("a", None), ("b", None)]
+            .map(|(run, path)| Query::new().with_input_artifact(run, path));
+        let query = Query::new().with_any_of(any).with_exp("1");
+        assert_eq!(
+            indexes(query),
+            [
+                vec!["input_runs"],
+                vec!["newest_of_exp", "newest_of_exp_name"]
+            ]
+        );
+        let unserved = [Query::new().with_exp_id("1"), Query::new().without_inputs()];
+        assert_eq!(
+            indexes(Query::new().with_any_of(unserved)),
+            Vec::<Vec<&str>>::new()
+        );
+    }
+
+    #[test]
+    fn a_range_of_start_times_joins_the_index_that_holds_the_time() {
+        let since = || Query::new().with_start_time(DateTime::from_millis(0)..);
+        assert_eq!(indexes(since()), [["newest"]]);
+        assert_eq!(
+            indexes(since().with_input_model("churn", None).with_user("ana")),
+            [["newest_of_user"], ["newest_users_of_model"]]
+        );
+        assert_eq!(
+            indexes(since().with_input_model("churn", "3")),
+            [["input_models"], ["newest"]]
+        );
+    }
+
+    #[test]
+    fn what_asks_for_nothing_is_in_no_sparse_index() {
+        for filter in [
+            doc! { "name": { "$eq": Bson::Null } },
+            doc! { "name": { "$in": ["a", Bson::Null] } },
+            doc! { "name": { "$in": [] } },
+            doc! { "tags.mlflow.parentRunId": Bson::Null },
+            doc! { "end_time": { "$lte": Bson::Null } },
+            doc! { "inputs.runs": { "$elemMatch": { "id": { "$exists": true }, "$or": [{ "path": Bson::Null }] } } },
+        ] {
+            assert_eq!(
+                indexed_parts(&filter),
+                Vec::<Vec<IndexedTerm>>::new(),
+                "{filter}"
+            );
+            assert!(!is_served(&filter), "{filter}");
+        }
     }
 
     #[test]

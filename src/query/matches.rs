@@ -231,12 +231,14 @@ fn unsupported(operator: &str) -> Error {
 
 /// Collects what a path leads to, through arrays of documents on the way, as MongoDB does.
 fn collect<'a>(document: &'a Document, path: &[String], found: &mut Vec<&'a Bson>) {
-    let Some((first, rest)) = path.split_first() else {
-        return;
-    };
-    let Some(value) = document.get(first) else {
-        return;
-    };
+    if let Some((first, rest)) = path.split_first()
+        && let Some(value) = document.get(first)
+    {
+        follow(value, rest, found);
+    }
+}
+
+fn follow<'a>(value: &'a Bson, rest: &[String], found: &mut Vec<&'a Bson>) {
     match value {
         _ if rest.is_empty() => found.push(value),
         Bson::Document(inner) => collect(inner, rest, found),
@@ -244,16 +246,9 @@ fn collect<'a>(document: &'a Document, path: &[String], found: &mut Vec<&'a Bson
             for element in elements.iter().filter_map(Bson::as_document) {
                 collect(element, rest, found);
             }
-            if let Some(element) = rest[0]
-                .parse::<usize>()
-                .ok()
-                .and_then(|index| elements.get(index))
-            {
-                match (element, &rest[1..]) {
-                    (_, []) => found.push(element),
-                    (Bson::Document(inner), rest) => collect(inner, rest, found),
-                    _ => {}
-                }
+            let index = rest[0].parse::<usize>().ok();
+            if let Some(element) = index.and_then(|index| elements.get(index)) {
+                follow(element, &rest[1..], found);
             }
         }
         _ => {}

@@ -44,8 +44,8 @@ impl Search {
     /// - the operators [`OPERATORS`](crate::filter::OPERATORS), each with an operand of its kind. No code, no expressions, no patterns;
     /// - fields of a run, [`FIELD_ROOTS`](crate::filter::FIELD_ROOTS), whose names hold no `$` in front, nothing that looks like one, nothing invisible;
     /// - texts, numbers, booleans, null, dates, and arrays and objects of them;
-    /// - within the bounds [`MAX_DEPTH`](crate::filter::MAX_DEPTH), [`MAX_LIST`](crate::filter::MAX_LIST), [`MAX_NODES`](crate::filter::MAX_NODES) and
-    ///   [`MAX_TEXT`](crate::filter::MAX_TEXT).
+    /// - within the bounds [`MAX_DEPTH`](crate::filter::MAX_DEPTH), [`MAX_LIST`](crate::filter::MAX_LIST), [`MAX_NODES`](crate::filter::MAX_NODES),
+    ///   [`MAX_TEXT`](crate::filter::MAX_TEXT) and [`MAX_BYTES`](crate::filter::MAX_BYTES).
     ///
     /// It ends after [`CHECKED_TIME`](Self::CHECKED_TIME) and [`CHECKED_LIMIT`](Self::CHECKED_LIMIT) unless told otherwise. As
     /// many runs as the limit mean that there may be more.
@@ -129,10 +129,20 @@ impl Search {
         }
     }
 
-    /// Only these fields, as MongoDB's `projection` takes them; `_id` is always there.
+    /// Only these fields, as MongoDB's `projection` takes them; `_id` is always there, and `start_time` beside named fields, for
+    /// [`after`](Self::after) goes on from them.
     #[must_use]
     pub fn projection(self, mut projection: Document) -> Self {
-        projection.insert("_id", 1);
+        let names = |value: &Bson| {
+            !matches!(
+                value,
+                Bson::Int32(0) | Bson::Int64(0) | Bson::Boolean(false)
+            )
+        };
+        if projection.values().any(names) {
+            projection.insert(field::START_TIME, 1);
+        }
+        projection.insert(field::ID, 1);
         Self {
             projection: Some(projection),
             ..self
@@ -148,16 +158,24 @@ impl Search {
         }
     }
 
-    /// Both this filter and that one.
+    /// Both this filter and that one, within the tighter of the bounds of both.
     #[must_use]
     pub fn and(self, other: impl Into<Self>) -> Self {
-        let filter = match (self.filter, other.into().filter) {
+        let other = other.into();
+        let max_time = [self.max_time, other.max_time].into_iter().flatten().min();
+        let limit = [self.limit, other.limit].into_iter().flatten().min();
+        let filter = match (self.filter, other.filter) {
             (Ok(mine), Ok(theirs)) if theirs.is_empty() => Ok(mine),
             (Ok(mine), Ok(theirs)) if mine.is_empty() => Ok(theirs),
             (Ok(mine), Ok(theirs)) => Ok(doc! { "$and": [mine, theirs] }),
             (Err(error), _) | (_, Err(error)) => Err(error),
         };
-        Self { filter, ..self }
+        Self {
+            filter,
+            limit,
+            max_time,
+            ..self
+        }
     }
 
     /// The filter as MongoDB takes it.
@@ -182,20 +200,33 @@ impl Search {
 
 /// The filter of what comes after a run in an order of `_id`, or of `start_time` and `_id`.
 fn rest_of(sort: Option<&Document>, run: &Run) -> Result<Document> {
-    let directions: Vec<(&str, i32)> = sort
+    let directions: Vec<(&str, Option<i32>)> = sort
         .into_iter()
         .flatten()
-        .filter_map(|(key, direction)| Some((key.as_str(), direction.as_i32()?)))
+        .map(|(key, direction)| (key.as_str(), direction_of(direction)))
         .collect();
     match directions[..] {
-        [(field::ID, direction)] => Ok(doc! { field::ID: { beyond(direction): run.id() } }),
-        [(field::START_TIME, direction), (field::ID, same)] if direction == same => {
-            after_start(direction, run)
-        }
+        [(field::ID, Some(direction))] => Ok(doc! { field::ID: { beyond(direction): run.id() } }),
+        [
+            (field::START_TIME, Some(direction)),
+            (field::ID, Some(same)),
+        ] if direction == same => after_start(direction, run),
         _ => Err(Error::unsupported(
             "paging in this order",
             "sort by `_id`, or by `start_time` and `_id` in the same direction, before `after`",
         )),
+    }
+}
+
+/// MongoDB takes any number for a direction, of which the sign counts.
+fn direction_of(direction: &Bson) -> Option<i32> {
+    match direction {
+        Bson::Int32(sign @ (-1 | 1)) => Some(*sign),
+        Bson::Int64(-1) => Some(-1),
+        Bson::Int64(1) => Some(1),
+        Bson::Double(sign) if *sign == 1.0 => Some(1),
+        Bson::Double(sign) if *sign == -1.0 => Some(-1),
+        _ => None,
     }
 }
 
@@ -261,5 +292,42 @@ impl From<&Query> for Search {
             filter: query.render(),
             ..Document::new().into()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bson::doc;
+
+    use super::Search;
+
+    #[test]
+    fn a_checked_search_is_bounded_until_it_is_told_otherwise() {
+        let checked = || Search::checked(doc! { "status": "FAILED" }).unwrap();
+        let bounds = |search: Search| (search.limit, search.max_time);
+        let default = (Some(Search::CHECKED_LIMIT), Some(Search::CHECKED_TIME));
+        assert_eq!(bounds(checked()), default);
+        let minute = Duration::from_secs(60);
+        assert_eq!(
+            bounds(checked().limit(0).max_time(minute)),
+            (None, Some(minute))
+        );
+        // Whichever of two searches takes the other in, neither loses its bounds.
+        let mine = || Search::from(doc! { "user": "ana" });
+        assert_eq!(bounds(mine().and(checked())), default);
+        assert_eq!(bounds(checked().and(mine())), default);
+        assert_eq!(
+            bounds(mine().limit(5).max_time(minute).and(checked())),
+            (Some(5), Some(Search::CHECKED_TIME))
+        );
+    }
+
+    #[test]
+    fn a_filter_too_large_as_a_whole_is_refused() {
+        let texts = vec!["x".repeat(30_000); 50];
+        let filter = doc! { "tags.a": { "$in": texts } };
+        assert!(Search::checked(filter).is_err());
     }
 }

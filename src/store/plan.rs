@@ -1,17 +1,23 @@
 //! How MongoDB is to serve a search: which index, where the server's own choice may be bad.
 
+use std::time::Duration;
+
 use bson::{Bson, Document, doc};
 
 use super::mongo::{MongoRunStore, RUNS, failed};
 use crate::error::Result;
-use crate::query::{IndexedTerm, Search, indexed_terms, is_served};
+use crate::query::{IndexedTerm, Search, indexed_parts, is_served};
 
 /// So few matches that no other index needs to be looked at.
 const FEW: i64 = 200;
-/// How far the matches of one term are counted: from here on, which term is the smallest matters less than the order.
-const PROBE: i64 = 1_000;
-/// What is left of a probe's use after this much of the server's time.
-const PROBE_MILLIS: i64 = 2_000;
+/// How far the matches of the terms are counted, until one has fewer.
+const BOUNDS: [i64; 4] = [FEW, 1_000, 10_000, 100_000];
+/// The same for a search with an order: with many matches, an index that holds the order finds the first ones sooner.
+const BOUNDS_IN_ORDER: [i64; 2] = [FEW, 1_000];
+/// How many terms are looked at.
+const MAX_TERMS: usize = 8;
+/// What is left of a probe's use after this much time.
+const PROBING: Duration = Duration::from_secs(2);
 
 /// How MongoDB serves a search: the indexes it reads, and what it examined.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,7 +65,7 @@ impl MongoRunStore {
 
     async fn explained(&self, search: Search, verbosity: &str) -> Result<Plan> {
         let (filter, search) = search.take_filter()?;
-        let hint = self.hint(&filter).await;
+        let (filter, hint) = self.planned(filter, &search).await;
         let mut find = doc! { "find": RUNS, "filter": filter };
         if let Some(sort) = search.sort {
             find.insert("sort", sort);
@@ -89,28 +95,81 @@ impl MongoRunStore {
             .map_err(|error| failed("cannot explain the search", error))
     }
 
-    /// The index to insist on where several terms joined by AND have one each: one whose term has few matches.
+    /// The filter, and the index to insist on where its parts have several: one that finds few runs.
     ///
     /// The planner tries each for a moment and keeps the one that finds a match first, which on runs in the order of their
-    /// time can be the worst. Its choice stands where the terms all have many matches, and where anything here fails.
-    pub(super) async fn hint(&self, filter: &Document) -> Option<&'static str> {
-        let mut terms = indexed_terms(filter);
-        if terms.len() < 2 || terms.iter().any(|term| term.index == "_id_") {
-            return None;
+    /// time can be the worst. Its choice stands where all find many, and where anything here fails.
+    pub(super) async fn planned(
+        &self,
+        filter: Document,
+        search: &Search,
+    ) -> (Document, Option<&'static str>) {
+        let parts = indexed_parts(&filter);
+        let is_id = |part: &Vec<IndexedTerm>| part.iter().any(|term| term.index == "_id_");
+        if parts.iter().any(is_id) {
+            return (filter, None);
+        }
+        if let [part] = &parts[..] {
+            // Of the indexes for one field and for the time, one holds both.
+            let hint = part.first().filter(|term| term.filter.len() > 1);
+            return (filter, hint.map(|term| term.index));
+        }
+        let budget = search.max_time.unwrap_or(PROBING).min(PROBING);
+        let bounds: &[i64] = if search.sort.is_some() {
+            &BOUNDS_IN_ORDER
+        } else {
+            &BOUNDS
+        };
+        let probing = tokio::time::timeout(budget, self.smallest(parts, bounds));
+        match probing.await.ok().flatten() {
+            None => (filter, None),
+            Some(term) => (doc! { "$and": [filter, term.filter] }, Some(term.index)),
+        }
+    }
+
+    /// The term with the fewest matches, unless all have many.
+    async fn smallest(&self, parts: Vec<Vec<IndexedTerm>>, bounds: &[i64]) -> Option<IndexedTerm> {
+        let mut terms = Vec::new();
+        for alternatives in parts.into_iter().take(MAX_TERMS) {
+            let term = self.only_alternative(alternatives).await?;
+            terms.extend(term.filter(|term| !terms.contains(term)));
         }
         terms.sort_by_key(|term| usual_matches(term.index));
-        // The first with so few matches will do: to look at the others costs more than they could save.
-        for term in &terms {
-            if self.count_up_to(term, FEW).await? < FEW {
-                return Some(term.index);
+        for bound in bounds {
+            let (mut smallest, mut least) = (None, *bound);
+            for term in &terms {
+                let count = self.count_up_to(term, least).await?;
+                if count < least {
+                    (smallest, least) = (Some(term), count);
+                }
+                // To look at the others costs more than they could save.
+                if least < FEW {
+                    break;
+                }
+            }
+            if smallest.is_some() {
+                return smallest.cloned();
             }
         }
-        let counts = terms.iter().map(|term| self.count_up_to(term, PROBE));
-        let counts = futures::future::join_all(counts).await;
-        let smallest = terms.iter().zip(counts).min_by_key(|(_, count)| *count);
-        smallest
-            .filter(|(_, count)| count.is_some_and(|count| count < PROBE))
-            .map(|(term, _)| term.index)
+        None
+    }
+
+    /// The one alternative that any run matches now: an experiment is mostly known by its id or by its name.
+    async fn only_alternative(
+        &self,
+        alternatives: Vec<IndexedTerm>,
+    ) -> Option<Option<IndexedTerm>> {
+        let mut matched = Vec::new();
+        for term in &alternatives {
+            if alternatives.len() == 1 || self.count_up_to(term, 1).await? > 0 {
+                matched.push(term);
+            }
+        }
+        match matched[..] {
+            [] => Some(alternatives.into_iter().next()),
+            [only] => Some(Some(only.clone())),
+            _ => Some(None),
+        }
     }
 
     /// How many matches a term has, up to a bound; where keys alone tell, no run is read.
@@ -120,7 +179,7 @@ impl MongoRunStore {
             "query": &term.filter,
             "limit": bound,
             "hint": term.index,
-            "maxTimeMS": PROBE_MILLIS,
+            "maxTimeMS": i64::try_from(PROBING.as_millis()).unwrap_or(i64::MAX),
         };
         let counted = self.database().run_command(count).await.ok()?;
         match counted.get("n") {
@@ -133,7 +192,7 @@ impl MongoRunStore {
 
 /// Indexes in the order of how many runs share a value, as a rule: what was read of one run comes before a whole experiment.
 fn usual_matches(index: &str) -> usize {
-    const ORDER: [&str; 12] = [
+    const ORDER: [&str; 14] = [
         "output_runs",
         "output_paths",
         "input_runs",
@@ -142,9 +201,11 @@ fn usual_matches(index: &str) -> usize {
         "name",
         "output_models",
         "input_models",
+        "newest_users_of_model",
         "newest_of_exp",
         "newest_of_exp_name",
         "newest_of_user",
+        "newest",
         "newest_of_status",
     ];
     let place = ORDER.iter().position(|other| *other == index);

@@ -98,7 +98,7 @@ impl MongoRunStore {
     /// As [`RunStore::find_runs`].
     pub async fn count_runs(&self, search: impl Into<Search> + Send) -> Result<u64> {
         let (filter, search) = search.into().take_filter()?;
-        let hint = self.hint(&filter).await;
+        let (filter, hint) = self.planned(filter, &search).await;
         let runs = self.runs();
         let mut count = runs.count_documents(filter);
         if let Some(max_time) = search.max_time {
@@ -150,7 +150,7 @@ impl MongoRunStore {
         search: impl Into<Search> + Send,
     ) -> Result<Vec<FacetCount>> {
         let (filter, search) = search.into().take_filter()?;
-        let hint = self.hint(&filter).await;
+        let (filter, hint) = self.planned(filter, &search).await;
         let mut pipeline = vec![doc! { "$match": filter }];
         pipeline.extend(facet.stages());
         pipeline.push(doc! { "$sort": { "runs": -1, "_id": 1 } });
@@ -158,7 +158,8 @@ impl MongoRunStore {
             pipeline.push(doc! { "$limit": i64::from(limit) });
         }
         let runs = self.runs();
-        let mut aggregate = runs.aggregate(pipeline);
+        // MongoDB 5 does not go to disk unasked.
+        let mut aggregate = runs.aggregate(pipeline).allow_disk_use(true);
         if let Some(max_time) = search.max_time {
             aggregate = aggregate.max_time(max_time);
         }
@@ -180,7 +181,7 @@ impl MongoRunStore {
         T: DeserializeOwned + Unpin + Send + Sync,
     {
         let (filter, search) = search.take_filter()?;
-        let hint = self.hint(&filter).await;
+        let (filter, hint) = self.planned(filter, &search).await;
         let runs = self.runs().clone_with_type::<T>();
         let mut find = runs
             .find(filter)

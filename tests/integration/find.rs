@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::mlflow;
 use crate::support::mlopus::mlopus;
 use crate::support::mongodb::TestDatabase;
+use crate::support::mongosh::mongosh_expression;
 use crate::support::program::{Finished, run, runlineage};
 use crate::support::unique;
 
@@ -268,6 +269,139 @@ fn an_error_in_a_condition_points_at_the_column() {
         "{}",
         ended.stderr
     );
+}
+
+#[test]
+fn whatever_is_wrong_in_a_condition_is_shown_where_it_stands() {
+    for (condition, place) in [
+        (
+            "exp = 'a' and status exists",
+            "column 22: exists and missing",
+        ),
+        (
+            "exp = 'a' and inputs in ('x')",
+            "column 22: of inputs and outputs",
+        ),
+        ("   statu = 'b'", "column 4: there is no field"),
+        (
+            "input.model = 'models:/churn@champion'",
+            "column 15: an alias is resolved by --input-model",
+        ),
+        (
+            "exp = 'a' and params.x = 12345678901234567890",
+            "column 26: 12345678901234567890 is beyond 64 bits",
+        ),
+        ("name like 'a%b%'", "column 11: `like` takes"),
+    ] {
+        let ended = run(&mut runlineage(["find", "--where", condition]));
+        assert_eq!(ended.code, Some(2), "{condition}");
+        assert!(
+            ended.stderr.contains(place),
+            "{condition}: {}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn a_model_is_written_the_same_in_a_condition_as_in_a_flag() {
+    for model in [
+        "churn",
+        "churn:3",
+        "a:b:",
+        "models:/churn",
+        "models:/churn/3",
+        "models:/a:b",
+        "models:/a/b/3",
+    ] {
+        let rendered = |args: [&str; 2]| {
+            run(&mut runlineage(["find", args[0], args[1], "--render"])).success()
+        };
+        assert_eq!(
+            rendered(["--where", &format!("input.model = '{model}'")]),
+            rendered(["--input-model", model]),
+            "{model}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn runs_come_page_by_page() {
+    let test = mirror_of(50).await;
+    let all = find(&test, &["--sort=-start_time", "--format", "ndjson"]).success();
+    let all: Vec<&str> = all.lines().collect();
+    let rest = find(
+        &test,
+        &["--sort=-start_time", "--skip", "48", "--format", "ndjson"],
+    )
+    .success();
+    assert_eq!(rest.lines().collect::<Vec<_>>(), all[48..]);
+    let mut paged: Vec<String> = Vec::new();
+    while paged.len() < 50 {
+        let last: Option<Value> = paged
+            .last()
+            .map(|line| serde_json::from_str(line).expect("a line is JSON"));
+        let last = last.map(|last| last["_id"].as_str().expect("an id").to_owned());
+        // Before every run, the newest comes first.
+        let after: Vec<&str> = last.iter().flat_map(|last| ["--after", last]).collect();
+        let first = ["--sort=-start_time", "--sort=-_id"];
+        let order = if after.is_empty() { &first[..] } else { &[] };
+        let args = [&["--limit", "20", "--format", "ndjson"], &after[..], order].concat();
+        let page = find(&test, &args).success();
+        assert!(!page.is_empty(), "only {} runs", paged.len());
+        paged.extend(page.lines().map(str::to_owned));
+    }
+    assert_eq!(paged, all);
+    let unknown = find(&test, &["--after", "nobody"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(
+        unknown.stderr.contains("the mirror holds no run nobody"),
+        "{}",
+        unknown.stderr
+    );
+    let versions = find(
+        &test,
+        &["--distinct", "inputs.models.version", "--exp", "1"],
+    )
+    .success();
+    assert_eq!(versions, "\"0\"\n\"1\"\n\"2\"\n\"3\"\n");
+}
+
+#[tokio::test]
+async fn what_javascript_would_change_is_rendered_so_that_mongosh_asks_the_same() {
+    let test = mirror_of(3).await;
+    let mut odd = document(7);
+    let mut moved = Document::new();
+    moved.insert("b", 1);
+    moved.insert("0", 2);
+    moved.insert("__proto__", doc! { "x": 1 });
+    odd.insert("params", doc! { "m": [moved] });
+    test.database
+        .collection("runs")
+        .insert_one(odd)
+        .await
+        .expect("it is stored");
+    for (condition, found) in [
+        (
+            r#"params.m = '[{"b": 1, "0": 2, "__proto__": {"x": 1}}]'"#,
+            1,
+        ),
+        ("start_time >= -99999999999999", 4),
+        ("start_time >= 253402300800000", 0),
+        ("start_time < 253402300800000", 4),
+        ("start_time >= '0001-01-01T00:00:00Z'", 4),
+    ] {
+        assert_eq!(
+            find(&test, &["--where", condition, "--count"])
+                .success()
+                .trim(),
+            found.to_string(),
+            "{condition}"
+        );
+        let rendered = find(&test, &["--where", condition, "--render"]).success();
+        let counted = mongosh_expression(&test.uri, &format!("db.runs.countDocuments({rendered})"));
+        assert_eq!(counted, json!(found), "{rendered}");
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod mirrored_texts;
 mod mlflow_client;
 mod mlopus_and_back;
 mod paging;
+mod plans;
 mod poison;
 mod query;
 mod readme;

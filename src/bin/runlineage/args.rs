@@ -184,6 +184,12 @@ pub(crate) struct FindArgs {
     /// At most this many runs, 0 for all. Unless said, a table shows 100, and other formats end with an error after 1,000,000.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u32>,
+    /// Leave out this many runs at the start.
+    #[arg(long, value_name = "N")]
+    pub(crate) skip: Option<u64>,
+    /// Only what comes after this run, newest first: the next page, however far it lies.
+    #[arg(long, value_name = "RUN_ID", conflicts_with_all = ["sort", "skip"])]
+    pub(crate) after: Option<RunId>,
     /// The columns of a table or CSV, comma-separated: any fields, such as _id,name,params.lr.
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     pub(crate) columns: Vec<String>,
@@ -199,6 +205,9 @@ pub(crate) struct FindArgs {
     /// Only print how many of the runs share each experiment, model version and so on.
     #[arg(long, value_enum, group = "instead")]
     pub(crate) facet: Option<FacetArg>,
+    /// Only print the distinct values of this field, one a line as JSON.
+    #[arg(long, value_name = "FIELD", group = "instead")]
+    pub(crate) distinct: Option<String>,
     /// Only print the filter, to paste into mongosh: db.runs.find(…).
     #[arg(long, group = "instead")]
     pub(crate) render: bool,

@@ -68,10 +68,25 @@ fn text(value: &Bson) -> String {
     }
 }
 
+/// Times that a text of four digits for the year can name.
+const WRITABLE_MILLIS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+
+/// Keys of objects that look like indexes of arrays come first in JavaScript, and `__proto__` is no key at all.
+fn is_moved_by_javascript(key: &str) -> bool {
+    key == "__proto__" || (!key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// A filter as mongosh reads it: JSON, but for what JSON has no words for.
 pub(crate) fn mongosh(value: &Bson) -> String {
     match value {
         Bson::Document(document) if document.is_empty() => "{}".into(),
+        // JavaScript puts such keys elsewhere, a map keeps them where they are.
+        Bson::Document(document) if document.keys().any(|key| is_moved_by_javascript(key)) => {
+            let fields = document
+                .iter()
+                .map(|(key, value)| format!("[{}, {}]", quoted(key), mongosh(value)));
+            format!("new Map([{}])", fields.collect::<Vec<_>>().join(", "))
+        }
         Bson::Document(document) => {
             let fields = document
                 .iter()
@@ -83,10 +98,12 @@ pub(crate) fn mongosh(value: &Bson) -> String {
             values.iter().map(mongosh).collect::<Vec<_>>().join(", ")
         ),
         Bson::String(text) => quoted(text),
-        Bson::DateTime(date) => format!(
-            "ISODate({})",
-            quoted(&date.try_to_rfc3339_string().unwrap_or_default())
-        ),
+        Bson::DateTime(date) => match date.try_to_rfc3339_string() {
+            Ok(text) if WRITABLE_MILLIS.contains(&date.timestamp_millis()) => {
+                format!("ISODate({})", quoted(&text))
+            }
+            _ => format!("new Date({})", date.timestamp_millis()),
+        },
         Bson::Int64(number) => format!("Long(\"{number}\")"),
         Bson::Double(number) if number.is_nan() => "NaN".into(),
         Bson::Double(number) if number.is_infinite() => if *number > 0.0 {

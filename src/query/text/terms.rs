@@ -101,14 +101,15 @@ impl Parser<'_> {
             "run_id" | "_id" | "id" => |text| Query::new().with_id(text),
             "parent" => |text| Query::new().with_parent(text),
             "name" | "run_name" => {
+                let offset = self.offset();
                 return self
                     .asked()?
-                    .into_attribute(|text| query().with_name(text), true);
+                    .into_attribute(|text| query().with_name(text), true, offset);
             }
             "start_time" | "created" => return self.time(|range| query().with_start_time(range)),
             "end_time" => return self.time(|range| query().with_end_time(range)),
-            "inputs" => return self.asked()?.into_presence(query().without_inputs()),
-            "outputs" => return self.asked()?.into_presence(query().without_outputs()),
+            "inputs" => return self.presence(query().without_inputs()),
+            "outputs" => return self.presence(query().without_outputs()),
             _ => {
                 let side = [("input.", Side::Input), ("output.", Side::Output)]
                     .into_iter()
@@ -124,17 +125,30 @@ impl Parser<'_> {
                 };
             }
         };
-        self.asked()?.into_attribute(simple, false)
+        let offset = self.offset();
+        self.asked()?.into_attribute(simple, false, offset)
+    }
+
+    fn presence(&mut self, nothing: Query) -> Result<Query, Fault> {
+        let offset = self.offset();
+        match self.asked()? {
+            Asked::Missing => Ok(nothing),
+            Asked::Exists => Ok(Query::new().with_none_of([nothing])),
+            _ => Err(Fault::new(
+                offset,
+                "of inputs and outputs as a whole, only `exists` and `missing` can be asked",
+            )),
+        }
     }
 
     fn lineage(&mut self, kind: &str, side: Side) -> Result<Query, Fault> {
         let offset = self.offset();
         match self.asked()? {
-            Asked::Compare("=", given) => lineage_term(kind, side, given.text()?),
+            Asked::Compare("=", given) => lineage_term(kind, side, &given),
             Asked::In(given) => {
                 let alternatives: Result<Vec<_>, _> = given
                     .iter()
-                    .map(|given| lineage_term(kind, side, given.text()?))
+                    .map(|given| lineage_term(kind, side, given))
                     .collect();
                 Ok(Query::new().with_any_of(alternatives?))
             }
@@ -252,12 +266,9 @@ impl Parser<'_> {
         let offset = self.offset();
         let value = match self.peek().map(|token| &token.kind) {
             Some(Kind::Text(text)) => Value::Text(text.clone()),
-            Some(Kind::Number(number)) => to_number(number).ok_or_else(|| {
-                Fault::new(
-                    offset,
-                    format!("{number} is no number; a text stands in quotes"),
-                )
-            })?,
+            Some(Kind::Number(number)) => {
+                to_number(number).map_err(|reason| Fault::new(offset, reason))?
+            }
             Some(Kind::Word(word)) if word.eq_ignore_ascii_case("nan") => Value::Float(f64::NAN),
             Some(Kind::Word(word)) => {
                 return Err(Fault::new(
@@ -302,7 +313,12 @@ impl Asked {
     }
 
     /// A field of the run itself, that every run has once.
-    fn into_attribute(self, equal: impl Fn(&str) -> Query, prefix: bool) -> Result<Query, Fault> {
+    fn into_attribute(
+        self,
+        equal: impl Fn(&str) -> Query,
+        prefix: bool,
+        offset: usize,
+    ) -> Result<Query, Fault> {
         let any = |given: Vec<Given>| {
             let alternatives: Result<Vec<_>, _> =
                 given.iter().map(|given| given.text().map(&equal)).collect();
@@ -319,23 +335,8 @@ impl Asked {
                 "this field is asked for with =, !=, in or not in (and a name with like)",
             )),
             Self::Exists | Self::Missing => Err(Fault::new(
-                0,
+                offset,
                 "exists and missing are asked of params, tags, metrics, inputs and outputs",
-            )),
-        }
-    }
-
-    fn into_presence(self, nothing: Query) -> Result<Query, Fault> {
-        match self {
-            Self::Missing => Ok(nothing),
-            Self::Exists => Ok(Query::new().with_none_of([nothing])),
-            Self::Compare(_, given) | Self::Like(given) | Self::Under(given) => Err(Fault::new(
-                given.offset,
-                "of inputs and outputs as a whole, only `exists` and `missing` can be asked",
-            )),
-            Self::In(_) | Self::NotIn(_) => Err(Fault::new(
-                0,
-                "of inputs and outputs as a whole, only `exists` and `missing` can be asked",
             )),
         }
     }
@@ -363,7 +364,7 @@ impl Given {
         let refused = || {
             Fault::new(
                 self.offset,
-                "`like` takes a text that ends in %, and holds no other % or _ that stands for anything: 'train-%'",
+                "`like` takes a text that ends in %, and holds no other %: 'train-%'; _ stands for itself",
             )
         };
         let text = self.text()?.strip_suffix('%').ok_or_else(refused)?;
@@ -374,18 +375,12 @@ impl Given {
     }
 }
 
-fn lineage_term(kind: &str, side: Side, text: &str) -> Result<Query, Fault> {
+fn lineage_term(kind: &str, side: Side, given: &Given) -> Result<Query, Fault> {
     let query = Query::new();
+    let text = given.text()?;
     Ok(match (kind, side) {
         ("model", side) => {
-            let text = text
-                .strip_prefix("models:/")
-                .map_or_else(|| text.to_owned(), |uri| uri.replacen('/', ":", 1));
-            let (name, version) = text
-                .rsplit_once(':')
-                .map_or((text.as_str(), None), |(name, version)| {
-                    (name, Some(version).filter(|version| !version.is_empty()))
-                });
+            let (name, version) = model(text).map_err(|reason| Fault::new(given.offset, reason))?;
             match side {
                 Side::Input => query.with_input_model(name, version),
                 Side::Output => query.with_output_model(name, version),
@@ -405,21 +400,45 @@ fn lineage_term(kind: &str, side: Side, text: &str) -> Result<Query, Fault> {
     })
 }
 
+/// The name and the version of NAME, NAME:VERSION, models:/NAME or models:/NAME/VERSION.
+fn model(text: &str) -> Result<(&str, Option<&str>), &'static str> {
+    let split = match text.strip_prefix("models:/") {
+        Some(uri) if uri.contains('@') => {
+            return Err(
+                "an alias is resolved by --input-model and --output-model only: write NAME:VERSION here",
+            );
+        }
+        Some(uri) => (uri, uri.rsplit_once('/')),
+        None => (text, text.rsplit_once(':')),
+    };
+    Ok(match split {
+        (name, None) => (name, None),
+        (_, Some((name, version))) => (name, Some(version).filter(|version| !version.is_empty())),
+    })
+}
+
 fn artifact(text: &str) -> (&str, Option<&str>) {
     let text = text.strip_prefix("runs:/").unwrap_or(text);
     text.split_once('/')
         .map_or((text, None), |(run, path)| (run, Some(path)))
 }
 
-fn to_number(text: &str) -> Option<Value> {
+fn to_number(text: &str) -> Result<Value, String> {
     if let Ok(number) = text.parse::<i64>() {
-        return Some(Value::Integer(number));
+        return Ok(Value::Integer(number));
+    }
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.is_empty() {
+        return Err(format!(
+            "{text} is beyond 64 bits, and such numbers are compared as texts only: write it in quotes"
+        ));
     }
     let shaped = text
         .chars()
         .all(|c| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e' | 'E'));
-    text.parse::<f64>()
-        .ok()
+    let number = text.parse::<f64>().ok();
+    number
         .filter(|number| shaped && number.is_finite())
         .map(Value::Float)
+        .ok_or_else(|| format!("{text} is no number; a text stands in quotes"))
 }

@@ -44,6 +44,15 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
     if let Some(sort) = sort(&args) {
         search = search.sort(sort);
     }
+    if let Some(skip) = args.skip {
+        search = search.skip(skip);
+    }
+    if let Some(id) = &args.after {
+        let Some(last) = store.get_run(id.as_str()).await? else {
+            return Err(usage("--after", format!("the mirror holds no run {id}")).into());
+        };
+        search = search.newest_first().after(&last);
+    }
     if args.explain {
         return print::explain(&store.explain(search.limit(limit)).await?);
     }
@@ -61,6 +70,10 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
         let limit = args.limit.unwrap_or_default();
         let counts = store.facet(facet.into(), all().limit(limit)).await?;
         return print::facets(counts, args.format);
+    }
+    if let Some(field) = &args.distinct {
+        let values = store.distinct(field, all()).await?;
+        return print::distinct(values);
     }
     // One more than is shown: whether there is more is known without a second search.
     let runs = store

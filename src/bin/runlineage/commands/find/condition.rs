@@ -21,7 +21,8 @@ pub(super) fn parse(condition: &str) -> Result<Document, Error> {
     if text.starts_with(['{', '[']) {
         return json(text);
     }
-    match text.parse::<Query>().and_then(|query| query.render()) {
+    // Whole, so that the columns of an error are those of what was written.
+    match condition.parse::<Query>().and_then(|query| query.render()) {
         Err(Error::Argument { reason, .. }) => Err(usage("--where", reason)),
         rendered => rendered,
     }

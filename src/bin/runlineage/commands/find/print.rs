@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use bson::Bson;
 use futures::TryStreamExt;
 use runlineage::{FacetCount, Plan, Run, RunStream};
 
@@ -148,6 +149,14 @@ pub(super) fn facets(counts: Vec<FacetCount>, format: Format) -> Result {
                 }
             }
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn distinct(values: Vec<Bson>) -> Result {
+    let mut out = io::stdout().lock();
+    for value in values {
+        writeln!(out, "{}", value.into_relaxed_extjson())?;
     }
     Ok(ExitCode::SUCCESS)
 }

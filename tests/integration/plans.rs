@@ -1,0 +1,204 @@
+//! Which index serves a search: it finds what the server finds by itself, and examines hardly more than the best index would.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use mongodb::bson::{Bson, DateTime, Document, doc};
+use runlineage::{Error, MongoRunStore, Query, Search, Test};
+
+use crate::support::mirror::{ids, mirror, set};
+use crate::support::mongodb::TestDatabase;
+
+const RUNS: i64 = 12_000;
+/// The oldest runs: of one experiment, of one user, readers of two runs.
+const OLDEST: i64 = 1_500;
+const HOUR: i64 = 3_600_000;
+
+/// In the order of their time, as runs are made. Every run reads one model; the oldest have something in common.
+fn document(n: i64) -> Document {
+    let oldest = n < OLDEST;
+    let read = if oldest {
+        ["r0", "r1"][n as usize % 2]
+    } else {
+        "r2"
+    };
+    let mut models =
+        vec![doc! { "name": "everywhere", "version": (n % 3).to_string(), "from": "tag" }];
+    if n % 100 == 0 {
+        models.push(doc! { "name": "rare", "version": (n % 7).to_string(), "from": "tag" });
+    }
+    let mut run = doc! {
+        "_id": format!("run{n:05}"),
+        "exp": { "id": if oldest { "1" } else { "2" }, "name": if oldest { "old" } else { "new" } },
+        "status": "FINISHED",
+        "start_time": DateTime::from_millis(n * HOUR),
+        "user": if oldest { "ana" } else { "bob" },
+        "inputs": { "models": models, "runs": [{ "id": read, "path": "data/x", "from": "tag" }] },
+        "outputs": { "models": [], "runs": [] },
+        "tags": { "mlflow": {} },
+        "metrics": { "auc": 0.1 },
+        "mirror": { "ticket": 1_i64, "changed_at": DateTime::from_millis(0), "fingerprint": "-" },
+    };
+    if n % 4 != 0 {
+        run.insert("name", format!("train-{n}"));
+    }
+    if n % 5 == 0 {
+        run.insert("end_time", DateTime::from_millis(n * HOUR + 1));
+        run.insert("tags", doc! { "mlflow": { "parentRunId": "run00000" } });
+    }
+    if n == 7 {
+        let problems = doc! { "ticket": 1_i64, "changed_at": DateTime::from_millis(0), "fingerprint": "-", "problems": [{ "key": "x", "reason": "y" }] };
+        run.insert("mirror", problems);
+    }
+    run
+}
+
+async fn filled() -> (TestDatabase, MongoRunStore) {
+    let test = TestDatabase::new().await;
+    let store = mirror(&test).await;
+    let runs = test.database.collection("runs");
+    let stored = runs.insert_many((0..RUNS).map(document)).await;
+    stored.expect("they are stored");
+    (test, store)
+}
+
+/// What the server finds when nobody tells it how.
+async fn found_by_the_server(test: &TestDatabase, filter: Document) -> BTreeSet<String> {
+    let runs = test.database.collection::<Document>("runs");
+    let found = runs.find(filter).projection(doc! { "_id": 1 }).await;
+    let found: Vec<Document> = found.expect("sent").try_collect().await.expect("read");
+    set(found.iter().map(|run| run.get_str("_id").expect("an id")))
+}
+
+#[tokio::test]
+async fn what_is_absent_is_found_beside_an_indexed_term() {
+    let (test, store) = filled().await;
+    let null = Bson::Null;
+    for absent in [
+        doc! { "name": { "$eq": &null } },
+        doc! { "name": { "$in": [&null, "train-5"] } },
+        doc! { "tags.mlflow.parentRunId": { "$in": [&null] } },
+        doc! { "tags.mlflow.parentRunId": &null },
+        doc! { "end_time": { "$eq": &null } },
+        doc! { "outputs.models.name": { "$eq": &null } },
+        doc! { "outputs.runs.path": { "$in": [&null, "x"] } },
+        doc! { "outputs.runs.id": { "$in": [&null] } },
+    ] {
+        for beside in [
+            doc! { "exp.id": "1" },
+            doc! { "inputs.runs.id": "r0" },
+            doc! {},
+        ] {
+            let filter = doc! { "$and": [absent.clone(), beside] };
+            let expected = found_by_the_server(&test, filter.clone()).await;
+            assert!(!expected.is_empty(), "{filter}");
+            assert_eq!(ids(&store, filter.clone()).await, expected, "{filter}");
+            let counted = store.count_runs(filter.clone()).await.expect("counted");
+            assert_eq!(counted, expected.len() as u64, "{filter}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn terms_joined_by_and_are_served_by_the_smallest() {
+    let (test, store) = filled().await;
+    let everywhere = || Query::new().with_input_model("everywhere", None);
+    let artifacts = ["r0", "r1"].map(|run| Query::new().with_input_artifact(run, None));
+    let before = DateTime::from_millis(OLDEST * HOUR);
+    let time = || Query::new().with_start_time(..before);
+    for (query, matches) in [
+        (everywhere().with_exp_id("1"), OLDEST),
+        (everywhere().with_exp_name("old"), OLDEST),
+        // By id or by name: two indexes, of which one finds nothing.
+        (everywhere().with_exp("old"), OLDEST),
+        (everywhere().with_exp("1"), OLDEST),
+        (everywhere().with_exp("neither"), 0),
+        (everywhere().with_user("ana"), OLDEST),
+        (everywhere().with_any_of(artifacts), OLDEST),
+        (
+            everywhere()
+                .with_status("FINISHED")
+                .with_input_artifact("r1", None),
+            OLDEST / 2,
+        ),
+        (
+            everywhere()
+                .with_input_model("rare", None)
+                .with_status("FINISHED"),
+            RUNS / 100,
+        ),
+        (time().with_all_of([everywhere()]), OLDEST),
+        (time().with_status("FINISHED"), OLDEST),
+        (time().with_input_model("rare", "3"), RUNS / 700),
+    ] {
+        let filter = query.render().expect("the query is fine");
+        assert_eq!(
+            ids(&store, &query).await,
+            found_by_the_server(&test, filter).await
+        );
+        let plan = store.explain(&query).await.expect("it is explained");
+        let matches = u64::try_from(matches).expect("a count");
+        assert!(
+            plan.keys_examined <= matches + matches / 2 + 10 && !plan.examines_all,
+            "{query:?}: {} keys of {:?} for {} found, {matches} of the smallest term",
+            plan.keys_examined,
+            plan.indexes,
+            plan.runs_found
+        );
+    }
+}
+
+#[tokio::test]
+async fn builders_without_a_text_of_their_own_are_served_too() {
+    let (_test, store) = filled().await;
+    for (query, found) in [
+        (
+            Query::new().with_input_model_versions("rare", ["0", "1"]),
+            35,
+        ),
+        (Query::new().with_problems(), 1),
+    ] {
+        let plan = store.explain(&query).await.expect("it is explained");
+        assert_eq!(plan.runs_found, found, "{query:?}");
+        assert!(
+            plan.keys_examined <= 2 * found + 4,
+            "{query:?}: {} keys",
+            plan.keys_examined
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_search_ends_when_its_time_is_over() {
+    let (_test, store) = filled().await;
+    let unserved = Query::new().with_metric("auc", Test::gt(0.9));
+    let search = || Search::from(&unserved).max_time(Duration::from_millis(1));
+    let error = store
+        .count_runs(search())
+        .await
+        .expect_err("it takes longer");
+    assert!(
+        matches!(&error, Error::Mongo { doing, .. } if doing.contains("longer than allowed")),
+        "{error}"
+    );
+    let patient = search().max_time(Duration::from_secs(60));
+    assert_eq!(store.count_runs(patient).await.expect("it has the time"), 0);
+}
+
+#[tokio::test]
+async fn as_many_terms_as_a_filter_holds_take_no_longer_than_a_search_may() {
+    let (_test, store) = filled().await;
+    let terms: Vec<Document> = (0..2_000)
+        .map(|n| doc! { "inputs.models.name": "everywhere", "exp.id": "1", "user": { "$in": ["ana", format!("u{n}")] } })
+        .collect();
+    let started = std::time::Instant::now();
+    let search = Search::from(doc! { "$and": terms }).max_time(Duration::from_secs(10));
+    let found = store.count_runs(search).await.expect("counted");
+    assert_eq!(found, OLDEST as u64);
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
+}
