@@ -23,6 +23,10 @@ fn document(n: i64) -> Document {
     } else {
         "r2"
     };
+    let mut read = doc! { "id": read, "from": "tag" };
+    if n % 6 != 0 {
+        read.insert("path", "data/x");
+    }
     let mut models =
         vec![doc! { "name": "everywhere", "version": (n % 3).to_string(), "from": "tag" }];
     if n % 100 == 0 {
@@ -34,7 +38,7 @@ fn document(n: i64) -> Document {
         "status": "FINISHED",
         "start_time": DateTime::from_millis(n * HOUR),
         "user": if oldest { "ana" } else { "bob" },
-        "inputs": { "models": models, "runs": [{ "id": read, "path": "data/x", "from": "tag" }] },
+        "inputs": { "models": models, "runs": [read] },
         "outputs": { "models": [], "runs": [] },
         "tags": { "mlflow": {} },
         "metrics": { "auc": 0.1 },
@@ -81,9 +85,8 @@ async fn what_is_absent_is_found_beside_an_indexed_term() {
         doc! { "tags.mlflow.parentRunId": { "$in": [&null] } },
         doc! { "tags.mlflow.parentRunId": &null },
         doc! { "end_time": { "$eq": &null } },
-        doc! { "outputs.models.name": { "$eq": &null } },
-        doc! { "outputs.runs.path": { "$in": [&null, "x"] } },
-        doc! { "outputs.runs.id": { "$in": [&null] } },
+        doc! { "inputs.runs.path": { "$in": [&null] } },
+        doc! { "inputs.runs": { "$elemMatch": { "path": &null } } },
     ] {
         for beside in [
             doc! { "exp.id": "1" },
