@@ -183,7 +183,8 @@ impl Query {
     /// Runs with a param that passes this test. No index serves it by itself.
     ///
     /// A text is compared with MLflow's own text: `"1.10"` is not `"1.1"`. A number is compared with the number that the text
-    /// is: `1.1` finds both. Beside `a.b`, a param `a` cannot be nested, and stands in `mirror.unnested`.
+    /// is: `1.1` finds both. Beside `a.b`, a param `a` cannot be nested, and stands in `mirror.unnested`. As mlopus nests them, a dotted
+    /// key also reaches into a JSON object or array under a shorter one: `a.b` finds the param `a` with `{"b": 1}`.
     ///
     /// ```
     /// # use {bson::doc, runlineage::{Query, Test}};

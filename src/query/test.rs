@@ -21,6 +21,43 @@ use crate::mlflow::value::{decode, encode};
 ///     .with_tag("reviewed", Test::missing());
 /// # assert!(query.render().is_ok());
 /// ```
+///
+/// As BSON, of a metric; [`with_param`](crate::Query::with_param) and [`with_tag`](crate::Query::with_tag) show equality of texts:
+///
+/// ```
+/// # use {bson::{Document, doc}, runlineage::{Query, Test}};
+/// let auc = |test| Query::new().with_metric("auc", test).render();
+/// // A metric that could not be nested stands apart.
+/// let either = |test: Document| doc! { "$or": [
+///     { "metrics.auc": test.clone() },
+///     { "mirror.unnested.metrics": { "$elemMatch": { "key": "auc", "value": test } } },
+/// ] };
+/// assert_eq!(auc(Test::eq(1))?, either(doc! { "$eq": 1 }));
+/// assert_eq!(auc(Test::lt(1))?, either(doc! { "$lt": 1 }));
+/// assert_eq!(auc(Test::le(1))?, either(doc! { "$lte": 1 }));
+/// assert_eq!(auc(Test::gt(1))?, either(doc! { "$gt": 1 }));
+/// assert_eq!(auc(Test::ge(1))?, either(doc! { "$gte": 1 }));
+///
+/// let (one, two) = (either(doc! { "$eq": 1 }), either(doc! { "$eq": 2 }));
+/// assert_eq!(auc(Test::is_in([1, 2]))?, doc! { "$or": [one.clone(), two.clone()] });
+///
+/// let exists = doc! { "$or": [{ "metrics.auc": { "$type": "number" } }, { "mirror.unnested.metrics.key": "auc" }] };
+/// assert_eq!(auc(Test::exists())?, exists);
+/// assert_eq!(auc(Test::missing())?, doc! { "$nor": [exists.clone()] });
+/// assert_eq!(auc(Test::ne(1))?, doc! { "$and": [exists.clone(), { "$nor": [one.clone()] }] });
+/// assert_eq!(auc(Test::is_none_of([1, 2]))?, doc! { "$and": [exists, { "$nor": [one, two] }] });
+///
+/// // What begins with `train` comes before `traio`.
+/// let prefix = doc! { "$gte": "train", "$lt": "traio" };
+/// assert_eq!(
+///     Query::new().with_tag("mlflow.source.name", Test::prefix("train")).render()?,
+///     doc! { "$or": [
+///         { "tags.mlflow.source.name": prefix.clone() },
+///         { "mirror.unnested.tags": { "$elemMatch": { "key": "mlflow.source.name", "value": prefix } } },
+///     ] }
+/// );
+/// # Ok::<(), runlineage::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Test(Kind);
 

@@ -48,7 +48,7 @@ struct Fault {
 /// | `inputs missing`, `inputs exists` | [`without_inputs`](Query::without_inputs), and its contrary |
 /// | the same with `output` | |
 /// | `exp`, `exp.id`, `exp.name`, `status`, `user`, `name`, `run_id`, `parent`: `=`, `!=`, `in (…)`, `not in (…)` | the run's fields; `exp` is an id or a name |
-/// | `name like 'train-%'` | [`with_name_prefix`](Query::with_name_prefix); `%` stands at the end only |
+/// | `name like 'train-%'` | [`with_name_prefix`](Query::with_name_prefix); `%` stands at the end only, `_` for itself |
 /// | `start_time >= '2026-03-01'`, `end_time < '7d'` | dates, spans back from now, or milliseconds since 1970 |
 /// | `params.KEY`, `tags.KEY`: `=`, `!=`, `in`, `not in`, `like 'x%'`, `exists`, `missing`; `<`, `<=`, `>`, `>=` with a number | [`with_param`](Query::with_param); a key with other characters stands in `` ` `` or `"` |
 /// | `metrics.KEY` with a number: `=`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `exists`, `missing` | [`with_metric`](Query::with_metric) |

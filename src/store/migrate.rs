@@ -1,6 +1,6 @@
 //! Applies the files of `migrations/`: in order, once each, under a lease; steps are idempotent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
@@ -18,7 +18,7 @@ const FILES: &[(&str, &str)] = &[(
     include_str!("../../migrations/0001_runs.json"),
 )];
 
-const MIGRATIONS: &str = "migrations";
+pub(super) const MIGRATIONS: &str = "migrations";
 /// How long a migration that was killed keeps the next one waiting.
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -182,6 +182,15 @@ impl MongoRunStore {
     fn migrations(&self) -> Collection<Document> {
         self.database().collection(MIGRATIONS)
     }
+}
+
+/// How many migrations of this program are not among these numbers.
+pub(super) fn count_pending(applied: impl Iterator<Item = i32>) -> usize {
+    let applied: HashSet<i32> = applied.collect();
+    (1..)
+        .zip(FILES)
+        .filter(|(number, _)| !applied.contains(number))
+        .count()
 }
 
 /// The known migrations that are not recorded; an error where the records do not fit what is known.

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, DateTime, Document, doc};
+use futures::TryStreamExt;
 use mongodb::options::{Acknowledgment, ClientOptions, ReturnDocument, WriteConcern};
 use mongodb::{Client, Collection, Database};
 use tokio::sync::OnceCell;
 
 use super::RunStream;
+use super::migrate::{MIGRATIONS, count_pending};
 use super::retry::retried;
 use crate::error::{Error, Result};
 use crate::query::Search;
@@ -44,6 +46,8 @@ pub struct Freshness {
     pub full_pass: Option<DateTime>,
     /// When the last quick pass ended.
     pub quick_pass: Option<DateTime>,
+    /// How many migrations of this program are not applied yet: until then, searches may be slow.
+    pub pending_migrations: usize,
 }
 
 /// A place in the order of reads from MLflow: what was read after a later ticket is newer.
@@ -119,16 +123,28 @@ impl MongoRunStore {
     /// # Errors
     /// [`Error::Mongo`] when MongoDB does not answer.
     pub async fn freshness(&self) -> Result<Freshness> {
-        let state = self.state().find_one(doc! { "_id": "source" }).await;
-        let Some(state) =
-            state.map_err(|error| failed("cannot read when the mirror was last synced", error))?
-        else {
-            return Ok(Freshness::default());
+        // One request for both collections: commands that answer from an index do little else.
+        let pipeline = [
+            doc! { "$match": { "_id": "source" } },
+            doc! { "$unionWith": MIGRATIONS },
+        ];
+        let read = async {
+            let cursor = self.state().aggregate(pipeline).await?;
+            cursor.try_collect::<Vec<Document>>().await
         };
+        let read = read
+            .await
+            .map_err(|error| failed("cannot read when the mirror was last synced", error))?;
+        let applied = read.iter().filter_map(|record| record.get_i32("_id").ok());
+        let source = read.iter().find(|state| state.get_str("_id").is_ok());
+        let date = |name: &str| source?.get_datetime(name).ok().copied();
         Ok(Freshness {
-            source: state.get_str("name").ok().map(str::to_owned),
-            full_pass: state.get_datetime("full_pass").ok().copied(),
-            quick_pass: state.get_datetime("quick_pass").ok().copied(),
+            source: source
+                .and_then(|state| state.get_str("name").ok())
+                .map(str::to_owned),
+            full_pass: date("full_pass"),
+            quick_pass: date("quick_pass"),
+            pending_migrations: count_pending(applied),
         })
     }
 

@@ -21,6 +21,7 @@ pub(crate) async fn say_freshness(store: &MongoRunStore) -> Result<bool> {
         source,
         full_pass,
         quick_pass,
+        pending_migrations: pending,
         ..
     } = store.freshness().await?;
     let Some(source) = source else {
@@ -38,12 +39,6 @@ pub(crate) async fn say_freshness(store: &MongoRunStore) -> Result<bool> {
         "Mirror of {source}; last full pass {}{quick}.",
         when(full_pass)
     );
-    let pending = store
-        .migration_status()
-        .await?
-        .iter()
-        .filter(|migration| migration.applied_at.is_none())
-        .count();
     if pending > 0 {
         eprintln!(
             "{pending} migrations are pending: searches may be slow until `runlineage migrate`, or the next sync, applies them."
