@@ -60,14 +60,18 @@ impl MongoRunStore {
     /// # Errors
     /// [`Error::Argument`] for a URI with a mistake in it, [`Error::Mongo`] when no server answers it or the password is wrong.
     pub async fn connect(uri: &str) -> Result<Self> {
-        Self::connect_to(uri, None).await
+        let store = Self::open(uri, None).await?;
+        let ping = store.database.run_command(doc! { "ping": 1 }).await;
+        ping.map_err(|error| failed("cannot reach the server", error))?;
+        Ok(store)
     }
 
-    /// Like [`connect`](Self::connect), with the database to use where the URI names none.
+    /// Like [`connect`](Self::connect), with the database to use where the URI names none, and without asking the server: the
+    /// first operation does.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect).
-    pub async fn connect_to(uri: &str, database: Option<&str>) -> Result<Self> {
+    /// [`Error::Argument`] for a URI with a mistake in it.
+    pub async fn open(uri: &str, database: Option<&str>) -> Result<Self> {
         let mut options = ClientOptions::parse(uri)
             .await
             .map_err(|error| unusable_uri(&error))?;
@@ -83,12 +87,7 @@ impl MongoRunStore {
             .unwrap_or(DEFAULT_DATABASE)
             .to_owned();
         let client = Client::with_options(options).map_err(|error| unusable_uri(&error))?;
-        let database = client.database(&name);
-        database
-            .run_command(doc! { "ping": 1 })
-            .await
-            .map_err(|error| failed("cannot reach the server; is it running, and are host, user and password right?", error))?;
-        Ok(Self::from_database(database))
+        Ok(Self::from_database(client.database(&name)))
     }
 
     /// The mirror in a database that the caller has already.
@@ -288,14 +287,17 @@ pub(crate) fn majority() -> WriteConcern {
 pub(crate) fn failed(doing: impl Into<String>, error: mongodb::error::Error) -> Error {
     use mongodb::error::ErrorKind;
     let mut doing = doing.into();
-    if let ErrorKind::Command(command) = error.kind.as_ref() {
-        doing.push_str(match command.code {
+    doing.push_str(match error.kind.as_ref() {
+        ErrorKind::ServerSelection { .. } => "; is the server running, and is the host right?",
+        ErrorKind::Authentication { .. } => "; the user or the password is wrong",
+        ErrorKind::Command(command) => match command.code {
             13 => "; this user lacks the right, the README lists the role each command needs",
             18 => "; the user or the password is wrong",
             50 => "; it took longer than allowed: narrow the search, or raise the limit",
             _ => "",
-        });
-    }
+        },
+        _ => "",
+    });
     Error::Mongo {
         doing,
         source: Box::new(Said(error)),

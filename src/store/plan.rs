@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
+use futures::future::try_join_all;
 
 use super::mongo::{MongoRunStore, RUNS, failed};
 use crate::error::Result;
@@ -11,9 +12,9 @@ use crate::query::{IndexedTerm, Search, indexed_parts, is_served};
 /// So few matches that no other index needs to be looked at.
 const FEW: i64 = 200;
 /// How far the matches of the terms are counted, until one has fewer.
-const BOUNDS: [i64; 4] = [FEW, 1_000, 10_000, 100_000];
+const BOUNDS: &[i64] = &[1_000, 10_000, 100_000];
 /// The same for a search with an order: with many matches, an index that holds the order finds the first ones sooner.
-const BOUNDS_IN_ORDER: [i64; 2] = [FEW, 1_000];
+const BOUNDS_IN_ORDER: &[i64] = &[1_000];
 /// How many terms are looked at.
 const MAX_TERMS: usize = 8;
 /// What is left of a probe's use after this much time.
@@ -115,65 +116,64 @@ impl MongoRunStore {
             return (filter, hint.map(|term| term.index));
         }
         let budget = search.max_time.unwrap_or(PROBING).min(PROBING);
-        let bounds: &[i64] = if search.sort.is_some() {
-            &BOUNDS_IN_ORDER
-        } else {
-            &BOUNDS
+        let bounds = match search.sort {
+            Some(_) => BOUNDS_IN_ORDER,
+            None => BOUNDS,
         };
         let probing = tokio::time::timeout(budget, self.smallest(parts, bounds));
-        match probing.await.ok().flatten() {
-            None => (filter, None),
-            Some(term) => (doc! { "$and": [filter, term.filter] }, Some(term.index)),
+        match probing.await {
+            Err(_) | Ok(Err(_) | Ok(None)) => (filter, None),
+            Ok(Ok(Some(term))) => (doc! { "$and": [filter, term.filter] }, Some(term.index)),
         }
     }
 
     /// The term with the fewest matches, unless all have many.
-    async fn smallest(&self, parts: Vec<Vec<IndexedTerm>>, bounds: &[i64]) -> Option<IndexedTerm> {
+    async fn smallest(
+        &self,
+        parts: Vec<Vec<IndexedTerm>>,
+        bounds: &[i64],
+    ) -> Result<Option<IndexedTerm>> {
         let mut terms = Vec::new();
         for alternatives in parts.into_iter().take(MAX_TERMS) {
             let term = self.only_alternative(alternatives).await?;
             terms.extend(term.filter(|term| !terms.contains(term)));
         }
         terms.sort_by_key(|term| usual_matches(term.index));
+        // To look at the others would cost more than they could save.
+        let Some(first) = terms.first() else {
+            return Ok(None);
+        };
+        if self.count_up_to(first, FEW).await? < FEW {
+            return Ok(Some(first.clone()));
+        }
         for bound in bounds {
-            let (mut smallest, mut least) = (None, *bound);
-            for term in &terms {
-                let count = self.count_up_to(term, least).await?;
-                if count < least {
-                    (smallest, least) = (Some(term), count);
-                }
-                // To look at the others costs more than they could save.
-                if least < FEW {
-                    break;
-                }
-            }
-            if smallest.is_some() {
-                return smallest.cloned();
+            let counts = terms.iter().map(|term| self.count_up_to(term, *bound));
+            let counts = try_join_all(counts).await?;
+            let smallest = terms.iter().zip(counts).min_by_key(|(_, count)| *count);
+            if let Some((term, _)) = smallest.filter(|(_, count)| count < bound) {
+                return Ok(Some(term.clone()));
             }
         }
-        None
+        Ok(None)
     }
 
     /// The one alternative that any run matches now: an experiment is mostly known by its id or by its name.
-    async fn only_alternative(
-        &self,
-        alternatives: Vec<IndexedTerm>,
-    ) -> Option<Option<IndexedTerm>> {
-        let mut matched = Vec::new();
-        for term in &alternatives {
-            if alternatives.len() == 1 || self.count_up_to(term, 1).await? > 0 {
-                matched.push(term);
-            }
+    async fn only_alternative(&self, mut any: Vec<IndexedTerm>) -> Result<Option<IndexedTerm>> {
+        if any.len() == 1 {
+            return Ok(any.pop());
         }
-        match matched[..] {
-            [] => Some(alternatives.into_iter().next()),
-            [only] => Some(Some(only.clone())),
-            _ => Some(None),
-        }
+        let counts = any.iter().map(|term| self.count_up_to(term, 1));
+        let counts = try_join_all(counts).await?;
+        let mut matched = any.iter().zip(counts).filter(|(_, count)| *count > 0);
+        Ok(match (matched.next(), matched.next()) {
+            (None, _) => any.first().cloned(),
+            (Some((only, _)), None) => Some(only.clone()),
+            (Some(_), Some(_)) => None,
+        })
     }
 
     /// How many matches a term has, up to a bound; where keys alone tell, no run is read.
-    async fn count_up_to(&self, term: &IndexedTerm, bound: i64) -> Option<i64> {
+    async fn count_up_to(&self, term: &IndexedTerm, bound: i64) -> Result<i64> {
         let count = doc! {
             "count": RUNS,
             "query": &term.filter,
@@ -181,12 +181,13 @@ impl MongoRunStore {
             "hint": term.index,
             "maxTimeMS": i64::try_from(PROBING.as_millis()).unwrap_or(i64::MAX),
         };
-        let counted = self.database().run_command(count).await.ok()?;
-        match counted.get("n") {
-            Some(Bson::Int32(count)) => Some(i64::from(*count)),
-            Some(Bson::Int64(count)) => Some(*count),
-            _ => None,
-        }
+        let counted = self.database().run_command(count).await;
+        let counted = counted.map_err(|error| failed("cannot probe an index", error))?;
+        Ok(match counted.get("n") {
+            Some(Bson::Int32(count)) => i64::from(*count),
+            Some(Bson::Int64(count)) => *count,
+            _ => bound,
+        })
     }
 }
 

@@ -111,12 +111,13 @@ fn mongodb_cannot_be_reached() {
         &["find"],
         &["show", UNKNOWN],
         &["migrate"],
-        &["register", UNKNOWN, "--input-model", "churn:1"],
+        &["purge", "--deleted-before", "1d"],
+        &["verify"],
     ] {
         fails(
             [command, &connection].concat(),
             1,
-            &["cannot reach the server", "caused by: "],
+            &["MongoDB: ", "is the server running", "caused by: "],
         );
     }
 }

@@ -28,7 +28,7 @@ pub(crate) async fn mirror(args: &ConnectionArgs) -> Result<Mirror, Error> {
             ));
         }
     };
-    let store = MongoRunStore::connect_to(uri, args.database.as_deref()).await?;
+    let store = MongoRunStore::open(uri, args.database.as_deref()).await?;
     Ok(Mirror {
         store,
         _local: local,
