@@ -15,6 +15,7 @@ mod find;
 mod fixtures;
 mod hostile;
 mod indexed;
+mod kept_beside_mlopus;
 mod lease;
 mod migrations;
 mod mirrored_texts;
