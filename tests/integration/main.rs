@@ -25,6 +25,7 @@ mod paging;
 mod poison;
 mod query;
 mod readme;
+mod render_tags;
 mod replica_set;
 mod resume;
 mod secrets;
