@@ -20,6 +20,7 @@ mod lease;
 mod migrations;
 mod mirrored_texts;
 mod mlflow_client;
+mod mlflow_variables;
 mod mlopus_and_back;
 mod paging;
 mod poison;
