@@ -6,7 +6,9 @@
     reason = "clippy knows a test function, but not the fixtures that one stands on"
 )]
 
+mod arguments;
 mod bad_input;
+mod broken_output;
 mod conformance;
 mod convergence;
 mod deletes;
@@ -26,6 +28,7 @@ mod paging;
 mod poison;
 mod query;
 mod readme;
+mod register_file;
 mod render_tags;
 mod replica_set;
 mod resume;
