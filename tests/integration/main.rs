@@ -33,6 +33,7 @@ mod render_tags;
 mod replica_set;
 mod resume;
 mod secrets;
+mod show;
 mod support;
 mod sync;
 mod watch;
