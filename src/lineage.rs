@@ -116,7 +116,7 @@ impl Lineage {
             .map_or(Ok(()), |refused| Err(refused.to_error()))
     }
 
-    fn with(mut self, entry: Result<Entry, Refused>) -> Self {
+    pub(crate) fn with(mut self, entry: Result<Entry, Refused>) -> Self {
         match entry {
             Ok(entry) => self.add(entry),
             Err(refused) => {

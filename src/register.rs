@@ -1,9 +1,10 @@
 //! `lineage::of(&run)` … `register`: tags in MLflow first, then the mirror, from what MLflow answers afterwards.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::lineage::Lineage;
+use crate::lineage::{Entry, Lineage, Refused, Side};
 use crate::mlflow::{MlflowClient, document, tags};
 use crate::run::{Run, RunId};
 use crate::store::lease::Lease;
@@ -19,6 +20,8 @@ const ROUNDS: usize = 10;
 pub struct Registration {
     run: RunId,
     lineage: Lineage,
+    /// The same, and "no version" where versions stand beside, which a [`Lineage`] does not tell.
+    entries: BTreeSet<Entry>,
 }
 
 /// The lineage that a run records so far, ready to be added to.
@@ -26,9 +29,11 @@ pub struct Registration {
 /// # Errors
 /// [`Error::Document`] when the run's document has another shape than this program writes.
 pub fn of(run: &Run) -> Result<Registration> {
+    let lineage = run.lineage()?;
     Ok(Registration {
         run: run.id().parse()?,
-        lineage: run.lineage()?,
+        entries: lineage.entries().collect(),
+        lineage,
     })
 }
 
@@ -36,37 +41,31 @@ impl Registration {
     /// Adds a model that the run read. No version: the model is recorded without one.
     #[must_use]
     pub fn with_input_model<'a>(self, name: &str, version: impl Into<Option<&'a str>>) -> Self {
-        Self {
-            lineage: self.lineage.with_input_model(name, version),
-            ..self
-        }
+        self.with(Entry::model(Side::Inputs, name, version.into()))
     }
 
     /// Adds a model that the run wrote. No version: the model is recorded without one.
     #[must_use]
     pub fn with_output_model<'a>(self, name: &str, version: impl Into<Option<&'a str>>) -> Self {
-        Self {
-            lineage: self.lineage.with_output_model(name, version),
-            ..self
-        }
+        self.with(Entry::model(Side::Outputs, name, version.into()))
     }
 
     /// Adds an artifact that the run read. No path: the run as a whole.
     #[must_use]
     pub fn with_input_artifact<'a>(self, run_id: &str, path: impl Into<Option<&'a str>>) -> Self {
-        Self {
-            lineage: self.lineage.with_input_artifact(run_id, path),
-            ..self
-        }
+        self.with(Entry::artifact(Side::Inputs, run_id, path.into()))
     }
 
     /// Adds an artifact that the run wrote. No path: the run as a whole.
     #[must_use]
     pub fn with_output_artifact<'a>(self, run_id: &str, path: impl Into<Option<&'a str>>) -> Self {
-        Self {
-            lineage: self.lineage.with_output_artifact(run_id, path),
-            ..self
-        }
+        self.with(Entry::artifact(Side::Outputs, run_id, path.into()))
+    }
+
+    fn with(mut self, entry: Result<Entry, Refused>) -> Self {
+        self.entries.extend(entry.clone());
+        self.lineage = self.lineage.with(entry);
+        self
     }
 
     /// What is recorded and what was added.
@@ -126,7 +125,7 @@ impl Registration {
                 .iter()
                 .map(|tag| (tag.key.clone(), tag.value.clone()))
                 .collect();
-            let missing = tags::write(&self.lineage, &present)?;
+            let missing = tags::write(&self.entries, &present)?;
             if missing.is_empty() {
                 let experiment = mlflow.raw_experiment(&raw.info.experiment_id).await?;
                 let run = document::map(&raw, &experiment.name)?;

@@ -1,6 +1,6 @@
 //! Properties of the codec as a whole: lineage to tags and back, MLflow's texts to a document and back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
@@ -14,10 +14,10 @@ use regex::Regex;
 
 use super::document;
 use super::nest::Texts;
-use super::tags::{read, write};
+use super::tags::{self, read};
 use super::value::{decode, double_quotes, dumps};
 use super::wire::{RawData, RawInfo, RawMetric, RawRun, RawText};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::lineage::{Entry, Kind, Lineage, Side};
 use crate::run::Run;
 
@@ -25,12 +25,37 @@ type Tags = BTreeMap<String, String>;
 
 /// What MLflow's own `_validate_tag_name` accepts, beside a path that is normal and not absolute.
 static MLFLOW_KEY: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^[/\p{L}\p{N}_.\- :]+$").unwrap());
+    LazyLock::new(|| Regex::new(r"^[/[\p{L}\p{N}&&\p{Age:13.0}]_.\- :]+$").unwrap());
 
-const ODD_NAMES: [&str; 26] = [
-    "a.b", "a b", "a/b", "a//b", "/a", "a/", "../x", "a/./b", ".", "..", "''", "it's", "it''s",
-    "\"", "\"\"", "'\"'", "$oid", "a:b", "größe", "模型", "😀", "\\", "\\u0041", "a\nb", "\u{0}",
+const ODD_NAMES: [&str; 28] = [
+    "a.b",
+    "a b",
+    "a/b",
+    "a//b",
+    "/a",
+    "a/",
+    "../x",
+    "a/./b",
+    ".",
+    "..",
+    "''",
+    "it's",
+    "it''s",
+    "\"",
+    "\"\"",
+    "'\"'",
+    "$oid",
+    "a:b",
+    "größe",
+    "模型",
+    "😀",
+    "\\",
+    "\\u0041",
+    "a\nb",
+    "\u{0}",
     "[\"1\"]",
+    "gro\u{a7cb}e",
+    "\u{11f04}",
 ];
 
 fn name() -> impl Strategy<Value = String> {
@@ -59,10 +84,16 @@ fn values() -> impl Strategy<Value = Vec<String>> {
     prop_oneof![9 => few, 1 => many]
 }
 
+fn side() -> impl Strategy<Value = Side> {
+    prop_oneof![Just(Side::Inputs), Just(Side::Outputs)]
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![Just(Kind::Models), Just(Kind::Runs)]
+}
+
 fn lineage() -> impl Strategy<Value = Lineage> {
-    let side = prop_oneof![Just(Side::Inputs), Just(Side::Outputs)];
-    let kind = prop_oneof![Just(Kind::Models), Just(Kind::Runs)];
-    vec((side, kind, name(), values()), 0..6).prop_map(|keys| {
+    vec((side(), kind(), name(), values()), 0..6).prop_map(|keys| {
         let mut lineage = Lineage::new();
         for (side, kind, key, values) in keys {
             lineage.add(Entry::new(side, kind, &key, None));
@@ -72,6 +103,10 @@ fn lineage() -> impl Strategy<Value = Lineage> {
         }
         lineage
     })
+}
+
+fn write(lineage: &Lineage, present: &Tags) -> Result<Tags> {
+    tags::write(&lineage.entries().collect(), present)
 }
 
 /// Tags that a run has already: by `register`, by mlopus, by somebody else.
@@ -104,10 +139,15 @@ fn read_lineage(tags: &Tags) -> (Lineage, Vec<String>) {
     )
 }
 
-fn both(a: &Lineage, b: &Lineage) -> Lineage {
-    let mut both = a.clone();
-    b.entries().for_each(|entry| both.add(entry));
-    both
+/// Exactly what the tags say: a [`Lineage`] does not tell "no version" beside versions.
+fn entries(tags: &Tags) -> BTreeSet<Entry> {
+    read(tags.iter().map(|(key, text)| (key.as_str(), text.as_str()))).0
+}
+
+fn registered(lineage: &Lineage, present: &Tags) -> Tags {
+    let mut tags = present.clone();
+    tags.extend(write(lineage, present).unwrap());
+    tags
 }
 
 fn is_normal_path(key: &str) -> bool {
@@ -133,14 +173,30 @@ proptest! {
     }
 
     #[test]
-    fn lineage_is_added_to_what_the_tags_record_already(lineage in lineage(), present in present()) {
-        let (before, problems) = read_lineage(&present);
-        let mut tags = present.clone();
-        tags.extend(write(&lineage, &present).unwrap());
-        let (after, problems_after) = read_lineage(&tags);
-        prop_assert_eq!(after, both(&before, &lineage));
-        prop_assert_eq!(problems_after, problems);
-        prop_assert_eq!(write(&lineage, &tags).unwrap(), Tags::new());
+    fn lineage_is_added_to_what_the_tags_record_already(first in lineage(), second in lineage(), present in present()) {
+        let (mut expected, problems) = (entries(&present), read_lineage(&present).1);
+        let mut tags = present;
+        for lineage in [first, second] {
+            tags = registered(&lineage, &tags);
+            expected.extend(lineage.entries());
+            prop_assert_eq!(&entries(&tags), &expected);
+            prop_assert_eq!(write(&lineage, &tags).unwrap(), Tags::new());
+        }
+        prop_assert_eq!(read_lineage(&tags).1, problems);
+    }
+
+    #[test]
+    fn no_value_is_kept_beside_values_in_either_order(side in side(), kind in kind(), key in name(), value in "[0-9a-z]{1,3}") {
+        let with = |value: Option<&str>| {
+            let mut lineage = Lineage::new();
+            lineage.add(Entry::new(side, kind, &key, value));
+            lineage
+        };
+        for [first, second] in [[None, Some(&*value)], [Some(&*value), None]] {
+            let tags = registered(&with(second), &registered(&with(first), &Tags::new()));
+            let expected = [first, second].map(|value| Entry::new(side, kind, &key, value));
+            prop_assert_eq!(entries(&tags), BTreeSet::from(expected));
+        }
     }
 
     #[test]
@@ -420,17 +476,18 @@ def answer(value):
 json.dump([answer(value) for value in json.load(sys.stdin)], sys.stdout)
 ";
 
-fn python(texts: &[String]) -> Vec<Option<String>> {
+/// Answers with whatever JSON the script makes of the JSON that it reads.
+fn python<T: serde::de::DeserializeOwned>(script: &str, input: &impl serde::Serialize) -> T {
     let tools = std::env::var("TOOLS_DIR")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/.tools").into());
     let program = format!("{tools}/mlopus/bin/python");
     let mut python = Command::new(&program)
-        .args(["-c", PYTHON])
+        .args(["-c", script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("cannot run {program}: {error}; run `make test`, or `tools/install` and then `cargo test`"));
-    let input = serde_json::to_vec(texts).unwrap();
+    let input = serde_json::to_vec(input).unwrap();
     let mut stdin = python.stdin.take().unwrap();
     let writing = std::thread::spawn(move || stdin.write_all(&input));
     let output = python.wait_with_output().unwrap();
@@ -453,7 +510,7 @@ fn texts_are_decoded_and_written_as_python_does() {
         .iter()
         .map(|text| decode(text).as_ref().map(dumps))
         .collect();
-    let theirs = python(&texts);
+    let theirs: Vec<Option<String>> = python(PYTHON, &texts);
     let both = texts.iter().zip(&ours).zip(&theirs);
     let different: Vec<_> = both.filter(|((_, ours), theirs)| ours != theirs).collect();
     assert!(
@@ -472,13 +529,23 @@ fn texts_are_decoded_and_written_as_python_does() {
 }
 
 #[test]
+fn every_letter_that_mlopus_is_given_is_a_word_to_python() {
+    const WORDS: &str = r"
+import json, re, sys
+json.dump([c for c in json.load(sys.stdin) if not re.fullmatch(r'[\w\-/]+', c)], sys.stdout)
+";
+    let is_given = |c: &char| tags::fits_mlopus(&c.to_string());
+    let given: Vec<char> = ('\0'..=char::MAX).filter(is_given).collect();
+    let refused: Vec<char> = python(WORDS, &given);
+    assert_eq!(refused, Vec::<char>::new());
+    assert!(given.len() > 100_000, "{} letters", given.len());
+}
+
+#[test]
 fn the_names_drawn_are_not_all_alike() {
     let mut runner = TestRunner::deterministic();
     let drawn = vec(name(), 200).new_tree(&mut runner).unwrap().current();
-    let fitting = drawn
-        .iter()
-        .filter(|name| super::tags::fits_mlopus(name))
-        .count();
+    let fitting = drawn.iter().filter(|name| tags::fits_mlopus(name)).count();
     assert!(
         fitting > 20 && drawn.len() - fitting > 20,
         "{fitting} of {}",

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::value::{double_quotes, dumps, undouble_quotes};
 use crate::error::{Error, Result};
-use crate::lineage::{Entry, Kind, Lineage, Side};
+use crate::lineage::{Entry, Kind, Side};
 use crate::run::Problem;
 
 const PREFIX: &str = "lineage.";
@@ -19,13 +19,14 @@ const MAX_KEY: usize = 250;
 /// The least that an MLflow server since 2.22 takes.
 const MAX_VALUE: usize = 5_000;
 
-/// Names that mlopus reads and writes: `[\w\-/]+` of Python.
+/// Names that mlopus reads and writes: `[\w\-/]+` of Python, and of its Unicode: 13 where Python is 3.9 or 3.10, the
+/// oldest that run MLflow 2.22 and mlopus. A newer letter is a word here, and a refused tag there.
 static MLOPUS_KEY: LazyLock<Regex> = LazyLock::new(|| {
     #[allow(
         clippy::expect_used,
         reason = "a literal, compiled by every test of this module"
     )]
-    Regex::new(r"^[\p{L}\p{N}_/-]+$").expect("a valid pattern")
+    Regex::new(r"^[[\p{L}\p{N}&&\p{Age:13.0}]_/-]+$").expect("a valid pattern")
 });
 
 /// Whether mlopus can hold this model name or run id in a tag.
@@ -57,12 +58,12 @@ pub(crate) fn read<'a>(
     (entries, problems)
 }
 
-/// The tags to set so that the run records this lineage beside what its tags record already.
+/// The tags to set so that the run records these entries beside what its tags record already.
 ///
 /// # Errors
 /// [`Error::Argument`] when a name, version or path is too long for any tag.
 pub(crate) fn write(
-    lineage: &Lineage,
+    entries: &BTreeSet<Entry>,
     present: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>> {
     let (recorded, _) = read(
@@ -70,19 +71,12 @@ pub(crate) fn write(
             .iter()
             .map(|(key, text)| (key.as_str(), text.as_str())),
     );
-    let is_recorded = |entry: &Entry| {
-        recorded.iter().any(|known| {
-            let same_key =
-                (known.side, known.kind, &known.key) == (entry.side, entry.kind, &entry.key);
-            same_key && (entry.value.is_none() || known.value == entry.value)
-        })
-    };
     let mut by_key: BTreeMap<(Side, Kind, String), Vec<Entry>> = BTreeMap::new();
-    for entry in lineage.entries().filter(|entry| !is_recorded(entry)) {
+    for entry in entries.difference(&recorded) {
         by_key
             .entry((entry.side, entry.kind, entry.key.clone()))
             .or_default()
-            .push(entry);
+            .push(entry.clone());
     }
     let mut tags = BTreeMap::new();
     let mut overflow = Vec::new();
@@ -106,18 +100,18 @@ fn mlopus_value(tag: &str, key: &str, present: Option<&String>, new: &[Entry]) -
     if !fits_mlopus(key) || !is_normal_path || tag.chars().count() > MAX_KEY {
         return None;
     }
-    let mut values: BTreeSet<String> = BTreeSet::new();
+    let mut values: BTreeSet<Option<String>> = BTreeSet::new();
     if let Some(text) = present {
         // A tag that cannot be read whole is left as it stands: rewriting it would lose what it says.
-        values.extend(
-            read_array(text)
-                .ok()?
-                .into_iter()
-                .map(|value| value.unwrap_or_default()),
-        );
+        values = read_array(text).ok()?;
     }
-    values.extend(new.iter().filter_map(|entry| entry.value.clone()));
-    let values = values.into_iter().map(Bson::String).collect();
+    values.extend(new.iter().map(|entry| entry.value.clone()));
+    // An empty array says "without a version or path" to everybody; beside others, an empty string does.
+    if values.iter().all(Option::is_none) {
+        values.clear();
+    }
+    let values = values.into_iter().map(Option::unwrap_or_default);
+    let values = values.map(Bson::String).collect();
     let text = double_quotes(&dumps(&Bson::Array(values)));
     (text.chars().count() <= MAX_VALUE).then_some(text)
 }
@@ -182,14 +176,8 @@ fn read_mlopus(tag: &str, text: &str, entries: &mut BTreeSet<Entry>) -> Result<(
         );
     };
     let values = read_array(text)?;
-    if values.is_empty() {
-        entries.insert(Entry::new(side, kind, key, None));
-    }
-    entries.extend(
-        values
-            .iter()
-            .map(|value| Entry::new(side, kind, key, value.as_deref())),
-    );
+    let entry = |value: &Option<String>| Entry::new(side, kind, key, value.as_deref());
+    entries.extend(values.iter().map(entry));
     Ok(())
 }
 
@@ -210,11 +198,14 @@ fn read_overflow(text: &str, entries: &mut BTreeSet<Entry>) -> Result<(), String
     Ok(())
 }
 
-/// The strings of a JSON array; a number is read as its text, an empty string is `None`.
-fn read_array(text: &str) -> Result<Vec<Option<String>>, String> {
+/// The strings of a JSON array; a number is read as its text, an empty string and an empty array hold `None`.
+fn read_array(text: &str) -> Result<BTreeSet<Option<String>>, String> {
     let undoubled = undouble_quotes(text);
     let elements: Vec<&RawValue> = serde_json::from_str(&undoubled)
         .map_err(|error| format!("its value is not a JSON array of strings: {error}"))?;
+    if elements.is_empty() {
+        return Ok([None].into());
+    }
     elements
         .into_iter()
         .map(|element| {

@@ -76,8 +76,9 @@ impl MongoRunStore {
     /// Removes for good the runs that were deleted before this date, and tells how many.
     ///
     /// # Errors
-    /// [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not acknowledge it.
+    /// [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not acknowledge it; as [`migrate`](Self::migrate) before.
     pub async fn purge_deleted(&self, before: DateTime) -> Result<u64> {
+        self.ensure_migrated().await?;
         let deleted_runs = self.database().collection::<RawDocumentBuf>(DELETED_RUNS);
         let older = doc! { "mirror.changed_at": { "$lt": before } };
         let purge = || async {

@@ -6,7 +6,9 @@
     reason = "clippy knows a test function, but not the fixtures that one stands on"
 )]
 
+mod arguments;
 mod bad_input;
+mod broken_output;
 mod conformance;
 mod convergence;
 mod deletes;
@@ -15,19 +17,24 @@ mod find;
 mod fixtures;
 mod hostile;
 mod indexed;
+mod kept_beside_mlopus;
 mod lease;
 mod migrations;
 mod mirrored_texts;
 mod mlflow_client;
+mod mlflow_variables;
 mod mlopus_and_back;
 mod paging;
 mod plans;
 mod poison;
 mod query;
 mod readme;
+mod register_file;
+mod render_tags;
 mod replica_set;
 mod resume;
 mod secrets;
+mod show;
 mod support;
 mod sync;
 mod watch;

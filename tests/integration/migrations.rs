@@ -174,6 +174,10 @@ async fn a_changed_file_and_a_newer_database_stop_writers_and_leave_readers() {
         .await
         .expect("MongoDB answers");
 
+    let deleted = test.database.collection::<Document>("deleted_runs");
+    let buried = doc! { "_id": "r1", "mirror": { "ticket": 1_i64, "changed_at": DateTime::from_millis(0), "fingerprint": "-" } };
+    deleted.insert_one(buried).await.expect("MongoDB answers");
+
     let checksum = migrations
         .find_one(doc! { "_id": 1 })
         .await
@@ -201,6 +205,7 @@ async fn a_changed_file_and_a_newer_database_stop_writers_and_leave_readers() {
         for command in [
             vec!["migrate"],
             vec!["sync", "--tracking-uri", "http://127.0.0.1:9"],
+            vec!["purge", "--deleted-before", "1s"],
         ] {
             let finished = run(&mut runlineage(
                 [command.as_slice(), &["--mongodb-uri", &test.uri]].concat(),
@@ -212,6 +217,8 @@ async fn a_changed_file_and_a_newer_database_stop_writers_and_leave_readers() {
                 finished.stderr
             );
         }
+        let kept = deleted.count_documents(doc! {}).await;
+        assert_eq!(kept.ok(), Some(1), "{change}");
         run(&mut runlineage(["find", "--mongodb-uri", &test.uri])).success();
         let status = run(&mut runlineage([
             "migrate",

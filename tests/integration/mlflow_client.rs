@@ -1,22 +1,18 @@
 //! The client: authentication, prefixes, TLS, retries, and errors that show no secret.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use runlineage::{Error, MlflowClient};
 use serde_json::json;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::net::TcpListener;
 use wiremock::matchers::{header, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::support::fake_mlflow::{experiment, ok, refusal, run, with_runs};
 use crate::support::keeper::KeptFolder;
 use crate::support::mlflow::{self, ADMIN, MlflowServer, Setup, Version};
+use crate::support::tls_proxy::{Clients, TlsProxy};
 
 /// The error and all of its causes, as a program prints them, and as a debugger does.
 fn whole(error: &Error) -> String {
@@ -308,52 +304,11 @@ async fn a_server_that_stays_silent_is_given_up() {
     );
 }
 
-/// A proxy that speaks TLS with a certificate of a CA that nobody knows; its address, and the CA in a PEM file.
-async fn tls_proxy(to: String, folder: &KeptFolder) -> (String, String) {
-    let mut authority = rcgen::CertificateParams::new([]).expect("no name is no bad name");
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority_key = rcgen::KeyPair::generate().expect("a key can be made");
-    let authority =
-        rcgen::CertifiedIssuer::self_signed(authority, authority_key).expect("it signs itself");
-    let key = rcgen::KeyPair::generate().expect("a key can be made");
-    let server = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("the name is good");
-    let server = server.signed_by(&key, &authority).expect("the CA signs it");
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![server.der().clone()], private);
-    let acceptor = TlsAcceptor::from(Arc::new(config.expect("the certificate fits the key")));
-    let listener = TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port is free");
-    let port = listener.local_addr().expect("it has an address").port();
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            let (acceptor, to) = (acceptor.clone(), to.clone());
-            tokio::spawn(async move {
-                let (Ok(mut client), Ok(mut server)) =
-                    (acceptor.accept(client).await, TcpStream::connect(to).await)
-                else {
-                    return;
-                };
-                let _ = copy_bidirectional(&mut client, &mut server).await;
-            });
-        }
-    });
-    let path = folder.path().join("ca.pem");
-    std::fs::write(&path, authority.pem()).expect("the folder can be written");
-    (
-        format!("https://localhost:{port}"),
-        path.to_string_lossy().into_owned(),
-    )
-}
-
 #[tokio::test]
 async fn a_certificate_of_ones_own_authority_is_trusted_when_it_is_named() {
     let server = mlflow::shared();
     let folder = KeptFolder::new();
-    let (uri, ca) = tls_proxy(server.uri().replacen("http://", "", 1), &folder).await;
+    let TlsProxy { uri, ca, .. } = TlsProxy::before(&server.uri(), Clients::Any, &folder).await;
     let builder = || MlflowClient::builder(&uri).retries(0);
     let trusting = builder()
         .server_cert(&ca)

@@ -1,15 +1,29 @@
 //! The arguments of every command, and their errors.
 
+mod example;
+mod values;
+
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use runlineage::RunId;
 
+pub(crate) use example::parse;
+pub(crate) use values::{ArtifactArg, ModelArg, PairArg, SortArg};
+use values::{parse_database, parse_duration};
+
+/// The milliseconds that MongoDB takes, in seconds.
+const MAX_TIME: u64 = i32::MAX as u64 / 1000;
+
 /// A lineage index for machine-learning runs: mirrors MLflow into MongoDB and answers from there.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 110)]
+#[command(
+    version,
+    about,
+    max_term_width = 110,
+    after_help = "Example:\n  runlineage sync --tracking-uri http://localhost:5000 --mongodb-uri mongodb://localhost/runlineage"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
@@ -36,7 +50,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, global = true)]
     pub(crate) local: bool,
     /// The database, where the URI's path names none.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", value_parser = parse_database)]
     pub(crate) database: Option<String>,
     /// The MLflow tracking server, such as http://localhost:5000; MLflow's other variables count too.
     #[arg(
@@ -180,7 +194,7 @@ pub(crate) struct FindArgs {
     pub(crate) condition: Option<String>,
     /// Order by this field, `-FIELD` for descending; repeatable. A table is newest first unless said.
     #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
-    pub(crate) sort: Vec<String>,
+    pub(crate) sort: Vec<SortArg>,
     /// At most this many runs, 0 for all. Unless said, a table shows 100, and other formats end with an error after 1,000,000.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u32>,
@@ -215,7 +229,7 @@ pub(crate) struct FindArgs {
     #[arg(long, group = "instead")]
     pub(crate) explain: bool,
     /// End with an error after this many seconds of work of the database.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=MAX_TIME))]
     pub(crate) max_time: u64,
 }
 
@@ -242,7 +256,7 @@ pub(crate) struct RegisterArgs {
     #[command(flatten)]
     pub(crate) lineage: LineageArgs,
     /// Register every line of this file; `-` is stdin.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input_model", "output_model", "input_artifact", "output_artifact"])]
     pub(crate) from: Option<String>,
 }
 
@@ -274,29 +288,6 @@ pub(crate) struct LineageArgs {
     pub(crate) output_artifact: Vec<ArtifactArg>,
 }
 
-/// A model, and a version where one is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ModelArg {
-    pub(crate) name: String,
-    pub(crate) version: Option<String>,
-    /// Stands for the version that MLflow's registry gives it now.
-    pub(crate) alias: Option<String>,
-}
-
-/// A run, and a path in it where one is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ArtifactArg {
-    pub(crate) run: String,
-    pub(crate) path: Option<String>,
-}
-
-/// A key and its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PairArg {
-    pub(crate) key: String,
-    pub(crate) value: String,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FacetArg {
     Exp,
@@ -326,6 +317,21 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+impl Args {
+    /// A variable that is set to nothing is not set.
+    fn without_empty(mut self) -> Self {
+        let ConnectionArgs {
+            mongodb_uri,
+            tracking_uri,
+            ..
+        } = &mut self.connection;
+        for uri in [mongodb_uri, tracking_uri] {
+            uri.take_if(|uri| uri.is_empty());
+        }
+        self
+    }
+}
+
 impl LineageArgs {
     pub(crate) fn is_empty(&self) -> bool {
         self.input_model.is_empty()
@@ -335,129 +341,14 @@ impl LineageArgs {
     }
 }
 
-impl FromStr for PairArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some((key, value)) if !key.is_empty() => Ok(Self {
-                key: key.to_owned(),
-                value: value.to_owned(),
-            }),
-            _ => Err("write KEY=VALUE, such as optimizer=adam".into()),
-        }
-    }
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let duration = text.parse::<jiff::SignedDuration>().ok();
-    let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
-    duration
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "write a number with its unit, such as 60s, 5m or 1h".to_owned())
-}
-
-impl FromStr for ModelArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        // An alias follows an @; a version is a number.
-        let alias = text
-            .strip_prefix("models:/")
-            .and_then(|uri| uri.rsplit_once('@'))
-            .filter(|(name, alias)| !name.is_empty() && !alias.is_empty() && !alias.contains('/'));
-        if let Some((name, alias)) = alias {
-            return Ok(Self {
-                name: name.to_owned(),
-                version: None,
-                alias: Some(alias.to_owned()),
-            });
-        }
-        let (name, version) = match text.strip_prefix("models:/") {
-            Some(uri) => uri
-                .rsplit_once('/')
-                .map_or((uri, None), |(name, version)| (name, Some(version))),
-            None => text
-                .rsplit_once(':')
-                .map_or((text, None), |(name, version)| (name, Some(version))),
-        };
-        if name.is_empty() {
-            return Err(
-                "the model's name is empty; write churn, churn:3 or models:/churn/3".into(),
-            );
-        }
-        let version = version
-            .filter(|version| !version.is_empty())
-            .map(str::to_owned);
-        Ok(Self {
-            name: name.to_owned(),
-            version,
-            alias: None,
-        })
-    }
-}
-
-impl FromStr for ArtifactArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.strip_prefix("runs:/").unwrap_or(text);
-        let (run, path) = text
-            .split_once('/')
-            .map_or((text, None), |(run, path)| (run, Some(path)));
-        if run.is_empty() {
-            return Err("the run id is empty; write RUN_ID or RUN_ID/PATH, such as 8f2c61d0/data/train.parquet".into());
-        }
-        let path = path
-            .map(|path| path.trim_matches('/'))
-            .filter(|path| !path.is_empty());
-        Ok(Self {
-            run: run.to_owned(),
-            path: path.map(str::to_owned),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
-    use super::{Args, ArtifactArg, ModelArg};
+    use super::Args;
 
     #[test]
     fn the_arguments_are_consistent() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_model_splits_at_its_last_colon() {
-        let parsed = |text: &str| text.parse::<ModelArg>().map(|arg| (arg.name, arg.version));
-        let model =
-            |name: &str, version: Option<&str>| Ok((name.to_owned(), version.map(str::to_owned)));
-        assert_eq!(parsed("churn"), model("churn", None));
-        assert_eq!(parsed("churn:3"), model("churn", Some("3")));
-        assert_eq!(parsed("a:b:"), model("a:b", None));
-        assert_eq!(parsed("models:/churn/3"), model("churn", Some("3")));
-        assert_eq!(parsed("models:/churn"), model("churn", None));
-        assert!(parsed(":3").is_err() && parsed("").is_err());
-        let champion = "models:/churn@champion".parse::<ModelArg>();
-        assert_eq!(
-            champion.map(|arg| (arg.name, arg.version, arg.alias)),
-            Ok(("churn".into(), None, Some("champion".into())))
-        );
-    }
-
-    #[test]
-    fn an_artifact_splits_at_its_first_slash() {
-        let parsed = |text: &str| text.parse::<ArtifactArg>().map(|arg| (arg.run, arg.path));
-        let artifact =
-            |run: &str, path: Option<&str>| Ok((run.to_owned(), path.map(str::to_owned)));
-        assert_eq!(
-            parsed("77ab/data/x.parquet/"),
-            artifact("77ab", Some("data/x.parquet"))
-        );
-        assert_eq!(parsed("runs:/77ab/data"), artifact("77ab", Some("data")));
-        assert_eq!(parsed("77ab/"), artifact("77ab", None));
-        assert!(parsed("/data").is_err());
     }
 }

@@ -13,7 +13,9 @@ use std::process::ExitCode;
 
 use runlineage::{Freshness, MongoRunStore};
 
-pub(crate) type Result<T = ExitCode> = anyhow::Result<T>;
+use crate::say::say;
+
+pub(crate) type Result<T = ExitCode, E = anyhow::Error> = std::result::Result<T, E>;
 
 /// Says on stderr which source the mirror holds and how fresh it is; `false`: it holds nothing and never did.
 pub(crate) async fn say_freshness(store: &MongoRunStore) -> Result<bool> {
@@ -25,7 +27,7 @@ pub(crate) async fn say_freshness(store: &MongoRunStore) -> Result<bool> {
         ..
     } = store.freshness().await?;
     let Some(source) = source else {
-        eprintln!(
+        say!(
             "This database mirrors nothing yet: run `runlineage sync --tracking-uri http://host:5000` with it first."
         );
         return Ok(store.find_any().await?);
@@ -35,12 +37,12 @@ pub(crate) async fn say_freshness(store: &MongoRunStore) -> Result<bool> {
     let quick = quick_pass
         .map(|_| format!(", last quick pass {}", when(quick_pass)))
         .unwrap_or_default();
-    eprintln!(
+    say!(
         "Mirror of {source}; last full pass {}{quick}.",
         when(full_pass)
     );
     if pending > 0 {
-        eprintln!(
+        say!(
             "{pending} migrations are pending: searches may be slow until `runlineage migrate`, or the next sync, applies them."
         );
     }

@@ -51,23 +51,20 @@ pub(crate) fn mlflow(args: &ConnectionArgs, concurrency: usize) -> Result<Mlflow
     builder.build()
 }
 
-/// Where people look at MLflow: the tracking server that is named, else the one that is mirrored, without credentials.
+/// Where people look at the MLflow that is mirrored: its address where the mirror knows it, else the one that is named.
 pub(crate) async fn mlflow_address(
     args: &ConnectionArgs,
     store: &MongoRunStore,
 ) -> Result<Option<String>, Error> {
-    if let Some(uri) = args
-        .tracking_uri
-        .as_ref()
-        .filter(|uri| uri.starts_with("http"))
-    {
-        return Ok(Some(
-            MlflowClient::builder(uri).build()?.address().to_owned(),
-        ));
-    }
     let source = store.freshness().await?.source.unwrap_or_default();
     let address = source.split(" workspace ").next().unwrap_or_default();
-    Ok(address.starts_with("http").then(|| address.to_owned()))
+    if address.starts_with("http://") || address.starts_with("https://") {
+        return Ok(Some(address.to_owned()));
+    }
+    // Only a link is lost with an address that is none: often it is a variable for other programs.
+    let named = args.tracking_uri.as_deref();
+    let named = named.and_then(|uri| MlflowClient::builder(uri).build().ok());
+    Ok(named.map(|mlflow| mlflow.address().to_owned()))
 }
 
 /// The page of a run, below the address of its MLflow.

@@ -1,5 +1,8 @@
 //! The command line: arguments, dispatch, printing; what is done lives in the library.
 
+// Both macros panic where the stream cannot be written: `stdout()` returns the error, `say!` goes on.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod args;
 mod commands;
 mod connect;
@@ -7,25 +10,29 @@ mod date;
 mod monitor;
 mod output;
 mod progress;
+mod say;
+mod stdout;
 
-use std::error::Error as StdError;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::IsTerminal;
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command, LogFormat};
+use say::say;
 
 fn main() -> ExitCode {
     // Before any thread is started: the stages of the local database need a process of one thread.
     if let Some(ended) = runlineage::local::run_stage(std::env::args_os().skip(1)) {
         return ended.map_or_else(|error| report(&error.into()), |()| ExitCode::SUCCESS);
     }
-    let args = Args::parse();
+    let args = match args::parse() {
+        Ok(args) => args,
+        Err(ended) => return ended.unwrap_or_else(|error| report(&error)),
+    };
     start_log(&args);
     let ended = Runtime::new()
         .context("cannot start threads")
@@ -57,7 +64,9 @@ fn start_log(args: &Args) {
         .unwrap_or_else(|_| EnvFilter::new("error,runlineage=info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // It would tell on stderr that stderr cannot be written, and panic.
+        .log_internal_errors(false);
     match args.log_format {
         LogFormat::Text => log
             .with_target(false)
@@ -69,18 +78,12 @@ fn start_log(args: &Args) {
 
 /// Prints the error and each of its causes to stderr.
 fn report(error: &anyhow::Error) -> ExitCode {
-    let closed = |cause: &(dyn StdError + 'static)| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-    };
-    // The reader of a pipe, such as `head`, has seen enough.
-    if error.chain().any(closed) {
+    if stdout::reader_left(error) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: {error}");
+    say!("error: {error}");
     for cause in error.chain().skip(1) {
-        eprintln!("  caused by: {cause}");
+        say!("  caused by: {cause}");
     }
     let usage = matches!(
         error.downcast_ref::<runlineage::Error>(),

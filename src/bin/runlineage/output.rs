@@ -1,5 +1,7 @@
 //! How results look: tables, JSON, CSV.
 
+use std::borrow::Cow;
+
 use bson::{Bson, DateTime, Document};
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -11,9 +13,31 @@ pub(crate) fn table(header: &[String], rows: impl IntoIterator<Item = Vec<String
         .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| printable_lines(cell)));
     }
     table
+}
+
+/// A text as a terminal may show it: what would command the terminal is spelled out.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            printable.extend(c.escape_default());
+        } else {
+            printable.push(c);
+        }
+    }
+    printable.into()
+}
+
+/// The lines of a cell stay.
+fn printable_lines(cell: &str) -> String {
+    let lines: Vec<_> = cell.split('\n').map(printable).collect();
+    lines.join("\n")
 }
 
 /// What stands at a dotted path, through arrays, as text for a cell.

@@ -13,6 +13,7 @@ pub(crate) mod proxy;
 pub(crate) mod replica_set;
 pub(crate) mod rest;
 pub(crate) mod sql;
+pub(crate) mod tls_proxy;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;

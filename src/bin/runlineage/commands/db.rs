@@ -1,6 +1,6 @@
 //! `db`: keeps the local database up in the foreground.
 
-use std::io::{Write, stdout};
+use std::io::Write;
 use std::process::ExitCode;
 
 use runlineage::local::LocalDatabase;
@@ -8,6 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Result;
 use crate::args::ConnectionArgs;
+use crate::say::say;
+use crate::stdout::stdout;
 
 pub(crate) async fn run(connection: &ConnectionArgs) -> Result {
     let (mut ended, mut hung_up) = (
@@ -17,7 +19,7 @@ pub(crate) async fn run(connection: &ConnectionArgs) -> Result {
     let database = LocalDatabase::open().await?;
     let name = connection.database.as_deref().unwrap_or("runlineage");
     writeln!(stdout(), "{}/{name}", database.uri().trim_end_matches('/'))?;
-    eprintln!(
+    say!(
         "The local database is up until Ctrl-C; for example: mongosh \"<the URI above>\" --eval 'db.runs.countDocuments()'"
     );
     tokio::select! {

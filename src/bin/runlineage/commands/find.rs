@@ -3,7 +3,7 @@
 mod condition;
 mod print;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,10 +11,12 @@ use bson::{Bson, Document, doc};
 use runlineage::{Facet, MongoRunStore, Query, Search};
 
 use super::{Result, say_freshness};
-use crate::args::{ConnectionArgs, FacetArg, FindArgs, Format, LineageArgs, ModelArg};
+use crate::args::{ConnectionArgs, FacetArg, FindArgs, Format, LineageArgs, ModelArg, SortArg};
 use crate::connect::{self, usage};
 use crate::date;
 use crate::output::mongosh;
+use crate::say::say;
+use crate::stdout::stdout;
 
 const COLUMNS: [&str; 6] = ["_id", "name", "exp.name", "status", "start_time", "user"];
 /// The column of `--ui-url`, no field of a run.
@@ -25,9 +27,9 @@ const EXPORT_LIMIT: u32 = 1_000_000;
 
 pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Result {
     resolve_aliases(connection, &mut args.lineage).await?;
-    let filter = filter(&args)?;
+    let (filter, sort) = (filter(&args)?, sort(&args)?);
     if args.render {
-        println!("{}", mongosh(&Bson::Document(filter)));
+        writeln!(stdout(), "{}", mongosh(&Bson::Document(filter)))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mirror = connect::mirror(connection).await?;
@@ -41,7 +43,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
     });
     let all = || Search::from(filter.clone()).max_time(Duration::from_secs(args.max_time));
     let mut search = all();
-    if let Some(sort) = sort(&args) {
+    if let Some(sort) = sort {
         search = search.sort(sort);
     }
     if let Some(skip) = args.skip {
@@ -57,13 +59,13 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
         return print::explain(&store.explain(search.limit(limit)).await?);
     }
     if !filter.is_empty() && !store.is_indexed(all()).await? {
-        eprintln!(
+        say!(
             "No index serves this search: every run is looked at, for {} s at most (--max-time). An experiment, a model, an artifact or --since narrows it.",
             args.max_time
         );
     }
     if args.count {
-        writeln!(io::stdout(), "{}", store.count_runs(all()).await?)?;
+        writeln!(stdout(), "{}", store.count_runs(all()).await?)?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(facet) = args.facet {
@@ -97,14 +99,14 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
     }
     let shown = printer.shown;
     if args.limit.is_none() && args.format != Format::Table {
-        eprintln!(
+        say!(
             "There are more: only the first {shown} runs are here. `--limit 0` gives all, `--limit {shown}` says that these are enough."
         );
         return Ok(ExitCode::FAILURE);
     }
     match store.count_runs(all()).await {
-        Ok(count) => eprintln!("{shown} of {count} runs; `--limit 0` shows all."),
-        Err(_) => eprintln!("The first {shown} runs; there are more: `--limit 0` shows all."),
+        Ok(count) => say!("{shown} of {count} runs; `--limit 0` shows all."),
+        Err(_) => say!("The first {shown} runs; there are more: `--limit 0` shows all."),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -118,10 +120,10 @@ pub(crate) fn lineage(args: &LineageArgs) -> Query {
         query = query.with_output_model(&model.name, model.version.as_deref());
     }
     for artifact in &args.input_artifact {
-        query = query.with_input_artifact(&artifact.run, artifact.path.as_deref());
+        query = query.with_input_artifact(artifact.run.as_str(), artifact.path.as_deref());
     }
     for artifact in &args.output_artifact {
-        query = query.with_output_artifact(&artifact.run, artifact.path.as_deref());
+        query = query.with_output_artifact(artifact.run.as_str(), artifact.path.as_deref());
     }
     query
 }
@@ -140,7 +142,7 @@ pub(crate) async fn resolve_aliases(
     for model in aliased {
         if let Some(alias) = model.alias.take() {
             let version = mlflow.model_version_by_alias(&model.name, &alias).await?;
-            eprintln!("models:/{}@{alias} is version {version} now.", model.name);
+            say!("models:/{}@{alias} is version {version} now.", model.name);
             model.version = Some(version);
         }
     }
@@ -191,15 +193,22 @@ fn filter(args: &FindArgs) -> Result<Document> {
     Ok(Search::from(flags).and(condition).into_filter()?)
 }
 
-fn sort(args: &FindArgs) -> Option<Document> {
+fn sort(args: &FindArgs) -> Result<Option<Document>> {
     if args.sort.is_empty() {
-        return (args.format == Format::Table).then(|| doc! { "start_time": -1, "_id": -1 });
+        let newest_first = || doc! { "start_time": -1, "_id": -1 };
+        return Ok((args.format == Format::Table).then(newest_first));
     }
-    let field = |text: &String| match text.strip_prefix('-') {
-        Some(field) => (field.to_owned(), Bson::Int32(-1)),
-        None => (text.clone(), Bson::Int32(1)),
-    };
-    Some(args.sort.iter().map(field).collect())
+    let mut sort = Document::new();
+    for SortArg { field, descending } in &args.sort {
+        let direction = if *descending { -1 } else { 1 };
+        if sort.insert(field, direction).is_some() {
+            let reason = format!(
+                "it names {field} twice; write each field once, such as --sort -start_time --sort name"
+            );
+            return Err(usage("--sort", reason).into());
+        }
+    }
+    Ok(Some(sort))
 }
 
 fn columns(args: &FindArgs) -> Vec<String> {

@@ -1,11 +1,14 @@
 //! `migrate`: applies pending migrations, or lists them.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use super::Result;
 use crate::args::{ConnectionArgs, MigrateArgs};
 use crate::connect;
 use crate::output::{ago, table};
+use crate::say::say;
+use crate::stdout::stdout;
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: MigrateArgs) -> Result {
     let mirror = connect::mirror(connection).await?;
@@ -24,15 +27,15 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: MigrateArgs) -> Resul
                 };
                 vec![migration.name, applied]
             });
-        println!("{}", table(&header, rows));
+        writeln!(stdout(), "{}", table(&header, rows))?;
         return Ok(ExitCode::SUCCESS);
     }
     let applied = mirror.store.migrate().await?;
     for name in &applied {
-        println!("applied {name}");
+        writeln!(stdout(), "applied {name}")?;
     }
     if applied.is_empty() {
-        eprintln!("Nothing is pending.");
+        say!("Nothing is pending.");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! `show`: one run, its lineage, the link to it in MLflow.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use runlineage::{Inputs, MongoRunStore, Run};
@@ -8,7 +9,8 @@ use runlineage::{Inputs, MongoRunStore, Run};
 use super::{Result, say_freshness};
 use crate::args::{ConnectionArgs, ReportFormat, ShowArgs};
 use crate::connect;
-use crate::output::{cell, table};
+use crate::output::{cell, printable, table};
+use crate::stdout::stdout;
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
     let mirror = connect::mirror(connection).await?;
@@ -26,16 +28,20 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
             let mut line = Vec::new();
             run.write_json(&mut line)?;
             line.push(b'\n');
-            std::io::stdout().write_all(&line)?;
+            stdout().write_all(&line)?;
         }
-        ReportFormat::Table => print(connection, &mirror.store, &run).await?,
+        ReportFormat::Table => {
+            let text = text(connection, &mirror.store, &run).await?;
+            stdout().write_all(text.as_bytes())?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn print(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) -> Result<()> {
-    // What can fail comes first: half a run on stdout would look like all of it.
+/// All of it at once: half a run on stdout would look like a whole one.
+async fn text(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) -> Result<String> {
     let (document, lineage) = (run.to_document()?, run.lineage()?);
+    let mut text = String::new();
     for field in [
         "_id",
         "name",
@@ -49,36 +55,31 @@ async fn print(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) ->
     ] {
         let value = cell(&document, field);
         if !value.is_empty() {
-            println!("{field:<11} {value}");
+            writeln!(text, "{field:<11} {}", printable(&value))?;
         }
     }
     let address = connect::mlflow_address(connection, store).await?;
     if let Some(page) = address.and_then(|address| connect::run_page(&address, run)) {
-        println!("{:<11} {page}", "in MLflow");
+        writeln!(text, "{:<11} {}", "in MLflow", printable(&page))?;
     }
     let rows: Vec<_> = rows("input", &lineage.inputs)
         .chain(rows("output", &lineage.outputs))
         .collect();
     if rows.is_empty() {
-        println!("\nNo lineage is recorded.");
+        writeln!(text, "\nNo lineage is recorded.")?;
     } else {
         let header = ["", "model or run", "version or path"].map(str::to_owned);
-        println!("\n{}", table(&header, rows));
+        writeln!(text, "\n{}", table(&header, rows))?;
     }
     let problems = run.problems();
     if !problems.is_empty() {
         let header = ["problem with", "reason"].map(str::to_owned);
-        println!(
-            "\n{}",
-            table(
-                &header,
-                problems
-                    .into_iter()
-                    .map(|problem| vec![problem.key, problem.reason])
-            )
-        );
+        let rows = problems
+            .into_iter()
+            .map(|problem| vec![problem.key, problem.reason]);
+        writeln!(text, "\n{}", table(&header, rows))?;
     }
-    Ok(())
+    Ok(text)
 }
 
 fn rows<'a>(side: &'a str, info: &'a Inputs) -> impl Iterator<Item = Vec<String>> + 'a {

@@ -1,5 +1,6 @@
 //! `sync`: mirrors MLflow once and reports, or keeps the mirror fresh.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use runlineage::sync::{Report, Sync, Watch};
@@ -11,6 +12,8 @@ use crate::connect;
 use crate::monitor::Monitor;
 use crate::output::table;
 use crate::progress::Bar;
+use crate::say::say;
+use crate::stdout::stdout;
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
     let concurrency = usize::from(args.concurrency);
@@ -24,7 +27,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
         .allow_mass_delete(args.allow_mass_delete);
     for id in &args.forget_experiment {
         let forgotten = sync.forget_experiment(id).await?;
-        eprintln!("Experiment {id}: {forgotten} mirrored runs removed.");
+        say!("Experiment {id}: {forgotten} mirrored runs removed.");
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -50,13 +53,13 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
                 |pass| bar.aside(|| monitor.ended(&pass)),
             )
             .await?;
-        eprintln!("Stopped; the next sync goes on from here.");
+        say!("Stopped; the next sync goes on from here.");
         return Ok(ExitCode::SUCCESS);
     }
     let report = sync.run_until(|progress| bar.show(progress), stop).await;
     bar.finish();
     let Some(report) = report? else {
-        eprintln!("Stopped before the end; the next sync goes on from here.");
+        say!("Stopped before the end; the next sync goes on from here.");
         return Ok(ExitCode::FAILURE);
     };
     print(&report, args.format)?;
@@ -71,19 +74,20 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
 
 fn print(report: &Report, format: ReportFormat) -> Result<()> {
     for incomplete in &report.incomplete {
-        eprintln!(
+        say!(
             "incomplete: experiment {}: {}",
-            incomplete.experiment, incomplete.reason
+            incomplete.experiment,
+            incomplete.reason
         );
     }
     if report.problems > 0 {
         let problems = report.problems;
-        eprintln!(
+        say!(
             "{problems} mirrored runs have recorded problems: `runlineage find --problems` lists them."
         );
     }
     match format {
-        ReportFormat::Json => println!("{}", serde_json::to_string(report)?),
+        ReportFormat::Json => writeln!(stdout(), "{}", serde_json::to_string(report)?)?,
         ReportFormat::Table => {
             let counts = [
                 ("seen", report.seen),
@@ -94,13 +98,14 @@ fn print(report: &Report, format: ReportFormat) -> Result<()> {
                 ("problems", report.problems),
             ];
             let cells = counts.map(|(_, count)| count.to_string());
-            println!(
+            writeln!(
+                stdout(),
                 "{}",
                 table(&counts.map(|(name, _)| name.to_owned()), [cells.to_vec()])
-            );
+            )?;
             let rate = report.seen as f64 / report.seconds.max(0.001);
             let (experiments, seconds) = (report.experiments, report.seconds);
-            eprintln!("{experiments} experiments in {seconds:.1} s, {rate:.0} runs/s.");
+            say!("{experiments} experiments in {seconds:.1} s, {rate:.0} runs/s.");
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! `verify`: compares the mirror with MLflow, and lists every difference.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use runlineage::sync::Sync;
@@ -9,6 +10,8 @@ use crate::args::{ConnectionArgs, ReportFormat, VerifyArgs};
 use crate::connect;
 use crate::output::table;
 use crate::progress::Bar;
+use crate::say::say;
+use crate::stdout::stdout;
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: VerifyArgs) -> Result {
     let mlflow = connect::mlflow(connection, 4)?;
@@ -25,7 +28,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: VerifyArgs) -> Result
     let verification = verification?;
     let differences = &verification.differences;
     match args.format {
-        ReportFormat::Json => println!("{}", serde_json::to_string(&verification)?),
+        ReportFormat::Json => writeln!(stdout(), "{}", serde_json::to_string(&verification)?)?,
         ReportFormat::Table if differences.is_empty() => {}
         ReportFormat::Table => {
             let header = ["run", "", "what"].map(str::to_owned);
@@ -36,7 +39,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: VerifyArgs) -> Result
                     difference.what.clone(),
                 ]
             };
-            println!("{}", table(&header, differences.iter().map(row)));
+            writeln!(stdout(), "{}", table(&header, differences.iter().map(row)))?;
         }
     }
     let counted = |kind| {
@@ -47,7 +50,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: VerifyArgs) -> Result
     };
     let [missing, extra, stale] = ["missing", "extra", "stale"].map(counted);
     let seen = verification.seen;
-    eprintln!("{seen} runs compared: {missing} missing, {extra} extra, {stale} stale.");
+    say!("{seen} runs compared: {missing} missing, {extra} extra, {stale} stale.");
     Ok(if differences.is_empty() {
         ExitCode::SUCCESS
     } else {

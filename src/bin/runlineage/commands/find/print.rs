@@ -1,6 +1,6 @@
 //! How the runs of a search, its facets and its plan are printed.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use bson::Bson;
@@ -12,6 +12,8 @@ use super::LINK;
 use crate::args::Format;
 use crate::connect::run_page;
 use crate::output::{cell, table, value_text};
+use crate::say::say;
+use crate::stdout::{csv_failed, stdout};
 
 /// How much output is gathered before it is written.
 const CHUNK: usize = 64 * 1024;
@@ -45,18 +47,18 @@ impl Printer {
             rows.push(self.row(&run)?);
         }
         if rows.is_empty() {
-            eprintln!("No run matches.");
+            say!("No run matches.");
         } else {
-            writeln!(io::stdout(), "{}", table(&self.columns, rows))?;
+            writeln!(stdout(), "{}", table(&self.columns, rows))?;
         }
         Ok(())
     }
 
     pub(super) async fn csv(&mut self, mut runs: RunStream) -> Result<()> {
-        let mut out = csv::Writer::from_writer(io::stdout());
-        out.write_record(&self.columns)?;
+        let mut out = csv::Writer::from_writer(stdout());
+        out.write_record(&self.columns).map_err(csv_failed)?;
         while let Some(run) = self.next(&mut runs).await? {
-            out.write_record(self.row(&run)?)?;
+            out.write_record(self.row(&run)?).map_err(csv_failed)?;
         }
         out.flush()?;
         Ok(())
@@ -68,12 +70,12 @@ impl Printer {
             self.write(&run, &mut out)?;
             out.push(b'\n');
             if out.len() >= CHUNK {
-                io::stdout().write_all(&out)?;
+                stdout().write_all(&out)?;
                 out.clear();
             }
         }
-        io::stdout().write_all(&out)?;
-        io::stdout().flush()?;
+        stdout().write_all(&out)?;
+        stdout().flush()?;
         Ok(())
     }
 
@@ -83,13 +85,13 @@ impl Printer {
             out.extend_from_slice(if self.shown == 1 { b"[\n" } else { b",\n" });
             self.write(&run, &mut out)?;
             if out.len() >= CHUNK {
-                io::stdout().write_all(&out)?;
+                stdout().write_all(&out)?;
                 out.clear();
             }
         }
         out.extend_from_slice(if self.shown == 0 { b"[]\n" } else { b"\n]\n" });
-        io::stdout().write_all(&out)?;
-        io::stdout().flush()?;
+        stdout().write_all(&out)?;
+        stdout().flush()?;
         Ok(())
     }
 
@@ -120,7 +122,7 @@ impl Printer {
 }
 
 pub(super) fn facets(counts: Vec<FacetCount>, format: Format) -> Result {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     match format {
         Format::Table | Format::Csv => {
             let rows = counts
@@ -131,9 +133,9 @@ pub(super) fn facets(counts: Vec<FacetCount>, format: Format) -> Result {
                 writeln!(out, "{}", table(&header, rows))?;
             } else {
                 let mut csv = csv::Writer::from_writer(out);
-                csv.write_record(&header)?;
+                csv.write_record(&header).map_err(csv_failed)?;
                 for row in rows {
-                    csv.write_record(row)?;
+                    csv.write_record(row).map_err(csv_failed)?;
                 }
                 csv.flush()?;
             }
@@ -184,6 +186,6 @@ pub(super) fn explain(plan: &Plan) -> Result {
     ]
     .map(|count| count.to_string());
     let row = [served].into_iter().chain(counts).collect();
-    writeln!(io::stdout(), "{}", table(&header, [row]))?;
+    writeln!(stdout(), "{}", table(&header, [row]))?;
     Ok(ExitCode::SUCCESS)
 }

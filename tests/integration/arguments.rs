@@ -1,0 +1,108 @@
+//! Arguments that cannot mean anything: refused before a server is asked, each with an example.
+
+use crate::support::program::{Finished, run, runlineage};
+
+const COMMANDS: [&str; 8] = [
+    "sync", "find", "show", "register", "migrate", "verify", "purge", "db",
+];
+const RUN: &str = "8f2c61d04a7b4f0e9d3c5b6a7e8f9012";
+/// Nobody listens there: what reaches it ends with 1, not with 2.
+const NOWHERE: &str = "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=300";
+
+#[track_caller]
+fn is_usage(finished: &Finished, words: &[&str]) {
+    let Finished { stderr, .. } = finished;
+    assert_eq!(finished.code, Some(2), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "no {word:?} in: {stderr}");
+    }
+}
+
+#[test]
+fn a_wrong_argument_is_answered_with_an_example_of_the_command() {
+    for command in COMMANDS {
+        let example = format!("For example: runlineage {command}");
+        let finished = run(&mut runlineage([command, "--nonsense"]));
+        is_usage(&finished, &["--nonsense", &example]);
+        // A flag of all commands may stand before.
+        let finished = run(&mut runlineage(["--local", command, "--nonsense"]));
+        is_usage(&finished, &["--nonsense", &example]);
+    }
+    for without in [&[][..], &["nonsense"], &["--nonsense"]] {
+        let finished = run(&mut runlineage(without));
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        let example = "runlineage sync --tracking-uri http://";
+        assert!(finished.stderr.contains(example), "{finished:?}");
+    }
+}
+
+#[test]
+fn what_is_no_run_id_and_no_model_is_refused() {
+    for command in [&["register", RUN][..], &["find"]] {
+        let of = |flag: &str, value: &str| {
+            let args = [command, &[flag, value, "--mongodb-uri", NOWHERE]].concat();
+            run(&mut runlineage(args))
+        };
+        for flag in ["--input-artifact", "--output-artifact"] {
+            for value in [
+                "s3://bucket/x",
+                "a b/x",
+                "../x",
+                "models:/churn/3",
+                "/x",
+                "",
+            ] {
+                is_usage(&of(flag, value), &["RUN_ID", "/data/train.parquet"]);
+            }
+        }
+        for flag in ["--input-model", "--output-model"] {
+            for value in ["runs:/abc/model", "s3://bucket/x", "churn:a/b", ":3", ""] {
+                is_usage(&of(flag, value), &["churn:3"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_database_of_no_possible_name_is_refused() {
+    let long = "x".repeat(64);
+    for name in ["", "a.b", "a b", "a/b", "a\\b", "$a", "a\"b", &long] {
+        for command in [&["find"][..], &["db"], &["migrate"]] {
+            let args = [command, &["--database", name, "--mongodb-uri", NOWHERE]].concat();
+            is_usage(&run(&mut runlineage(args)), &["--database", "such as"]);
+        }
+    }
+}
+
+#[test]
+fn an_order_and_a_time_that_mongodb_refuses_are_refused_before() {
+    for wrong in [
+        &["--sort", ""][..],
+        &["--sort", "-"],
+        &["--sort", "$x"],
+        &["--sort", "params.$x"],
+        &["--sort", "params..x"],
+        &["--sort", ".x"],
+        &["--sort", "name", "--sort", "-name"],
+    ] {
+        let args = [&["find", "--mongodb-uri", NOWHERE], wrong].concat();
+        is_usage(&run(&mut runlineage(args)), &["--sort", "start_time"]);
+    }
+    for seconds in ["2147484", "0", "-1"] {
+        let time = format!("--max-time={seconds}");
+        let args = ["find", "--mongodb-uri", NOWHERE, &time];
+        is_usage(&run(&mut runlineage(args)), &["--max-time"]);
+    }
+}
+
+#[test]
+fn an_empty_variable_is_none() {
+    for command in [&["find"][..], &["show", RUN], &["migrate"]] {
+        let finished = run(runlineage(command).env("MONGODB_URI", ""));
+        is_usage(&finished, &["--mongodb-uri", "MONGODB_URI", "--local"]);
+    }
+    let sync = ["sync", "--mongodb-uri", NOWHERE];
+    let finished = run(runlineage(sync).env("MLFLOW_TRACKING_URI", ""));
+    is_usage(&finished, &["none is given", "MLFLOW_TRACKING_URI"]);
+}

@@ -1,0 +1,141 @@
+//! `register --from`: what a line may be, and what is refused without stopping the others.
+
+use std::path::PathBuf;
+
+use runlineage::{Lineage, MongoRunStore};
+use serde_json::json;
+
+use crate::support::keeper::KeptFolder;
+use crate::support::mirror::set;
+use crate::support::mlflow;
+use crate::support::mongodb::TestDatabase;
+use crate::support::program::{Finished, run, runlineage};
+use crate::support::rest::Rest;
+
+/// Runs of a real MLflow, and a database to mirror them.
+struct Scene {
+    runs: Vec<String>,
+    test: TestDatabase,
+    folder: KeptFolder,
+}
+
+impl Scene {
+    async fn new(count: usize) -> Self {
+        let rest = Rest::new(mlflow::shared());
+        let (_, exp) = rest.experiment("file").await;
+        let mut runs = Vec::new();
+        for _ in 0..count {
+            runs.push(rest.run(&exp, &[]).await);
+        }
+        Self {
+            runs,
+            test: TestDatabase::new().await,
+            folder: KeptFolder::new(),
+        }
+    }
+
+    fn file(&self, lines: &[Vec<u8>]) -> PathBuf {
+        let file = self.folder.path().join("lineage.ndjson");
+        std::fs::write(&file, lines.join(&b'\n')).expect("the folder can be written");
+        file
+    }
+
+    fn register(&self, lines: &[Vec<u8>]) -> Finished {
+        let (file, tracking) = (self.file(lines), mlflow::shared().uri());
+        let mut command = runlineage(["register", "--mongodb-uri", &self.test.uri]);
+        run(command
+            .args(["--tracking-uri", &tracking, "--from"])
+            .arg(file))
+    }
+
+    async fn lineage(&self, run: usize) -> Lineage {
+        let store = MongoRunStore::from_database(self.test.database.clone());
+        let run = store.get_run(&self.runs[run]).await;
+        let run = run.expect("MongoDB answers").expect("it is mirrored");
+        run.lineage().expect("its lineage can be read")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_may_be_a_number_and_the_first_line_may_begin_with_a_byte_order_mark() {
+    let scene = Scene::new(2).await;
+    let line = |run: usize, models: &str| {
+        let run = &scene.runs[run];
+        format!(r#"{{"_id": "{run}", "inputs": {{"models": [{models}]}}}}"#)
+    };
+    let first = "\u{feff}".to_owned() + &line(0, r#"{"name": "churn", "version": 3}"#);
+    let second = line(
+        1,
+        r#"{"name": "churn", "version": 1.10}, {"name": "geo", "version": null}, {"name": "it", "version": "\u0031"}"#,
+    );
+    let finished = scene.register(&[first.into(), second.into()]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let expected = Lineage::new().with_input_model("churn", "3");
+    assert_eq!(scene.lineage(0).await, expected);
+    let expected = Lineage::new()
+        .with_input_model("churn", "1.10")
+        .with_input_model("geo", None)
+        .with_input_model("it", "1");
+    assert_eq!(scene.lineage(1).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_says_no_lineage_is_refused_and_the_others_are_registered() {
+    let scene = Scene::new(2).await;
+    let [first, last] = [&scene.runs[0], &scene.runs[1]];
+    let model = json!([{ "name": "churn", "version": "3", "from": "tag" }]);
+    let bad = [
+        // Misspelt, and said with no lineage at all.
+        json!({ "_id": first, "input": { "models": model } }).to_string(),
+        json!({ "_id": first }).to_string(),
+        json!({ "_id": first, "inputs": { "models": [] } }).to_string(),
+        // Half of it would be registered.
+        json!({ "_id": first, "inputs": { "model": model, "models": model } }).to_string(),
+        json!({ "_id": first, "inputs": { "models": [{ "name": "churn", "versoin": "4" }] } })
+            .to_string(),
+        json!({ "_id": first, "inputs": { "models": [{ "name": "churn", "version": ["4"] }] } })
+            .to_string(),
+        json!({ "_id": first, "inputs": { "runs": [{ "id": "s3://bucket/x" }] } }).to_string(),
+    ];
+    let mut lines: Vec<Vec<u8>> = bad.iter().map(|line| line.clone().into()).collect();
+    lines.push(b"{\"_id\": \"gr\xfc\xdfe\"}".into());
+    let good = json!({ "_id": last, "name": "train", "tags": {}, "inputs": { "models": model, "runs": [] } });
+    lines.push(good.to_string().into());
+    let finished = scene.register(&lines);
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    for line in 1..=8 {
+        let said = format!("line {line}: ");
+        assert!(finished.stderr.contains(&said), "{}", finished.stderr);
+    }
+    for said in [
+        "1 runs registered, 8 lines failed.",
+        "no lineage",
+        "UTF-8",
+        "versoin",
+    ] {
+        assert!(
+            finished.stderr.contains(said),
+            "no {said:?} in {}",
+            finished.stderr
+        );
+    }
+    assert_eq!(scene.lineage(1).await.inputs.models["churn"], set(["3"]));
+    let store = MongoRunStore::from_database(scene.test.database.clone());
+    let refused = store.get_run(first).await.expect("MongoDB answers");
+    assert!(refused.is_none(), "{refused:?}");
+}
+
+#[test]
+fn a_file_and_lineage_by_flags_exclude_each_other() {
+    for (flag, value) in [
+        ("--input-model", "churn:3"),
+        ("--output-model", "churn:3"),
+        ("--input-artifact", "77ab/x"),
+        ("--output-artifact", "77ab/x"),
+    ] {
+        let finished = run(&mut runlineage(["register", "--from", "-", flag, value]));
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        assert!(finished.stderr.contains("--from"), "{finished:?}");
+        assert!(finished.stderr.contains(flag), "{finished:?}");
+    }
+}

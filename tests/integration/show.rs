@@ -1,0 +1,91 @@
+//! The command `show`, and names that would speak to the terminal.
+
+use serde_json::json;
+use wiremock::MockServer;
+
+use crate::support::fake_mlflow::{experiment, run as fake_run, with_runs};
+use crate::support::mongodb::TestDatabase;
+use crate::support::program::{run, runlineage};
+
+/// A run whose texts hold what turns a terminal red, clears it, or begins a new line.
+async fn scene(args: &[&str]) -> (MockServer, TestDatabase) {
+    let tag = |key: &str, value: &str| json!({ "key": key, "value": value });
+    let tags = [
+        tag("mlflow.user", "\u{9b}31m\u{7f}ana"),
+        tag("lineage.inputs.models.\u{1b}[2Jclear", r#"["3\u001b[31m"]"#),
+        tag("lineage.inputs.models.churn", r#"["1", "2"]"#),
+        tag("lineage.outputs.\u{1b}[31m", "[]"),
+    ];
+    let mut hostile = fake_run("r1", "1", json!({ "tags": tags }));
+    hostile["info"]["run_name"] = "\u{1b}[31mred\nstatus      FAILED".into();
+    let server = with_runs(experiment("1"), vec![hostile]).await;
+    let test = TestDatabase::new().await;
+    let tracking = server.uri();
+    let connection = ["--mongodb-uri", &test.uri, "--tracking-uri", &tracking];
+    run(&mut runlineage([&["sync"], args, &connection].concat())).success();
+    (server, test)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_link_leads_to_the_mirrored_server_whatever_the_variable_says() {
+    let (server, test) = scene(&[]).await;
+    let link = format!("{}/#/experiments/1/runs/r1", server.uri());
+    for variable in [
+        "",
+        "databricks",
+        "http://",
+        "http://u:canary@host:port",
+        "http://elsewhere.example",
+    ] {
+        let mut show = runlineage(["show", "r1", "--mongodb-uri", &test.uri]);
+        let shown = run(show.env("MLFLOW_TRACKING_URI", variable)).success();
+        assert!(shown.contains(&link), "{variable:?}: {shown}");
+        assert!(shown.contains("churn"), "{variable:?}: {shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_link_of_a_source_with_a_name_is_the_variables_where_it_is_a_server() {
+    let (_server, test) = scene(&["--source", "production"]).await;
+    for (variable, link) in [
+        (
+            "http://u:canary@host.example/",
+            Some("http://host.example/#/"),
+        ),
+        ("databricks", None),
+        ("http://host:port", None),
+    ] {
+        let mut show = runlineage(["show", "r1", "--mongodb-uri", &test.uri]);
+        let shown = run(show.env("MLFLOW_TRACKING_URI", variable)).success();
+        assert_eq!(shown.contains("in MLflow"), link.is_some(), "{shown}");
+        assert!(shown.contains(link.unwrap_or_default()), "{shown}");
+        assert!(shown.contains("churn"), "{variable:?}: {shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_characters_of_names_do_not_reach_the_terminal() {
+    let (_server, test) = scene(&[]).await;
+    let output = |args: &[&str]| {
+        let connection = ["--mongodb-uri", &test.uri];
+        run(&mut runlineage([args, &connection].concat())).success()
+    };
+    let columns = ["--columns", "name,user,inputs.models.name,mirror.problems"];
+    let found = output(&[&["find"], &columns[..]].concat());
+    let facets = output(&["find", "--facet", "input-model"]);
+    let shown = output(&["show", "r1"]);
+    for printed in [&found, &facets, &shown] {
+        let raw = printed.chars().find(|c| c.is_control() && *c != '\n');
+        assert_eq!(raw, None, "{printed:?}");
+        assert!(printed.contains(r"\u{1b}[2Jclear"), "{printed}");
+    }
+    assert!(shown.contains(r"\u{1b}[31mred\nstatus "), "{shown}");
+    assert!(!shown.contains("\nstatus      FAILED"), "{shown}");
+    assert!(shown.contains(r"\u{9b}31m\u{7f}ana"), "{shown}");
+
+    // What programs read is exact.
+    let csv = output(&["find", "--format", "csv", "--columns", "name"]);
+    assert!(csv.contains("\u{1b}[31mred\nstatus"), "{csv:?}");
+    let json = output(&["show", "r1", "--format", "json"]);
+    assert!(json.contains(r"\u001b[31mred\nstatus"), "{json}");
+}
