@@ -156,7 +156,7 @@ pub(super) fn facets(counts: Vec<FacetCount>, format: Format) -> Result {
 }
 
 pub(super) fn distinct(values: Vec<Bson>) -> Result {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     for value in values {
         writeln!(out, "{}", value.into_relaxed_extjson())?;
     }
