@@ -4,6 +4,7 @@
 //! its data is in a folder under `target/`, gone in the end, but for `KEEP=1`, which also finds it there again.
 
 mod generator;
+mod worth;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -69,8 +70,10 @@ async fn measure(runs: u64) -> Outcome {
     points(&small, &large, runs).await?;
     conjunctions(&large, runs).await?;
     programs(&server, &large).await?;
+    memory(&server, &small, &large)?;
     println!("\n| term | found | keys examined | runs examined |\n|---|---|---|---|");
-    terms(&large, runs).await
+    terms(&large, runs).await?;
+    worth::of_each(&large, runs).await
 }
 
 /// `find_runs`, ids and lineage read, beside the driver's raw cursor.
@@ -319,6 +322,46 @@ async fn programs(server: &Server, database: &Database) -> Outcome {
         assert_eq!(lines[0], lines[1]);
         row(what, &ours, &smallest);
     }
+    Ok(())
+}
+
+/// The most memory that the program holds while every run goes through it.
+fn memory(server: &Server, small: &Database, large: &Database) -> Outcome {
+    let mut peaks = Vec::new();
+    for database in [large, small] {
+        let uri = format!("{}/{}", server.uri, database.name());
+        let mut program = Command::new(env!("CARGO_BIN_EXE_runlineage"));
+        let args = [
+            "find",
+            "--limit",
+            "0",
+            "--format",
+            "ndjson",
+            "--mongodb-uri",
+            &uri,
+        ];
+        program
+            .args(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut process = program.spawn()?;
+        let status = format!("/proc/{}/status", process.id());
+        let mut peak = 0.0_f64;
+        while process.try_wait()?.is_none() {
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+            peak = peak.max(kib.unwrap_or_default());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        peaks.push(peak / 1024.0);
+    }
+    println!(
+        "| `find` of all runs as ndjson: most memory, here ÷ of {SMALL} runs | {:.0} MiB | {:.0} MiB | {:.2} |",
+        peaks[0],
+        peaks[1],
+        peaks[0] / peaks[1]
+    );
     Ok(())
 }
 

@@ -1,0 +1,142 @@
+//! What each index is worth: the search that it is there for, with it and without it.
+
+use mongodb::Database;
+use mongodb::bson::{Bson, DateTime, Document, doc};
+use runlineage::Query;
+
+use super::{Outcome, id};
+
+/// Hides one index after the other from the planner, and lets the server explain the same search both times.
+pub(crate) async fn of_each(database: &Database, runs: u64) -> Outcome {
+    println!(
+        "\n| index | the search | keys and runs examined | ms | without it: examined | ms |\n|---|---|---|---|---|---|"
+    );
+    for (index, what, find) in searches(runs)? {
+        let with = explained(database, &find).await?;
+        hide(database, index, true).await?;
+        let without = explained(database, &find).await;
+        hide(database, index, false).await?;
+        let (without, with) = (without?, with);
+        println!(
+            "| {index} | {what} | {} | {} | {} | {} |",
+            with.0, with.1, without.0, without.1
+        );
+    }
+    Ok(())
+}
+
+fn searches(runs: u64) -> Outcome<Vec<(&'static str, &'static str, Document)>> {
+    let some = id(runs / 2);
+    let from = DateTime::from_millis(1_700_000_000_000 + (runs / 400) as i64 * 7_200_000);
+    let to = DateTime::from_millis(from.timestamp_millis() + 36_000_000);
+    let query = Query::new;
+    let newest = |query: Query| -> Outcome<Document> {
+        let order = doc! { "start_time": -1, "_id": -1 };
+        Ok(doc! { "find": "runs", "filter": query.render()?, "sort": order, "limit": 20 })
+    };
+    let all = |query: Query| -> Outcome<Document> {
+        Ok(doc! { "find": "runs", "filter": query.render()? })
+    };
+    Ok(vec![
+        (
+            "input_models",
+            "readers of a version",
+            all(query().with_input_model("model-7", "3"))?,
+        ),
+        (
+            "output_models",
+            "makers of a version",
+            all(query().with_output_model("model-7", "3"))?,
+        ),
+        (
+            "input_runs",
+            "readers of a run",
+            all(query().with_input_artifact(&some, None))?,
+        ),
+        (
+            "output_runs",
+            "a run's own artifacts",
+            all(query().with_output_artifact(&some, None))?,
+        ),
+        (
+            "input_paths",
+            "readers of a path",
+            all(query().with_input_path("data/part-007.parquet"))?,
+        ),
+        (
+            "output_paths",
+            "one path of a run",
+            all(query().with_output_path_under("plots/3.png"))?,
+        ),
+        (
+            "newest_users_of_model",
+            "newest 20 users of a model",
+            newest(query().with_input_model("model-0", None))?,
+        ),
+        (
+            "newest_of_exp",
+            "newest 20 of an experiment",
+            newest(query().with_exp_id("8"))?,
+        ),
+        (
+            "newest_of_exp_name",
+            "newest 20 of an experiment, by name",
+            newest(query().with_exp_name("experiment-8"))?,
+        ),
+        (
+            "newest_of_status",
+            "newest 20 under way",
+            newest(query().with_status("RUNNING"))?,
+        ),
+        (
+            "newest_of_user",
+            "newest 20 of a user",
+            newest(query().with_user("user-3"))?,
+        ),
+        (
+            "newest",
+            "started in 10 hours",
+            all(query().with_start_time(from..to))?,
+        ),
+        (
+            "end_time",
+            "ended in 10 hours",
+            all(query().with_end_time(from..to))?,
+        ),
+        (
+            "name",
+            "a prefix of the name",
+            all(query().with_name_prefix("train-999"))?,
+        ),
+        (
+            "parent",
+            "children of a run",
+            all(query().with_parent(&some))?,
+        ),
+        (
+            "problems",
+            "runs with problems",
+            all(query().with_problems())?,
+        ),
+    ])
+}
+
+async fn hide(database: &Database, index: &str, hidden: bool) -> Outcome {
+    let change = doc! { "collMod": "runs", "index": { "name": index, "hidden": hidden } };
+    database.run_command(change).await?;
+    Ok(())
+}
+
+/// Keys and runs examined, and milliseconds.
+async fn explained(database: &Database, find: &Document) -> Outcome<(i64, i64)> {
+    let explain = doc! { "explain": find.clone(), "verbosity": "executionStats" };
+    let explained = database.run_command(explain).await?;
+    let stats = explained.get_document("executionStats")?;
+    let count = |name: &str| match stats.get(name) {
+        Some(Bson::Int32(count)) => i64::from(*count),
+        Some(Bson::Int64(count)) => *count,
+        _ => 0,
+    };
+    let examined = count("totalKeysExamined") + count("totalDocsExamined");
+    Ok((examined, count("executionTimeMillis")))
+}
