@@ -114,6 +114,9 @@ impl Lease {
             tokio::time::sleep(self.length / 3).await;
             // A margin, so that this process has stopped when another may begin.
             let last_call = self.until - self.length / 6;
+            if Instant::now() >= last_call {
+                return self.lost();
+            }
             let mut refused = None;
             let renewed = tokio::time::timeout_at(last_call.into(), async {
                 loop {
@@ -129,8 +132,8 @@ impl Lease {
             match renewed.await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return error,
-                // Where MongoDB is to blame, its own words help more than that the lease is lost.
-                Err(_) => return refused.unwrap_or_else(|| self.lost()),
+                // It was asked in time, so MongoDB is to blame: its own words help more than that the lease is lost.
+                Err(_) => return refused.unwrap_or_else(|| self.unanswered()),
             }
         }
     }
@@ -185,6 +188,15 @@ impl Lease {
             // Two newcomers at once, and the other one came first.
             Err(error) if is_duplicate(&error) => Ok(false),
             Err(error) => Err(failed(format!("cannot take the lease {}", self.id), error)),
+        }
+    }
+
+    fn unanswered(&self) -> Error {
+        Error::Mongo {
+            doing: format!("cannot renew the lease {}", self.id),
+            source:
+                "no answer until the lease was about to end; is the server or the network down?"
+                    .into(),
         }
     }
 

@@ -8,10 +8,10 @@ use crate::support::lab::{Lab, plain_runs, run_id};
 use crate::support::rest;
 use crate::support::sql::{NewRun, Sql};
 
-/// Runs at the start; 10,000 with `RUNLINEAGE_TEST_RUNS=10000`.
+/// Runs at the start; fewer with `RUNLINEAGE_TEST_RUNS=1000`.
 fn runs() -> usize {
     let asked = std::env::var("RUNLINEAGE_TEST_RUNS").ok();
-    asked.and_then(|runs| runs.parse().ok()).unwrap_or(2_000)
+    asked.and_then(|runs| runs.parse().ok()).unwrap_or(10_000)
 }
 
 const ROUNDS: usize = 5;
@@ -135,7 +135,7 @@ async fn after_a_quiet_full_pass_the_mirror_equals_mlflow() {
         runs: known,
         renames: 0,
     };
-    let sync = lab.sync().page_size(100);
+    let sync = lab.sync().page_size(500);
     Lab::complete(sync.run(|_| {}).await);
     for round in 0..ROUNDS {
         // Half of the sequences while syncs are under way, the other half between them.
@@ -172,6 +172,12 @@ async fn after_a_quiet_full_pass_the_mirror_equals_mlflow() {
         assert_eq!(
             report.seen,
             lab.mirrored().await.len() as u64,
+            "round {round}"
+        );
+        let verified = sync.verify(|_| {}).await.expect("it compares");
+        assert_eq!(
+            (verified.seen, verified.differences),
+            (report.seen, vec![]),
             "round {round}"
         );
         let again = Lab::complete(sync.run(|_| {}).await);

@@ -8,11 +8,15 @@ pub(crate) mod mlflow;
 pub(crate) mod mlopus;
 pub(crate) mod mongodb;
 pub(crate) mod mongosh;
+pub(crate) mod outage;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod replica_set;
 pub(crate) mod rest;
+pub(crate) mod running;
+pub(crate) mod small_disk;
 pub(crate) mod sql;
+pub(crate) mod tcp_proxy;
 pub(crate) mod tls_proxy;
 
 use std::net::{Ipv4Addr, TcpListener};

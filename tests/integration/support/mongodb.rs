@@ -177,12 +177,40 @@ impl Mongod {
         Err(failure)
     }
 
+    /// Whether it still runs; a full disk ends it, for one.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.process.runs()
+    }
+
     /// Starts one on this port.
     pub(crate) fn start_at(port: u16, folder: &Path, options: &[&str]) -> Result<Self, String> {
+        Self::start_by(Command::new(mongod()), port, folder, options)
+    }
+
+    /// Starts one on this port that sees the file systems of the process `inside`.
+    pub(crate) fn start_inside(
+        inside: u32,
+        port: u16,
+        folder: &Path,
+        options: &[&str],
+    ) -> Result<Self, String> {
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--target", &inside.to_string()])
+            .args(["--user", "--mount", "--preserve-credentials", "--"])
+            .arg(mongod());
+        Self::start_by(command, port, folder, options)
+    }
+
+    fn start_by(
+        mut command: Command,
+        port: u16,
+        folder: &Path,
+        options: &[&str],
+    ) -> Result<Self, String> {
         let log = folder.join("mongod.log");
         let data = folder.join("data");
         std::fs::create_dir_all(&data).map_err(|e| format!("{}: {e}", data.display()))?;
-        let mut command = Command::new(mongod());
         command
             .arg("--dbpath")
             .arg(&data)

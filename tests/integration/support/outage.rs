@@ -1,0 +1,89 @@
+//! A mirror in a MongoDB that fails in the middle of a sync, and what the sync has to come to.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use runlineage::sync::Report;
+use runlineage::{Error, Result};
+
+use super::lab::{Lab, chain, plain_runs};
+use super::mongodb::TestDatabase;
+use super::proxy::Answer;
+
+/// What an outage may take from its end until the sync is through.
+pub(crate) const RECOVERED: Duration = Duration::from_secs(60);
+
+/// A lab of three experiments with so many runs each, whose mirror is in the database of this URI, and the count of pages asked for.
+pub(crate) async fn lab_on(uri: &str, runs: usize) -> (Lab, Arc<AtomicUsize>) {
+    let client = mongodb::Client::with_uri_str(uri)
+        .await
+        .expect("the URI is valid");
+    let database = client.default_database().expect("the URI names one");
+    let uri = uri.to_owned();
+    let lab = Lab::on(uri.clone(), TestDatabase { uri, database }).await;
+    let mut sql = lab.sql();
+    for name in ["a", "b", "c"] {
+        sql.insert(&plain_runs(&lab.experiment(name), runs));
+    }
+    let pages = Arc::new(AtomicUsize::new(0));
+    let counted = pages.clone();
+    lab.proxy.on(move |request| {
+        if request.call == "runs/search" {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+        Answer::Pass
+    });
+    (lab, pages)
+}
+
+/// Waits until so many pages were asked for.
+pub(crate) async fn reached(pages: &AtomicUsize, count: usize) {
+    let start = Instant::now();
+    while pages.load(Ordering::SeqCst) < count {
+        assert!(
+            start.elapsed() < Duration::from_secs(120),
+            "the sync does not come to page {count}"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Passes again until one is complete; each that is not says why.
+pub(crate) async fn recovers(lab: &Lab, first: Result<Report>) -> Report {
+    let start = Instant::now();
+    let mut result = first;
+    loop {
+        match result {
+            Ok(report) if report.incomplete.is_empty() => return Lab::complete(Ok(report)),
+            Ok(report) => panic!("MLflow was there all the time: {report:?}"),
+            Err(error) => {
+                let said = chain(&error);
+                assert!(
+                    matches!(error, Error::Mongo { .. } | Error::Leased { .. }),
+                    "{said}"
+                );
+                assert!(start.elapsed() < RECOVERED, "it does not recover: {said}");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        result = lab.sync().run(|_| {}).await;
+    }
+}
+
+/// The mirror equals MLflow, and no run was stored in part for a fault that passes.
+pub(crate) async fn assert_equal(lab: &Lab) {
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    assert_eq!(lab.mirrored().await.len(), lab.truth().active().count());
+    let in_part = mongodb::bson::doc! { "mirror.quarantined": true };
+    let in_part = lab.store.count_runs(in_part).await;
+    assert_eq!(in_part.expect("MongoDB counts"), 0);
+}
+
+pub(crate) fn signal(signal: &str, process: u32) {
+    let status = Command::new("kill")
+        .args([signal, &process.to_string()])
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "kill {signal}");
+}

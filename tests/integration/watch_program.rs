@@ -1,0 +1,356 @@
+//! `sync --every` as a program that is left running: what it logs, when it mirrors what, how it tells its health, how it stops.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::support::keeper::KeptFolder;
+use crate::support::lab::{Lab, plain_runs, run_id};
+use crate::support::mongodb::Mongod;
+use crate::support::outage::{lab_on, signal};
+use crate::support::program::runlineage;
+use crate::support::proxy::Answer;
+use crate::support::running::{Running, get};
+use crate::support::sql::NewRun;
+use crate::support::{free_port, poll, rest, unique};
+
+/// What stopping may take.
+const STOPPED: Duration = Duration::from_secs(5);
+const MINUTE: i64 = 60_000;
+
+fn watch(lab: &Lab, args: &[&str]) -> Running {
+    let (mongodb, mlflow) = (&lab.test.uri, lab.proxy.uri());
+    let settings = ["sync", "--source", "lab", "--log-format", "json"];
+    let connection = ["--mongodb-uri", mongodb, "--tracking-uri", &mlflow];
+    let mut command = runlineage(settings.iter().chain(args).chain(&connection));
+    command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0");
+    Running::start(&mut command)
+}
+
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(now.expect("it is past 1970").as_millis())
+        .expect("it is long before the end of time")
+}
+
+async fn lab_with_runs(count: usize) -> (Lab, String, Vec<NewRun>) {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("watched");
+    let runs = plain_runs(&exp, count);
+    lab.sql().insert(&runs);
+    (lab, exp, runs)
+}
+
+/// The proxy answers no search for runs until told; the first flag tells that one waits.
+fn hold(lab: &Lab) -> (Arc<AtomicBool>, Arc<AtomicBool>) {
+    let flags: [Arc<AtomicBool>; 2] = std::array::from_fn(|_| Arc::default());
+    let (waits, go) = (flags[0].clone(), flags[1].clone());
+    lab.proxy.on(move |request| {
+        if request.call != "runs/search" {
+            return Answer::Pass;
+        }
+        let (waits, go) = (waits.clone(), go.clone());
+        Answer::After(Box::new(move || {
+            waits.store(true, Ordering::SeqCst);
+            while !go.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }))
+    });
+    let [waits, go] = flags;
+    (waits, go)
+}
+
+#[track_caller]
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let so = poll(Duration::from_secs(60), || is_so().then_some(()));
+    assert!(so.is_some(), "{what}: waited for a minute");
+}
+
+fn is_full(pass: &Value) -> bool {
+    pass["kind"] == "full"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_stops_within_five_seconds_of_either_signal_between_passes_and_in_one() {
+    for signal in ["-TERM", "-INT"] {
+        let (lab, ..) = lab_with_runs(5).await;
+        let mut idle = watch(&lab, &["--every", "1h"]);
+        idle.wait_for_pass(0, is_full);
+        idle.signal(signal);
+        let (code, _, stderr) = idle.end_within(STOPPED);
+        assert_eq!(code, Some(0), "{signal} between passes: {stderr:#?}");
+
+        let (waits, go) = hold(&lab);
+        let busy = watch(&lab, &["--every", "1h"]);
+        wait_until("a page is asked for", || waits.load(Ordering::SeqCst));
+        busy.signal(signal);
+        let (code, _, stderr) = busy.end_within(STOPPED);
+        go.store(true, Ordering::SeqCst);
+        assert_eq!(code, Some(0), "{signal} in a pass: {stderr:#?}");
+        // It let go of the lease: nobody has to wait for its end.
+        Lab::complete(lab.sync().run(|_| {}).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_stops_within_five_seconds_while_mongodb_does_not_answer() {
+    let folder = KeptFolder::new();
+    let server = Mongod::start(folder.path(), &[]).unwrap_or_else(|reason| panic!("{reason}"));
+    for name in ["-TERM", "-INT"] {
+        let uri = format!("mongodb://127.0.0.1:{}/{}", server.port, unique("test"));
+        let (lab, _) = lab_on(&uri, 5).await;
+        let mut running = watch(&lab, &["--every", "100ms"]);
+        running.wait_for_pass(0, is_full);
+        signal("-STOP", server.pid());
+        // Long enough for a pass to begin, and to wait for MongoDB.
+        let known = running.passes().len();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(
+            running.passes().len() <= known + 1,
+            "it goes on without MongoDB"
+        );
+        running.signal(name);
+        let (code, _, stderr) = running.end_within(STOPPED);
+        signal("-CONT", server.pid());
+        assert_eq!(code, Some(0), "{name}: {stderr:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_line_of_a_json_log_is_an_object_and_every_pass_has_one() {
+    let (lab, ..) = lab_with_runs(5).await;
+    let address = format!("127.0.0.1:{}", free_port());
+    let args = [
+        "--every",
+        "1s",
+        "--full-every",
+        "3s",
+        "--metrics-listen",
+        &address,
+    ];
+    let mut running = watch(&lab, &args);
+    let known = running.wait_for_pass(0, is_full);
+    let known = running.wait_for_pass(known, |pass| pass["kind"] == "quick");
+    running.wait_for_pass(known, is_full);
+    // A pass may end between the two counts, but not each time.
+    wait_until("a line for each pass", || {
+        let counted = metrics(&address);
+        let of = |kind: &str| counted[&format!("runlineage_passes_total{{kind=\"{kind}\"}}")];
+        running.passes().len() as f64 == of("full") + of("quick")
+    });
+    running.signal("-TERM");
+    let (code, stdout, stderr) = running.end_within(STOPPED);
+    assert_eq!((code, stdout), (Some(0), vec![]), "{stderr:#?}");
+    // The last word is for whoever pressed Ctrl-C.
+    let log: Vec<_> = stderr
+        .iter()
+        .filter(|line| !line.starts_with("Stopped"))
+        .collect();
+    assert!(
+        log.len() >= 3 && log.len() + 1 >= stderr.len(),
+        "{stderr:#?}"
+    );
+    let mut passes = 0;
+    for line in log {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        assert!(line.is_object() && line["timestamp"].is_string(), "{line}");
+        let fields = &line["fields"];
+        if fields["kind"].is_null() {
+            continue;
+        }
+        passes += 1;
+        assert!(fields["seconds"].is_f64(), "{fields}");
+        let counts = [
+            "seen",
+            "written",
+            "unchanged",
+            "deleted",
+            "quarantined",
+            "problems",
+        ];
+        let counts = counts.map(|name| {
+            fields[name]
+                .as_u64()
+                .unwrap_or_else(|| panic!("{name}: {fields}"))
+        });
+        let [seen, written, unchanged, deleted, quarantined, problems] = counts;
+        assert_eq!(seen, written + unchanged + quarantined, "{fields}");
+        assert_eq!((deleted, problems), (0, 0), "{fields}");
+        let expected = if passes == 1 {
+            (5, 5)
+        } else if is_full(fields) {
+            (5, 0)
+        } else {
+            (0, 0)
+        };
+        assert_eq!((seen, written), expected, "{fields}");
+    }
+    assert!(passes >= 3, "{stderr:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quick_passes_mirror_what_is_new_or_not_over_and_full_passes_the_rest() {
+    let (lab, exp, runs) = lab_with_runs(5).await;
+    let mut sql = lab.sql();
+    // Started long ago, and not over.
+    let mut long = NewRun::new(run_id(), &exp, now() - 3 * 24 * 60 * MINUTE);
+    long.status = "RUNNING";
+    sql.insert(std::slice::from_ref(&long));
+
+    let mut quick = watch(&lab, &["--every", "300ms", "--full-every", "1h"]);
+    let known = quick.wait_for_pass(0, is_full);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    let created = rest::create_run(&lab.server.uri(), &exp, now());
+    let known = quick.wait_for_pass(known, |pass| pass["written"] == 1);
+    assert!(lab.mirrored().await.contains(&created));
+    // Over between two passes, and by its own clock long ago: no search for what is new or not over shows it any more.
+    let ended = json!([now() - 2 * 24 * 60 * MINUTE, long.id]);
+    let end = "UPDATE runs SET status = 'FINISHED', end_time = ? WHERE run_uuid = ?";
+    sql.add(end, ended).write();
+    let known = quick.wait_for_pass(known, |pass| pass["written"] == 1);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    // Of a run that was over long ago, only a full pass sees an edited tag.
+    sql.set_tag(&runs[0].id, "edited", "late").write();
+    let known = quick.wait_for_pass(known + 2, |_| true);
+    assert_eq!(lab.differences().await.len(), 1, "{:#?}", quick.passes());
+    let passes = quick.passes();
+    assert!(
+        passes.len() >= known && passes[1..].iter().all(|pass| pass["kind"] == "quick"),
+        "{passes:#?}"
+    );
+    quick.signal("-TERM");
+    assert_eq!(quick.end_within(STOPPED).0, Some(0));
+
+    let mut full = watch(&lab, &["--every", "300ms", "--full-every", "2s"]);
+    let known = full.wait_for_pass(0, |pass| is_full(pass) && pass["written"] == 1);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    sql.set_tag(&runs[1].id, "edited", "later").write();
+    let known = full.wait_for_pass(known, |pass| pass["written"] == 1);
+    let passes = full.passes();
+    assert!(is_full(&passes[known - 1]), "{passes:#?}");
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    let kinds: Vec<_> = passes.iter().map(|pass| pass["kind"].clone()).collect();
+    assert!(kinds.contains(&json!("quick")), "{kinds:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settle_says_how_long_after_its_end_a_run_is_still_looked_at() {
+    let (lab, exp, _) = lab_with_runs(5).await;
+    let mut sql = lab.sql();
+    // A run of these ends a minute after it starts.
+    let ended = NewRun::new(run_id(), &exp, now() - 61 * MINUTE);
+    sql.insert(std::slice::from_ref(&ended));
+    for (settle, seen) in [("30m", 0), ("2h", 1)] {
+        let args = ["--every", "300ms", "--full-every", "1h", "--settle", settle];
+        let mut running = watch(&lab, &args);
+        let known = running.wait_for_pass(0, is_full);
+        sql.set_tag(&ended.id, "edited", settle).write();
+        // The pass after the next began after the edit.
+        running.wait_for_pass(known + 1, |_| true);
+        let passes = running.passes();
+        assert!(
+            passes[known..].iter().all(|pass| pass["seen"] == seen),
+            "{settle}: {passes:#?}"
+        );
+        assert_eq!(
+            lab.differences().await.len(),
+            usize::from(seen == 0),
+            "{settle}"
+        );
+        running.signal("-TERM");
+        assert_eq!(running.end_within(STOPPED).0, Some(0));
+    }
+}
+
+/// What /metrics says, each series by its name and labels; the text is Prometheus' own format.
+#[track_caller]
+fn metrics(address: &str) -> BTreeMap<String, f64> {
+    let answer = poll(Duration::from_secs(60), || get(address, "/metrics"));
+    let (status, text) = answer.expect("it answers within a minute");
+    assert_eq!(status, 200, "{text}");
+    let line = regex::Regex::new(
+        r#"^([a-zA-Z_:][a-zA-Z0-9_:]*(?:\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*\})?) (\S+)(?: -?\d+)?$"#,
+    );
+    let line = line.expect("a pattern");
+    let mut series = BTreeMap::new();
+    for text in text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
+        let parts = line
+            .captures(text)
+            .unwrap_or_else(|| panic!("no series: {text}"));
+        let value: f64 = parts[2]
+            .parse()
+            .unwrap_or_else(|_| panic!("no number: {text}"));
+        let known = series.insert(parts[1].to_owned(), value);
+        assert_eq!(known, None, "it comes twice: {text}");
+    }
+    series
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_and_health_tell_how_the_watch_is() {
+    let (lab, exp, _) = lab_with_runs(5).await;
+    let (waits, go) = hold(&lab);
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut running = watch(&lab, &["--every", "300ms", "--metrics-listen", &address]);
+    let health = || get(&address, "/health").map_or(0, |(status, _)| status);
+    wait_until("a page is asked for", || waits.load(Ordering::SeqCst));
+    assert_eq!(health(), 503, "no pass has succeeded yet");
+    go.store(true, Ordering::SeqCst);
+    let known = running.wait_for_pass(0, is_full);
+    assert_eq!(health(), 200);
+    let told = metrics(&address);
+    assert_eq!(told["runlineage_runs_seen_total"], 5.0, "{told:?}");
+    assert_eq!(told["runlineage_runs_written_total"], 5.0, "{told:?}");
+    assert_eq!(
+        told["runlineage_passes_total{kind=\"full\"}"], 1.0,
+        "{told:?}"
+    );
+    assert_eq!(
+        told.get("runlineage_errors_total")
+            .copied()
+            .unwrap_or_default(),
+        0.0
+    );
+    let began = told["runlineage_last_pass_timestamp_seconds{kind=\"full\"}"];
+    let age = now() as f64 / 1_000.0 - began;
+    assert!(
+        (0.0..120.0).contains(&age),
+        "the last full pass was {age} s ago"
+    );
+
+    lab.proxy
+        .on(|_| Answer::refuse(500, "INTERNAL_ERROR", "down"));
+    let known = running.wait_for_pass(known, |pass| pass["error"].is_string());
+    assert_eq!(health(), 503);
+    let failed = metrics(&address);
+    assert!(failed["runlineage_errors_total"] >= 1.0, "{failed:?}");
+    assert_eq!(
+        failed["runlineage_last_pass_timestamp_seconds{kind=\"full\"}"],
+        began
+    );
+    let passes = running.passes();
+    let said = format!("{}", passes[known - 1]);
+    assert!(said.contains("down"), "it says why: {said}");
+
+    lab.proxy.pass();
+    rest::create_run(&lab.server.uri(), &exp, now());
+    running.wait_for_pass(known, |pass| pass["written"] == 1);
+    assert_eq!(health(), 200);
+    let again = metrics(&address);
+    assert_eq!(again["runlineage_runs_written_total"], 6.0, "{again:?}");
+    assert!(again["runlineage_errors_total"] >= failed["runlineage_errors_total"]);
+    assert_eq!(
+        get(&address, "/elsewhere").map(|(status, _)| status),
+        Some(404)
+    );
+    running.signal("-TERM");
+    let (code, _, stderr) = running.end_within(STOPPED);
+    assert_eq!(code, Some(0), "{stderr:#?}");
+}
