@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use mongodb::bson::{DateTime, Document, doc};
+use runlineage::Error;
 use runlineage::sync::{PassKind, Watch};
 use serde_json::json;
 
@@ -156,6 +158,35 @@ async fn a_pass_that_failed_is_tried_again_soon_and_a_full_one_is_still_due() {
     assert_eq!(results, [full(false), full(true), full(false)]);
     let again = made[2].3 - made[1].3;
     assert!(again < every - Duration::from_secs(3), "after {again:?}");
+}
+
+#[tokio::test]
+async fn a_watch_ends_once_a_newer_program_has_migrated_the_database() {
+    let lab = Lab::new().await;
+    lab.sql().insert(&plain_runs(&lab.experiment("a"), 3));
+    let newer = lab.test.database.collection::<Document>("migrations");
+    let mut passes = 0;
+    let watch = Watch::new(lab.sync(), Duration::from_millis(50));
+    let (migrate, told) = tokio::sync::oneshot::channel::<()>();
+    let mut migrate = Some(migrate);
+    let watched = watch.run(
+        futures::future::pending(),
+        |_| {},
+        |_| {
+            passes += 1;
+            drop(migrate.take());
+        },
+    );
+    let migrated = async {
+        told.await.unwrap_or_default();
+        let record = doc! { "_id": 9999, "name": "9999_later", "checksum": "x", "applied_at": DateTime::now() };
+        newer.insert_one(record).await.expect("MongoDB takes it");
+    };
+    let watched = tokio::time::timeout(Duration::from_secs(20), watched);
+    let (ended, ()) = tokio::join!(watched, migrated);
+    let ended = ended.expect("it ends by itself");
+    assert!(matches!(ended, Err(Error::Migration { .. })), "{ended:?}");
+    assert!(passes >= 2, "{passes}");
 }
 
 #[tokio::test]
