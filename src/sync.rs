@@ -170,27 +170,37 @@ impl Sync {
         stop: impl Future<Output = ()>,
     ) -> Result<Option<Report>> {
         let mut stop = std::pin::pin!(stop);
-        let ready = async {
-            self.store.ensure_migrated().await?;
-            if self.store.freshness().await?.source.is_none() {
-                // A mistyped address must not become the source that every later sync is held to: it answers as MLflow
-                // first.
-                self.mlflow.raw_experiments().try_next().await?;
-            }
-            self.store.claim_source(self.mlflow.source()).await?;
+        let taken = async {
+            // The database of a newer program is not written, not even to say who is at work.
+            self.store.expect_writable().await?;
             Lease::take(&self.store, "a sync of this database", "sync", self.lease).await
         };
         let lease = tokio::select! {
-            lease = ready => lease?,
+            lease = taken => lease?,
             () = stop.as_mut() => return Ok(None),
         };
+        // Migrations too may take long: whoever comes meanwhile is told who is at work.
+        let work = async {
+            self.prepare().await?;
+            pass.await
+        };
         let result = tokio::select! {
-            report = pass => report.map(Some),
+            report = work => report.map(Some),
             lost = lease.keep() => Err(lost),
             () = stop.as_mut() => Ok(None),
         };
         lease.release().await;
         result
+    }
+
+    async fn prepare(&self) -> Result<()> {
+        self.store.ensure_migrated().await?;
+        if self.store.freshness().await?.source.is_none() {
+            // A mistyped address must not become the source that every later sync is held to: it answers as MLflow
+            // first.
+            self.mlflow.raw_experiments().try_next().await?;
+        }
+        self.store.claim_source(self.mlflow.source()).await
     }
 
     async fn pass(

@@ -9,6 +9,7 @@ mod connect;
 mod date;
 mod monitor;
 mod output;
+mod pass_log;
 mod progress;
 mod say;
 mod stdout;

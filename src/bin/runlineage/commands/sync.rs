@@ -29,6 +29,11 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
         let forgotten = sync.forget_experiment(id).await?;
         say!("Experiment {id}: {forgotten} mirrored runs removed.");
     }
+    let monitor = Monitor::of(&mirror.store);
+    // Before signals are caught: until then, one ends the program at once.
+    if let Some(address) = args.metrics_listen {
+        monitor.serve(address).await?;
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = async {
@@ -39,10 +44,6 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
     };
     let bar = Bar::new();
     if let Some(every) = args.every {
-        let monitor = Monitor::default();
-        if let Some(address) = args.metrics_listen {
-            monitor.serve(address).await?;
-        }
         let watch = Watch::new(sync, every)
             .full_every(args.full_every)
             .settle(args.settle);
