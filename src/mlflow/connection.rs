@@ -150,21 +150,32 @@ impl Connection {
                 .map_err(|error| self.not_json(call, &body, &error));
         }
         if let (true, Some(location)) = (status.is_redirection(), location) {
-            let to = Url::parse(&location).map_or(location, |mut url| {
-                let _ = url.set_username("");
-                let _ = url.set_password(None);
-                url.set_query(None);
-                url.to_string()
-            });
-            let answer = format!(
-                "it redirects to {to}; give the address it redirects to as the tracking URI"
-            );
+            let answer = self.redirected(call, &location);
             return Err(Failure {
                 error: self.refused(call, status.as_str(), answer),
                 retry: Retry::No,
             });
         }
         Err(self.refusal(call, status, &body, retry_after))
+    }
+
+    /// Where a redirect leads to, without what may be a secret: a login page is told the whole request, or a token.
+    fn redirected(&self, call: &'static str, location: &str) -> String {
+        let Ok(mut to) = self.url(call).join(location) else {
+            return "it redirects to what is not a URL; is this the root of an MLflow tracking server?".into();
+        };
+        // Both fail for URLs without a host only.
+        let _ = to.set_username("");
+        let _ = to.set_password(None);
+        to.set_query(None);
+        to.set_fragment(None);
+        if to.host().is_none() {
+            let scheme = to.scheme();
+            return format!(
+                "it redirects to a URL with the scheme {scheme:?}, which is no tracking server's"
+            );
+        }
+        format!("it redirects to {to}; give the address it redirects to as the tracking URI")
     }
 
     async fn read(
@@ -299,6 +310,27 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection")
             .field("source", &self.source())
             .finish_non_exhaustive()
+    }
+}
+
+/// Whether MLflow, or what stands before it, may answer another time what it did not answer now.
+pub(crate) fn is_outage(error: &Error) -> bool {
+    match error {
+        Error::MlflowUnreachable { .. } => true,
+        Error::Mlflow { code, .. } => matches!(
+            code.as_str(),
+            "INTERNAL_ERROR"
+                | "TEMPORARILY_UNAVAILABLE"
+                | "REQUEST_LIMIT_EXCEEDED"
+                | "NOT_JSON"
+                | "408"
+                | "429"
+                | "500"
+                | "502"
+                | "503"
+                | "504"
+        ),
+        _ => false,
     }
 }
 

@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::pages::Seen;
 use super::{Progress, Sync, Totals};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::{RawExperiment, RawRun};
-use crate::mlflow::{Texts, document};
-use crate::run::{Run, field};
+use crate::mlflow::{Texts, document, is_outage};
+use crate::run::{Run, RunId, field};
 
 /// What a comparison of the mirror with MLflow came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -141,11 +141,29 @@ impl Sync {
             return Ok(Some(suspect));
         };
         let stored = self.store.get_run(&suspect.run).await?;
-        let Ok(raw) = self.mlflow.raw_run(&id).await else {
-            return Ok(stored.map(|_| suspect));
-        };
+        match self.run_with_exp_name(&id).await {
+            Ok((raw, exp_name)) => compare(&raw, &exp_name, stored.as_ref()),
+            // Only this answer says that the run is not there; any other says nothing of it.
+            Err(Error::Mlflow {
+                call: "runs/get",
+                code,
+                answer,
+                ..
+            }) if code == "RESOURCE_DOES_NOT_EXIST" => {
+                Ok(stored.map(|_| difference(&suspect.run, "extra", answer)))
+            }
+            Err(error @ Error::Mlflow { .. }) if !is_outage(&error) => {
+                let what = format!("{}; at a second look: {error}", suspect.what);
+                Ok(Some(Difference { what, ..suspect }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn run_with_exp_name(&self, id: &RunId) -> Result<(RawRun, String)> {
+        let raw = self.mlflow.raw_run(id).await?;
         let experiment = self.mlflow.raw_experiment(&raw.info.experiment_id).await?;
-        compare(&raw, &experiment.name, stored.as_ref())
+        Ok((raw, experiment.name))
     }
 }
 
@@ -167,7 +185,13 @@ fn compare(raw: &RawRun, exp_name: &str, stored: Option<&Run>) -> Result<Option<
     if raw.is_deleted() {
         return Ok(Some(difference(id, "extra", "it is deleted in MLflow")));
     }
-    let what = differing_raw(raw, exp_name, stored)?.or(differing_document(raw, exp_name, stored)?);
+    let what = match differing_raw(raw, exp_name, stored) {
+        Ok(None) => differing_document(raw, exp_name, stored)?,
+        Ok(what) => what,
+        // What this program did not write may not even have the shape of a run.
+        Err(Error::Document { reason, .. }) => Some(reason),
+        Err(error) => return Err(error),
+    };
     Ok(what.map(|what| difference(id, "stale", what)))
 }
 
@@ -189,6 +213,8 @@ fn differing_raw(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<St
             text(field::STATUS),
             info.status.clone().unwrap_or_default(),
         ),
+        ("user", text(field::USER), user(raw)),
+        ("repo", text(field::REPO), repo(raw)),
         (
             "exp.id",
             exp.map(|exp| exp.id.clone()).unwrap_or_default(),
@@ -243,7 +269,7 @@ fn differing_raw(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<St
         .iter()
         .map(|metric| (metric.key.clone(), metric.value))
         .collect();
-    let same = |a: &f64, b: &f64| a == b || (a.is_nan() && b.is_nan());
+    let same = |a: &f64, b: &f64| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
     Ok(differing_key(&mirrored, &originals, same).map(|key| {
         format!(
             "metric {key:?}: {:?}, in MLflow {:?}",
@@ -278,6 +304,21 @@ fn differing_document(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Opti
             shown(would_be.get(field))
         )
     }))
+}
+
+fn user(raw: &RawRun) -> String {
+    let user = raw.info.user_id.clone().filter(|user| user != "unknown");
+    tag(raw, "mlflow.user").or(user).unwrap_or_default()
+}
+
+fn repo(raw: &RawRun) -> String {
+    let repo = tag(raw, "artifacts_repo").or_else(|| raw.info.artifact_uri.clone());
+    repo.unwrap_or_default()
+}
+
+fn tag(raw: &RawRun, key: &str) -> Option<String> {
+    let tag = raw.data.tags.iter().find(|tag| tag.key == key)?;
+    Some(tag.value.clone()).filter(|text| !text.is_empty())
 }
 
 fn differing_key<V>(

@@ -42,5 +42,6 @@ mod show;
 mod support;
 mod sync;
 mod sync_program;
+mod verify;
 mod watch;
 mod watch_program;

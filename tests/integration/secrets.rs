@@ -238,3 +238,33 @@ async fn a_password_given_by_a_variable_is_not_in_the_list_of_processes() {
     }
     assert!(looked > 0);
 }
+
+#[tokio::test]
+async fn a_redirect_is_told_without_the_secrets_of_either_url() {
+    let lab = Lab::new().await;
+    let to = [
+        format!("http://ana:{CANARY}@127.0.0.1:1/login?token={CANARY}#{CANARY}"),
+        format!("//ana:{CANARY}@127.0.0.1:1/login?token={CANARY}"),
+        format!("/login?token={CANARY}"),
+        format!("login?token={CANARY}#{CANARY}"),
+        format!("?token={CANARY}"),
+        format!("http://ana:{CANARY}@:99999/?token={CANARY}"),
+        format!("javascript:{CANARY}"),
+    ];
+    let uri = lab.proxy.uri().replace("://", &format!("://ana:{CANARY}@"));
+    for location in to {
+        let says = location.clone();
+        lab.proxy
+            .on(move |_| Answer::Say(302, vec![("Location", says.clone())], Vec::new()));
+        let client = MlflowClient::builder(&format!("{uri}/?key={CANARY}"));
+        let client = client.retries(0).build().expect("a client");
+        let error = client.run("r1").await.expect_err("it is redirected");
+        let told = chain(&error);
+        assert!(told.contains("redirects to"), "{told}");
+        assert_hidden(&location, &format!("{told} {error:?}"));
+        // It asked once, and with its password: that goes to this server, and nowhere else.
+        let asked = lab.proxy.take_requests();
+        assert_eq!(asked.len(), 1, "{location}");
+        assert!(asked[0].head.contains(ENCODED), "{location}");
+    }
+}
