@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use mongodb::bson::{DateTime, Document, doc};
 use serde_json::{Value, json};
 
 use crate::support::keeper::KeptFolder;
@@ -118,6 +119,41 @@ async fn a_watch_stops_within_five_seconds_while_mongodb_does_not_answer() {
         signal("-CONT", server.pid());
         assert_eq!(code, Some(0), "{name}: {stderr:#?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_stops_within_five_seconds_while_another_process_migrates() {
+    for (args, expected) in [(&["--every", "1h"][..], 0), (&[], 1)] {
+        let (lab, ..) = lab_with_runs(5).await;
+        let leases = lab.test.database.collection::<Document>("leases");
+        let until = DateTime::from_millis(now() + 10 * MINUTE);
+        let lease = doc! { "_id": "migrate", "holder": "another", "until": until };
+        leases.insert_one(lease).await.expect("MongoDB takes it");
+        let running = watch(&lab, args);
+        wait_until("it waits", || {
+            let said = running.stderr().concat();
+            said.contains("waiting for a migration of another process")
+        });
+        running.signal("-TERM");
+        let (code, _, stderr) = running.end_within(STOPPED);
+        assert_eq!(code, Some(expected), "{args:?}: {stderr:#?}");
+        // It let go of its own lease.
+        let held = leases.count_documents(doc! { "_id": "sync" }).await;
+        assert_eq!(held.ok(), Some(0), "{args:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_stops_within_five_seconds_while_it_waits_after_a_failed_pass() {
+    let (lab, ..) = lab_with_runs(5).await;
+    let mut running = watch(&lab, &["--every", "11s"]);
+    let known = running.wait_for_pass(0, is_full);
+    lab.proxy
+        .on(|_| Answer::refuse(400, "INVALID_PARAMETER_VALUE", "down"));
+    running.wait_for_pass(known, |pass| pass["error"].is_string());
+    running.signal("-TERM");
+    let (code, _, stderr) = running.end_within(STOPPED);
+    assert_eq!(code, Some(0), "{stderr:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
