@@ -28,6 +28,7 @@ pub(crate) mod field {
     pub(crate) const TICKET: &str = "ticket";
     pub(crate) const CHANGED_AT: &str = "changed_at";
     pub(crate) const FINGERPRINT: &str = "fingerprint";
+    pub(crate) const PURGED: &str = "purged";
     pub(crate) const QUARANTINED: &str = "quarantined";
     pub(crate) const TEXT: &str = "text";
     pub(crate) const UNNESTED: &str = "unnested";

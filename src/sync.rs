@@ -189,6 +189,7 @@ impl Sync {
             lost = lease.keep() => Err(lost),
             () = stop.as_mut() => Ok(None),
         };
+        self.store.writes_ended().await;
         lease.release().await;
         result
     }

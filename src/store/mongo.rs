@@ -9,7 +9,7 @@ use bson::{Bson, DateTime, Document, doc};
 use futures::TryStreamExt;
 use mongodb::options::{Acknowledgment, ClientOptions, ReturnDocument, WriteConcern};
 use mongodb::{Client, Collection, Database};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, RwLock};
 
 use super::RunStream;
 use super::migrate::{MIGRATIONS, count_pending};
@@ -34,6 +34,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct MongoRunStore {
     database: Database,
     migrated: Arc<OnceCell<()>>,
+    /// Read while runs are written.
+    pub(super) writes: Arc<RwLock<()>>,
 }
 
 /// What a mirror holds, and how fresh it is.
@@ -96,6 +98,7 @@ impl MongoRunStore {
         Self {
             database,
             migrated: Arc::default(),
+            writes: Arc::default(),
         }
     }
 

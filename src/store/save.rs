@@ -3,16 +3,21 @@
 mod writer;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bson::raw::RawDocumentBuf;
-use bson::{DateTime, doc};
+use bson::{DateTime, Document, doc};
 use futures::TryStreamExt;
+use mongodb::options::UpdateModifications;
 
 use super::mongo::{DELETED_RUNS, MongoRunStore, RUNS, Ticket, failed, majority};
 use super::retry::retried;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::run::{Run, field};
 use writer::{How, Writer};
+
+/// How long what was written by a process that ends is looked after.
+const LAST_LOOK: Duration = Duration::from_secs(5);
 
 /// What came of saving some runs; every run is in exactly one of the counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,6 +36,15 @@ struct Stored {
     fingerprint: String,
     ticket: i64,
     quarantined: bool,
+    purged: bool,
+}
+
+/// Runs by what is stored of them.
+#[derive(Default)]
+struct Compared {
+    saved: Saved,
+    fresh: Vec<Run>,
+    changed: Vec<Run>,
 }
 
 impl MongoRunStore {
@@ -47,18 +61,57 @@ impl MongoRunStore {
         let is_later = |id: &str| buried.get(id).is_some_and(|buried| *buried > ticket.0);
         let (dead, live): (Vec<Run>, Vec<Run>) =
             runs.into_iter().partition(|run| is_later(run.id()));
-        let mut saved = self.save_into(RUNS, live, ticket).await?;
+        let compared = self.compare(RUNS, live, ticket).await?;
+        let mut saved = self.write_live(compared, ticket).await?;
         saved.unchanged += dead.len() as u64;
         if buried.len() > dead.len() {
             self.remove(DELETED_RUNS, &ids, ticket).await?;
         }
-        if saved.written > 0 {
-            // Deleted by another process between the first look and the write.
-            for (id, later) in self.buried(&ids).await? {
-                self.remove(RUNS, &[id], Ticket(later)).await?;
-            }
-        }
         Ok(saved)
+    }
+
+    /// Writes into `runs`, and takes away again what was deleted by another process between the first look and the write.
+    ///
+    /// Every attempt is followed by that second look, however it ended: a write whose answer was lost may have been made.
+    async fn write_live(&self, compared: Compared, ticket: Ticket) -> Result<Saved> {
+        let attempted = compared.fresh.iter().chain(&compared.changed);
+        let attempted: Vec<String> = attempted.map(|run| run.id().to_owned()).collect();
+        if attempted.is_empty() {
+            return Ok(compared.saved);
+        }
+        let store = self.clone();
+        // A task of its own: a sync that lost its lease drops its work, but MongoDB still makes the write that it has received.
+        let writing = tokio::spawn(async move {
+            let _under_way = store.writes.read().await;
+            let saved = store.write(RUNS, compared, ticket).await;
+            let looked = store.take_away_buried(&attempted);
+            match saved {
+                Ok(saved) => looked.await.map(|()| saved),
+                Err(error) => {
+                    // MongoDB may be gone, and has been waited for already; the next full pass looks again.
+                    let _ = tokio::time::timeout(LAST_LOOK, looked).await;
+                    Err(error)
+                }
+            }
+        });
+        writing.await.unwrap_or_else(|ended| {
+            Err(Error::Mongo {
+                doing: "the write was interrupted".into(),
+                source: ended.into(),
+            })
+        })
+    }
+
+    async fn take_away_buried(&self, ids: &[String]) -> Result<()> {
+        for (id, later) in self.buried(ids).await? {
+            self.remove(RUNS, &[id], Ticket(later)).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until writes that were under way when their sync was dropped are made, and looked at again.
+    pub(crate) async fn writes_ended(&self) {
+        let _ = tokio::time::timeout(LAST_LOOK, self.writes.write()).await;
     }
 
     /// Moves runs that MLflow shows as deleted out of `runs`, and tells how many were there.
@@ -69,28 +122,56 @@ impl MongoRunStore {
     /// As [`save_runs`](Self::save_runs).
     pub(crate) async fn bury_runs(&self, runs: Vec<Run>, ticket: Ticket) -> Result<u64> {
         let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
-        self.save_into(DELETED_RUNS, runs, ticket).await?;
+        let compared = self.compare(DELETED_RUNS, runs, ticket).await?;
+        let saved = self.write(DELETED_RUNS, compared, ticket).await?;
+        if saved.written < ids.len() as u64 {
+            self.raise_graves(&ids, ticket).await?;
+        }
         self.remove(RUNS, &ids, ticket).await
     }
 
-    /// Removes for good the runs that were deleted before this date, and tells how many.
+    /// Deleted, restored and deleted again leaves the same grave: by its old ticket, what a stalled process read in between
+    /// would be newer.
+    async fn raise_graves(&self, ids: &[String], ticket: Ticket) -> Result<()> {
+        let graves = doc! { field::ID: { "$in": ids }, "mirror.ticket": { "$lt": ticket.0 } };
+        self.update_graves(graves, doc! { "$set": { "mirror.ticket": ticket.0 } })
+            .await
+            .map(drop)
+    }
+
+    /// Removes all that is known of the runs that were deleted before this date but their ids, and tells how many.
+    ///
+    /// The ids stay, with the tickets: nothing bounds how late a stalled process writes what it read before, and only a ticket
+    /// holds that back. MLflow may show such a run as deleted for ever; it stays purged until it is restored.
     ///
     /// # Errors
-    /// [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not acknowledge it; as [`migrate`](Self::migrate) before.
+    /// [`Error::Mongo`] when MongoDB does not acknowledge it; as [`migrate`](Self::migrate) before.
     pub async fn purge_deleted(&self, before: DateTime) -> Result<u64> {
         self.ensure_migrated().await?;
+        let older =
+            doc! { "mirror.changed_at": { "$lt": before }, "mirror.purged": { "$ne": true } };
+        let mirror = doc! { "ticket": "$mirror.ticket", "changed_at": "$mirror.changed_at", field::PURGED: true };
+        let tombstone = doc! { "$replaceWith": { field::ID: "$_id", field::MIRROR: mirror } };
+        self.update_graves(older, vec![tombstone]).await
+    }
+
+    async fn update_graves(
+        &self,
+        graves: Document,
+        update: impl Into<UpdateModifications>,
+    ) -> Result<u64> {
         let deleted_runs = self.database().collection::<RawDocumentBuf>(DELETED_RUNS);
-        let older = doc! { "mirror.changed_at": { "$lt": before } };
-        let purge = || async {
+        let update = update.into();
+        let update = || async {
             deleted_runs
-                .delete_many(older.clone())
+                .update_many(graves.clone(), update.clone())
                 .write_concern(majority())
                 .await
         };
-        let purged = retried(purge)
+        let updated = retried(update)
             .await
-            .map_err(|error| failed("cannot purge deleted runs", error))?;
-        Ok(purged.deleted_count)
+            .map_err(|error| failed("cannot update deleted runs", error))?;
+        Ok(updated.modified_count)
     }
 
     /// Removes what was read from MLflow no later than this ticket was drawn.
@@ -118,23 +199,40 @@ impl MongoRunStore {
             .collect())
     }
 
-    async fn save_into(&self, into: &'static str, runs: Vec<Run>, ticket: Ticket) -> Result<Saved> {
-        let mut saved = Saved::default();
+    async fn compare(
+        &self,
+        with: &'static str,
+        runs: Vec<Run>,
+        ticket: Ticket,
+    ) -> Result<Compared> {
+        let mut compared = Compared::default();
         let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
-        let stored = self.stored(into, &ids).await?;
-        let (mut fresh, mut changed) = (Vec::new(), Vec::new());
+        let stored = self.stored(with, &ids).await?;
         for run in runs {
             match stored.get(run.id()) {
-                None => fresh.push(run),
+                None => compared.fresh.push(run),
                 Some(stored)
-                    if stored.ticket < ticket.0 && stored.fingerprint != run.fingerprint() =>
+                    if stored.ticket < ticket.0
+                        && stored.fingerprint != run.fingerprint()
+                        && !stored.purged =>
                 {
-                    changed.push(run)
+                    compared.changed.push(run)
                 }
-                Some(stored) if stored.quarantined => saved.quarantined += 1,
-                Some(_) => saved.unchanged += 1,
+                Some(stored) if stored.quarantined => compared.saved.quarantined += 1,
+                // Its ticket stays: a run that was edited and edited back since may be overwritten by a read of in between,
+                // until the next full pass. To raise tickets here would write every run in every pass.
+                Some(_) => compared.saved.unchanged += 1,
             }
         }
+        Ok(compared)
+    }
+
+    async fn write(&self, into: &'static str, compared: Compared, ticket: Ticket) -> Result<Saved> {
+        let Compared {
+            saved,
+            fresh,
+            mut changed,
+        } = compared;
         let mut writer = Writer {
             store: self,
             into,
@@ -149,7 +247,7 @@ impl MongoRunStore {
 
     async fn stored(&self, collection: &str, ids: &[String]) -> Result<HashMap<String, Stored>> {
         let collection = self.database().collection::<RawDocumentBuf>(collection);
-        let fields = doc! { "mirror.fingerprint": 1, "mirror.ticket": 1, "mirror.quarantined": 1 };
+        let fields = doc! { "mirror.fingerprint": 1, "mirror.ticket": 1, "mirror.quarantined": 1, "mirror.purged": 1 };
         let find = || async {
             let find = collection
                 .find(doc! { field::ID: { "$in": ids } })
@@ -168,6 +266,7 @@ impl MongoRunStore {
                     .to_owned(),
                 ticket: mirror.get_i64(field::TICKET).unwrap_or_default(),
                 quarantined: mirror.get_bool(field::QUARANTINED).unwrap_or_default(),
+                purged: mirror.get_bool(field::PURGED).unwrap_or_default(),
             };
             Some((document.get_str(field::ID).ok()?.to_owned(), stored))
         });

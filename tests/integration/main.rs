@@ -16,6 +16,7 @@ mod disk_full;
 mod faults;
 mod find;
 mod fixtures;
+mod graves;
 mod hostile;
 mod indexed;
 mod kept_beside_mlopus;

@@ -227,6 +227,18 @@ fn unequal(run: &Value, exp_name: &str, document: &Document) -> Vec<String> {
             stored.params
         ));
     }
+    let tag = |key: &str| tags.get(key).filter(|text| !text.is_empty());
+    let infos = |key: &str| text(&info[key]);
+    let user = tag("mlflow.user").cloned().unwrap_or(infos("user_id"));
+    let repo = tag("artifacts_repo")
+        .cloned()
+        .unwrap_or(infos("artifact_uri"));
+    for (field, expected) in [("user", user), ("repo", repo)] {
+        let stored = document.get_str(field).unwrap_or_default();
+        if stored != expected {
+            unequal.push(format!("{field}: stored {stored:?}, MLflow {expected:?}"));
+        }
+    }
     let expected = lineage_of(&tags);
     let lineage = entries(document);
     if lineage != expected {

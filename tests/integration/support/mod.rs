@@ -1,6 +1,7 @@
 //! Real servers and clients for the tests, from tools/install.
 
 pub(crate) mod fake_mlflow;
+pub(crate) mod faulty;
 pub(crate) mod keeper;
 pub(crate) mod lab;
 pub(crate) mod mirror;

@@ -1,0 +1,171 @@
+//! What was deleted stays away, whoever still writes what was read before; and what is purged leaves nothing but that.
+
+use std::time::Duration;
+
+use mongodb::bson::{Bson, DateTime, Document, doc};
+use runlineage::{MongoRunStore, Run};
+use serde_json::json;
+
+use crate::support::faulty::Faulty;
+use crate::support::lab::{Lab, plain_runs};
+use crate::support::outage::lab_on;
+use crate::support::rest;
+
+/// How long MongoDB holds back the late write.
+const HELD: Duration = Duration::from_secs(8);
+
+/// How the late write comes to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Late {
+    Inserts,
+    Replaces,
+    StoresAPart,
+    /// The insert was made, its answer was lost, and it is made again.
+    Again,
+    /// Nobody waits for it any more: its sync has lost the lease.
+    Dropped,
+}
+
+#[tokio::test]
+async fn a_late_write_brings_no_deleted_run_back_however_it_is_made() {
+    let faulty = Faulty::start().await;
+    let kinds = [
+        Late::Inserts,
+        Late::Replaces,
+        Late::StoresAPart,
+        Late::Again,
+        Late::Dropped,
+    ];
+    for late in kinds {
+        let (lab, _) = lab_on(&faulty.uri(), 1).await;
+        let id = lab.truth().runs[0]["info"]["run_id"].clone();
+        let id = id.as_str().expect("an id").to_owned();
+        lab.store.migrate().await.expect("migrations");
+        if late == Late::Replaces {
+            Lab::complete(lab.sync().run(|_| {}).await);
+            lab.sql().set_tag(&id, "edited", "yes").write();
+        }
+        let ticket = lab.store.draw_ticket().await.expect("a ticket");
+        let client = lab.builder().build().expect("a client");
+        let mut read = client.run(&id).await.expect("a run");
+        if late == Late::StoresAPart {
+            read = too_large(&read);
+        }
+
+        let runs = format!("{}.runs", lab.test.database.name());
+        let held = doc! { "blockConnection": true, "blockTimeMS": HELD.as_millis() as i64 };
+        faulty
+            .fail(doc! { "times": 1 }, &runs, &["insert", "update"], held)
+            .await;
+        let store = lab.store.clone();
+        let copy = read.clone();
+        let writing = tokio::spawn(async move { store.save_runs(vec![copy], ticket).await });
+        tokio::time::sleep(HELD / 8).await;
+
+        let gone = json!({ "run_id": id });
+        rest::post(&lab.server.uri(), "runs/delete", &gone);
+        Lab::complete(lab.sync().run(|_| {}).await);
+        assert!(!writing.is_finished(), "{late:?}: it was not held back");
+        if late == Late::Again {
+            insert_as_written(&lab, &read).await;
+        }
+        if late == Late::Dropped {
+            writing.abort();
+            tokio::time::sleep(HELD).await;
+        } else {
+            let saved = writing.await.expect("it does not panic");
+            saved.unwrap_or_else(|error| panic!("{late:?}: {error}"));
+        }
+        faulty.mend().await;
+        assert!(!lab.mirrored().await.contains(&id), "{late:?}: it is back");
+    }
+}
+
+/// The same run, with more than MongoDB takes.
+fn too_large(run: &Run) -> Run {
+    let mut document = run.to_document().expect("a run");
+    let long = "x".repeat(1 << 20);
+    let tags = (0..17).map(|tag| (tag.to_string(), Bson::from(long.as_str())));
+    document.insert("tags", tags.collect::<Document>());
+    Run::try_from(&document).expect("a run")
+}
+
+/// As the first of two attempts left it; the ticket was the first one.
+async fn insert_as_written(lab: &Lab, run: &Run) {
+    let mut document = run.to_document().expect("a run");
+    let mirror = document.get_document_mut("mirror").expect("it is there");
+    mirror.insert("ticket", 1_i64);
+    mirror.insert("changed_at", DateTime::now());
+    let runs = lab.test.database.collection::<Document>("runs");
+    runs.insert_one(document).await.expect("it is taken");
+}
+
+#[tokio::test]
+async fn what_was_read_between_two_deletions_does_not_come_back_either() {
+    let lab = Lab::new().await;
+    let run = plain_runs(&lab.experiment("a"), 1).remove(0);
+    let mut sql = lab.sql();
+    sql.insert(std::slice::from_ref(&run));
+    sql.set_stage(&run.id, "deleted").write();
+    Lab::complete(lab.sync().run(|_| {}).await);
+    sql.set_stage(&run.id, "active").write();
+    let ticket = lab.store.draw_ticket().await.expect("a ticket");
+    let client = lab.builder().build().expect("a client");
+    let read = client.run(&run.id).await.expect("a run");
+    sql.set_stage(&run.id, "deleted").write();
+    Lab::complete(lab.sync().run(|_| {}).await);
+    let saved = lab.store.save_runs(vec![read], ticket).await;
+    assert_eq!(saved.expect("it is taken").written, 0);
+    assert!(lab.mirrored().await.is_empty());
+}
+
+async fn purge(store: &MongoRunStore) -> u64 {
+    let tomorrow = DateTime::now().timestamp_millis() + 86_400_000;
+    let purged = store.purge_deleted(DateTime::from_millis(tomorrow)).await;
+    purged.expect("it purges")
+}
+
+#[tokio::test]
+async fn a_purged_run_leaves_its_id_alone_and_that_still_keeps_it_away() {
+    let lab = Lab::new().await;
+    let runs = plain_runs(&lab.experiment("a"), 3);
+    let mut sql = lab.sql();
+    sql.insert(&runs);
+    lab.store.migrate().await.expect("migrations");
+    let early = lab.store.draw_ticket().await.expect("a ticket");
+    let client = lab.builder().build().expect("a client");
+    let read = client.run(&runs[0].id).await.expect("a run");
+    Lab::complete(lab.sync().run(|_| {}).await);
+    sql.set_stage(&runs[0].id, "deleted").write();
+    Lab::complete(lab.sync().run(|_| {}).await);
+
+    let graves = lab.test.database.collection::<Document>("deleted_runs");
+    let grave = async || {
+        let found = graves.find_one(doc! { "_id": &runs[0].id }).await;
+        found.expect("a find").expect("it is there")
+    };
+    let before = grave().await;
+    let kept = before.get_document("mirror").expect("it is there");
+    let (ticket, changed_at) = (kept.get("ticket"), kept.get("changed_at"));
+    let mirror = doc! { "ticket": ticket, "changed_at": changed_at, "purged": true };
+    assert_eq!(purge(&lab.store).await, 1);
+    assert_eq!(grave().await, doc! { "_id": &runs[0].id, "mirror": mirror });
+    assert_eq!(purge(&lab.store).await, 0, "it is purged already");
+
+    let saved = lab.store.save_runs(vec![read], early).await;
+    assert_eq!(saved.expect("it is taken").written, 0);
+    assert_eq!(lab.mirrored().await.len(), 2);
+
+    // MLflow still shows it as deleted: that is no reason to keep it anew.
+    Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(grave().await.keys().collect::<Vec<_>>(), ["_id", "mirror"]);
+
+    sql.set_stage(&runs[0].id, "active").write();
+    Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(lab.mirrored().await.len(), 3);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    sql.set_stage(&runs[0].id, "deleted").write();
+    Lab::complete(lab.sync().run(|_| {}).await);
+    assert!(grave().await.contains_key("name"), "deleted anew, and kept");
+    assert_eq!(purge(&lab.store).await, 1);
+}
