@@ -237,17 +237,6 @@ impl MongoRunStore {
             .await
     }
 
-    pub(crate) async fn holds_experiment(&self, id: &str) -> Result<bool> {
-        let found = self
-            .runs()
-            .find_one(doc! { "exp.id": id })
-            .projection(doc! { field::ID: 1 })
-            .await;
-        Ok(found
-            .map_err(|error| failed("cannot look for runs of an experiment", error))?
-            .is_some())
-    }
-
     /// Applies pending migrations before the first write of this store: a collection that a write made by itself would
     /// lack its indexes and its validator.
     pub(crate) async fn ensure_migrated(&self) -> Result<()> {
