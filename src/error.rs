@@ -149,7 +149,7 @@ impl Error {
 
     /// Whether MLflow failed in a way that passes by itself, and still did after the retries.
     pub(crate) fn is_passing(&self) -> bool {
-        const PASSING: [&str; 11] = [
+        const PASSING: [&str; 12] = [
             "408",
             "429",
             "500",
@@ -158,6 +158,7 @@ impl Error {
             "504",
             "INTERNAL_ERROR",
             "TEMPORARILY_UNAVAILABLE",
+            "DEADLINE_EXCEEDED",
             "REQUEST_LIMIT_EXCEEDED",
             "RESOURCE_EXHAUSTED",
             "NOT_JSON",

@@ -42,7 +42,7 @@ pub struct MongoRunStore {
 pub struct Freshness {
     /// The tracking server that the database mirrors; `None` before the first sync.
     pub source: Option<String>,
-    /// When the last complete pass over everything ended.
+    /// When the last complete pass over everything ended; of one that was interrupted and taken up, when it began.
     pub full_pass: Option<DateTime>,
     /// When the last quick pass ended.
     pub quick_pass: Option<DateTime>,
