@@ -291,20 +291,24 @@ async fn runs_erased_in_mlflow_go_also_when_the_pass_that_noticed_was_killed() {
 
 #[tokio::test]
 async fn a_wrong_server_is_not_believed_after_a_kill_either() {
-    a_wrong_server(&Lab::new().await).await;
+    a_wrong_server(true).await;
 }
 
 #[tokio::test]
 async fn a_wrong_server_is_not_believed_where_nothing_is_recorded_of_the_experiment() {
-    let lab = Lab::new().await;
-    lab.store.migrate().await.expect("it is empty");
-    a_wrong_server(&lab).await;
+    a_wrong_server(false).await;
 }
 
-async fn a_wrong_server(lab: &Lab) {
+async fn a_wrong_server(is_recorded: bool) {
+    let lab = Lab::new().await;
     let exp = lab.experiment("a");
     lab.sql().insert(&plain_runs(&exp, 20));
     Lab::complete(lab.sync().run(|_| {}).await);
+    if !is_recorded {
+        let state = lab.test.database.collection::<Document>("sync_state");
+        let forgotten = state.delete_many(doc! { "_id": { "$regex": "^scan/" } });
+        assert_eq!(forgotten.await.expect("a delete").deleted_count, 1);
+    }
     let mirrored = lab.mirrored().await;
     // Another server lists an experiment of this id, made at another time, with other runs.
     let other = lab.experiment("other");
