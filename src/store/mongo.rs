@@ -44,7 +44,7 @@ pub struct MongoRunStore {
 pub struct Freshness {
     /// The tracking server that the database mirrors; `None` before the first sync.
     pub source: Option<String>,
-    /// When the last complete pass over everything ended.
+    /// When the last complete pass over everything ended; of one that was interrupted and taken up, when it began.
     pub full_pass: Option<DateTime>,
     /// When the last quick pass ended.
     pub quick_pass: Option<DateTime>,
@@ -238,17 +238,6 @@ impl MongoRunStore {
     pub(crate) async fn count_problems(&self) -> Result<u64> {
         self.count_runs(doc! { "mirror.problems.key": { "$exists": true } })
             .await
-    }
-
-    pub(crate) async fn holds_experiment(&self, id: &str) -> Result<bool> {
-        let found = self
-            .runs()
-            .find_one(doc! { "exp.id": id })
-            .projection(doc! { field::ID: 1 })
-            .await;
-        Ok(found
-            .map_err(|error| failed("cannot look for runs of an experiment", error))?
-            .is_some())
     }
 
     /// Applies pending migrations before the first write of this store: a collection that a write made by itself would
