@@ -26,7 +26,6 @@ use crate::store::{RunStore, RunStream};
 
 pub use builder::MlflowClientBuilder;
 use connection::Connection;
-pub(crate) use connection::is_outage;
 pub use nest::Texts;
 use scan::Scan;
 use wire::{
