@@ -10,6 +10,7 @@ pub(crate) mod plan;
 pub(crate) mod retry;
 pub(crate) mod save;
 pub(crate) mod search;
+pub(crate) mod source;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
