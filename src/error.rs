@@ -149,7 +149,7 @@ impl Error {
 
     /// Whether MLflow failed in a way that passes by itself, and still did after the retries.
     pub(crate) fn is_passing(&self) -> bool {
-        const PASSING: [&str; 12] = [
+        const PASSING: [&str; 11] = [
             "408",
             "429",
             "500",
@@ -161,7 +161,6 @@ impl Error {
             "DEADLINE_EXCEEDED",
             "REQUEST_LIMIT_EXCEEDED",
             "RESOURCE_EXHAUSTED",
-            "NOT_JSON",
         ];
         match self {
             Self::Mlflow { code, .. } => PASSING.contains(&code.as_str()),

@@ -113,10 +113,11 @@ impl<'a> Absences<'a> {
     async fn decide(&mut self, to: Option<i64>) -> Result<()> {
         // Listed first: a cursor left open while MLflow is asked could time out.
         for run in self.absent(to).await? {
-            if self.is_tired
-                || self.undecided.len() >= MAX_UNDECIDED
-                || self.scanning.limit.is_over()
-            {
+            let is_over = self.scanning.limit.is_over();
+            if is_over {
+                self.scanning.limit.add_not_asked();
+            }
+            if is_over || self.is_tired || self.undecided.len() >= MAX_UNDECIDED {
                 self.not_asked += 1;
                 continue;
             }
@@ -158,20 +159,20 @@ impl<'a> Absences<'a> {
     }
 
     fn incomplete(&self) -> Option<String> {
+        // Too many are gone: that is said once, of the whole pass.
+        let (run, said) = self.undecided.first()?;
         let count = self.undecided.len() as u64 + self.not_asked;
-        let mut reason = format!("MLflow did not list {count} mirrored runs, which stay");
-        if let Some((run, said)) = self.undecided.first() {
-            reason.push_str(&format!("; of run {run} it says: {said}"));
-        }
+        let mut reason = format!(
+            "MLflow did not list {count} mirrored runs, which stay; of run {run} it says: {said}"
+        );
         if self.not_asked > 0 {
-            let why = if self.scanning.limit.is_over() {
-                "since more are gone already than go without `--allow-mass-delete`"
-            } else {
-                "after so many answers that decide nothing"
-            };
-            reason.push_str(&format!("; of {} it was not asked, {why}", self.not_asked));
+            let not_asked = format!(
+                "; after that, it was not asked for {} of them",
+                self.not_asked
+            );
+            reason.push_str(&not_asked);
         }
-        (count > 0).then_some(reason)
+        Some(reason)
     }
 }
 

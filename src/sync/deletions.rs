@@ -27,6 +27,7 @@ pub(super) enum Word {
 pub(super) struct MassDelete {
     held: u64,
     gone: AtomicUsize,
+    not_asked: AtomicUsize,
     is_allowed: bool,
 }
 
@@ -35,12 +36,18 @@ impl MassDelete {
         Self {
             held,
             gone: AtomicUsize::new(0),
+            not_asked: AtomicUsize::new(0),
             is_allowed,
         }
     }
 
     pub(super) fn add(&self, gone: usize) {
         self.gone.fetch_add(gone, Ordering::Relaxed);
+    }
+
+    /// Another run that no scan showed; once more are gone than may go, MLflow is not asked any more.
+    pub(super) fn add_not_asked(&self) {
+        self.not_asked.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -127,10 +134,11 @@ impl Sync {
         report: &mut Report,
     ) -> Result<()> {
         if limit.is_over() {
-            let (count, held) = (limit.gone(), limit.held);
+            let (gone, held) = (limit.gone(), limit.held);
+            let absent = gone + limit.not_asked.load(Ordering::Relaxed) as u64;
             report.incomplete.push(Incomplete {
                 experiment: "*".into(),
-                reason: format!("MLflow no longer knows {count} of {held} mirrored runs, which is more than go by themselves; if that is right, sync with `--allow-mass-delete`"),
+                reason: format!("MLflow did not list {absent} of {held} mirrored runs and no longer knows the {gone} that it was asked for, which is more than go by themselves; if that is right, sync with `--allow-mass-delete`"),
             });
             return Ok(());
         }
@@ -144,10 +152,11 @@ impl Sync {
     }
 }
 
-/// What MLflow refuses decides nothing on the run; where it does not answer at all, that is an error.
+/// What MLflow refuses decides nothing on the run; what it was asked for again and again in vain is an error.
 fn unreachable(error: Error, said: Option<String>) -> Result<Word> {
+    let is_garbled = matches!(&error, Error::Mlflow { code, .. } if code == "NOT_JSON");
     match error {
-        error if error.is_passing() => Err(error),
+        error if is_garbled || error.is_passing() => Err(error),
         Error::Mlflow { answer, .. } => Ok(Word::Unreachable(said.unwrap_or(answer))),
         error => Err(error),
     }

@@ -132,19 +132,14 @@ impl Sync {
         }
     }
 
-    /// Whether MLflow fails for another experiment too: some are too much for a server that is well.
+    /// Whether MLflow fails for another experiment too, or for a single run of the only one: some are too much for a server
+    /// that is well.
     async fn is_out(&self, experiment: &RawExperiment, scanning: &Scanning<'_>) -> bool {
         let is_this = |other: &RawExperiment| other.experiment_id == experiment.experiment_id;
-        let after = scanning
-            .experiments
-            .iter()
-            .skip_while(|other| !is_this(other));
-        let Some(other) = after
-            .chain(&scanning.experiments)
-            .find(|other| !is_this(other))
-        else {
-            return true;
-        };
+        let all = &scanning.experiments;
+        let after = all.iter().skip_while(|other| !is_this(other));
+        let next = after.chain(all).find(|other| !is_this(other));
+        let other = next.unwrap_or(experiment);
         let mut probe =
             Scan::new(self.mlflow.clone(), vec![other.experiment_id.clone()]).page_size(1);
         probe

@@ -540,10 +540,11 @@ async fn mlflow_is_not_asked_run_by_run_for_ever() {
     Lab::complete(lab.sync().page_size(50).run(|_| {}).await);
     let at = exp.clone();
     type Refusal = fn() -> Answer;
-    let refusals: [(Refusal, usize); 2] = [
+    let refusals: [(Refusal, usize); 3] = [
         (|| Answer::text(403, "Permission denied"), 20),
         // Once, with its retry.
         (|| Answer::text(503, "down"), 2),
+        (empty, 2),
     ];
     for (refusal, times) in refusals {
         let at = at.clone();
