@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::MlflowClient;
-use super::connection::Connection;
+use super::connection::{Connection, ROOM};
 use crate::error::{Error, Result};
 
 const WORKSPACE_HEADER: &str = "X-MLFLOW-WORKSPACE";
@@ -249,6 +249,7 @@ impl MlflowClientBuilder {
             source,
             backoff,
             permits,
+            room: Semaphore::new(ROOM).into(),
         };
         Ok(MlflowClient {
             connection: connection.into(),

@@ -1,6 +1,7 @@
 //! One HTTP connection to a tracking server: credentials, retries, and errors that say what was answered.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -9,14 +10,17 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use url::Url;
 
 use super::wire::{Refusal, RunsPage, SearchRuns};
 use crate::error::{Error, Result};
 
 /// A page over this is asked for again in halves.
-const MAX_PAGE_BYTES: usize = 64 << 20;
+pub(super) const MAX_PAGE_BYTES: usize = 64 << 20;
+/// What all pages that wait, are parsed or are saved may take together, counted by the bytes that MLflow sent; a larger one
+/// is alone. Pages of the usual size fill it only where MongoDB is slower than MLflow.
+pub(super) const ROOM: usize = 12 << 20;
 /// A page of one run cannot be halved; dataset profiles have made one of 103 MB.
 const MAX_ANSWER_BYTES: usize = 1 << 30;
 /// A server may ask to be left alone for long; a sync that waits looks like one that hangs.
@@ -28,7 +32,28 @@ pub(super) struct Connection {
     pub(super) source: String,
     pub(super) backoff: ExponentialBuilder,
     pub(super) permits: Semaphore,
+    pub(super) room: Arc<Semaphore>,
 }
+
+/// A page's part of the room that all pages share; dropping it makes room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    _held: Option<OwnedSemaphorePermit>,
+    /// The page as MLflow sent it.
+    pub(super) bytes: usize,
+}
+
+/// How much of an answer is read, and whether it has to wait for room.
+#[derive(Clone, Copy)]
+struct Bound {
+    bytes: usize,
+    shares_room: bool,
+}
+
+const SMALL: Bound = Bound {
+    bytes: MAX_ANSWER_BYTES,
+    shares_room: false,
+};
 
 /// What one attempt came to, beside an answer.
 struct Failure {
@@ -58,12 +83,9 @@ impl Connection {
     ) -> Result<A> {
         let mut url = self.url(call);
         url.query_pairs_mut().extend_pairs(query);
-        self.ask(
-            call,
-            || self.http.request(Method::GET, url.clone()),
-            MAX_ANSWER_BYTES,
-        )
-        .await
+        self.ask(call, || self.http.request(Method::GET, url.clone()), SMALL)
+            .await
+            .map(|(answer, _)| answer)
     }
 
     pub(super) async fn post<A: DeserializeOwned>(
@@ -71,20 +93,20 @@ impl Connection {
         call: &'static str,
         body: &impl Serialize,
     ) -> Result<A> {
-        self.ask(
-            call,
-            || self.http.post(self.url(call)).json(body),
-            MAX_ANSWER_BYTES,
-        )
-        .await
+        self.ask(call, || self.http.post(self.url(call)).json(body), SMALL)
+            .await
+            .map(|(answer, _)| answer)
     }
 
     /// Like `post`; a page over its bound ends in [`Error::PageTooLarge`].
-    pub(super) async fn search_runs(&self, request: &SearchRuns<'_>) -> Result<RunsPage> {
-        let bound = if request.max_results > 1 {
-            MAX_PAGE_BYTES
-        } else {
-            MAX_ANSWER_BYTES
+    pub(super) async fn search_runs(&self, request: &SearchRuns<'_>) -> Result<(RunsPage, Room)> {
+        let bound = Bound {
+            bytes: if request.max_results > 1 {
+                MAX_PAGE_BYTES
+            } else {
+                MAX_ANSWER_BYTES
+            },
+            shares_room: true,
         };
         self.ask(
             "runs/search",
@@ -103,12 +125,12 @@ impl Connection {
         &self,
         call: &'static str,
         request: impl Fn() -> reqwest::RequestBuilder,
-        bound: usize,
-    ) -> Result<A> {
+        bound: Bound,
+    ) -> Result<(A, Room)> {
         let attempt = || async {
             // The semaphore is never closed.
-            let _permit = self.permits.acquire().await;
-            self.attempt(call, request(), bound).await
+            let permit = self.permits.acquire().await.ok();
+            self.attempt(call, request(), bound, permit).await
         };
         attempt
             .retry(self.backoff)
@@ -126,8 +148,9 @@ impl Connection {
         &self,
         call: &'static str,
         request: reqwest::RequestBuilder,
-        bound: usize,
-    ) -> Result<A, Failure> {
+        bound: Bound,
+        permit: Option<SemaphorePermit<'_>>,
+    ) -> Result<(A, Room), Failure> {
         let response = request
             .send()
             .await
@@ -139,15 +162,21 @@ impl Connection {
             .get(reqwest::header::LOCATION)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
-        let body = self.read(call, response, bound).await?;
+        let held = if bound.shares_room && status.is_success() {
+            self.make_room(&response, permit).await
+        } else {
+            None
+        };
+        let body = self.read(call, response, bound.bytes).await?;
         if status.is_success() {
             // Serde reads an array as an object without fields, which would pass for an empty page.
             if body.trim_ascii_start().first() == Some(&b'[') {
                 let error = <serde_json::Error as serde::de::Error>::custom("an array");
                 return Err(self.not_json(call, &body, &error));
             }
-            return serde_json::from_slice(&body)
-                .map_err(|error| self.not_json(call, &body, &error));
+            let answer = serde_json::from_slice(&body)
+                .map_err(|error| self.not_json(call, &body, &error))?;
+            return Ok((answer, Room::of(held, body.len())));
         }
         if let (true, Some(location)) = (status.is_redirection(), location) {
             let answer = self.redirected(call, &location);
@@ -178,26 +207,45 @@ impl Connection {
         format!("it redirects to {to}; give the address it redirects to as the tracking URI")
     }
 
+    /// Waits until there is room for this answer.
+    async fn make_room(
+        &self,
+        response: &Response,
+        permit: Option<SemaphorePermit<'_>>,
+    ) -> Option<OwnedSemaphorePermit> {
+        // One of unknown length takes it all until it has been read: to ask for more on the way could wait for ever.
+        let length = response
+            .content_length()
+            .map_or(ROOM, |length| length as usize);
+        let share = u32::try_from(length.min(ROOM)).unwrap_or(u32::MAX);
+        if let Ok(held) = self.room.clone().try_acquire_many_owned(share) {
+            return Some(held);
+        }
+        // MLflow has answered. Whoever makes room may have to ask it for something first.
+        drop(permit);
+        self.room.clone().acquire_many_owned(share).await.ok()
+    }
+
     async fn read(
         &self,
         call: &'static str,
         response: Response,
         bound: usize,
     ) -> Result<Vec<u8>, Failure> {
-        let mut body = Vec::with_capacity(
-            response
-                .content_length()
-                .map_or(0, |length| (length as usize).min(bound)),
-        );
+        let too_large = || Failure {
+            error: Error::PageTooLarge { call, bytes: bound },
+            retry: Retry::No,
+        };
+        let length = response.content_length().unwrap_or_default();
+        if length > bound as u64 {
+            return Err(too_large());
+        }
+        let mut body = Vec::with_capacity(length as usize);
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| self.unreachable(call, error))?;
             if body.len() + chunk.len() > bound {
-                let error = Error::PageTooLarge { call, bytes: bound };
-                return Err(Failure {
-                    error,
-                    retry: Retry::No,
-                });
+                return Err(too_large());
             }
             body.extend_from_slice(&chunk);
         }
@@ -302,6 +350,16 @@ impl Connection {
             self.base.path().trim_end_matches('/')
         ));
         url
+    }
+}
+
+impl Room {
+    /// Gives back what the answer turned out not to need.
+    fn of(mut held: Option<OwnedSemaphorePermit>, bytes: usize) -> Self {
+        if let Some(held) = &mut held {
+            drop(held.split(held.num_permits().saturating_sub(bytes)));
+        }
+        Self { _held: held, bytes }
     }
 }
 

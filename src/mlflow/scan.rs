@@ -6,8 +6,9 @@
 
 use std::collections::HashSet;
 
-use super::MlflowClient;
+use super::connection::MAX_PAGE_BYTES;
 use super::wire::{RawRun, RunsPage, SearchRuns};
+use super::{MlflowClient, Room};
 use crate::error::{Error, Result};
 
 const PAGE: u32 = 1_000;
@@ -19,6 +20,8 @@ pub(crate) struct Scan {
     experiments: Vec<String>,
     /// What the runs must match, in MLflow's own words.
     filter: Option<String>,
+    /// How many runs a page should hold, and how many are asked for while runs are too large for that.
+    wanted: u32,
     page_size: u32,
     place: Place,
     /// The runs at the last start time seen: the next page begins with them again.
@@ -43,6 +46,7 @@ impl Scan {
             client,
             experiments,
             filter: None,
+            wanted: PAGE,
             page_size: PAGE,
             place: Place::Start,
             boundary: HashSet::new(),
@@ -70,6 +74,7 @@ impl Scan {
     #[must_use]
     pub(crate) fn page_size(self, page_size: u32) -> Self {
         Self {
+            wanted: page_size.max(1),
             page_size: page_size.max(1),
             ..self
         }
@@ -85,18 +90,24 @@ impl Scan {
 
     /// The next runs, deleted ones too, none of them shown before; `None` once all have been shown.
     pub(crate) async fn next_page(&mut self) -> Result<Option<Vec<RawRun>>> {
+        let page = self.next_page_in_room().await?;
+        Ok(page.map(|(runs, _)| runs))
+    }
+
+    /// Like `next_page`; no more pages are read than there is room for, until what comes with them is dropped.
+    pub(crate) async fn next_page_in_room(&mut self) -> Result<Option<(Vec<RawRun>, Room)>> {
         while self.place != Place::End {
-            let page = self.fetch().await?;
+            let (page, room) = self.fetch().await?;
             let fresh = self.advance(page)?;
             if !fresh.is_empty() {
-                return Ok(Some(fresh));
+                return Ok(Some((fresh, room)));
             }
         }
         Ok(None)
     }
 
     /// Asks for the page at this place; a page too large to hold is asked for in halves.
-    async fn fetch(&mut self) -> Result<RunsPage> {
+    async fn fetch(&mut self) -> Result<(RunsPage, Room)> {
         let (place, token) = match &self.place {
             Place::Start | Place::End => (None, None),
             Place::From(start_time) => {
@@ -120,7 +131,14 @@ impl Scan {
             };
             match self.client.connection.search_runs(&request).await {
                 Err(Error::PageTooLarge { .. }) if self.page_size > 1 => self.page_size /= 2,
-                answer => return answer,
+                Err(error) => return Err(error),
+                Ok((page, room)) => {
+                    // Two pages like this one would have been one that is not too large.
+                    if room.bytes <= MAX_PAGE_BYTES / 2 {
+                        self.page_size = self.page_size.saturating_mul(2).min(self.wanted);
+                    }
+                    return Ok((page, room));
+                }
             }
         }
     }

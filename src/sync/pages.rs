@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 
 use super::{Sync, Totals};
 use crate::error::Result;
-use crate::mlflow::document;
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::{RawExperiment, RawRun};
+use crate::mlflow::{Room, document};
 use crate::run::Run;
 use crate::store::mongo::Ticket;
 
@@ -31,6 +31,7 @@ struct Page {
     active: Vec<Run>,
     deleted: Vec<Run>,
     next: Option<i64>,
+    room: Room,
 }
 
 impl Sync {
@@ -60,7 +61,7 @@ impl Sync {
     async fn fetch(&self, scan: &mut Scan, names: &Names, seen: &Seen) -> Result<Option<Page>> {
         // Drawn before the request: whatever is read from MLflow after it is at least as new.
         let ticket = self.store.draw_ticket().await?;
-        let Some(mut runs) = scan.next_page().await? else {
+        let Some((mut runs, room)) = scan.next_page_in_room().await? else {
             return Ok(None);
         };
         // The searches of a quick pass overlap.
@@ -81,6 +82,7 @@ impl Sync {
             active: map(active)?,
             deleted: map(deleted)?,
             next: scan.position(),
+            room,
         }))
     }
 
@@ -95,6 +97,8 @@ impl Sync {
         };
         self.save_counted(page.active, page.ticket, totals).await?;
         self.bury_counted(page.deleted, page.ticket, totals).await?;
+        // Made before MLflow is asked again: what it answers may have to wait for room.
+        drop(page.room);
         match page.next {
             Some(next) => reached(next).await,
             None => Ok(()),

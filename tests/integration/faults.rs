@@ -266,6 +266,33 @@ async fn a_page_over_64_mib_is_asked_for_in_halves() {
 }
 
 #[tokio::test]
+async fn pages_grow_again_once_runs_are_smaller() {
+    let (lab, _) = lab_with_runs(60).await;
+    lab.proxy.on(|request| {
+        let is_first = request.call == "runs/search" && request.body["filter"].is_null();
+        if is_first && request.body["max_results"].as_u64() > Some(3) {
+            return Answer::Change(Box::new(|mut page| {
+                page["runs"][0]["inputs"] = json!({ "dataset_inputs": "x".repeat(65 << 20) });
+                page
+            }));
+        }
+        Answer::Pass
+    });
+    let report = Lab::complete(lab.sync().page_size(20).run(|_| {}).await);
+    assert_eq!(report.seen, 60);
+    let sizes: Vec<_> = lab
+        .proxy
+        .take_requests()
+        .iter()
+        .filter_map(|request| {
+            (request.call == "runs/search").then(|| request.body["max_results"].as_u64())?
+        })
+        .collect();
+    assert_eq!(sizes[..9], [20, 10, 5, 2, 4, 8, 16, 20, 20], "{sizes:?}");
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_sync_through_faults_at_random_equals_mlflow() {
     let seeds = std::env::var("RUNLINEAGE_TEST_SEEDS")
         .ok()

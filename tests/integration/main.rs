@@ -21,6 +21,7 @@ mod hostile;
 mod indexed;
 mod kept_beside_mlopus;
 mod lease;
+mod memory;
 mod migrations;
 mod mirrored_texts;
 mod mlflow_client;

@@ -11,13 +11,15 @@ use crate::run::{Run, field};
 use crate::store::mongo::{MongoRunStore, Ticket, failed};
 use crate::store::retry::{is_of_the_server, retried};
 
-/// A command over 16 MiB fails as a whole; larger documents go alone.
-const MAX_BATCH_BYTES: usize = 15 << 20;
+/// A command over 16 MiB fails as a whole. A quarter of that is as fast, and it is held more than once; larger documents go alone.
+const MAX_BATCH_BYTES: usize = 4 << 20;
 const MAX_BATCH: usize = 1_000;
 /// What the command around one document takes at most.
 const OVERHEAD: usize = 1 << 10;
 /// A larger document leaves no room for the command around it.
 const MAX_DOCUMENT_BYTES: usize = (16 << 20) - OVERHEAD;
+/// What the ticket and the date add to a document at most.
+const STAMP: usize = 64;
 const DUPLICATE_KEY: i32 = 11000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +48,11 @@ struct Refused {
 impl Writer<'_> {
     /// Writes in batches; returns the runs that are there already with the same or a higher ticket.
     pub(super) async fn write(&mut self, how: How, runs: Vec<Run>) -> Result<Vec<Run>> {
-        let changed_at = DateTime::now();
         let mut present = Vec::new();
         let mut batch = Vec::new();
         let mut bytes = 0;
         for run in runs {
-            let document = stamped(&run, self.ticket, changed_at)?;
-            let length = document.as_bytes().len();
+            let length = run.as_raw().as_bytes().len() + STAMP;
             if length > MAX_DOCUMENT_BYTES {
                 self.quarantine(&run, "the whole document is over 16 MiB")
                     .await?;
@@ -66,7 +66,7 @@ impl Writer<'_> {
                 bytes = 0;
             }
             bytes += length + OVERHEAD;
-            batch.push((run, document));
+            batch.push(run);
         }
         self.write_batch(how, batch, &mut present).await?;
         Ok(present)
@@ -75,7 +75,7 @@ impl Writer<'_> {
     async fn write_batch(
         &mut self,
         how: How,
-        batch: Vec<(Run, RawDocumentBuf)>,
+        batch: Vec<Run>,
         present: &mut Vec<Run>,
     ) -> Result<()> {
         if batch.is_empty() {
@@ -94,32 +94,46 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn send(&self, how: How, batch: Vec<(Run, RawDocumentBuf)>) -> Result<Vec<Refused>> {
-        let (runs, documents): (Vec<Run>, Vec<RawDocumentBuf>) = batch.into_iter().unzip();
+    async fn send(&self, how: How, runs: Vec<Run>) -> Result<Vec<Refused>> {
+        let changed_at = DateTime::now();
+        let mut first = Some(self.command(how, &runs, changed_at)?);
+        // Made anew for another attempt, not kept for it: most need one only.
+        let send = || {
+            let made = first
+                .take()
+                .map_or_else(|| self.command(how, &runs, changed_at), Ok);
+            async {
+                let command = made.map_err(mongodb::error::Error::custom)?;
+                self.store.database().run_raw_command(command).await
+            }
+        };
+        let reply = retried(send)
+            .await
+            .map_err(|error| failed(format!("cannot save {} runs", runs.len()), error))?;
+        refused(runs, &reply)
+    }
+
+    fn command(&self, how: How, runs: &[Run], changed_at: DateTime) -> Result<RawDocumentBuf> {
         let mut list = RawArrayBuf::new();
-        for (run, document) in runs.iter().zip(&documents) {
+        for run in runs {
+            let document = stamped(run, self.ticket, changed_at)?;
             match how {
                 How::Insert => list.push(document),
                 How::Replace => list.push(rawdoc! {
                     "q": { "_id": run.id(), "mirror.ticket": { "$not": { "$gte": self.ticket.0 } } },
-                    "u": document.clone(),
+                    "u": document,
                     "upsert": true,
                 }),
             }
         }
-        let command = match how {
+        Ok(match how {
             How::Insert => {
                 rawdoc! { "insert": self.into, "documents": list, "ordered": false, "writeConcern": majority_in_command() }
             }
             How::Replace => {
                 rawdoc! { "update": self.into, "updates": list, "ordered": false, "writeConcern": majority_in_command() }
             }
-        };
-        let reply =
-            retried(|| async { self.store.database().run_raw_command(command.clone()).await })
-                .await
-                .map_err(|error| failed(format!("cannot save {} runs", runs.len()), error))?;
-        refused(runs, &reply)
+        })
     }
 
     /// Stores what can be stored of a run that was refused as a whole, and why.
@@ -128,11 +142,10 @@ impl Writer<'_> {
         // Lineage alone can be too large as well.
         for with_lineage in [true, false] {
             let part = reduced(run, with_lineage, reason)?;
-            let document = stamped(&part, self.ticket, DateTime::now())?;
-            if document.as_bytes().len() > MAX_DOCUMENT_BYTES {
+            if part.as_raw().as_bytes().len() + STAMP > MAX_DOCUMENT_BYTES {
                 continue;
             }
-            let refused = self.send(How::Replace, vec![(part, document)]).await?;
+            let refused = self.send(How::Replace, vec![part]).await?;
             if refused.iter().all(|refused| refused.code == DUPLICATE_KEY) {
                 self.saved.quarantined += 1;
                 return Ok(());
