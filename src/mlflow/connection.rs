@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 pub(super) const MAX_PAGE_BYTES: usize = 64 << 20;
 /// What all pages that wait, are parsed or are saved may take together, counted by the bytes that MLflow sent; a larger one
 /// is alone. Pages of the usual size fill it only where MongoDB is slower than MLflow.
-pub(super) const ROOM: usize = 12 << 20;
+pub(super) const ROOM: usize = 6 << 20;
 /// A page of one run cannot be halved; dataset profiles have made one of 103 MB.
 const MAX_ANSWER_BYTES: usize = 1 << 30;
 /// A server may ask to be left alone for long; a sync that waits looks like one that hangs.

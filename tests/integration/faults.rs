@@ -347,11 +347,16 @@ async fn the_server_is_never_asked_more_at_once_than_was_said() {
 /// Three experiments of 20 runs each, scanned one after the other.
 async fn three_experiments() -> (Lab, [String; 3]) {
     let lab = Lab::new().await;
+    let exps = three_experiments_of(&lab);
+    (lab, exps)
+}
+
+fn three_experiments_of(lab: &Lab) -> [String; 3] {
     let exps = ["a", "b", "c"].map(|name| lab.experiment(name));
     for exp in &exps {
         lab.sql().insert(&plain_runs(exp, 20));
     }
-    (lab, exps)
+    exps
 }
 
 #[tokio::test]
@@ -408,7 +413,8 @@ async fn an_experiment_that_mlflow_always_fails_for_does_not_hold_up_the_others(
 
 #[tokio::test]
 async fn runs_without_a_start_time_that_fill_a_page_are_no_complete_scan() {
-    let (lab, [_, undated, _]) = three_experiments().await;
+    let lab = Lab::with_own_mlflow().await;
+    let [_, undated, _] = three_experiments_of(&lab);
     let id: i64 = undated.parse().expect("a number");
     let without = "UPDATE runs SET start_time = NULL WHERE experiment_id = ?";
     lab.sql().add(without, json!([id])).write();

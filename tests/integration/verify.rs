@@ -163,12 +163,11 @@ async fn only_the_word_that_a_run_is_not_there_clears_it_at_the_second_look() {
         .await
         .expect("it is taken");
 
-    let outages: [fn() -> Answer; 6] = [
+    let outages: [fn() -> Answer; 5] = [
         || Answer::refuse(500, "INTERNAL_ERROR", "the database is locked"),
         || Answer::refuse(503, "TEMPORARILY_UNAVAILABLE", "later"),
         || Answer::text(502, "<html>bad gateway</html>"),
         || Answer::text(429, "slow down"),
-        || Answer::text(200, "<html>log in</html>"),
         || Answer::Reset(0.5),
     ];
     for outage in outages {
@@ -177,10 +176,11 @@ async fn only_the_word_that_a_run_is_not_there_clears_it_at_the_second_look() {
         assert!(error.contains("runs/get"), "{error}");
     }
 
-    let refusals: [fn() -> Answer; 3] = [
+    let refusals: [fn() -> Answer; 4] = [
         || Answer::refuse(403, "PERMISSION_DENIED", "not for you"),
         || Answer::refuse(400, "INVALID_PARAMETER_VALUE", "not for you"),
         || Answer::text(401, "not for you"),
+        || Answer::text(200, "<html>log in</html>"),
     ];
     for refusal in refusals {
         let found = second_look(&lab, refusal).await.expect("it is compared");

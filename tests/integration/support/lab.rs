@@ -9,7 +9,7 @@ use runlineage::sync::{Report, Sync};
 use runlineage::{MlflowClient, MlflowClientBuilder, MongoRunStore, Run, Texts};
 use serde_json::{Value, json};
 
-use super::mlflow::{self, MlflowServer};
+use super::mlflow::{self, MlflowServer, Setup};
 use super::mongodb::TestDatabase;
 use super::proxy::Proxy;
 use super::rest;
@@ -31,9 +31,23 @@ impl Lab {
         Self::on(test.uri.clone(), test).await
     }
 
+    /// With an MLflow that no other test asks: for runs that are too odd for it.
+    pub(crate) async fn with_own_mlflow() -> Self {
+        let test = TestDatabase::new().await;
+        let server = Box::leak(Box::new(MlflowServer::start(Setup::default())));
+        Self::between(server, test.uri.clone(), test).await
+    }
+
     /// With the mirror in another MongoDB than the shared one.
     pub(crate) async fn on(mongodb_uri: String, test: TestDatabase) -> Self {
-        let server = mlflow::shared();
+        Self::between(mlflow::shared(), mongodb_uri, test).await
+    }
+
+    async fn between(
+        server: &'static MlflowServer,
+        mongodb_uri: String,
+        test: TestDatabase,
+    ) -> Self {
         let prefix = unique("lab");
         let proxy = Proxy::before(&server.uri());
         proxy.list_only(&prefix);
