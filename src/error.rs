@@ -147,6 +147,28 @@ impl Error {
         }
     }
 
+    /// Whether MLflow failed in a way that passes by itself, and still did after the retries.
+    pub(crate) fn is_passing(&self) -> bool {
+        const PASSING: [&str; 11] = [
+            "408",
+            "429",
+            "500",
+            "502",
+            "503",
+            "504",
+            "INTERNAL_ERROR",
+            "TEMPORARILY_UNAVAILABLE",
+            "DEADLINE_EXCEEDED",
+            "REQUEST_LIMIT_EXCEEDED",
+            "RESOURCE_EXHAUSTED",
+        ];
+        match self {
+            Self::Mlflow { code, .. } => PASSING.contains(&code.as_str()),
+            Self::MlflowUnreachable { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn unsupported(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Unsupported {
             what: what.into(),

@@ -53,8 +53,9 @@ pub use run::{Experiment, Problem, Run, RunId};
 #[cfg(all(feature = "cli", unix))]
 pub use store::local;
 pub use store::migrate::MigrationStatus;
-pub use store::mongo::{Freshness, MongoRunStore, Ticket};
+pub use store::mongo::{MongoRunStore, Ticket};
 pub use store::plan::Plan;
 pub use store::save::Saved;
 pub use store::search::{Facet, FacetCount};
+pub use store::source::Freshness;
 pub use store::{RunStore, RunStream};

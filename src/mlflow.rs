@@ -26,7 +26,7 @@ use crate::store::{RunStore, RunStream};
 
 pub use builder::MlflowClientBuilder;
 use connection::Connection;
-pub(crate) use connection::{Room, is_outage};
+pub(crate) use connection::Room;
 pub use nest::Texts;
 use scan::Scan;
 use wire::{

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::lineage::{Entry, Lineage, Refused, Side};
+use crate::mlflow::wire::RawExperiment;
 use crate::mlflow::{MlflowClient, document, tags};
 use crate::run::{Run, RunId};
 use crate::store::lease::Lease;
@@ -129,6 +130,7 @@ impl Registration {
             if missing.is_empty() {
                 let experiment = mlflow.raw_experiment(&raw.info.experiment_id).await?;
                 let run = document::map(&raw, &experiment.name)?;
+                remember(store, &experiment).await.map_err(behind)?;
                 store
                     .save_runs(vec![run.clone()], ticket)
                     .await
@@ -149,4 +151,14 @@ impl Registration {
             code: "CONFLICT".into(),
         })
     }
+}
+
+/// A run that is the first mirrored one of its experiment says which experiment that is.
+async fn remember(store: &MongoRunStore, experiment: &RawExperiment) -> Result<()> {
+    let id = &experiment.experiment_id;
+    if store.holds_experiment(id).await? {
+        return Ok(());
+    }
+    let (name, created) = (&experiment.name, experiment.creation_time);
+    store.record_experiment(id, name, created).await
 }

@@ -1,5 +1,6 @@
 //! [`RunStore`]: what finds runs, and its contract.
 
+mod experiments;
 pub(crate) mod lease;
 #[cfg(all(feature = "cli", unix))]
 pub mod local;
@@ -9,6 +10,7 @@ pub(crate) mod plan;
 pub(crate) mod retry;
 pub(crate) mod save;
 pub(crate) mod search;
+pub(crate) mod source;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;

@@ -1,5 +1,6 @@
 //! [`Sync`]: scan MLflow, compare, write what differs.
 
+mod absences;
 mod deletions;
 mod experiment;
 mod pages;
@@ -27,6 +28,8 @@ pub use report::{Incomplete, Progress, Report};
 pub use verify::{Difference, Verification};
 pub use watch::{PassEnded, PassKind, Watch};
 
+use deletions::MassDelete;
+use experiment::Scanning;
 use state::Pass;
 
 /// How long a sync that was killed keeps the next one waiting.
@@ -114,12 +117,14 @@ impl Sync {
 
     /// Makes the pass, and tells how it goes on the way.
     ///
-    /// Pending migrations are applied first. What MLflow refuses for one experiment is reported and does not stop the
-    /// others.
+    /// Pending migrations are applied first. What MLflow refuses for one experiment, or always fails for, is reported and
+    /// does not stop the others. A pass that was interrupted is taken up where it was: what it had looked at is not looked
+    /// at again, and [`Report::resumed_from`] says when it began.
     ///
     /// # Errors
     /// [`Error::Leased`] while another sync of this database is under way; [`Error::Database`] when it mirrors another
-    /// source; [`Error::MlflowUnreachable`] and [`Error::Mongo`] when either is gone for longer than the retries last.
+    /// source; [`Error::MlflowUnreachable`], [`Error::Mlflow`] and [`Error::Mongo`] when either fails for longer than the
+    /// retries last, or MLflow does not know the user: the next pass goes on from there.
     pub async fn run(
         &self,
         progress: impl Fn(Progress) + Send + std::marker::Sync,
@@ -142,6 +147,9 @@ impl Sync {
     }
 
     /// A quick pass: new runs, runs that are not over, runs that ended within `settle`. `None` when `stop` is ready first.
+    ///
+    /// New is a run that started within `settle`: one that is imported with a start and an end of long ago is seen by the
+    /// next full pass only, and so are changes of runs that ended before, and what is gone.
     ///
     /// # Errors
     /// As [`run`](Self::run); what MLflow refuses ends a quick pass.
@@ -170,28 +178,38 @@ impl Sync {
         stop: impl Future<Output = ()>,
     ) -> Result<Option<Report>> {
         let mut stop = std::pin::pin!(stop);
-        let ready = async {
-            self.store.ensure_migrated().await?;
-            if self.store.freshness().await?.source.is_none() {
-                // A mistyped address must not become the source that every later sync is held to: it answers as MLflow
-                // first.
-                self.mlflow.raw_experiments().try_next().await?;
-            }
-            self.store.claim_source(self.mlflow.source()).await?;
+        let taken = async {
+            // The database of a newer program is not written, not even to say who is at work.
+            self.store.expect_writable().await?;
             Lease::take(&self.store, "a sync of this database", "sync", self.lease).await
         };
         let lease = tokio::select! {
-            lease = ready => lease?,
+            lease = taken => lease?,
             () = stop.as_mut() => return Ok(None),
         };
+        // Migrations too may take long: whoever comes meanwhile is told who is at work.
+        let work = async {
+            self.prepare().await?;
+            pass.await
+        };
         let result = tokio::select! {
-            report = pass => report.map(Some),
+            report = work => report.map(Some),
             lost = lease.keep() => Err(lost),
             () = stop.as_mut() => Ok(None),
         };
         self.store.writes_ended().await;
         lease.release().await;
         result
+    }
+
+    async fn prepare(&self) -> Result<()> {
+        self.store.ensure_migrated().await?;
+        if self.store.freshness().await?.source.is_none() {
+            // A mistyped address must not become the source that every later sync is held to: it answers as MLflow
+            // first.
+            self.mlflow.raw_experiments().try_next().await?;
+        }
+        self.store.claim_source(self.mlflow.source()).await
     }
 
     async fn pass(
@@ -207,15 +225,29 @@ impl Sync {
             .collect();
         let chosen = self.choose(experiments)?;
         let pass = Pass::begin_or_resume(&self.store, &self.scope()).await?;
-        let expected = self.store.count_estimate().await?;
-        let totals = Totals::new(chosen.len(), expected, progress);
-        let scan = |experiment| self.scan_experiment(experiment, &pass, &totals).boxed();
-        let scans: Vec<_> = chosen.iter().map(scan).collect();
+        let resumed_from = pass.resumed_from();
+        let held = self.store.count_estimate().await?;
+        let expected = self.expected(&chosen, held).await?;
+        let scanning = Scanning {
+            pass,
+            totals: Totals::new(chosen.len(), expected, progress),
+            experiments: chosen,
+            limit: MassDelete::new(held, self.allow_mass_delete),
+        };
+        let scan = |experiment| self.scan_experiment(experiment, &scanning).boxed();
+        let scans: Vec<_> = scanning.experiments.iter().map(scan).collect();
         let outcomes: Vec<_> = stream::iter(scans)
             .buffer_unordered(self.concurrency)
             .try_collect()
             .await?;
+        let Scanning {
+            pass,
+            totals,
+            limit,
+            ..
+        } = scanning;
         let mut report = totals.report();
+        report.resumed_from = resumed_from;
         let mut gone = Vec::new();
         for outcome in outcomes {
             report.incomplete.extend(outcome.incomplete);
@@ -228,10 +260,8 @@ impl Sync {
                 reason: "MLflow shows this user no experiment at all; are the tracking URI, the user and the workspace right?".into(),
             });
         }
-        report
-            .incomplete
-            .extend(self.unlisted(&pass, &listed).await?);
-        self.remove_gone(gone, &mut report).await?;
+        report.incomplete.extend(self.unlisted(&listed).await?);
+        self.remove_gone(&gone, &limit, &mut report).await?;
         report.problems = self.store.count_problems().await?;
         pass.end(
             &self.store,
@@ -273,6 +303,18 @@ impl Sync {
         };
         let done = self.leased(work, futures::future::pending()).await?;
         Ok(done.map_or(0, |report| report.deleted))
+    }
+
+    /// About how many runs a pass will see.
+    async fn expected(&self, chosen: &[RawExperiment], held: u64) -> Result<u64> {
+        if self.is_everything() {
+            return Ok(held);
+        }
+        let ids = chosen.iter().map(|exp| exp.experiment_id.as_str());
+        let ids: Vec<&str> = ids.collect();
+        self.store
+            .count_runs(doc! { "exp.id": { "$in": ids } })
+            .await
     }
 
     fn is_everything(&self) -> bool {

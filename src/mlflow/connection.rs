@@ -371,27 +371,6 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Whether MLflow, or what stands before it, may answer another time what it did not answer now.
-pub(crate) fn is_outage(error: &Error) -> bool {
-    match error {
-        Error::MlflowUnreachable { .. } => true,
-        Error::Mlflow { code, .. } => matches!(
-            code.as_str(),
-            "INTERNAL_ERROR"
-                | "TEMPORARILY_UNAVAILABLE"
-                | "REQUEST_LIMIT_EXCEEDED"
-                | "NOT_JSON"
-                | "408"
-                | "429"
-                | "500"
-                | "502"
-                | "503"
-                | "504"
-        ),
-        _ => false,
-    }
-}
-
 fn retry_after(response: &Response) -> Option<Duration> {
     let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

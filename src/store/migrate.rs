@@ -65,6 +65,15 @@ impl MongoRunStore {
         applied
     }
 
+    /// Fails where [`migrate`](Self::migrate) would refuse to work on the database. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Migration`], as there.
+    pub(crate) async fn expect_writable(&self) -> Result<()> {
+        pending(&parse(FILES)?, &self.recorded().await?)?;
+        Ok(())
+    }
+
     /// Every migration, applied or pending, in order. Nothing is written.
     ///
     /// # Errors

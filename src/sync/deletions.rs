@@ -1,22 +1,20 @@
 //! Decides on mirrored runs that a scan did not show: they leave only on MLflow's own word on each.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bson::doc;
 use futures::TryStreamExt;
 
-use super::experiment::Outcome;
-use super::pages::Seen;
 use super::report::{Incomplete, Report};
-use super::state::{Pass, Place};
 use super::{Sync, Totals};
 use crate::error::{Error, Result};
 use crate::mlflow::document;
 use crate::mlflow::wire::RawExperiment;
-use crate::run::{Run, field};
+use crate::run::field;
 
 /// What MLflow says of a run that a scan did not show.
-enum Word {
+pub(super) enum Word {
     /// It shows it after all, or shows it as deleted; that has been mirrored.
     Shown,
     /// It does not know it, but knows its experiment, and it is the experiment that was mirrored.
@@ -25,54 +23,52 @@ enum Word {
     Unreachable(String),
 }
 
-impl Sync {
-    /// Asks MLflow for every mirrored run of this experiment that the scan should have shown and did not.
-    pub(super) async fn look_for_gone(
-        &self,
-        experiment: &RawExperiment,
-        place: Place,
-        seen: &Seen,
-        pass: &Pass,
-        totals: &Totals<'_>,
-    ) -> Result<Outcome> {
-        let mut filter = doc! { "exp.id": &experiment.experiment_id };
-        if let Place::From(from) = place {
-            // An earlier process has scanned what started before.
-            filter.insert(
-                field::START_TIME,
-                doc! { "$gte": bson::DateTime::from_millis(from) },
-            );
+/// How many runs a pass has found gone, and how many may leave the mirror by themselves.
+pub(super) struct MassDelete {
+    held: u64,
+    gone: AtomicUsize,
+    not_asked: AtomicUsize,
+    is_allowed: bool,
+}
+
+impl MassDelete {
+    pub(super) fn new(held: u64, is_allowed: bool) -> Self {
+        Self {
+            held,
+            gone: AtomicUsize::new(0),
+            not_asked: AtomicUsize::new(0),
+            is_allowed,
         }
-        let mut mirrored = self.store.find_ids(filter).await?;
-        let mut outcome = Outcome::default();
-        let mut unreachable = Vec::new();
-        while let Some(run) = mirrored.try_next().await? {
-            if seen.contains(run.id()) {
-                continue;
-            }
-            match self.ask(&run, experiment, pass, totals).await? {
-                Word::Shown => {}
-                Word::Gone => outcome.gone.push(run),
-                Word::Unreachable(reason) => unreachable.push((run.id().to_owned(), reason)),
-            }
-        }
-        if let Some((run, reason)) = unreachable.first() {
-            outcome.incomplete.push(Incomplete {
-                experiment: experiment.experiment_id.clone(),
-                reason: format!("MLflow did not list {} mirrored runs, which stay; of run {run} it says: {reason}", unreachable.len()),
-            });
-        }
-        Ok(outcome)
     }
 
-    async fn ask(
+    pub(super) fn add(&self, gone: usize) {
+        self.gone.fetch_add(gone, Ordering::Relaxed);
+    }
+
+    /// Another run that no scan showed; once more are gone than may go, MLflow is not asked any more.
+    pub(super) fn add_not_asked(&self) {
+        self.not_asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        !self.is_allowed && self.gone() > (self.held / 10).max(100)
+    }
+
+    fn gone(&self) -> u64 {
+        self.gone.load(Ordering::Relaxed) as u64
+    }
+}
+
+impl Sync {
+    /// Asks MLflow for a mirrored run of this experiment, which was made when `created` says.
+    pub(super) async fn ask(
         &self,
-        run: &Run,
+        run: &str,
         experiment: &RawExperiment,
-        pass: &Pass,
+        created: Option<i64>,
         totals: &Totals<'_>,
     ) -> Result<Word> {
-        let id = run.id().parse()?;
+        let id = run.parse()?;
         let ticket = self.store.draw_ticket().await?;
         match self.mlflow.raw_run(&id).await {
             Ok(raw) if raw.info.experiment_id == experiment.experiment_id => {
@@ -87,10 +83,9 @@ impl Sync {
             // It moved: the scan of its new experiment mirrors it.
             Ok(_) => Ok(Word::Shown),
             Err(Error::Mlflow { code, answer, .. }) if code == "RESOURCE_DOES_NOT_EXIST" => {
-                self.is_gone(experiment, pass, answer).await
+                self.is_gone(experiment, created, answer).await
             }
-            Err(Error::Mlflow { answer, .. }) => Ok(Word::Unreachable(answer)),
-            Err(error) => Err(error),
+            Err(error) => unreachable(error, None),
         }
     }
 
@@ -98,63 +93,71 @@ impl Sync {
     async fn is_gone(
         &self,
         experiment: &RawExperiment,
-        pass: &Pass,
+        created: Option<i64>,
         answer: String,
     ) -> Result<Word> {
-        match self.mlflow.raw_experiment(&experiment.experiment_id).await {
-            Ok(now) => {
-                let recorded = pass.creation_time(&experiment.experiment_id);
-                if recorded.is_some() && recorded == now.creation_time {
-                    Ok(Word::Gone)
-                } else {
-                    Ok(Word::Unreachable(format!(
-                        "{answer}, but the experiment of that id is not the one that was mirrored"
-                    )))
-                }
+        let id = &experiment.experiment_id;
+        let now = match self.mlflow.raw_experiment(id).await {
+            Ok(now) => now.creation_time,
+            Err(error) => return unreachable(error, Some(answer)),
+        };
+        let doubt = match (created, now) {
+            (Some(created), Some(now)) if created == now => return Ok(Word::Gone),
+            (Some(_), Some(_)) => {
+                "but the experiment of that id is not the one that was mirrored".to_owned()
             }
-            Err(Error::Mlflow { .. }) => Ok(Word::Unreachable(answer)),
-            Err(error) => Err(error),
-        }
+            _ => format!(
+                "but it is not known when the experiment was made, so it may be another one of that id; if it is not, `sync --forget-experiment {id}` and the sync after it mirror it anew"
+            ),
+        };
+        Ok(Word::Unreachable(format!("{answer}, {doubt}")))
     }
 
     /// Experiments that the mirror holds runs of and that MLflow did not list: unreadable, or gone for good.
-    pub(super) async fn unlisted(
-        &self,
-        pass: &Pass,
-        listed: &HashSet<String>,
-    ) -> Result<Vec<Incomplete>> {
+    pub(super) async fn unlisted(&self, listed: &HashSet<String>) -> Result<Vec<Incomplete>> {
         if !self.is_everything() {
             return Ok(Vec::new());
         }
-        let mut unlisted = Vec::new();
-        for id in pass.known().filter(|id| !listed.contains(*id)) {
-            if self.store.holds_experiment(id).await? {
-                unlisted.push(Incomplete {
-                    experiment: id.to_owned(),
-                    reason: "MLflow no longer lists this experiment to this user; its mirrored runs stay, until `sync --forget-experiment` removes them".into(),
-                });
-            }
-        }
-        Ok(unlisted)
+        let mut held = self.store.held_experiments().await?;
+        held.retain(|id| !listed.contains(id));
+        let unlisted = held.into_iter().map(|id| Incomplete {
+            reason: format!("MLflow no longer lists this experiment to this user; its mirrored runs stay, until `sync --forget-experiment {id}` removes them"),
+            experiment: id,
+        });
+        Ok(unlisted.collect())
     }
 
-    pub(super) async fn remove_gone(&self, gone: Vec<Run>, report: &mut Report) -> Result<()> {
-        let held = self.store.count_estimate().await?;
-        let count = gone.len() as u64;
-        if count > (held / 10).max(100) && !self.allow_mass_delete {
+    pub(super) async fn remove_gone(
+        &self,
+        gone: &[String],
+        limit: &MassDelete,
+        report: &mut Report,
+    ) -> Result<()> {
+        if limit.is_over() {
+            let (gone, held) = (limit.gone(), limit.held);
+            let absent = gone + limit.not_asked.load(Ordering::Relaxed) as u64;
             report.incomplete.push(Incomplete {
                 experiment: "*".into(),
-                reason: format!("MLflow no longer knows {count} of {held} mirrored runs, which is more than go by themselves; if that is right, sync with `--allow-mass-delete`"),
+                reason: format!("MLflow did not list {absent} of {held} mirrored runs and no longer knows the {gone} that it was asked for, which is more than go by themselves; if that is right, sync with `--allow-mass-delete`"),
             });
             return Ok(());
         }
         for ids in gone.chunks(500) {
             let ticket = self.store.draw_ticket().await?;
-            let ids: Vec<&str> = ids.iter().map(Run::id).collect();
             let runs = self.store.find_runs(doc! { field::ID: { "$in": ids } });
             let runs = runs.await?.try_collect().await?;
             report.deleted += self.store.bury_runs(runs, ticket).await?;
         }
         Ok(())
+    }
+}
+
+/// What MLflow refuses decides nothing on the run; what it was asked for again and again in vain is an error.
+fn unreachable(error: Error, said: Option<String>) -> Result<Word> {
+    let is_garbled = matches!(&error, Error::Mlflow { code, .. } if code == "NOT_JSON");
+    match error {
+        error if is_garbled || error.is_passing() => Err(error),
+        Error::Mlflow { answer, .. } => Ok(Word::Unreachable(said.unwrap_or(answer))),
+        error => Err(error),
     }
 }

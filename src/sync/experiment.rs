@@ -1,7 +1,10 @@
 //! Scans one experiment to its end, from where an earlier process came.
 
 use futures::FutureExt;
+use tokio::sync::Mutex;
 
+use super::absences::Absences;
+use super::deletions::MassDelete;
 use super::pages::{Seen, names};
 use super::report::Incomplete;
 use super::state::{Pass, Place};
@@ -9,83 +12,146 @@ use super::{Sync, Totals};
 use crate::error::{Error, Result};
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::RawExperiment;
-use crate::run::Run;
+
+/// What the scans of a pass share.
+pub(super) struct Scanning<'a> {
+    pub(super) pass: Pass,
+    pub(super) totals: Totals<'a>,
+    pub(super) experiments: Vec<RawExperiment>,
+    pub(super) limit: MassDelete,
+}
 
 /// What the scan of an experiment leaves to the end of the pass.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) incomplete: Vec<Incomplete>,
-    /// Mirrored runs that MLflow no longer knows at all.
-    pub(super) gone: Vec<Run>,
+    /// Ids of mirrored runs that MLflow no longer knows at all.
+    pub(super) gone: Vec<String>,
 }
 
 impl Sync {
     pub(super) async fn scan_experiment(
         &self,
         experiment: &RawExperiment,
-        pass: &Pass,
-        totals: &Totals<'_>,
+        scanning: &Scanning<'_>,
     ) -> Result<Outcome> {
-        let id = &experiment.experiment_id;
+        let (id, pass) = (&experiment.experiment_id, &scanning.pass);
         let place = pass.place(id);
-        let nothing_to_delete = experiment.is_deleted() && !self.store.holds_experiment(id).await?;
-        if place == Place::Done || nothing_to_delete {
-            totals.add(|report| report.experiments += 1);
-            return Ok(Outcome::default());
+        scanning.limit.add(pass.gone(id).len());
+        let is_held = self.store.holds_experiment(id).await?;
+        if place == Place::Done || (experiment.is_deleted() && !is_held) {
+            scanning.totals.add(|report| report.experiments += 1);
+            return Ok(Outcome {
+                gone: pass.gone(id),
+                ..Outcome::default()
+            });
         }
-        if !pass.is_same(experiment) {
+        if is_held && !pass.is_same(experiment) {
             return Ok(Outcome::incomplete(
                 id,
                 "MLflow made it at another time than the experiment of this id that was mirrored; is this another server, or one that was set up anew? Give it a database of its own, or remove what is mirrored with `sync --forget-experiment`",
             ));
         }
-        match self.scan(experiment, place, pass, totals).await {
-            Ok(seen) => {
-                let outcome = self
-                    .look_for_gone(experiment, place, &seen, pass, totals)
-                    .await?;
+        let created = if is_held {
+            pass.creation_time(id)
+        } else {
+            // Whatever will be mirrored under this id is of this experiment.
+            self.record_experiment(experiment, pass.creation_time(id))
+                .await?
+        };
+        match self.scan(experiment, created, scanning).await {
+            Ok(outcome) => {
                 if outcome.incomplete.is_empty() {
-                    // What is gone is removed at the end of the pass: until then, a killed one has to find it anew.
-                    let place = if outcome.gone.is_empty() {
-                        Place::Done
-                    } else {
-                        Place::Start
-                    };
-                    pass.reached(&self.store, experiment, place).await?;
-                    totals.add(|report| report.experiments += 1);
+                    scanning.totals.add(|report| report.experiments += 1);
                 }
                 Ok(outcome)
             }
             // MLflow's word on one experiment is no reason to leave the others out.
-            Err(error @ (Error::Mlflow { .. } | Error::PageTooLarge { .. })) => {
-                Ok(Outcome::incomplete(id, &error.to_string()))
+            Err(error) => {
+                let said = self.said_of_one(error, experiment, scanning).await?;
+                Ok(Outcome::incomplete(id, &said))
             }
-            Err(error) => Err(error),
         }
     }
 
     async fn scan(
         &self,
         experiment: &RawExperiment,
-        place: Place,
-        pass: &Pass,
-        totals: &Totals<'_>,
-    ) -> Result<Seen> {
+        created: Option<i64>,
+        scanning: &Scanning<'_>,
+    ) -> Result<Outcome> {
         let mut scan = Scan::new(self.mlflow.clone(), vec![experiment.experiment_id.clone()])
             .page_size(self.page_size);
-        if let Place::From(start_time) = place {
+        if let Place::From(start_time) = scanning.pass.place(&experiment.experiment_id) {
             scan = scan.resume_at(start_time);
         }
-        let mut seen = Seen::default();
+        let seen = Seen::default();
+        let absences = Mutex::new(Absences::new(self, experiment, created, scanning, &seen));
         let names = names(std::slice::from_ref(experiment));
-        let reached = |next| {
-            pass.reached(&self.store, experiment, Place::From(next))
-                .boxed()
-        };
-        self.mirror(&mut scan, &names, &mut seen, totals, &reached)
+        let decided = &absences;
+        let reached = |next| async move { decided.lock().await.reached(next).await }.boxed();
+        self.mirror(&mut scan, &names, &seen, &scanning.totals, &reached)
             .await?;
-        Ok(seen)
+        absences.into_inner().ended().await
     }
+
+    async fn record_experiment(
+        &self,
+        experiment: &RawExperiment,
+        recorded: Option<i64>,
+    ) -> Result<Option<i64>> {
+        if recorded != experiment.creation_time {
+            self.store
+                .record_experiment(
+                    &experiment.experiment_id,
+                    &experiment.name,
+                    experiment.creation_time,
+                )
+                .await?;
+        }
+        Ok(experiment.creation_time)
+    }
+
+    /// What MLflow says of one experiment alone; an error that the others would meet too is the pass' own.
+    pub(super) async fn said_of_one(
+        &self,
+        error: Error,
+        experiment: &RawExperiment,
+        scanning: &Scanning<'_>,
+    ) -> Result<String> {
+        let is_of_all = match &error {
+            error if error.is_passing() => self.is_out(experiment, scanning).await,
+            Error::Mlflow { code, .. } => is_unauthenticated(code),
+            Error::PageTooLarge { .. } => false,
+            _ => true,
+        };
+        if is_of_all {
+            Err(error)
+        } else {
+            Ok(error.to_string())
+        }
+    }
+
+    /// Whether MLflow fails for another experiment too, or for a single run of the only one: some are too much for a server
+    /// that is well.
+    async fn is_out(&self, experiment: &RawExperiment, scanning: &Scanning<'_>) -> bool {
+        let is_this = |other: &RawExperiment| other.experiment_id == experiment.experiment_id;
+        let all = &scanning.experiments;
+        let after = all.iter().skip_while(|other| !is_this(other));
+        let next = after.chain(all).find(|other| !is_this(other));
+        let other = next.unwrap_or(experiment);
+        let mut probe =
+            Scan::new(self.mlflow.clone(), vec![other.experiment_id.clone()]).page_size(1);
+        probe
+            .next_page()
+            .await
+            .is_err_and(|error| error.is_passing())
+    }
+}
+
+/// Without a valid user, MLflow refuses everything.
+fn is_unauthenticated(code: &str) -> bool {
+    matches!(code, "401" | "UNAUTHENTICATED")
 }
 
 impl Outcome {

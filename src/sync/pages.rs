@@ -1,6 +1,7 @@
 //! Mirrors the pages of a scan: each is fetched while the one before it is saved.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
@@ -22,7 +23,7 @@ pub(super) type Reached<'a> =
 
 /// Which runs a scan has shown: 16 bytes each, so that a pass over a million runs stays small.
 #[derive(Debug, Default)]
-pub(super) struct Seen(HashSet<u128>);
+pub(super) struct Seen(Mutex<HashSet<u128>>);
 
 /// A page, mapped, with the ticket drawn before it was asked for and the place where the next one begins.
 struct Page {
@@ -40,7 +41,7 @@ impl Sync {
         &self,
         scan: &mut Scan,
         names: &Names,
-        seen: &mut Seen,
+        seen: &Seen,
         totals: &Totals<'_>,
         reached: &Reached<'_>,
     ) -> Result<()> {
@@ -57,7 +58,7 @@ impl Sync {
         }
     }
 
-    async fn fetch(&self, scan: &mut Scan, names: &Names, seen: &mut Seen) -> Result<Option<Page>> {
+    async fn fetch(&self, scan: &mut Scan, names: &Names, seen: &Seen) -> Result<Option<Page>> {
         // Drawn before the request: whatever is read from MLflow after it is at least as new.
         let ticket = self.store.draw_ticket().await?;
         let Some((mut runs, room)) = scan.next_page_in_room().await? else {
@@ -67,7 +68,7 @@ impl Sync {
         runs.retain(|run| !seen.contains(&run.info.run_id));
         let (deleted, active): (Vec<RawRun>, Vec<RawRun>) =
             runs.into_iter().partition(RawRun::is_deleted);
-        let mut map = |runs: Vec<RawRun>| -> Result<Vec<Run>> {
+        let map = |runs: Vec<RawRun>| -> Result<Vec<Run>> {
             runs.into_iter()
                 .map(|run| {
                     seen.insert(&run.info.run_id);
@@ -143,12 +144,21 @@ pub(super) fn names(experiments: &[RawExperiment]) -> Names {
 }
 
 impl Seen {
-    pub(super) fn insert(&mut self, id: &str) {
-        self.0.insert(short(id));
+    pub(super) fn insert(&self, id: &str) {
+        self.ids().insert(short(id));
     }
 
     pub(super) fn contains(&self, id: &str) -> bool {
-        self.0.contains(&short(id))
+        self.ids().contains(&short(id))
+    }
+
+    /// Forgets a run, and tells whether it was among them.
+    pub(super) fn remove(&self, id: &str) -> bool {
+        self.ids().remove(&short(id))
+    }
+
+    fn ids(&self) -> MutexGuard<'_, HashSet<u128>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

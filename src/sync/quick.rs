@@ -21,13 +21,15 @@ const NAMED_AT_ONCE: usize = 100;
 const UNDER_WAY: [&str; 2] = ["RUNNING", "SCHEDULED"];
 
 impl Sync {
-    /// Mirrors what is likely to have changed: a full pass finds the rest.
+    /// Mirrors what is likely to have changed: a full pass finds the rest, such as tags of runs that ended long ago, runs
+    /// that were imported with the start and the end they had elsewhere, and what was erased.
     pub(super) async fn quick_pass(&self, settle: Duration, totals: &Totals<'_>) -> Result<()> {
         let experiments: Vec<RawExperiment> = self.mlflow.raw_experiments().try_concat().await?;
         let mut chosen = self.choose(experiments)?;
         chosen.retain(|experiment| !experiment.is_deleted());
         let names = names(&chosen);
-        let mut seen = Seen::default();
+        let held = self.store.held_experiments().await?;
+        let seen = Seen::default();
         let settled = bson::DateTime::now().timestamp_millis()
             - i64::try_from(settle.as_millis()).unwrap_or(i64::MAX);
         let mut filters = vec![
@@ -36,12 +38,20 @@ impl Sync {
         ];
         filters.extend(UNDER_WAY.map(|status| format!("attributes.status = '{status}'")));
         for filter in filters {
-            self.search(&filter, &names, &mut seen, totals).await?;
+            self.search(&filter, &names, &seen, totals).await?;
         }
         // Mirrored as under way, and over by now with an end time of long ago.
         for ids in self.under_way(&names, &seen).await?.chunks(NAMED_AT_ONCE) {
             let filter = format!("attributes.run_id IN ('{}')", ids.join("','"));
-            self.search(&filter, &names, &mut seen, totals).await?;
+            self.search(&filter, &names, &seen, totals).await?;
+        }
+        for id in self.store.held_experiments().await? {
+            let is_new = !held.contains(&id);
+            if let Some(new) = chosen.iter().find(|exp| is_new && exp.experiment_id == id) {
+                self.store
+                    .record_experiment(&id, &new.name, new.creation_time)
+                    .await?;
+            }
         }
         state::quick_pass_ended(&self.store).await
     }
@@ -50,7 +60,7 @@ impl Sync {
         &self,
         filter: &str,
         names: &Names,
-        seen: &mut Seen,
+        seen: &Seen,
         totals: &Totals<'_>,
     ) -> Result<()> {
         let ids: Vec<String> = names.keys().cloned().collect();

@@ -1,6 +1,7 @@
 //! What a pass came to, and how far it is.
 
-use serde::Serialize;
+use bson::DateTime;
+use serde::{Serialize, Serializer};
 
 /// What a pass over MLflow came to.
 ///
@@ -24,6 +25,10 @@ pub struct Report {
     pub experiments: u64,
     /// What was not scanned to the end, or could not be decided, and why; the pass did not do all of its work.
     pub incomplete: Vec<Incomplete>,
+    /// When the interrupted pass began that this one took up: what that one had looked at was not looked at again, so the
+    /// mirror is as fresh as that. `None` for a pass from the start. In JSON, RFC 3339 text or null.
+    #[serde(serialize_with = "rfc_3339")]
+    pub resumed_from: Option<DateTime>,
     /// How long the pass took.
     pub seconds: f64,
 }
@@ -50,6 +55,11 @@ pub struct Progress {
     pub seen: u64,
     /// Of these, runs that were new or had changed.
     pub written: u64,
-    /// Runs that the mirror held at the start: about as many will be seen. 0 on a first pass.
+    /// Runs of the chosen experiments that the mirror held at the start: about as many will be seen. 0 on a first pass.
     pub expected: u64,
+}
+
+fn rfc_3339<S: Serializer>(date: &Option<DateTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = date.and_then(|date| date.try_to_rfc3339_string().ok());
+    text.serialize(serializer)
 }

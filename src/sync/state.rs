@@ -27,6 +27,16 @@ pub(super) enum Place {
     Done,
 }
 
+/// How far the scan of an experiment has come, and what it found on the way.
+pub(super) struct Checkpoint<'a> {
+    pub(super) experiment: &'a RawExperiment,
+    /// When the experiment was made that the mirrored runs are of.
+    pub(super) created: Option<i64>,
+    pub(super) place: Place,
+    /// They are removed at the end of the pass: until then, a killed one has to know of them.
+    pub(super) gone: &'a [String],
+}
+
 impl Pass {
     /// Takes up the pass that did not end, if it is over the same experiments; else begins another.
     pub(super) async fn begin_or_resume(store: &MongoRunStore, scope: &str) -> Result<Self> {
@@ -54,10 +64,11 @@ impl Pass {
             Some((last.get_i64("pass").ok()?, began))
         });
         if let Some((id, began)) = resumed {
-            let resumed_from = Some(began.unwrap_or(DateTime::MIN));
+            // Not known: then it is no newer than anything.
+            let began = began.unwrap_or(DateTime::from_millis(0));
             return Ok(Self {
                 id,
-                resumed_from,
+                resumed_from: Some(began),
                 scans,
             });
         }
@@ -80,15 +91,21 @@ impl Pass {
     }
 
     pub(super) fn place(&self, experiment: &str) -> Place {
-        let scan = self
-            .scans
-            .get(experiment)
-            .filter(|scan| scan.get_i64("pass").is_ok_and(|pass| pass == self.id));
-        match scan {
+        match self.of_this_pass(experiment) {
             None => Place::Start,
             Some(scan) if scan.get_bool("done").unwrap_or_default() => Place::Done,
             Some(scan) => scan.get_i64("from").map_or(Place::Start, Place::From),
         }
+    }
+
+    fn of_this_pass(&self, experiment: &str) -> Option<&Document> {
+        let scan = self.scans.get(experiment)?;
+        (scan.get_i64("pass").ok()? == self.id).then_some(scan)
+    }
+
+    /// When the pass began that this one takes up, where it does.
+    pub(super) fn resumed_from(&self) -> Option<DateTime> {
+        self.resumed_from
     }
 
     /// Whether this is the experiment that earlier passes saw under its id, as far as MLflow says when it made them.
@@ -104,23 +121,30 @@ impl Pass {
         self.scans.get(experiment)?.get_i64("creation_time").ok()
     }
 
-    /// Ids of the experiments that earlier passes have seen.
-    pub(super) fn known(&self) -> impl Iterator<Item = &str> {
-        self.scans.keys().map(String::as_str)
+    /// The runs of this experiment that an earlier process of this pass found to be gone.
+    pub(super) fn gone(&self, experiment: &str) -> Vec<String> {
+        let gone = self
+            .of_this_pass(experiment)
+            .and_then(|scan| scan.get_array("gone").ok());
+        let ids = gone.into_iter().flatten().filter_map(Bson::as_str);
+        ids.map(str::to_owned).collect()
     }
 
     /// Records, once a majority has acknowledged the runs before it, that a later pass may start here.
     pub(super) async fn reached(
         &self,
         store: &MongoRunStore,
-        experiment: &RawExperiment,
-        place: Place,
+        checkpoint: Checkpoint<'_>,
     ) -> Result<()> {
+        let experiment = checkpoint.experiment;
         let mut scan = doc! { "_id": format!("scan/{}", experiment.experiment_id), "pass": self.id, "name": &experiment.name };
-        if let Some(creation_time) = experiment.creation_time {
-            scan.insert("creation_time", creation_time);
+        if let Some(created) = checkpoint.created {
+            scan.insert("creation_time", created);
         }
-        match place {
+        if !checkpoint.gone.is_empty() {
+            scan.insert("gone", checkpoint.gone);
+        }
+        match checkpoint.place {
             Place::Start => None,
             Place::From(from) => scan.insert("from", from),
             Place::Done => scan.insert("done", true),
@@ -177,7 +201,7 @@ pub(super) async fn quick_pass_ended(store: &MongoRunStore) -> Result<()> {
     Ok(())
 }
 
-/// Whether an experiment is the one that passes saw under its id, as far as MLflow says when it made them.
+/// Whether an experiment is, by MLflow's word on when it was made, the one that was mirrored under its id.
 pub(super) async fn is_known(store: &MongoRunStore, experiment: &RawExperiment) -> Result<bool> {
     let id = doc! { "_id": format!("scan/{}", experiment.experiment_id) };
     let find = || async { store.state().find_one(id.clone()).await };
@@ -185,7 +209,7 @@ pub(super) async fn is_known(store: &MongoRunStore, experiment: &RawExperiment) 
         .await
         .map_err(|error| failed("cannot read what was mirrored", error))?;
     let recorded = scan.and_then(|scan| scan.get_i64("creation_time").ok());
-    Ok(recorded.is_none() || recorded == experiment.creation_time)
+    Ok(recorded.is_some() && recorded == experiment.creation_time)
 }
 
 /// Forgets an experiment, so that no pass misses it any more.

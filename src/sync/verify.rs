@@ -11,7 +11,7 @@ use super::{Progress, Sync, Totals};
 use crate::error::{Error, Result};
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::{RawExperiment, RawRun};
-use crate::mlflow::{Texts, document, is_outage};
+use crate::mlflow::{Texts, document};
 use crate::run::{Run, RunId, field};
 
 /// What a comparison of the mirror with MLflow came to.
@@ -152,7 +152,7 @@ impl Sync {
             }) if code == "RESOURCE_DOES_NOT_EXIST" => {
                 Ok(stored.map(|_| difference(&suspect.run, "extra", answer)))
             }
-            Err(error @ Error::Mlflow { .. }) if !is_outage(&error) => {
+            Err(error @ Error::Mlflow { .. }) if !error.is_passing() => {
                 let what = format!("{}; at a second look: {error}", suspect.what);
                 Ok(Some(Difference { what, ..suspect }))
             }

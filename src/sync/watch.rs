@@ -1,14 +1,18 @@
 //! [`Watch`]: quick passes, and a full pass now and then, until told to stop.
 
+mod pace;
+
 use std::time::{Duration, Instant};
+
+use pace::Pace;
 
 use super::{Progress, Report, Sync};
 use crate::error::{Error, Result};
 
 /// Keeps a mirror fresh: a quick pass every so often, a full pass less often.
 ///
-/// What fails in passing (MLflow or MongoDB away for a while) fails the pass, and the next one tries again. What will
-/// not mend by itself ends the watch.
+/// What fails in passing (MLflow or MongoDB away for a while) fails the pass, and it is tried again within seconds, then
+/// less often. What will not mend by itself ends the watch.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Watch {
@@ -74,16 +78,11 @@ impl Watch {
         mut ended: impl FnMut(PassEnded<'_>),
     ) -> Result<()> {
         let mut stop = std::pin::pin!(stop);
-        let mut last_full: Option<Instant> = None;
+        let mut pace = Pace::new(self.every, self.full_every);
         let mut first = true;
         loop {
             let began = Instant::now();
-            let full_is_due = last_full.is_none_or(|last| last.elapsed() >= self.full_every);
-            let kind = if full_is_due {
-                PassKind::Full
-            } else {
-                PassKind::Quick
-            };
+            let kind = pace.kind(began);
             let result = match kind {
                 PassKind::Full => self.sync.run_until(&progress, stop.as_mut()).await,
                 PassKind::Quick => {
@@ -93,30 +92,21 @@ impl Watch {
                 }
             };
             let took = began.elapsed();
-            match &result {
-                Ok(None) => return Ok(()),
-                Ok(Some(report)) => {
-                    if kind == PassKind::Full && report.incomplete.is_empty() {
-                        last_full = Some(began);
-                    }
-                    ended(PassEnded {
-                        kind,
-                        result: Ok(report),
-                        took,
-                    });
-                }
-                Err(error) => ended(PassEnded {
-                    kind,
-                    result: Err(error),
-                    took,
-                }),
-            }
+            let Some(result) = result.transpose() else {
+                return Ok(());
+            };
+            pace.ended(kind, began, result.is_ok());
+            ended(PassEnded {
+                kind,
+                result: result.as_ref(),
+                took,
+            });
             match result {
                 Err(error) if first || !mends(&error) => return Err(error),
                 _ => first = false,
             }
             tokio::select! {
-                () = tokio::time::sleep(self.every.saturating_sub(began.elapsed())) => {}
+                () = tokio::time::sleep(pace.pause(took)) => {}
                 () = stop.as_mut() => return Ok(()),
             }
         }

@@ -97,6 +97,22 @@ fn an_order_and_a_time_that_mongodb_refuses_are_refused_before() {
 }
 
 #[test]
+fn a_watch_has_no_exit_code_that_could_be_strict() {
+    let sync = [
+        "sync",
+        "--mongodb-uri",
+        NOWHERE,
+        "--tracking-uri",
+        "http://127.0.0.1:9",
+    ];
+    let finished = run(runlineage(sync).args(["--every", "60s", "--strict"]));
+    is_usage(
+        &finished,
+        &["--strict", "--every", "For example: runlineage sync"],
+    );
+}
+
+#[test]
 fn an_empty_variable_is_none() {
     for command in [&["find"][..], &["show", RUN], &["migrate"]] {
         let finished = run(runlineage(command).env("MONGODB_URI", ""));

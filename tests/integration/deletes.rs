@@ -407,3 +407,198 @@ async fn a_wrong_server(wrong: &MlflowServer) {
     Lab::complete(sync.run(|_| {}).await);
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }
+
+/// Erases runs of this experiment from MLflow, and the experiment itself.
+fn erase_experiment(lab: &Lab, exp: &str) {
+    let mut sql = lab.sql();
+    for run in lab.truth().runs {
+        if run["info"]["experiment_id"] == *exp {
+            sql.erase(run["info"]["run_id"].as_str().expect("an id"));
+        }
+    }
+    for table in ["experiment_tags", "experiments"] {
+        let delete = format!("DELETE FROM {table} WHERE experiment_id = ?");
+        sql.add(&delete, json!([exp]));
+    }
+    sql.write();
+}
+
+/// A lab with runs that no full pass has seen: one was registered, the others are under way.
+async fn lab_without_a_full_pass() -> (Lab, [String; 2], Vec<NewRun>) {
+    let lab = Lab::new().await;
+    let exps = ["quick", "registered"].map(|name| lab.experiment(name));
+    let mut runs = plain_runs(&exps[0], 5);
+    for run in &mut runs {
+        run.status = "RUNNING";
+    }
+    runs.extend(plain_runs(&exps[1], 1));
+    lab.sql().insert(&runs);
+    let client = lab.builder().build().expect("the URI is valid");
+    let run = client.run(&runs[5].id).await.expect("it is there");
+    let registration = runlineage::lineage::of(&run).expect("it has tags");
+    let registration = registration.with_input_model("m", "1");
+    let registered = registration.register(&client, &lab.store).await;
+    registered.expect("MLflow takes it");
+    let day = std::time::Duration::from_secs(86_400);
+    let pass = lab.sync();
+    let pass = pass.run_quick(day, |_| {}, std::future::pending()).await;
+    pass.expect("a quick pass");
+    assert_eq!(lab.mirrored().await.len(), 6);
+    (lab, exps, runs)
+}
+
+#[tokio::test]
+async fn an_experiment_that_no_full_pass_has_seen_is_missed_too() {
+    let (lab, exps, _) = lab_without_a_full_pass().await;
+    for exp in &exps {
+        erase_experiment(&lab, exp);
+    }
+    lab.experiment("another");
+    let report = lab.sync().run(|_| {}).await.expect("the pass goes on");
+    let missed: BTreeSet<_> = report
+        .incomplete
+        .iter()
+        .map(|what| what.experiment.clone())
+        .collect();
+    assert_eq!(missed, BTreeSet::from(exps.clone()), "{report:?}");
+    for exp in &exps {
+        let forgotten = lab.sync().forget_experiment(exp).await;
+        assert!(forgotten.expect("it is gone") > 0);
+    }
+    Lab::complete(lab.sync().run(|_| {}).await);
+    assert!(lab.mirrored().await.is_empty());
+}
+
+#[tokio::test]
+async fn runs_that_no_full_pass_has_seen_go_by_the_word_of_mlflow_too() {
+    let (lab, _, runs) = lab_without_a_full_pass().await;
+    let mut sql = lab.sql();
+    for run in [&runs[2], &runs[5]] {
+        sql.erase(&run.id);
+    }
+    sql.write();
+    let report = Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(report.deleted, 2);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_experiment_of_no_known_age_can_be_forgotten_and_mirrored_anew() {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("old");
+    let runs = plain_runs(&exp, 10);
+    let mut sql = lab.sql();
+    sql.insert(&runs);
+    lab.proxy.on(|request| match request.call.as_str() {
+        "experiments/search" => Answer::Change(Box::new(|mut page| {
+            for experiment in page["experiments"].as_array_mut().expect("a list") {
+                experiment
+                    .as_object_mut()
+                    .expect("an object")
+                    .remove("creation_time");
+            }
+            page
+        })),
+        "experiments/get" => Answer::Change(Box::new(|mut answer| {
+            let experiment = answer["experiment"].as_object_mut();
+            experiment.expect("an object").remove("creation_time");
+            answer
+        })),
+        _ => Answer::Pass,
+    });
+    Lab::complete(lab.sync().run(|_| {}).await);
+    sql.erase(&runs[0].id).write();
+    let report = lab.sync().run(|_| {}).await.expect("the pass goes on");
+    let said = format!("--forget-experiment {exp}");
+    assert!(report.incomplete[0].reason.contains(&said), "{report:?}");
+    assert_eq!(lab.mirrored().await.len(), 10);
+    let forgotten = lab.sync().forget_experiment(&exp).await;
+    assert_eq!(forgotten.expect("it may be another"), 10);
+    Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    assert_eq!(lab.mirrored().await.len(), 9);
+}
+
+/// How often MLflow was asked for a single run since the last look.
+fn asked(lab: &Lab) -> usize {
+    let requests = lab.proxy.take_requests();
+    requests
+        .iter()
+        .filter(|request| request.call == "runs/get")
+        .count()
+}
+
+#[tokio::test]
+async fn mlflow_is_not_asked_run_by_run_for_ever() {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("many");
+    let other = lab.experiment("other");
+    let runs = plain_runs(&exp, 150);
+    let mut sql = lab.sql();
+    sql.insert(&runs);
+    sql.insert(&plain_runs(&other, 10));
+    Lab::complete(lab.sync().page_size(50).run(|_| {}).await);
+    let at = exp.clone();
+    type Refusal = fn() -> Answer;
+    let refusals: [(Refusal, usize); 3] = [
+        (|| Answer::text(403, "Permission denied"), 20),
+        // Once, with its retry.
+        (|| Answer::text(503, "down"), 2),
+        (empty, 2),
+    ];
+    for (refusal, times) in refusals {
+        let at = at.clone();
+        lab.proxy.on(move |request| match request.call.as_str() {
+            "runs/search" if request.experiment() == at => empty(),
+            "runs/get" => refusal(),
+            _ => Answer::Pass,
+        });
+        lab.proxy.take_requests();
+        let client = lab.builder().retries(1).build().expect("the URI is valid");
+        let report = Sync::new(&client, &lab.store).run(|_| {}).await;
+        let report = report.expect("the pass goes on");
+        assert_eq!(asked(&lab), times, "{report:?}");
+        let reason = &report.incomplete[0].reason;
+        assert!(
+            reason.contains("did not list 150 mirrored runs"),
+            "{report:?}"
+        );
+        assert!(reason.contains("it was not asked"), "{report:?}");
+        assert_eq!(report.seen, 10, "{report:?}");
+    }
+    // Gone are they all; but more than go by themselves.
+    lab.proxy.pass();
+    for run in &runs {
+        sql.erase(&run.id);
+    }
+    sql.write();
+    lab.proxy.take_requests();
+    let report = lab.sync().run(|_| {}).await.expect("the pass goes on");
+    assert_eq!(asked(&lab), 101, "{report:?}");
+    assert!(
+        report
+            .incomplete
+            .iter()
+            .all(|what| what.reason.contains("--allow-mass-delete")),
+        "{report:?}"
+    );
+    assert_eq!((report.deleted, lab.mirrored().await.len()), (0, 160));
+    let report = lab.sync().allow_mass_delete(true).run(|_| {}).await;
+    assert_eq!(Lab::complete(report).deleted, 150);
+}
+
+#[tokio::test]
+async fn a_pass_over_some_experiments_expects_their_runs_only() {
+    let (lab, [first, second], _) = mirrored_lab().await;
+    for sync in [
+        lab.sync().only([first.clone()]),
+        lab.sync().except([second]),
+    ] {
+        let expected = std::sync::Mutex::new(BTreeSet::new());
+        let note = |progress: runlineage::sync::Progress| {
+            expected.lock().unwrap().insert(progress.expected);
+        };
+        Lab::complete(sync.run(note).await);
+        assert_eq!(expected.into_inner().unwrap(), BTreeSet::from([20]));
+    }
+}

@@ -155,12 +155,17 @@ async fn what_does_not_pass_by_itself_fails_at_once_with_the_words_of_mlflow() {
                 Answer::Pass
             }
         });
-        let report = sync(&lab, 6)
-            .run(|_| {})
-            .await
-            .expect("the pass goes on without that experiment");
-        assert_eq!(report.incomplete.len(), 1, "{report:?}");
-        assert!(report.incomplete[0].reason.contains(words), "{report:?}");
+        match sync(&lab, 6).run(|_| {}).await {
+            Ok(report) => {
+                assert_eq!(report.incomplete.len(), 1, "{report:?}");
+                assert!(report.incomplete[0].reason.contains(words), "{report:?}");
+            }
+            // Without a valid user, there is nothing to go on with.
+            Err(error) => assert!(
+                words == "MLFLOW_TRACKING_USERNAME" && chain(&error).contains(words),
+                "{error}"
+            ),
+        }
         let asked = lab.proxy.take_requests();
         let asked = asked
             .iter()
@@ -337,4 +342,93 @@ async fn the_server_is_never_asked_more_at_once_than_was_said() {
             .await,
     );
     assert_eq!(lab.proxy.peak(), 2);
+}
+
+/// Three experiments of 20 runs each, scanned one after the other.
+async fn three_experiments() -> (Lab, [String; 3]) {
+    let lab = Lab::new().await;
+    let exps = ["a", "b", "c"].map(|name| lab.experiment(name));
+    for exp in &exps {
+        lab.sql().insert(&plain_runs(exp, 20));
+    }
+    (lab, exps)
+}
+
+#[tokio::test]
+async fn an_outage_in_the_middle_ends_the_pass_and_the_next_one_goes_on_there() {
+    for kind in [0, 1, 2, 5] {
+        let (lab, _) = three_experiments().await;
+        let asked = AtomicUsize::new(0);
+        lab.proxy.on(move |_| {
+            // The list of experiments, and a page of runs.
+            if asked.fetch_add(1, Ordering::SeqCst) < 4 {
+                return Answer::Pass;
+            }
+            fault(kind)
+        });
+        let error = sync(&lab, 1).concurrency(1).run(|_| {}).await;
+        let error = error.expect_err("MLflow is out");
+        assert!(
+            chain(&error).contains("runs/search"),
+            "fault {kind}: {error}"
+        );
+        let requests = lab.proxy.take_requests();
+        assert_eq!(
+            requests.len(),
+            8,
+            "fault {kind}: two requests, each with a retry"
+        );
+        lab.proxy.pass();
+        let report = Lab::complete(lab.sync().run(|_| {}).await);
+        assert!(report.resumed_from.is_some(), "fault {kind}");
+        assert_eq!(
+            lab.differences().await,
+            Vec::<String>::new(),
+            "fault {kind}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_experiment_that_mlflow_always_fails_for_does_not_hold_up_the_others() {
+    let (lab, [_, bad, _]) = three_experiments().await;
+    let at = bad.clone();
+    lab.proxy.on(move |request| {
+        if request.call == "runs/search" && request.experiment() == at {
+            return Answer::text(504, "that takes too long");
+        }
+        Answer::Pass
+    });
+    let report = sync(&lab, 1).concurrency(1).run(|_| {}).await;
+    let report = report.expect("the others are no trouble");
+    assert_eq!(report.seen, 40, "{report:?}");
+    assert_eq!(report.incomplete.len(), 1, "{report:?}");
+    assert_eq!(report.incomplete[0].experiment, bad);
+}
+
+#[tokio::test]
+async fn runs_without_a_start_time_that_fill_a_page_are_no_complete_scan() {
+    let (lab, [_, undated, _]) = three_experiments().await;
+    let id: i64 = undated.parse().expect("a number");
+    let without = "UPDATE runs SET start_time = NULL WHERE experiment_id = ?";
+    lab.sql().add(without, json!([id])).write();
+    let at = undated.clone();
+    // A server that shows such runs, and then the real one, which refuses to.
+    lab.proxy.on(move |request| {
+        if request.call != "runs/search" || request.experiment() != at {
+            return Answer::Pass;
+        }
+        let run = |id: usize| json!({ "info": { "run_id": format!("{id:032x}"), "experiment_id": at, "lifecycle_stage": "active" } });
+        let page = json!({ "runs": (0..7).map(run).collect::<Vec<_>>(), "next_page_token": "more" });
+        Answer::text(200, &page.to_string())
+    });
+    for reason in ["no start time", "start_time"] {
+        let report = sync(&lab, 1).run(|_| {}).await.expect("the pass goes on");
+        assert_eq!(report.incomplete.len(), 1, "{report:?}");
+        assert_eq!(report.incomplete[0].experiment, undated, "{report:?}");
+        assert!(report.incomplete[0].reason.contains(reason), "{report:?}");
+        let freshness = lab.store.freshness().await.expect("the store answers");
+        assert_eq!((report.seen, freshness.full_pass), (40, None));
+        lab.proxy.pass();
+    }
 }

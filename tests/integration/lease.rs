@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mongodb::bson::{Document, doc};
+use mongodb::Collection;
+use mongodb::bson::{DateTime, Document, doc};
 use runlineage::sync::Sync;
 use runlineage::{Error, MlflowClient, MongoRunStore};
 use serde_json::json;
@@ -80,6 +81,46 @@ async fn a_second_sync_refuses_at_once_and_names_the_first() {
     };
     let (first, ()) = tokio::join!(first.run(|_| {}), second);
     Lab::complete(first);
+    Lab::complete(lab.sync().run(|_| {}).await);
+}
+
+/// Another process applies migrations for as long as this lease is there.
+async fn migrating(lab: &Lab) -> Collection<Document> {
+    let leases = lab.test.database.collection::<Document>("leases");
+    let until = DateTime::from_millis(DateTime::now().timestamp_millis() + 600_000);
+    let lease = doc! { "_id": "migrate", "holder": "another", "until": until };
+    leases.insert_one(lease).await.expect("MongoDB takes it");
+    leases
+}
+
+#[tokio::test]
+async fn a_second_sync_refuses_while_the_first_still_waits_for_migrations() {
+    let lab = Lab::new().await;
+    lab.sql().insert(&plain_runs(&lab.experiment("a"), 10));
+    let leases = migrating(&lab).await;
+    let first = lab.sync();
+    let second = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let store = MongoRunStore::connect(&lab.test.uri).await;
+        let store = store.expect("the server is there");
+        let client = lab.builder().build().expect("a client");
+        let second = Sync::new(&client, &store);
+        let second = tokio::time::timeout(Duration::from_secs(5), second.run(|_| {})).await;
+        leases
+            .delete_one(doc! { "_id": "migrate" })
+            .await
+            .expect("MongoDB lets go of it");
+        second
+    };
+    let (first, second) = tokio::join!(first.run(|_| {}), second);
+    Lab::complete(first);
+    let second = second.expect("it answers within 5 s");
+    let Err(Error::Leased { what, holder, .. }) = &second else {
+        panic!("{second:?}")
+    };
+    let this = format!("process {}", std::process::id());
+    assert!(holder.contains(&this), "{holder}");
+    assert!(what.contains("a sync"), "{what}");
     Lab::complete(lab.sync().run(|_| {}).await);
 }
 

@@ -28,6 +28,7 @@ mod mlflow_client;
 mod mlflow_variables;
 mod mlopus_and_back;
 mod mongodb_faults;
+mod monitor;
 mod network_cut;
 mod paging;
 mod plans;

@@ -5,15 +5,24 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
 
-use crate::support::lab::{Lab, plain_runs};
+use crate::support::lab::{Lab, plain_runs, run_id};
 use crate::support::program::{run, runlineage};
 use crate::support::proxy::{Answer, Request};
+use crate::support::sql::{NewRun, Sql};
 
 const KILLS_A_ROUND: usize = 4;
 const PAGE: &str = "5";
+/// Among the others, and where the mirror keeps a text instead of a date.
+const START_TIMES: [i64; 4] = [
+    -62_135_596_900_000,
+    1_700_000_000_000,
+    1_700_000_000_500,
+    253_402_300_800_000,
+];
 
 /// How often the default run kills; `RUNLINEAGE_TEST_KILLS` asks for more.
 fn kills() -> usize {
@@ -22,6 +31,7 @@ fn kills() -> usize {
 }
 
 fn sync(lab: &Lab) -> Command {
+    let and = if lab.test.uri.contains('?') { '&' } else { '?' };
     let mut command = runlineage([
         "sync",
         "--page-size",
@@ -35,13 +45,44 @@ fn sync(lab: &Lab) -> Command {
         "--tracking-uri",
         &lab.proxy.uri(),
         "--mongodb-uri",
-        &lab.test.uri,
+        &format!("{}{and}appName={}", lab.test.uri, app(lab)),
     ]);
     command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command
+}
+
+/// What MongoDB knows the connections of the killed processes by.
+fn app(lab: &Lab) -> String {
+    format!("killed-{}", lab.test.database.name())
+}
+
+/// Waits until nothing is under way any more that a process has left behind: on a busy machine, what it sent last is
+/// read after the next one has begun.
+async fn settle(lab: &Lab) {
+    lab.proxy.settle();
+    let admin = lab.test.database.client().database("admin");
+    let connections = [
+        doc! { "$currentOp": { "allUsers": true, "idleConnections": true } },
+        doc! { "$match": { "appName": app(lab) } },
+    ];
+    loop {
+        let found = admin.aggregate(connections.clone()).await;
+        let found: Vec<Document> = found
+            .expect("the server tells")
+            .try_collect()
+            .await
+            .expect("a cursor");
+        if found.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Whether a pass is to be taken up.
+async fn is_unfinished(lab: &Lab) -> bool {
+    let state = lab.test.database.collection::<Document>("sync_state");
+    let pass = state.find_one(doc! { "_id": "pass" }).await;
+    pass.expect("the server answers").is_some()
 }
 
 /// Shared with the proxy: which process is killed at which request, and when within it.
@@ -112,16 +153,7 @@ async fn a_sync_killed_at_any_instant_is_taken_up_and_comes_to_the_same_result()
                 all.delete_many(doc! {}).await.expect("a delete");
             }
         }
-        // A third of all runs has changed; some are deleted, some come back, and some are gone for good.
-        for run in lab.truth().runs {
-            let id = run["info"]["run_id"].as_str().expect("an id").to_owned();
-            match rng.u8(..12) {
-                0..3 => drop(sql.set_tag(&id, "edited", &rng.u32(..).to_string())),
-                3 => drop(sql.set_stage(&id, if rng.bool() { "deleted" } else { "active" })),
-                _ => {}
-            }
-        }
-        sql.write();
+        edit(&lab, &exps, &mut sql, &mut rng);
         let mut delivered: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         lab.proxy.take_requests();
         for _ in 0..KILLS_A_ROUND {
@@ -131,24 +163,32 @@ async fn a_sync_killed_at_any_instant_is_taken_up_and_comes_to_the_same_result()
                 kill.countdown = Some(rng.usize(1..14));
                 kill.before = rng.bool();
                 kill.delay = Duration::from_millis(rng.u64(..25));
-                kill.process = Some(sync(&lab).spawn().expect("the program starts"));
+                kill.process = Some(
+                    sync(&lab)
+                        .stdin(Stdio::null())
+                        .stdout(Stdio::null())
+                        .stderr(Stdio::null())
+                        .spawn()
+                        .expect("the program starts"),
+                );
                 kill.process.as_ref().map(Child::id)
             };
             assert!(process.is_some());
             let status = wait(&kill);
             killed += usize::from(!status);
+            settle(&lab).await;
             // What a lease does that nobody lets go of, the tests of leases show; here it would only take time.
             let leases = lab.test.database.collection::<Document>("leases");
             leases.delete_many(doc! {}).await.expect("a delete");
             worst = worst.max(asked_again(&mut delivered, &lab.proxy.take_requests()));
-            if status {
+            if !is_unfinished(&lab).await {
                 // It was through before its turn came: what follows is another pass.
                 delivered.clear();
             }
         }
         kill.lock().unwrap().countdown = None;
         let finished = run(&mut sync(&lab));
-        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        assert_eq!(finished.code, Some(0), "{finished:?}");
         worst = worst.max(asked_again(&mut delivered, &lab.proxy.take_requests()));
         // A resumed pass does not look again at what was changed behind it; nothing was.
         assert_eq!(
@@ -164,12 +204,34 @@ async fn a_sync_killed_at_any_instant_is_taken_up_and_comes_to_the_same_result()
     );
 }
 
-/// Waits for the process, and tells whether it came to its own end.
+/// A third of all runs changes; some are deleted, some come back, some are gone for good, and some are new.
+fn edit(lab: &Lab, exps: &[String], sql: &mut Sql, rng: &mut fastrand::Rng) {
+    for run in lab.truth().runs {
+        let id = run["info"]["run_id"].as_str().expect("an id").to_owned();
+        match rng.u8(..12) {
+            0..3 => drop(sql.set_tag(&id, "edited", &rng.u32(..).to_string())),
+            3 => drop(sql.set_stage(&id, if rng.bool() { "deleted" } else { "active" })),
+            4 => drop(sql.erase(&id)),
+            _ => {}
+        }
+    }
+    sql.write();
+    let new: Vec<NewRun> = (0..8)
+        .map(|_| {
+            let at = START_TIMES[rng.usize(..START_TIMES.len())] + 1_000 * rng.i64(0..32);
+            NewRun::new(run_id(), &exps[rng.usize(..exps.len())], at)
+        })
+        .collect();
+    sql.insert(&new);
+}
+
+/// Waits for the process, and tells whether it came to its own end; any other end than a kill is a failure.
 fn wait(kill: &Arc<Mutex<Kill>>) -> bool {
     loop {
         if let Some(process) = &mut kill.lock().unwrap().process
             && let Ok(Some(status)) = process.try_wait()
         {
+            assert!(status.success() || status.code().is_none(), "{status}");
             return status.success();
         }
         std::thread::sleep(Duration::from_millis(2));
@@ -229,10 +291,24 @@ async fn runs_erased_in_mlflow_go_also_when_the_pass_that_noticed_was_killed() {
 
 #[tokio::test]
 async fn a_wrong_server_is_not_believed_after_a_kill_either() {
+    a_wrong_server(true).await;
+}
+
+#[tokio::test]
+async fn a_wrong_server_is_not_believed_where_nothing_is_recorded_of_the_experiment() {
+    a_wrong_server(false).await;
+}
+
+async fn a_wrong_server(is_recorded: bool) {
     let lab = Lab::new().await;
     let exp = lab.experiment("a");
     lab.sql().insert(&plain_runs(&exp, 20));
     Lab::complete(lab.sync().run(|_| {}).await);
+    if !is_recorded {
+        let state = lab.test.database.collection::<Document>("sync_state");
+        let forgotten = state.delete_many(doc! { "_id": { "$regex": "^scan/" } });
+        assert_eq!(forgotten.await.expect("a delete").deleted_count, 1);
+    }
     let mirrored = lab.mirrored().await;
     // Another server lists an experiment of this id, made at another time, with other runs.
     let other = lab.experiment("other");
@@ -283,4 +359,105 @@ async fn a_wrong_server_is_not_believed_after_a_kill_either() {
             .collect();
         assert!(left.is_empty(), "{} runs left the mirror", left.len());
     }
+}
+
+/// Lets a pass go on until it asks for its third page of runs, and gives it up there.
+async fn give_up_at_the_third_page(
+    lab: &Lab,
+    fault: impl Fn(&Request) -> Answer + Send + std::marker::Sync + 'static,
+) {
+    let pages = std::sync::atomic::AtomicUsize::new(0);
+    let (reached, third) = std::sync::mpsc::channel();
+    lab.proxy.on(move |request| {
+        if request.call != "runs/search" {
+            return fault(request);
+        }
+        if pages.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2 {
+            return Answer::Pass;
+        }
+        let _ = reached.send(());
+        Answer::Silence(Duration::from_secs(5))
+    });
+    let sync = lab.sync();
+    let stop = async {
+        while third.try_recv().is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // What was fetched before is saved by then.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    };
+    let report = sync.run_until(|_| {}, stop).await.expect("no error");
+    assert_eq!(report, None, "the pass was given up in the middle");
+}
+
+#[tokio::test]
+async fn runs_erased_behind_the_checkpoint_go_when_the_pass_is_taken_up() {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("a");
+    let runs = plain_runs(&exp, 30);
+    let mut sql = lab.sql();
+    sql.insert(&runs);
+    let whole = Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(whole.resumed_from, None);
+    for run in [&runs[0], &runs[3], &runs[29]] {
+        sql.erase(&run.id);
+    }
+    sql.write();
+    let before = mongodb::bson::DateTime::now().timestamp_millis();
+    give_up_at_the_third_page(&lab, |_| Answer::Pass).await;
+    assert_eq!(lab.mirrored().await.len(), 30);
+    let after = mongodb::bson::DateTime::now().timestamp_millis();
+    lab.proxy.pass();
+    lab.proxy.take_requests();
+    let report = Lab::complete(lab.sync().run(|_| {}).await);
+    let requests = lab.proxy.take_requests();
+    let mut searches = requests
+        .iter()
+        .filter(|request| request.call == "runs/search");
+    assert!(
+        searches.all(|request| request.body["filter"].is_string()),
+        "it began anew"
+    );
+    assert_eq!(report.deleted, 3);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    let began = report
+        .resumed_from
+        .expect("it was taken up")
+        .timestamp_millis();
+    assert!((before..=after).contains(&began), "{began}");
+    let json = serde_json::to_value(&report).expect("JSON");
+    assert!(
+        json["resumed_from"]
+            .as_str()
+            .is_some_and(|date| date.ends_with('Z')),
+        "{json}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_undecided_is_still_so_when_the_pass_is_taken_up() {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("a");
+    let runs = plain_runs(&exp, 30);
+    let mut sql = lab.sql();
+    sql.insert(&runs);
+    Lab::complete(lab.sync().run(|_| {}).await);
+    sql.erase(&runs[0].id).write();
+    let refuse = |request: &Request| {
+        if request.call == "runs/get" {
+            return Answer::text(403, "Permission denied");
+        }
+        Answer::Pass
+    };
+    give_up_at_the_third_page(&lab, refuse).await;
+    lab.proxy.on(refuse);
+    let report = lab.sync().run(|_| {}).await.expect("the pass goes on");
+    assert_eq!(report.incomplete.len(), 1, "{report:?}");
+    assert!(
+        report.incomplete[0].reason.contains(&runs[0].id),
+        "{report:?}"
+    );
+    lab.proxy.pass();
+    Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
 }

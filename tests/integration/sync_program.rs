@@ -1,6 +1,7 @@
 //! `runlineage sync` as a program: what its options do, and what its exit code says.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -224,4 +225,120 @@ async fn an_incomplete_pass_is_exit_1_and_says_why() {
     report(&sync(&lab, &[]), 0);
     assert_eq!(lab.differences().await, Vec::<String>::new());
     assert_eq!(lab.mirrored().await.len(), 9);
+}
+
+/// The lines of a log on stderr, each an object, without their times.
+#[track_caller]
+fn log(stderr: &str) -> Vec<Value> {
+    let line = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{stderr}"));
+        assert!(line["timestamp"].is_string(), "{line}");
+        json!({ "level": line["level"], "fields": line["fields"] })
+    };
+    stderr.lines().map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_line_of_a_json_log_of_one_pass_is_an_object() {
+    let lab = Lab::new().await;
+    let (refused, other) = (lab.experiment("refused"), lab.experiment("other"));
+    let mut runs = plain_runs(&other, 3);
+    let bad_tag = ("lineage.inputs.models.bad".into(), "[\"1\"".into());
+    runs[2].tags.push(bad_tag);
+    lab.sql().insert(&runs);
+    lab.sql().insert(&plain_runs(&refused, 2));
+    let bad = refused.clone();
+    lab.proxy.on(move |request| {
+        if request.call == "runs/search" && request.experiment() == bad {
+            return Answer::refuse(400, "INVALID_PARAMETER_VALUE", "broken for a test");
+        }
+        Answer::Pass
+    });
+    let finished = sync(&lab, &["--log-format", "json"]);
+    report(&finished, 1);
+    let log = log(&finished.stderr);
+    let pass = log.iter().find(|line| line["fields"]["message"] == "pass");
+    let mut pass = pass.unwrap_or_else(|| panic!("{log:#?}"))["fields"].clone();
+    let took = pass.as_object_mut().and_then(|pass| pass.remove("seconds"));
+    assert!(took.is_some_and(|took| took.is_f64()), "{log:#?}");
+    let expected = json!({
+        "message": "pass", "kind": "full", "seen": 3, "written": 3, "unchanged": 0, "deleted": 0,
+        "quarantined": 0, "problems": 1, "incomplete": 1,
+    });
+    assert_eq!(pass, expected);
+    let incomplete = log
+        .iter()
+        .filter(|line| line["fields"]["message"] == "incomplete");
+    let incomplete: Vec<_> = incomplete.collect();
+    assert_eq!(incomplete.len(), 1, "{log:#?}");
+    assert_eq!(incomplete[0]["fields"]["experiment"], refused.as_str());
+    let said = |words: &str| {
+        log.iter().any(|line| {
+            line["fields"]["message"]
+                .as_str()
+                .is_some_and(|said| said.contains(words))
+        })
+    };
+    assert!(said("find --problems"), "{log:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_is_one_object_of_a_json_log_whatever_is_filtered() {
+    let lab = Lab::new().await;
+    let mut finished = Vec::new();
+    for filter in ["runlineage=info", "off", "not a filter"] {
+        let nowhere = [
+            "--tracking-uri",
+            "http://127.0.0.1:9",
+            "--log-format",
+            "json",
+        ];
+        let mut command = runlineage(["sync", "--mongodb-uri", &lab.test.uri]);
+        command.args(nowhere).env("RUNLINEAGE_LOG", filter);
+        command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0");
+        finished.push(run(&mut command));
+    }
+    for finished in finished {
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        let log = log(&finished.stderr);
+        let last = log.last().unwrap_or_else(|| panic!("{finished:?}"));
+        assert_eq!(last["level"], "ERROR");
+        let text = |name: &str| last["fields"][name].as_str().unwrap_or_default();
+        assert!(text("message").contains("127.0.0.1:9"), "{last}");
+        assert!(text("causes").to_lowercase().contains("refused"), "{last}");
+    }
+    let none = program(&lab, &["find", "--log-format", "json"]);
+    assert_eq!(none.code, Some(1), "{none:?}");
+    let log = log(&none.stderr);
+    assert!(
+        !log.is_empty() && log.iter().all(|line| line["level"] == "INFO"),
+        "{log:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_progress_bar_is_drawn_on_a_terminal_and_not_into_a_json_log() {
+    let lab = Lab::new().await;
+    lab.sql().insert(&plain_runs(&lab.experiment("a"), 3));
+    for (format, is_drawn) in [("text", true), ("json", false)] {
+        let program = env!("CARGO_BIN_EXE_runlineage");
+        let (mongodb, mlflow) = (&lab.test.uri, lab.proxy.uri());
+        let sync = format!(
+            "'{program}' sync --source lab --log-format {format} --mongodb-uri '{mongodb}' --tracking-uri '{mlflow}' >/dev/null"
+        );
+        // It gives the program a terminal, and prints what comes there.
+        let finished = run(Command::new("script").args([
+            "--quiet",
+            "--return",
+            "--command",
+            &sync,
+            "/dev/null",
+        ]));
+        let shown = finished.success();
+        assert_eq!(shown.contains('\u{1b}'), is_drawn, "{format}: {shown:?}");
+        if !is_drawn {
+            let log = log(&shown);
+            assert!(log.len() >= 2, "{shown}");
+        }
+    }
 }

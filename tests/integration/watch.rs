@@ -1,11 +1,14 @@
 //! A mirror that is kept fresh, and compared with MLflow.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use mongodb::bson::{DateTime, Document, doc};
+use runlineage::Error;
 use runlineage::sync::{PassKind, Watch};
 use serde_json::json;
 
-use crate::support::lab::Lab;
+use crate::support::lab::{Lab, chain, plain_runs};
+use crate::support::proxy::Answer;
 use crate::support::rest;
 
 #[tokio::test]
@@ -86,6 +89,104 @@ async fn a_watch_mirrors_new_runs_by_quick_passes_and_stops_when_told() {
             .expect("it counts"),
         2
     );
+}
+
+/// The passes that a watch makes until there are so many: kind, whether it failed, what it left undecided, and when it ended.
+async fn passes(
+    watch: Watch,
+    count: usize,
+    mut ended: impl FnMut(usize),
+) -> Vec<(PassKind, bool, usize, Instant)> {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let mut stop = Some(stop);
+    let mut passes = Vec::new();
+    let watched = watch.run(
+        async { stopped.await.unwrap_or_default() },
+        |_| {},
+        |pass| {
+            let undecided = pass.result.map_or(0, |report| report.incomplete.len());
+            passes.push((pass.kind, pass.result.is_err(), undecided, Instant::now()));
+            ended(passes.len());
+            if passes.len() == count {
+                drop(stop.take());
+            }
+        },
+    );
+    watched
+        .await
+        .unwrap_or_else(|error| panic!("{}", chain(&error)));
+    passes
+}
+
+#[tokio::test]
+async fn what_stays_undecided_does_not_make_every_pass_a_full_one() {
+    let lab = Lab::new().await;
+    let (kept, lost) = (lab.experiment("kept"), lab.experiment("lost"));
+    for exp in [&kept, &lost] {
+        lab.sql().insert(&plain_runs(exp, 3));
+    }
+    lab.sync().run(|_| {}).await.expect("the pass ends");
+    lab.proxy.list_only(&lab.name("kept"));
+    let watch = Watch::new(lab.sync(), Duration::from_millis(50));
+    let made = passes(watch, 4, |_| {}).await;
+    let made: Vec<_> = made
+        .iter()
+        .map(|(kind, failed, undecided, _)| (*kind, *failed, *undecided))
+        .collect();
+    let quick = (PassKind::Quick, false, 0);
+    assert_eq!(made, [(PassKind::Full, false, 1), quick, quick, quick]);
+}
+
+#[tokio::test]
+async fn a_pass_that_failed_is_tried_again_soon_and_a_full_one_is_still_due() {
+    let lab = Lab::new().await;
+    lab.sql().insert(&plain_runs(&lab.experiment("a"), 3));
+    let every = Duration::from_secs(18);
+    let watch = Watch::new(lab.sync(), every).full_every(every / 2);
+    let made = passes(watch, 3, |count| match count {
+        1 => lab
+            .proxy
+            .on(|_| Answer::refuse(400, "INVALID_PARAMETER_VALUE", "down")),
+        _ => lab.proxy.pass(),
+    });
+    let made = made.await;
+    let results: Vec<_> = made
+        .iter()
+        .map(|(kind, failed, ..)| (*kind, *failed))
+        .collect();
+    let full = |failed| (PassKind::Full, failed);
+    assert_eq!(results, [full(false), full(true), full(false)]);
+    let again = made[2].3 - made[1].3;
+    assert!(again < every - Duration::from_secs(3), "after {again:?}");
+}
+
+#[tokio::test]
+async fn a_watch_ends_once_a_newer_program_has_migrated_the_database() {
+    let lab = Lab::new().await;
+    lab.sql().insert(&plain_runs(&lab.experiment("a"), 3));
+    let newer = lab.test.database.collection::<Document>("migrations");
+    let mut passes = 0;
+    let watch = Watch::new(lab.sync(), Duration::from_millis(50));
+    let (migrate, told) = tokio::sync::oneshot::channel::<()>();
+    let mut migrate = Some(migrate);
+    let watched = watch.run(
+        futures::future::pending(),
+        |_| {},
+        |_| {
+            passes += 1;
+            drop(migrate.take());
+        },
+    );
+    let migrated = async {
+        told.await.unwrap_or_default();
+        let record = doc! { "_id": 9999, "name": "9999_later", "checksum": "x", "applied_at": DateTime::now() };
+        newer.insert_one(record).await.expect("MongoDB takes it");
+    };
+    let watched = tokio::time::timeout(Duration::from_secs(20), watched);
+    let (ended, ()) = tokio::join!(watched, migrated);
+    let ended = ended.expect("it ends by itself");
+    assert!(matches!(ended, Err(Error::Migration { .. })), "{ended:?}");
+    assert!(passes >= 2, "{passes}");
 }
 
 #[tokio::test]

@@ -1,78 +1,21 @@
-//! `sync --every` as a program that is left running: what it logs, when it mirrors what, how it tells its health, how it stops.
+//! `sync --every` as a program that is left running: what it logs, when it mirrors what, how it stops.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use mongodb::bson::{DateTime, Document, doc};
 use serde_json::{Value, json};
 
 use crate::support::keeper::KeptFolder;
-use crate::support::lab::{Lab, plain_runs, run_id};
+use crate::support::lab::{Lab, run_id};
 use crate::support::mongodb::Mongod;
 use crate::support::outage::{lab_on, signal};
-use crate::support::program::runlineage;
 use crate::support::proxy::Answer;
-use crate::support::running::{Running, get};
 use crate::support::sql::NewRun;
-use crate::support::{free_port, poll, rest, unique};
-
-/// What stopping may take.
-const STOPPED: Duration = Duration::from_secs(5);
-const MINUTE: i64 = 60_000;
-
-fn watch(lab: &Lab, args: &[&str]) -> Running {
-    let (mongodb, mlflow) = (&lab.test.uri, lab.proxy.uri());
-    let settings = ["sync", "--source", "lab", "--log-format", "json"];
-    let connection = ["--mongodb-uri", mongodb, "--tracking-uri", &mlflow];
-    let mut command = runlineage(settings.iter().chain(args).chain(&connection));
-    command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0");
-    Running::start(&mut command)
-}
-
-fn now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(now.expect("it is past 1970").as_millis())
-        .expect("it is long before the end of time")
-}
-
-async fn lab_with_runs(count: usize) -> (Lab, String, Vec<NewRun>) {
-    let lab = Lab::new().await;
-    let exp = lab.experiment("watched");
-    let runs = plain_runs(&exp, count);
-    lab.sql().insert(&runs);
-    (lab, exp, runs)
-}
-
-/// The proxy answers no search for runs until told; the first flag tells that one waits.
-fn hold(lab: &Lab) -> (Arc<AtomicBool>, Arc<AtomicBool>) {
-    let flags: [Arc<AtomicBool>; 2] = std::array::from_fn(|_| Arc::default());
-    let (waits, go) = (flags[0].clone(), flags[1].clone());
-    lab.proxy.on(move |request| {
-        if request.call != "runs/search" {
-            return Answer::Pass;
-        }
-        let (waits, go) = (waits.clone(), go.clone());
-        Answer::After(Box::new(move || {
-            waits.store(true, Ordering::SeqCst);
-            while !go.load(Ordering::SeqCst) {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }))
-    });
-    let [waits, go] = flags;
-    (waits, go)
-}
-
-#[track_caller]
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let so = poll(Duration::from_secs(60), || is_so().then_some(()));
-    assert!(so.is_some(), "{what}: waited for a minute");
-}
-
-fn is_full(pass: &Value) -> bool {
-    pass["kind"] == "full"
-}
+use crate::support::watching::{
+    MINUTE, STOPPED, hold, is_full, lab_with_runs, metrics, now, wait_until, watch,
+};
+use crate::support::{free_port, rest, unique};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_stops_within_five_seconds_of_either_signal_between_passes_and_in_one() {
@@ -121,6 +64,41 @@ async fn a_watch_stops_within_five_seconds_while_mongodb_does_not_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sync_stops_within_five_seconds_while_another_process_migrates() {
+    for (args, expected) in [(&["--every", "1h"][..], 0), (&[], 1)] {
+        let (lab, ..) = lab_with_runs(5).await;
+        let leases = lab.test.database.collection::<Document>("leases");
+        let until = DateTime::from_millis(now() + 10 * MINUTE);
+        let lease = doc! { "_id": "migrate", "holder": "another", "until": until };
+        leases.insert_one(lease).await.expect("MongoDB takes it");
+        let running = watch(&lab, args);
+        wait_until("it waits", || {
+            let said = running.stderr().concat();
+            said.contains("waiting for a migration of another process")
+        });
+        running.signal("-TERM");
+        let (code, _, stderr) = running.end_within(STOPPED);
+        assert_eq!(code, Some(expected), "{args:?}: {stderr:#?}");
+        // It let go of its own lease.
+        let held = leases.count_documents(doc! { "_id": "sync" }).await;
+        assert_eq!(held.ok(), Some(0), "{args:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_stops_within_five_seconds_while_it_waits_after_a_failed_pass() {
+    let (lab, ..) = lab_with_runs(5).await;
+    let mut running = watch(&lab, &["--every", "11s"]);
+    let known = running.wait_for_pass(0, is_full);
+    lab.proxy
+        .on(|_| Answer::refuse(400, "INVALID_PARAMETER_VALUE", "down"));
+    running.wait_for_pass(known, |pass| pass["error"].is_string());
+    running.signal("-TERM");
+    let (code, _, stderr) = running.end_within(STOPPED);
+    assert_eq!(code, Some(0), "{stderr:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_line_of_a_json_log_is_an_object_and_every_pass_has_one() {
     let (lab, ..) = lab_with_runs(5).await;
     let address = format!("127.0.0.1:{}", free_port());
@@ -145,17 +123,11 @@ async fn every_line_of_a_json_log_is_an_object_and_every_pass_has_one() {
     running.signal("-TERM");
     let (code, stdout, stderr) = running.end_within(STOPPED);
     assert_eq!((code, stdout), (Some(0), vec![]), "{stderr:#?}");
-    // The last word is for whoever pressed Ctrl-C.
-    let log: Vec<_> = stderr
-        .iter()
-        .filter(|line| !line.starts_with("Stopped"))
-        .collect();
-    assert!(
-        log.len() >= 3 && log.len() + 1 >= stderr.len(),
-        "{stderr:#?}"
-    );
+    assert!(stderr.len() >= 3, "{stderr:#?}");
+    let last = stderr.last().map(String::as_str).unwrap_or_default();
+    assert!(last.contains(r#""message":"Stopped; "#), "{last}");
     let mut passes = 0;
-    for line in log {
+    for line in &stderr {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
         assert!(line.is_object() && line["timestamp"].is_string(), "{line}");
         let fields = &line["fields"];
@@ -264,93 +236,4 @@ async fn settle_says_how_long_after_its_end_a_run_is_still_looked_at() {
         running.signal("-TERM");
         assert_eq!(running.end_within(STOPPED).0, Some(0));
     }
-}
-
-/// What /metrics says, each series by its name and labels; the text is Prometheus' own format.
-#[track_caller]
-fn metrics(address: &str) -> BTreeMap<String, f64> {
-    let answer = poll(Duration::from_secs(60), || get(address, "/metrics"));
-    let (status, text) = answer.expect("it answers within a minute");
-    assert_eq!(status, 200, "{text}");
-    let line = regex::Regex::new(
-        r#"^([a-zA-Z_:][a-zA-Z0-9_:]*(?:\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*\})?) (\S+)(?: -?\d+)?$"#,
-    );
-    let line = line.expect("a pattern");
-    let mut series = BTreeMap::new();
-    for text in text
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-    {
-        let parts = line
-            .captures(text)
-            .unwrap_or_else(|| panic!("no series: {text}"));
-        let value: f64 = parts[2]
-            .parse()
-            .unwrap_or_else(|_| panic!("no number: {text}"));
-        let known = series.insert(parts[1].to_owned(), value);
-        assert_eq!(known, None, "it comes twice: {text}");
-    }
-    series
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn metrics_and_health_tell_how_the_watch_is() {
-    let (lab, exp, _) = lab_with_runs(5).await;
-    let (waits, go) = hold(&lab);
-    let address = format!("127.0.0.1:{}", free_port());
-    let mut running = watch(&lab, &["--every", "300ms", "--metrics-listen", &address]);
-    let health = || get(&address, "/health").map_or(0, |(status, _)| status);
-    wait_until("a page is asked for", || waits.load(Ordering::SeqCst));
-    assert_eq!(health(), 503, "no pass has succeeded yet");
-    go.store(true, Ordering::SeqCst);
-    let known = running.wait_for_pass(0, is_full);
-    assert_eq!(health(), 200);
-    let told = metrics(&address);
-    assert_eq!(told["runlineage_runs_seen_total"], 5.0, "{told:?}");
-    assert_eq!(told["runlineage_runs_written_total"], 5.0, "{told:?}");
-    assert_eq!(
-        told["runlineage_passes_total{kind=\"full\"}"], 1.0,
-        "{told:?}"
-    );
-    assert_eq!(
-        told.get("runlineage_errors_total")
-            .copied()
-            .unwrap_or_default(),
-        0.0
-    );
-    let began = told["runlineage_last_pass_timestamp_seconds{kind=\"full\"}"];
-    let age = now() as f64 / 1_000.0 - began;
-    assert!(
-        (0.0..120.0).contains(&age),
-        "the last full pass was {age} s ago"
-    );
-
-    lab.proxy
-        .on(|_| Answer::refuse(500, "INTERNAL_ERROR", "down"));
-    let known = running.wait_for_pass(known, |pass| pass["error"].is_string());
-    assert_eq!(health(), 503);
-    let failed = metrics(&address);
-    assert!(failed["runlineage_errors_total"] >= 1.0, "{failed:?}");
-    assert_eq!(
-        failed["runlineage_last_pass_timestamp_seconds{kind=\"full\"}"],
-        began
-    );
-    let passes = running.passes();
-    let said = format!("{}", passes[known - 1]);
-    assert!(said.contains("down"), "it says why: {said}");
-
-    lab.proxy.pass();
-    rest::create_run(&lab.server.uri(), &exp, now());
-    running.wait_for_pass(known, |pass| pass["written"] == 1);
-    assert_eq!(health(), 200);
-    let again = metrics(&address);
-    assert_eq!(again["runlineage_runs_written_total"], 6.0, "{again:?}");
-    assert!(again["runlineage_errors_total"] >= failed["runlineage_errors_total"]);
-    assert_eq!(
-        get(&address, "/elsewhere").map(|(status, _)| status),
-        Some(404)
-    );
-    running.signal("-TERM");
-    let (code, _, stderr) = running.end_within(STOPPED);
-    assert_eq!(code, Some(0), "{stderr:#?}");
 }

@@ -106,8 +106,8 @@ pub(crate) struct SyncArgs {
     /// Remove what is mirrored of this experiment, which MLflow no longer lists, by id; repeatable.
     #[arg(long, value_name = "ID")]
     pub(crate) forget_experiment: Vec<String>,
-    /// Also exit 1 when mirrored runs have recorded problems.
-    #[arg(long)]
+    /// Also exit 1 when mirrored runs have recorded problems. Not with --every, whose passes have no exit code.
+    #[arg(long, conflicts_with = "every")]
     pub(crate) strict: bool,
     /// Keep running, and begin a pass this often: 60s, 5m.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]

@@ -9,6 +9,7 @@ mod connect;
 mod date;
 mod monitor;
 mod output;
+mod pass_log;
 mod progress;
 mod say;
 mod stdout;
@@ -22,7 +23,6 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command, LogFormat};
-use say::say;
 
 fn main() -> ExitCode {
     // Before any thread is started: the stages of the local database need a process of one thread.
@@ -60,8 +60,10 @@ async fn run(args: Args) -> commands::Result {
 }
 
 fn start_log(args: &Args) {
-    let filter = EnvFilter::try_from_env("RUNLINEAGE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("error,runlineage=info"));
+    let filter = |levels: &str| EnvFilter::try_new(format!("{levels},{}=info", say::TARGET));
+    let named = std::env::var("RUNLINEAGE_LOG").ok();
+    let named = named.and_then(|levels| filter(&levels).ok());
+    let filter = named.unwrap_or_else(|| filter("error,runlineage=info").unwrap_or_default());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -72,7 +74,10 @@ fn start_log(args: &Args) {
             .with_target(false)
             .with_ansi(std::io::stderr().is_terminal())
             .init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Json => {
+            log.json().init();
+            say::in_json();
+        }
     }
 }
 
@@ -81,10 +86,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
     if stdout::reader_left(error) {
         return ExitCode::SUCCESS;
     }
-    say!("error: {error}");
-    for cause in error.chain().skip(1) {
-        say!("  caused by: {cause}");
-    }
+    say::error(error);
     let usage = matches!(
         error.downcast_ref::<runlineage::Error>(),
         Some(runlineage::Error::Argument { .. } | runlineage::Error::Unsupported { .. })

@@ -1,106 +1,130 @@
 //! What a watch tells those who monitor it: metrics for Prometheus, and whether it is healthy.
 
+mod ages;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ages::Ages;
 use anyhow::Context;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use runlineage::sync::{PassEnded, PassKind};
+use runlineage::MongoRunStore;
+use runlineage::sync::{PassEnded, PassKind, Report};
 use tokio::net::TcpListener;
 
-/// The state of a watch, as its passes tell it.
-#[derive(Debug, Clone, Default)]
+use crate::pass_log;
+
+/// The state of a watch, as its passes and the mirror tell it.
+#[derive(Debug, Clone)]
 pub(crate) struct Monitor {
+    store: MongoRunStore,
     healthy: Arc<AtomicBool>,
+    ages: Arc<Ages>,
 }
 
 impl Monitor {
+    pub(crate) fn of(store: &MongoRunStore) -> Self {
+        Self {
+            store: store.clone(),
+            healthy: Arc::default(),
+            ages: Arc::default(),
+        }
+    }
+
     /// Serves `/metrics` and `/health` for as long as the program runs.
     pub(crate) async fn serve(&self, address: SocketAddr) -> anyhow::Result<()> {
         let recorder = PrometheusBuilder::new().install_recorder()?;
         describe();
+        count_from_zero();
+        self.ages.renew(&self.store.freshness().await?);
         let listener = TcpListener::bind(address).await;
         let listener =
             listener.with_context(|| format!("cannot listen on {address} for --metrics-listen"))?;
         let healthy = Arc::clone(&self.healthy);
         let health = move || async move {
             if healthy.load(Ordering::Relaxed) {
-                (StatusCode::OK, "the last pass succeeded\n")
+                (StatusCode::OK, "the last pass did not fail\n")
             } else {
                 (
                     StatusCode::SERVICE_UNAVAILABLE,
-                    "no pass has succeeded yet, or the last one failed; see the log\n",
+                    "no pass has ended yet, or the last one failed; see the log\n",
                 )
             }
         };
+        let ages = Arc::clone(&self.ages);
+        let metrics = move || async move {
+            ages.tell();
+            recorder.render()
+        };
         let router = Router::new()
-            .route("/metrics", get(move || async move { recorder.render() }))
+            .route("/metrics", get(metrics))
             .route("/health", get(health));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(())
     }
 
-    /// Counts a pass, and logs it in one line.
+    /// Counts a pass, and logs it.
     pub(crate) fn ended(&self, pass: &PassEnded<'_>) {
-        let kind = match pass.kind {
-            PassKind::Full => "full",
-            PassKind::Quick => "quick",
-        };
+        let kind = pass_log::name(pass.kind);
         let seconds = pass.took.as_secs_f64();
         counter!("runlineage_passes_total", "kind" => kind).increment(1);
         gauge!("runlineage_pass_seconds", "kind" => kind).set(seconds);
-        let complete = pass.result.is_ok_and(|report| report.incomplete.is_empty());
-        self.healthy.store(complete, Ordering::Relaxed);
+        // What a pass could not decide is for a human, and no restart mends it.
+        self.healthy.store(pass.result.is_ok(), Ordering::Relaxed);
         match pass.result {
             Ok(report) => {
-                counter!("runlineage_runs_seen_total").increment(report.seen);
-                counter!("runlineage_runs_written_total").increment(report.written);
-                counter!("runlineage_runs_deleted_total").increment(report.deleted);
-                gauge!("runlineage_runs_with_problems").set(report.problems as f64);
-                if complete {
-                    let began = SystemTime::now() - pass.took;
-                    let began = began.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-                    gauge!("runlineage_last_pass_timestamp_seconds", "kind" => kind)
-                        .set(began.as_secs_f64());
-                } else {
-                    counter!("runlineage_errors_total").increment(1);
-                }
-                tracing::info!(
-                    kind,
-                    seconds,
-                    seen = report.seen,
-                    written = report.written,
-                    unchanged = report.unchanged,
-                    deleted = report.deleted,
-                    quarantined = report.quarantined,
-                    problems = report.problems,
-                    incomplete = report.incomplete.len(),
-                    "pass"
-                );
+                count(pass.kind, report);
+                self.renew_ages();
+                pass_log::ended(pass.kind, seconds, report);
             }
             Err(error) => {
                 counter!("runlineage_errors_total").increment(1);
-                let causes: Vec<String> =
-                    std::iter::successors(std::error::Error::source(error), |error| error.source())
-                        .map(ToString::to_string)
-                        .collect();
-                tracing::error!(kind, seconds, %error, causes = causes.join("; "), "pass failed");
+                pass_log::failed(pass.kind, seconds, error);
             }
         }
     }
+
+    /// What the mirror records counts: a pass that took up an interrupted one is only as fresh as the beginning of that.
+    fn renew_ages(&self) {
+        let Self { store, ages, .. } = self.clone();
+        // Beside the passes: neither they nor a stop wait for it.
+        tokio::spawn(async move {
+            match store.freshness().await {
+                Ok(freshness) => ages.renew(&freshness),
+                Err(error) => tracing::warn!(%error, "the ages in /metrics are not renewed"),
+            }
+        });
+    }
+}
+
+fn count(kind: PassKind, report: &Report) {
+    counter!("runlineage_runs_seen_total").increment(report.seen);
+    counter!("runlineage_runs_written_total").increment(report.written);
+    counter!("runlineage_runs_deleted_total").increment(report.deleted);
+    gauge!("runlineage_runs_with_problems").set(report.problems as f64);
+    if kind == PassKind::Full {
+        gauge!("runlineage_incomplete").set(report.incomplete.len() as f64);
+    }
+}
+
+/// A counter that is not there until it counts hides its first increase from `rate()`.
+fn count_from_zero() {
+    for kind in [PassKind::Full, PassKind::Quick] {
+        counter!("runlineage_passes_total", "kind" => pass_log::name(kind)).increment(0);
+    }
+    counter!("runlineage_errors_total").increment(0);
+    counter!("runlineage_runs_seen_total").increment(0);
+    counter!("runlineage_runs_written_total").increment(0);
+    counter!("runlineage_runs_deleted_total").increment(0);
 }
 
 fn describe() {
-    metrics::describe_gauge!(
-        "runlineage_last_pass_timestamp_seconds",
-        "When the last complete pass of this kind began; the mirror lags no further behind than that"
-    );
+    ages::describe();
     metrics::describe_gauge!(
         "runlineage_pass_seconds",
         "How long the last pass of this kind took"
@@ -109,11 +133,12 @@ fn describe() {
         "runlineage_runs_with_problems",
         "Mirrored runs with a recorded problem"
     );
-    metrics::describe_counter!("runlineage_passes_total", "Passes that ended");
-    metrics::describe_counter!(
-        "runlineage_errors_total",
-        "Passes that failed or were not complete"
+    metrics::describe_gauge!(
+        "runlineage_incomplete",
+        "What the last full pass could not decide, such as experiments that MLflow no longer lists; the log names each"
     );
+    metrics::describe_counter!("runlineage_passes_total", "Passes that ended");
+    metrics::describe_counter!("runlineage_errors_total", "Passes that failed");
     metrics::describe_counter!("runlineage_runs_seen_total", "Runs that MLflow showed");
     metrics::describe_counter!("runlineage_runs_written_total", "Runs that were written");
     metrics::describe_counter!("runlineage_runs_deleted_total", "Runs that left the mirror");

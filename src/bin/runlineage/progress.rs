@@ -1,14 +1,19 @@
-//! The progress bar of a sync, on stderr, where that is a terminal.
+//! The progress bar of a sync, on stderr, where that is a terminal and no JSON log.
 
 use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use runlineage::sync::Progress;
 
+use crate::say;
+
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
     pub(crate) fn new() -> Self {
+        if say::is_json() {
+            return Self(ProgressBar::hidden());
+        }
         let bar = ProgressBar::new_spinner()
             .with_style(style("{spinner} {pos} runs, {per_sec}, {elapsed}{msg}"));
         bar.enable_steady_tick(Duration::from_millis(200));

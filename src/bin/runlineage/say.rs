@@ -1,11 +1,49 @@
-//! What is said on stderr, beside the results.
+//! What is said on stderr, beside the results: as plain lines or, where the log is JSON, as lines of the log.
+
+use std::fmt::Arguments;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// By this name a filter of the log knows, and lets through, what is said.
+pub(crate) const TARGET: &str = "said";
+
+static JSON: AtomicBool = AtomicBool::new(false);
 
 /// Says a line on stderr; where that cannot be written, nobody is there to be told, and the command goes on.
 macro_rules! say {
-    ($($line:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($line)*);
-    }};
+    ($($line:tt)*) => {
+        $crate::say::line(format_args!($($line)*))
+    };
 }
 
 pub(crate) use say;
+
+/// From now on, each line is an object, as the log writes them.
+pub(crate) fn in_json() {
+    JSON.store(true, Ordering::Relaxed);
+}
+
+pub(crate) fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
+pub(crate) fn line(line: Arguments<'_>) {
+    if is_json() {
+        tracing::info!(target: TARGET, "{line}");
+    } else {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+}
+
+/// Says an error and each of its causes.
+pub(crate) fn error(error: &anyhow::Error) {
+    if is_json() {
+        let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+        tracing::error!(target: TARGET, causes = causes.join("; "), "{error}");
+        return;
+    }
+    say!("error: {error}");
+    for cause in error.chain().skip(1) {
+        say!("  caused by: {cause}");
+    }
+}

@@ -19,6 +19,7 @@ pub(crate) mod small_disk;
 pub(crate) mod sql;
 pub(crate) mod tcp_proxy;
 pub(crate) mod tls_proxy;
+pub(crate) mod watching;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;

@@ -56,6 +56,8 @@ struct Shared {
     prefix: Mutex<String>,
     requests: Mutex<Vec<Request>>,
     count: AtomicUsize,
+    /// Connections that were taken and not let go of yet.
+    open: AtomicUsize,
     under_way: AtomicUsize,
     peak: AtomicUsize,
     ended: AtomicBool,
@@ -92,6 +94,7 @@ impl Proxy {
             prefix: Mutex::default(),
             requests: Mutex::default(),
             count: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
@@ -105,7 +108,11 @@ impl Proxy {
                 let (Ok(stream), serving) = (stream, serving.clone()) else {
                     continue;
                 };
-                std::thread::spawn(move || serving.serve(stream));
+                serving.open.fetch_add(1, Ordering::SeqCst);
+                std::thread::spawn(move || {
+                    serving.serve(stream);
+                    serving.open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
         Self { port, shared }
@@ -138,6 +145,17 @@ impl Proxy {
     /// The requests since the last call of this.
     pub(crate) fn take_requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.shared.requests.lock().unwrap())
+    }
+
+    /// Waits until all that was sent to it so far, by processes that are gone too, is answered.
+    pub(crate) fn settle(&self) {
+        // Connections are taken in turn, so one that is closed again stands behind all others.
+        let mut last = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it listens");
+        last.shutdown(Shutdown::Write).expect("it is open");
+        let _ = last.read(&mut [0]);
+        while self.shared.open.load(Ordering::SeqCst) > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// The most requests that were under way at once.

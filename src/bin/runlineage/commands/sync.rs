@@ -2,26 +2,28 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use runlineage::sync::{Report, Sync, Watch};
+use runlineage::MongoRunStore;
+use runlineage::sync::{Incomplete, PassEnded, PassKind, Report, Sync, Watch};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Result;
 use crate::args::{ConnectionArgs, ReportFormat, SyncArgs};
-use crate::connect;
 use crate::monitor::Monitor;
 use crate::output::table;
 use crate::progress::Bar;
-use crate::say::say;
+use crate::say::{self, say};
 use crate::stdout::stdout;
+use crate::{connect, pass_log};
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
     let concurrency = usize::from(args.concurrency);
     let mlflow = connect::mlflow(connection, concurrency)?;
     let mirror = connect::mirror(connection).await?;
     let sync = Sync::new(&mlflow, &mirror.store)
-        .only(args.exp)
-        .except(args.exclude_exp)
+        .only(args.exp.iter().cloned())
+        .except(args.exclude_exp.iter().cloned())
         .concurrency(concurrency)
         .page_size(args.page_size)
         .allow_mass_delete(args.allow_mass_delete);
@@ -29,33 +31,35 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
         let forgotten = sync.forget_experiment(id).await?;
         say!("Experiment {id}: {forgotten} mirrored runs removed.");
     }
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    let bar = Bar::new();
-    if let Some(every) = args.every {
-        let monitor = Monitor::default();
-        if let Some(address) = args.metrics_listen {
-            monitor.serve(address).await?;
-        }
-        let watch = Watch::new(sync, every)
-            .full_every(args.full_every)
-            .settle(args.settle);
-        watch
-            .run(
-                stop,
-                |progress| bar.show(progress),
-                |pass| bar.aside(|| monitor.ended(&pass)),
-            )
-            .await?;
-        say!("Stopped; the next sync goes on from here.");
-        return Ok(ExitCode::SUCCESS);
+    match args.every {
+        Some(every) => keep_fresh(sync, &mirror.store, every, &args).await,
+        None => once(&sync, &args).await,
     }
+}
+
+async fn keep_fresh(sync: Sync, store: &MongoRunStore, every: Duration, args: &SyncArgs) -> Result {
+    let monitor = Monitor::of(store);
+    // Before signals are caught: until then, one ends the program at once.
+    if let Some(address) = args.metrics_listen {
+        monitor.serve(address).await?;
+    }
+    let stop = stopped()?;
+    let bar = Bar::new();
+    let watch = Watch::new(sync, every)
+        .full_every(args.full_every)
+        .settle(args.settle);
+    let progress = |progress| bar.show(progress);
+    let ended = |pass: PassEnded<'_>| bar.aside(|| monitor.ended(&pass));
+    let watched = watch.run(stop, progress, ended).await;
+    bar.finish();
+    watched?;
+    say!("Stopped; the next sync goes on from here.");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn once(sync: &Sync, args: &SyncArgs) -> Result {
+    let stop = stopped()?;
+    let bar = Bar::new();
     let report = sync.run_until(|progress| bar.show(progress), stop).await;
     bar.finish();
     let Some(report) = report? else {
@@ -72,13 +76,28 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
     })
 }
 
+/// Ready when somebody asks the program to stop.
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
 fn print(report: &Report, format: ReportFormat) -> Result<()> {
-    for incomplete in &report.incomplete {
-        say!(
-            "incomplete: experiment {}: {}",
-            incomplete.experiment,
-            incomplete.reason
-        );
+    if say::is_json() {
+        pass_log::ended(PassKind::Full, report.seconds, report);
+    } else {
+        for Incomplete {
+            experiment, reason, ..
+        } in &report.incomplete
+        {
+            say!("incomplete: experiment {experiment}: {reason}");
+        }
     }
     if report.problems > 0 {
         let problems = report.problems;

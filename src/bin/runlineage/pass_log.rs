@@ -1,0 +1,39 @@
+//! How a pass shows in the log: one line, and one for each thing that it left undecided.
+
+use std::error::Error as StdError;
+
+use runlineage::Error;
+use runlineage::sync::{PassKind, Report};
+
+pub(crate) fn ended(kind: PassKind, seconds: f64, report: &Report) {
+    tracing::info!(
+        kind = name(kind),
+        seconds,
+        seen = report.seen,
+        written = report.written,
+        unchanged = report.unchanged,
+        deleted = report.deleted,
+        quarantined = report.quarantined,
+        problems = report.problems,
+        incomplete = report.incomplete.len(),
+        "pass"
+    );
+    for incomplete in &report.incomplete {
+        let (experiment, reason) = (&incomplete.experiment, &incomplete.reason);
+        tracing::warn!(experiment, reason, "incomplete");
+    }
+}
+
+pub(crate) fn failed(kind: PassKind, seconds: f64, error: &Error) {
+    let causes = std::iter::successors(error.source(), |error: &&dyn StdError| (*error).source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    let (kind, causes) = (name(kind), causes.join("; "));
+    tracing::error!(kind, seconds, %error, causes, "pass failed");
+}
+
+pub(crate) fn name(kind: PassKind) -> &'static str {
+    match kind {
+        PassKind::Full => "full",
+        PassKind::Quick => "quick",
+    }
+}

@@ -1,0 +1,112 @@
+//! Which pass of a watch is due, and when.
+
+use std::time::{Duration, Instant};
+
+use super::PassKind;
+
+/// How soon a pass that failed is tried again, the first time; each time after that, twice as late.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// What the passes so far say of the next one.
+#[derive(Debug)]
+pub(super) struct Pace {
+    every: Duration,
+    full_every: Duration,
+    last_full: Option<Instant>,
+    failures: u32,
+}
+
+impl Pace {
+    pub(super) fn new(every: Duration, full_every: Duration) -> Self {
+        Self {
+            every,
+            full_every,
+            last_full: None,
+            failures: 0,
+        }
+    }
+
+    pub(super) fn kind(&self, now: Instant) -> PassKind {
+        let is_recent = |last: Instant| now.saturating_duration_since(last) < self.full_every;
+        if self.last_full.is_some_and(is_recent) {
+            PassKind::Quick
+        } else {
+            PassKind::Full
+        }
+    }
+
+    /// Takes in a pass; what a full one left undecided does not mend by passes in quick succession, so it counts as made.
+    pub(super) fn ended(&mut self, kind: PassKind, began: Instant, succeeded: bool) {
+        if !succeeded {
+            self.failures = self.failures.saturating_add(1);
+            return;
+        }
+        self.failures = 0;
+        if kind == PassKind::Full {
+            self.last_full = Some(began);
+        }
+    }
+
+    /// How long to wait after a pass that took so long.
+    pub(super) fn pause(&self, took: Duration) -> Duration {
+        match self.failures {
+            0 => self.every.saturating_sub(took),
+            failures => {
+                let doubled = 2_u32.saturating_pow(failures - 1);
+                AGAIN.saturating_mul(doubled).min(self.every)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Pace, PassKind};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_full_pass_is_due_at_first_and_again_when_its_time_has_passed() {
+        let mut pace = Pace::new(MINUTE, 60 * MINUTE);
+        let start = Instant::now();
+        assert_eq!(pace.kind(start), PassKind::Full);
+        pace.ended(PassKind::Full, start, true);
+        assert_eq!(pace.kind(start + 59 * MINUTE), PassKind::Quick);
+        pace.ended(PassKind::Quick, start + 59 * MINUTE, true);
+        assert_eq!(pace.kind(start + 60 * MINUTE), PassKind::Full);
+    }
+
+    #[test]
+    fn a_full_pass_that_failed_is_still_due() {
+        let mut pace = Pace::new(MINUTE, 60 * MINUTE);
+        let start = Instant::now();
+        pace.ended(PassKind::Full, start, true);
+        pace.ended(PassKind::Full, start + 60 * MINUTE, false);
+        assert_eq!(pace.kind(start + 61 * MINUTE), PassKind::Full);
+    }
+
+    #[test]
+    fn a_pass_that_failed_is_tried_again_soon_and_then_less_often_but_never_later_than_any_pass() {
+        let seconds = Duration::from_secs;
+        let pauses = |every: Duration| {
+            let mut pace = Pace::new(every, 60 * MINUTE);
+            let mut pauses = vec![pace.pause(seconds(1))];
+            for _ in 0..4 {
+                pace.ended(PassKind::Quick, Instant::now(), false);
+                pauses.push(pace.pause(seconds(1)));
+            }
+            pace.ended(PassKind::Quick, Instant::now(), true);
+            pauses.push(pace.pause(seconds(1)));
+            pauses
+        };
+        assert_eq!(
+            pauses(MINUTE),
+            [59, 10, 20, 40, 60, 59].map(seconds),
+            "a minute"
+        );
+        assert_eq!(pauses(seconds(5)), [4, 5, 5, 5, 5, 4].map(seconds), "5 s");
+        assert_eq!(Pace::new(MINUTE, MINUTE).pause(2 * MINUTE), seconds(0));
+    }
+}

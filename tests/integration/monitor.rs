@@ -1,0 +1,169 @@
+//! What a watch tells those who monitor it: metrics, health, and warnings in its log.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::lab::{Lab, plain_runs};
+use crate::support::proxy::Answer;
+use crate::support::running::get;
+use crate::support::watching::{
+    STOPPED, hold, is_full, lab_with_runs, metrics, now, wait_until, watch,
+};
+use crate::support::{free_port, rest};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_and_health_tell_how_the_watch_is() {
+    let (lab, exp, _) = lab_with_runs(5).await;
+    let (waits, go) = hold(&lab);
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut running = watch(&lab, &["--every", "300ms", "--metrics-listen", &address]);
+    let health = || get(&address, "/health").map_or(0, |(status, _)| status);
+    wait_until("a page is asked for", || waits.load(Ordering::SeqCst));
+    assert_eq!(health(), 503, "no pass has succeeded yet");
+    go.store(true, Ordering::SeqCst);
+    let known = running.wait_for_pass(0, is_full);
+    assert_eq!(health(), 200);
+    let full = "runlineage_last_pass_timestamp_seconds{kind=\"full\"}";
+    wait_until("the pass is recorded", || metrics(&address)[full] > 0.0);
+    let told = metrics(&address);
+    assert_eq!(told["runlineage_runs_seen_total"], 5.0, "{told:?}");
+    assert_eq!(told["runlineage_runs_written_total"], 5.0, "{told:?}");
+    assert_eq!(
+        told["runlineage_passes_total{kind=\"full\"}"], 1.0,
+        "{told:?}"
+    );
+    assert_eq!(told["runlineage_errors_total"], 0.0, "{told:?}");
+    let began = told[full];
+    let age = now() as f64 / 1_000.0 - began;
+    assert!(
+        (0.0..120.0).contains(&age),
+        "the last full pass was {age} s ago"
+    );
+
+    lab.proxy
+        .on(|_| Answer::refuse(500, "INTERNAL_ERROR", "down"));
+    let known = running.wait_for_pass(known, |pass| pass["error"].is_string());
+    assert_eq!(health(), 503);
+    let failed = metrics(&address);
+    assert!(failed["runlineage_errors_total"] >= 1.0, "{failed:?}");
+    assert_eq!(failed[full], began);
+    let age = |told: &BTreeMap<String, f64>| told["runlineage_last_full_pass_age_seconds"];
+    assert!(age(&failed) > age(&told), "{failed:?}");
+    let passes = running.passes();
+    let said = format!("{}", passes[known - 1]);
+    assert!(said.contains("down"), "it says why: {said}");
+
+    lab.proxy.pass();
+    rest::create_run(&lab.server.uri(), &exp, now());
+    running.wait_for_pass(known, |pass| pass["written"] == 1);
+    assert_eq!(health(), 200);
+    let again = metrics(&address);
+    assert_eq!(again["runlineage_runs_written_total"], 6.0, "{again:?}");
+    assert!(again["runlineage_errors_total"] >= failed["runlineage_errors_total"]);
+    assert_eq!(
+        get(&address, "/elsewhere").map(|(status, _)| status),
+        Some(404)
+    );
+    running.signal("-TERM");
+    let (code, _, stderr) = running.end_within(STOPPED);
+    assert_eq!(code, Some(0), "{stderr:#?}");
+}
+
+const AGES: [&str; 3] = [
+    "runlineage_last_pass_timestamp_seconds{kind=\"full\"}",
+    "runlineage_last_full_pass_age_seconds",
+    "runlineage_lag_seconds",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ages_and_counts_are_told_before_the_first_pass_ends() {
+    let (lab, ..) = lab_with_runs(5).await;
+    let mut synced = 0.0;
+    for is_new in [true, false] {
+        let (waits, go) = hold(&lab);
+        let address = format!("127.0.0.1:{}", free_port());
+        let mut running = watch(&lab, &["--every", "1h", "--metrics-listen", &address]);
+        wait_until("a page is asked for", || waits.load(Ordering::SeqCst));
+        let told = metrics(&address);
+        for count in [
+            "runlineage_errors_total",
+            "runlineage_passes_total{kind=\"full\"}",
+            "runlineage_passes_total{kind=\"quick\"}",
+            "runlineage_runs_seen_total",
+            "runlineage_runs_written_total",
+            "runlineage_runs_deleted_total",
+        ] {
+            assert_eq!(told.get(count), Some(&0.0), "{count}: {told:?}");
+        }
+        let [at, age, lag] = AGES.map(|name| told[name]);
+        if is_new {
+            assert_eq!((at, age, lag), (0.0, f64::INFINITY, f64::INFINITY));
+        } else {
+            assert_eq!(at, synced);
+            let since = now() as f64 / 1_000.0 - at;
+            assert!(since - 60.0 < age && age <= since + 1.0, "{told:?}");
+            assert_eq!(lag, age, "there was no quick pass yet");
+        }
+        go.store(true, Ordering::SeqCst);
+        running.wait_for_pass(0, is_full);
+        wait_until("the pass is recorded", || metrics(&address)[AGES[0]] > at);
+        synced = metrics(&address)[AGES[0]];
+        running.signal("-TERM");
+        assert_eq!(running.end_within(STOPPED).0, Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_that_took_up_another_is_told_as_old_as_the_beginning_of_that() {
+    let (lab, ..) = lab_with_runs(5).await;
+    let (waits, go) = hold(&lab);
+    let stopped = watch(&lab, &["--every", "1h"]);
+    wait_until("a page is asked for", || waits.load(Ordering::SeqCst));
+    stopped.signal("-TERM");
+    assert_eq!(stopped.end_within(STOPPED).0, Some(0));
+    go.store(true, Ordering::SeqCst);
+    let before = now() as f64 / 1_000.0;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut running = watch(&lab, &["--every", "1h", "--metrics-listen", &address]);
+    running.wait_for_pass(0, is_full);
+    wait_until("the pass is recorded", || metrics(&address)[AGES[0]] > 0.0);
+    let told = metrics(&address);
+    assert!(told[AGES[0]] <= before, "{before}: {told:?}");
+    assert!(told[AGES[1]] > 2.0, "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pass_could_not_decide_is_told_and_is_not_unhealthy() {
+    let (lab, ..) = lab_with_runs(5).await;
+    let lost = lab.experiment("lost");
+    lab.sql().insert(&plain_runs(&lost, 3));
+    Lab::complete(lab.sync().run(|_| {}).await);
+    lab.proxy.list_only(&lab.name("watched"));
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut running = watch(&lab, &["--every", "1h", "--metrics-listen", &address]);
+    running.wait_for_pass(0, |pass| is_full(pass) && pass["incomplete"] == 1);
+    let health = get(&address, "/health").map(|(status, _)| status);
+    assert_eq!(health, Some(200));
+    let told = metrics(&address);
+    assert_eq!(told["runlineage_incomplete"], 1.0, "{told:?}");
+    assert_eq!(told["runlineage_errors_total"], 0.0, "{told:?}");
+    running.signal("-TERM");
+    let (code, _, stderr) = running.end_within(STOPPED);
+    assert_eq!(code, Some(0), "{stderr:#?}");
+    let warned: Vec<Value> = stderr
+        .iter()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|line: &Value| line["fields"]["message"] == "incomplete")
+        .collect();
+    assert_eq!(warned.len(), 1, "{stderr:#?}");
+    assert_eq!(warned[0]["level"], "WARN");
+    let fields = &warned[0]["fields"];
+    assert_eq!(fields["experiment"], lost.as_str());
+    let reason = fields["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("--forget-experiment"), "{fields}");
+}
