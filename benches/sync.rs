@@ -35,6 +35,7 @@ use support::rest;
 use support::sql::{NewRun, Sql};
 
 const EXPERIMENTS: usize = 8;
+const WIDE_EXPERIMENTS: usize = 4;
 const CONCURRENCY: usize = 4;
 const ROUNDS: usize = 3;
 
@@ -89,8 +90,12 @@ impl Bench {
         }
         let (bare, first, again) = (median(bare), median(first), median(again));
         let (ours, theirs) = self.write_paths("round0").await;
-        let small = self.peak_memory(2);
-        let whole = self.peak_memory(EXPERIMENTS);
+        let small = self.peak_memory("small", &self.exps[..2]);
+        let whole = self.peak_memory("whole", &self.exps);
+        // Last: the passes before are over usual runs alone.
+        let wide = fill_with(&self.mlflow, WIDE_EXPERIMENTS, 8_000, wide_run);
+        let (_, widest) = self.page_barely(&first_pages(&wide)).await;
+        let of_wide = self.peak_memory("wide", &wide);
 
         row("", "measured", "to compare with", "ratio");
         row(
@@ -126,8 +131,14 @@ impl Bench {
         row(
             "peak memory / 64 MiB + 2 of the largest page",
             &mib(whole),
-            &mib((64 << 20) + 2 * largest as u64),
-            "",
+            &mib(limit(largest)),
+            &ratio(whole as f64, limit(largest) as f64),
+        );
+        row(
+            &format!("the same, pages of {}", mib(widest as u64)),
+            &mib(of_wide),
+            &mib(limit(widest)),
+            &ratio(of_wide as f64, limit(widest) as f64),
         );
     }
 
@@ -265,15 +276,16 @@ impl Bench {
         (median(ours), median(theirs))
     }
 
-    /// The most memory that the program holds over a first pass of so many experiments.
-    fn peak_memory(&self, experiments: usize) -> u64 {
-        let mut command: Command = runlineage(["sync", "--concurrency", "2", "--format", "json"]);
+    /// The most memory that the program holds over a first pass of these experiments.
+    fn peak_memory(&self, database: &str, exps: &[String]) -> u64 {
+        let mut command: Command = runlineage(["sync", "--format", "json"]);
+        command.args(["--concurrency", &CONCURRENCY.to_string()]);
         command.args(["--tracking-uri", &self.mlflow.uri()]);
         command.args([
             "--mongodb-uri",
-            &format!("{}/memory{experiments}", self.mongodb),
+            &format!("{}/memory_{database}", self.mongodb),
         ]);
-        for exp in &self.exps[..experiments] {
+        for exp in exps {
             command.args(["--exp", exp]);
         }
         let mut process = command
@@ -297,13 +309,28 @@ impl Bench {
     }
 }
 
+/// What the memory of a sync is to stay below.
+fn limit(largest_page: usize) -> u64 {
+    (64 << 20) + 2 * largest_page as u64
+}
+
 /// Runs as a training pipeline leaves them, with lineage on half of them.
 fn fill(mlflow: &MlflowServer, runs: usize) -> Vec<String> {
+    fill_with(mlflow, EXPERIMENTS, runs, new_run)
+}
+
+fn fill_with(
+    mlflow: &MlflowServer,
+    experiments: usize,
+    runs: usize,
+    new_run: fn(&str, usize) -> NewRun,
+) -> Vec<String> {
     let mut sql = Sql::open(mlflow);
     let mut exps = Vec::new();
-    for exp in 0..EXPERIMENTS {
-        let id = rest::create_experiment(&mlflow.uri(), &format!("bench {exp}"));
-        let count = runs / EXPERIMENTS + usize::from(exp < runs % EXPERIMENTS);
+    for exp in 0..experiments {
+        let name = format!("bench {exp} of {experiments}");
+        let id = rest::create_experiment(&mlflow.uri(), &name);
+        let count = runs / experiments + usize::from(exp < runs % experiments);
         let made: Vec<NewRun> = (0..count).map(|index| new_run(&id, index)).collect();
         for part in made.chunks(2_000) {
             sql.insert(part);
@@ -311,6 +338,22 @@ fn fill(mlflow: &MlflowServer, runs: usize) -> Vec<String> {
         exps.push(id);
     }
     exps
+}
+
+/// The request for the first page of each.
+fn first_pages(exps: &[String]) -> Pages {
+    let page = |exp: &String| json!({ "experiment_ids": [exp], "run_view_type": "ALL", "max_results": 1_000 });
+    exps.iter()
+        .map(|exp| (exp.clone(), vec![page(exp)]))
+        .collect()
+}
+
+/// A thousand of these are a page of about 10 MB.
+fn wide_run(exp: &str, index: usize) -> NewRun {
+    let mut run = new_run(exp, index);
+    let tags = (0..30).map(|tag| (format!("wide.tag_{tag}"), "x".repeat(250)));
+    run.tags.extend(tags);
+    run
 }
 
 fn new_run(exp: &str, index: usize) -> NewRun {
