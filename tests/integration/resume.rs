@@ -27,7 +27,7 @@ const START_TIMES: [i64; 4] = [
 /// How often the default run kills; `RUNLINEAGE_TEST_KILLS` asks for more.
 fn kills() -> usize {
     let asked = std::env::var("RUNLINEAGE_TEST_KILLS").ok();
-    asked.and_then(|kills| kills.parse().ok()).unwrap_or(40)
+    asked.and_then(|kills| kills.parse().ok()).unwrap_or(200)
 }
 
 fn sync(lab: &Lab) -> Command {
