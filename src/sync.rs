@@ -1,6 +1,7 @@
 //! [`Sync`]: scan MLflow, compare, write what differs.
 
 mod absences;
+mod choice;
 mod deletions;
 mod experiment;
 mod pages;
@@ -303,64 +304,6 @@ impl Sync {
         };
         let done = self.leased(work, futures::future::pending()).await?;
         Ok(done.map_or(0, |report| report.deleted))
-    }
-
-    /// About how many runs a pass will see.
-    async fn expected(&self, chosen: &[RawExperiment], held: u64) -> Result<u64> {
-        if self.is_everything() {
-            return Ok(held);
-        }
-        let ids = chosen.iter().map(|exp| exp.experiment_id.as_str());
-        let ids: Vec<&str> = ids.collect();
-        self.store
-            .count_runs(doc! { "exp.id": { "$in": ids } })
-            .await
-    }
-
-    fn is_everything(&self) -> bool {
-        self.only.is_empty() && self.except.is_empty()
-    }
-
-    fn scope(&self) -> String {
-        let list = |names: &[String]| {
-            let mut names = names.to_vec();
-            names.sort();
-            names.join("\n")
-        };
-        format!("{}\n-\n{}", list(&self.only), list(&self.except))
-    }
-
-    fn choose(&self, experiments: Vec<RawExperiment>) -> Result<Vec<RawExperiment>> {
-        let is = |experiment: &RawExperiment, name: &String| {
-            *name == experiment.experiment_id || *name == experiment.name
-        };
-        for name in self.only.iter().chain(&self.except) {
-            if !experiments.iter().any(|experiment| is(experiment, name)) {
-                let known: Vec<&str> = experiments
-                    .iter()
-                    .take(10)
-                    .map(|experiment| experiment.name.as_str())
-                    .collect();
-                return Err(Error::argument(
-                    "experiment",
-                    format!(
-                        "MLflow shows this user none with the name or id {name:?}; it shows {}",
-                        known.join(", ")
-                    ),
-                ));
-            }
-        }
-        let mut ids = HashSet::new();
-        let wanted = |experiment: &RawExperiment| {
-            let named = |names: &[String]| names.iter().any(|name| is(experiment, name));
-            (self.only.is_empty() || named(&self.only)) && !named(&self.except)
-        };
-        // Experiments created between two pages of the list can show twice.
-        Ok(experiments
-            .into_iter()
-            .filter(wanted)
-            .filter(|experiment| ids.insert(experiment.experiment_id.clone()))
-            .collect())
     }
 }
 

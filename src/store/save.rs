@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::run::{Run, field};
 use writer::{How, Writer};
 
-/// How long what was written by a process that ends is looked after.
-const LAST_LOOK: Duration = Duration::from_secs(5);
+/// How long what was written by a process that ends is looked after; whoever stops it waits for that.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 
 /// What came of saving some runs; every run is in exactly one of the counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
