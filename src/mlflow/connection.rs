@@ -50,7 +50,7 @@ struct Bound {
     shares_room: bool,
 }
 
-const SMALL: Bound = Bound {
+const UNSHARED: Bound = Bound {
     bytes: MAX_ANSWER_BYTES,
     shares_room: false,
 };
@@ -83,9 +83,13 @@ impl Connection {
     ) -> Result<A> {
         let mut url = self.url(call);
         url.query_pairs_mut().extend_pairs(query);
-        self.ask(call, || self.http.request(Method::GET, url.clone()), SMALL)
-            .await
-            .map(|(answer, _)| answer)
+        self.ask(
+            call,
+            || self.http.request(Method::GET, url.clone()),
+            UNSHARED,
+        )
+        .await
+        .map(|(answer, _)| answer)
     }
 
     pub(super) async fn post<A: DeserializeOwned>(
@@ -93,7 +97,7 @@ impl Connection {
         call: &'static str,
         body: &impl Serialize,
     ) -> Result<A> {
-        self.ask(call, || self.http.post(self.url(call)).json(body), SMALL)
+        self.ask(call, || self.http.post(self.url(call)).json(body), UNSHARED)
             .await
             .map(|(answer, _)| answer)
     }

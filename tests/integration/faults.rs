@@ -238,6 +238,17 @@ async fn a_page_token_that_comes_twice_is_an_error() {
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }
 
+/// How many runs each page was asked to hold, in the order of the requests.
+fn page_sizes(lab: &Lab) -> Vec<u64> {
+    let requests = lab.proxy.take_requests();
+    let pages = requests
+        .iter()
+        .filter(|request| request.call == "runs/search");
+    pages
+        .filter_map(|page| page.body["max_results"].as_u64())
+        .collect()
+}
+
 #[tokio::test]
 async fn a_page_over_64_mib_is_asked_for_in_halves() {
     let (lab, _) = lab_with_runs(20).await;
@@ -253,14 +264,7 @@ async fn a_page_over_64_mib_is_asked_for_in_halves() {
     });
     let report = Lab::complete(lab.sync().page_size(20).run(|_| {}).await);
     assert_eq!(report.seen, 20);
-    let sizes: Vec<_> = lab
-        .proxy
-        .take_requests()
-        .iter()
-        .filter_map(|request| {
-            (request.call == "runs/search").then(|| request.body["max_results"].as_u64())?
-        })
-        .collect();
+    let sizes = page_sizes(&lab);
     assert_eq!(sizes[..4], [20, 10, 5, 2], "{sizes:?}");
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }
@@ -280,14 +284,7 @@ async fn pages_grow_again_once_runs_are_smaller() {
     });
     let report = Lab::complete(lab.sync().page_size(20).run(|_| {}).await);
     assert_eq!(report.seen, 60);
-    let sizes: Vec<_> = lab
-        .proxy
-        .take_requests()
-        .iter()
-        .filter_map(|request| {
-            (request.call == "runs/search").then(|| request.body["max_results"].as_u64())?
-        })
-        .collect();
+    let sizes = page_sizes(&lab);
     assert_eq!(sizes[..9], [20, 10, 5, 2, 4, 8, 16, 20, 20], "{sizes:?}");
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }
