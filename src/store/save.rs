@@ -57,11 +57,12 @@ impl MongoRunStore {
     pub async fn save_runs(&self, runs: Vec<Run>, ticket: Ticket) -> Result<Saved> {
         self.ensure_migrated().await?;
         let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
-        let buried = self.buried(&ids).await?;
-        let is_later = |id: &str| buried.get(id).is_some_and(|buried| *buried > ticket.0);
+        let (buried, stored) =
+            tokio::try_join!(self.stored(DELETED_RUNS, &ids), self.stored(RUNS, &ids))?;
+        let is_later = |id: &str| buried.get(id).is_some_and(|grave| grave.ticket > ticket.0);
         let (dead, live): (Vec<Run>, Vec<Run>) =
             runs.into_iter().partition(|run| is_later(run.id()));
-        let compared = self.compare(RUNS, live, ticket).await?;
+        let compared = compare(&stored, live, ticket);
         let mut saved = self.write_live(compared, ticket).await?;
         saved.unchanged += dead.len() as u64;
         if buried.len() > dead.len() {
@@ -103,8 +104,8 @@ impl MongoRunStore {
     }
 
     async fn take_away_buried(&self, ids: &[String]) -> Result<()> {
-        for (id, later) in self.buried(ids).await? {
-            self.remove(RUNS, &[id], Ticket(later)).await?;
+        for (id, grave) in self.stored(DELETED_RUNS, ids).await? {
+            self.remove(RUNS, &[id], Ticket(grave.ticket)).await?;
         }
         Ok(())
     }
@@ -122,7 +123,8 @@ impl MongoRunStore {
     /// As [`save_runs`](Self::save_runs).
     pub(crate) async fn bury_runs(&self, runs: Vec<Run>, ticket: Ticket) -> Result<u64> {
         let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
-        let compared = self.compare(DELETED_RUNS, runs, ticket).await?;
+        let stored = self.stored(DELETED_RUNS, &ids).await?;
+        let compared = compare(&stored, runs, ticket);
         let saved = self.write(DELETED_RUNS, compared, ticket).await?;
         if saved.written < ids.len() as u64 {
             self.raise_graves(&ids, ticket).await?;
@@ -190,43 +192,6 @@ impl MongoRunStore {
         Ok(removed.deleted_count)
     }
 
-    /// The tickets by which these runs were deleted, of those that were.
-    async fn buried(&self, ids: &[String]) -> Result<HashMap<String, i64>> {
-        let stored = self.stored(DELETED_RUNS, ids).await?;
-        Ok(stored
-            .into_iter()
-            .map(|(id, stored)| (id, stored.ticket))
-            .collect())
-    }
-
-    async fn compare(
-        &self,
-        with: &'static str,
-        runs: Vec<Run>,
-        ticket: Ticket,
-    ) -> Result<Compared> {
-        let mut compared = Compared::default();
-        let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
-        let stored = self.stored(with, &ids).await?;
-        for run in runs {
-            match stored.get(run.id()) {
-                None => compared.fresh.push(run),
-                Some(stored)
-                    if stored.ticket < ticket.0
-                        && stored.fingerprint != run.fingerprint()
-                        && !stored.purged =>
-                {
-                    compared.changed.push(run)
-                }
-                Some(stored) if stored.quarantined => compared.saved.quarantined += 1,
-                // Its ticket stays: a run that was edited and edited back since may be overwritten by a read of in between,
-                // until the next full pass. To raise tickets here would write every run in every pass.
-                Some(_) => compared.saved.unchanged += 1,
-            }
-        }
-        Ok(compared)
-    }
-
     async fn write(&self, into: &'static str, compared: Compared, ticket: Ticket) -> Result<Saved> {
         let Compared {
             saved,
@@ -272,4 +237,25 @@ impl MongoRunStore {
         });
         Ok(mirrors.collect())
     }
+}
+
+fn compare(stored: &HashMap<String, Stored>, runs: Vec<Run>, ticket: Ticket) -> Compared {
+    let mut compared = Compared::default();
+    for run in runs {
+        match stored.get(run.id()) {
+            None => compared.fresh.push(run),
+            Some(stored)
+                if stored.ticket < ticket.0
+                    && stored.fingerprint != run.fingerprint()
+                    && !stored.purged =>
+            {
+                compared.changed.push(run)
+            }
+            Some(stored) if stored.quarantined => compared.saved.quarantined += 1,
+            // Its ticket stays: a run that was edited and edited back since may be overwritten by a read of in between,
+            // until the next full pass. To raise tickets here would write every run in every pass.
+            Some(_) => compared.saved.unchanged += 1,
+        }
+    }
+    compared
 }

@@ -15,16 +15,16 @@ use crate::error::{Error, Result};
 pub struct Freshness {
     /// The tracking server that the database mirrors; `None` before the first sync.
     pub source: Option<String>,
-    /// When the last complete pass over everything ended; of one that was interrupted and taken up, when it began.
+    /// When the last complete pass over everything began: all that MLflow held then is mirrored.
     pub full_pass: Option<DateTime>,
-    /// When the last quick pass ended.
+    /// When the last quick pass over everything began.
     pub quick_pass: Option<DateTime>,
     /// How many migrations of this program are not applied yet: until then, searches may be slow.
     pub pending_migrations: usize,
 }
 
 impl MongoRunStore {
-    /// Which source the mirror holds, and when its last passes ended.
+    /// Which source the mirror holds, and when its last passes began.
     ///
     /// # Errors
     /// [`Error::Mongo`] when MongoDB does not answer.

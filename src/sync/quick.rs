@@ -1,6 +1,6 @@
 //! A quick pass: new runs, runs that are not over, and runs that ended lately.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bson::doc;
 use futures::{FutureExt, TryStreamExt};
@@ -24,6 +24,7 @@ impl Sync {
     /// Mirrors what is likely to have changed: a full pass finds the rest, such as tags of runs that ended long ago, runs
     /// that were imported with the start and the end they had elsewhere, and what was erased.
     pub(super) async fn quick_pass(&self, settle: Duration, totals: &Totals<'_>) -> Result<()> {
+        let began = Instant::now();
         let experiments: Vec<RawExperiment> = self.mlflow.raw_experiments().try_concat().await?;
         let mut chosen = self.choose(experiments)?;
         chosen.retain(|experiment| !experiment.is_deleted());
@@ -53,7 +54,10 @@ impl Sync {
                     .await?;
             }
         }
-        state::quick_pass_ended(&self.store).await
+        if self.is_everything() {
+            state::quick_pass_ended(&self.store, began.elapsed()).await?;
+        }
+        Ok(())
     }
 
     async fn search(

@@ -1,9 +1,11 @@
 //! What outlives a killed pass: which experiments it has finished, and where it was in the others.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
 use futures::TryStreamExt;
+use mongodb::options::{ReturnDocument, UpdateModifications};
 
 use crate::error::Result;
 use crate::mlflow::wire::RawExperiment;
@@ -14,8 +16,10 @@ use crate::store::retry::retried;
 #[derive(Debug)]
 pub(super) struct Pass {
     id: i64,
-    /// When the pass that this one takes up began: what it saw then may have changed since.
-    resumed_from: Option<DateTime>,
+    /// By the server's clock: what the pass saw first may have changed since.
+    began: DateTime,
+    /// Whether another process began it.
+    resumed: bool,
     scans: HashMap<String, Document>,
 }
 
@@ -59,16 +63,14 @@ impl Pass {
             ))
         };
         let scans = scans.into_iter().filter_map(by_experiment).collect();
-        let resumed = unfinished.and_then(|last| {
-            let began = last.get_datetime("began").ok().copied();
-            Some((last.get_i64("pass").ok()?, began))
-        });
-        if let Some((id, began)) = resumed {
-            // Not known: then it is no newer than anything.
-            let began = began.unwrap_or(DateTime::from_millis(0));
+        if let Some(id) = unfinished
+            .as_ref()
+            .and_then(|last| last.get_i64("pass").ok())
+        {
             return Ok(Self {
                 id,
-                resumed_from: Some(began),
+                began: began(unfinished),
+                resumed: true,
                 scans,
             });
         }
@@ -78,14 +80,17 @@ impl Pass {
         } }];
         let put = || async {
             let state = store.state();
-            let update = state.update_one(doc! { "_id": "pass" }, begin.clone());
+            let update = state.find_one_and_update(doc! { "_id": "pass" }, begin.clone());
+            let update = update.return_document(ReturnDocument::After);
             update.upsert(true).write_concern(majority()).await
         };
-        let begun = retried(put).await;
-        begun.map_err(|error| failed("cannot record the beginning of the sync", error))?;
+        let begun = retried(put)
+            .await
+            .map_err(|error| failed("cannot record the beginning of the sync", error))?;
         Ok(Self {
             id,
-            resumed_from: None,
+            began: began(begun),
+            resumed: false,
             scans,
         })
     }
@@ -105,7 +110,7 @@ impl Pass {
 
     /// When the pass began that this one takes up, where it does.
     pub(super) fn resumed_from(&self) -> Option<DateTime> {
-        self.resumed_from
+        self.resumed.then_some(self.began)
     }
 
     /// Whether this is the experiment that earlier passes saw under its id, as far as MLflow says when it made them.
@@ -152,25 +157,12 @@ impl Pass {
         put(store, scan).await
     }
 
-    /// Records the end of the pass; a complete pass over everything is what the mirror is as fresh as, and one that was
-    /// taken up is as fresh as its beginning.
+    /// Records the end of the pass; the mirror is as fresh as the beginning of the last complete one over everything.
     pub(super) async fn end(self, store: &MongoRunStore, full: bool) -> Result<()> {
         let doing = "cannot record the end of the sync";
         if full {
-            let fresh_at = self
-                .resumed_from
-                .map_or(Bson::from("$$NOW"), Bson::DateTime);
-            let set = vec![doc! { "$set": { "full_pass": fresh_at } }];
-            let update = || async {
-                store
-                    .state()
-                    .update_one(doc! { "_id": "source" }, set.clone())
-                    .write_concern(majority())
-                    .await
-            };
-            retried(update)
-                .await
-                .map_err(|error| failed(doing, error))?;
+            let set = doc! { "$set": { "full_pass": self.began } };
+            update_source(store, set.into()).await?;
         }
         let delete = || async {
             store
@@ -186,18 +178,23 @@ impl Pass {
     }
 }
 
-/// Records that a quick pass ended, by the server's clock.
-pub(super) async fn quick_pass_ended(store: &MongoRunStore) -> Result<()> {
-    let set = vec![doc! { "$set": { "quick_pass": "$$NOW" } }];
+/// Records when a quick pass over everything began that took this long.
+pub(super) async fn quick_pass_ended(store: &MongoRunStore, took: Duration) -> Result<()> {
+    let took = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
+    // By the server's clock, as the beginning of a full pass.
+    let began = doc! { "$subtract": ["$$NOW", took] };
+    let set = doc! { "$set": { "quick_pass": began } };
+    update_source(store, vec![set].into()).await
+}
+
+async fn update_source(store: &MongoRunStore, set: UpdateModifications) -> Result<()> {
     let update = || async {
         let state = store.state();
-        state
-            .update_one(doc! { "_id": "source" }, set.clone())
-            .write_concern(majority())
-            .await
+        let update = state.update_one(doc! { "_id": "source" }, set.clone());
+        update.write_concern(majority()).await
     };
     let updated = retried(update).await;
-    updated.map_err(|error| failed("cannot record the end of the quick pass", error))?;
+    updated.map_err(|error| failed("cannot record the end of the sync", error))?;
     Ok(())
 }
 
@@ -225,6 +222,12 @@ pub(super) async fn forget(store: &MongoRunStore, experiment: &str) -> Result<()
     let deleted = retried(delete).await;
     deleted.map_err(|error| failed("cannot forget an experiment", error))?;
     Ok(())
+}
+
+/// When a pass began; not known, it is no newer than anything.
+fn began(pass: Option<Document>) -> DateTime {
+    let began = pass.and_then(|pass| pass.get_datetime("began").ok().copied());
+    began.unwrap_or(DateTime::from_millis(0))
 }
 
 async fn put(store: &MongoRunStore, state: Document) -> Result<()> {

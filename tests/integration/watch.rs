@@ -1,15 +1,17 @@
 //! A mirror that is kept fresh, and compared with MLflow.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mongodb::bson::{DateTime, Document, doc};
 use runlineage::Error;
-use runlineage::sync::{PassKind, Watch};
+use runlineage::sync::{PassKind, Report, Watch};
 use serde_json::json;
 
 use crate::support::lab::{Lab, chain, plain_runs};
 use crate::support::proxy::Answer;
 use crate::support::rest;
+use crate::support::watching::{hold, lab_with_runs, now};
 
 #[tokio::test]
 async fn verify_lists_what_is_missing_stale_and_extra_and_nothing_else() {
@@ -46,6 +48,48 @@ async fn verify_lists_what_is_missing_stale_and_extra_and_nothing_else() {
     lab.sync().run(|_| {}).await.expect("the pass ends");
     let healed = lab.sync().verify(|_| {}).await.expect("it compares");
     assert_eq!((healed.seen, healed.differences), (9, vec![]));
+}
+
+/// A pass whose searches wait for a moment, and the date at which the first one went on.
+async fn held_up(lab: &Lab, pass: impl Future<Output = runlineage::Result<Option<Report>>>) -> i64 {
+    let (waits, go) = hold(lab);
+    let mut went_on = 0;
+    let let_go = async {
+        while !waits.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        went_on = now();
+        go.store(true, Ordering::SeqCst);
+    };
+    let (report, ()) = futures::join!(pass, let_go);
+    assert!(report.expect("no error").is_some(), "the pass ends");
+    went_on
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mirror_is_as_fresh_as_the_beginning_of_a_pass_over_everything() {
+    let (lab, exp, _) = lab_with_runs(3).await;
+    let never = std::future::pending;
+    let day = Duration::from_secs(86_400);
+    let freshness = || async { lab.store.freshness().await.expect("MongoDB answers") };
+    let before = now();
+    let went_on = held_up(&lab, lab.sync().run_until(|_| {}, never())).await;
+    let full = freshness().await.full_pass.expect("it is recorded");
+    assert!((before..went_on).contains(&full.timestamp_millis()));
+
+    let before = now();
+    let went_on = held_up(&lab, lab.sync().run_quick(day, |_| {}, never())).await;
+    let quick = freshness().await.quick_pass.expect("it is recorded");
+    assert!((before..went_on).contains(&quick.timestamp_millis()));
+
+    lab.proxy.pass();
+    let part = lab.sync().only([exp]);
+    part.run(|_| {}).await.expect("the pass ends");
+    let quickly = part.run_quick(day, |_| {}, never()).await;
+    assert!(quickly.expect("no error").is_some(), "the pass ends");
+    let after = freshness().await;
+    assert_eq!((after.full_pass, after.quick_pass), (Some(full), Some(quick)));
 }
 
 #[tokio::test]

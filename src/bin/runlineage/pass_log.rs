@@ -6,6 +6,8 @@ use runlineage::Error;
 use runlineage::sync::{PassKind, Report};
 
 pub(crate) fn ended(kind: PassKind, seconds: f64, report: &Report) {
+    let resumed_from = report.resumed_from;
+    let resumed_from = resumed_from.and_then(|began| began.try_to_rfc3339_string().ok());
     tracing::info!(
         kind = name(kind),
         seconds,
@@ -16,6 +18,7 @@ pub(crate) fn ended(kind: PassKind, seconds: f64, report: &Report) {
         quarantined = report.quarantined,
         problems = report.problems,
         incomplete = report.incomplete.len(),
+        resumed_from,
         "pass"
     );
     for incomplete in &report.incomplete {

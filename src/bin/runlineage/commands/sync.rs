@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Result;
 use crate::args::{ConnectionArgs, ReportFormat, SyncArgs};
 use crate::monitor::Monitor;
-use crate::output::table;
+use crate::output::{ago, table};
 use crate::progress::Bar;
 use crate::say::{self, say};
 use crate::stdout::stdout;
@@ -98,6 +98,12 @@ fn print(report: &Report, format: ReportFormat) -> Result<()> {
         {
             say!("incomplete: experiment {experiment}: {reason}");
         }
+    }
+    if let Some(began) = report.resumed_from {
+        say!(
+            "This pass took up one that began {}; what that one had looked at was not looked at again.",
+            ago(began)
+        );
     }
     if report.problems > 0 {
         let problems = report.problems;

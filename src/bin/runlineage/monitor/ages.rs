@@ -57,14 +57,14 @@ fn age(at: f64, now: f64) -> f64 {
 pub(super) fn describe() {
     metrics::describe_gauge!(
         LAST_PASS,
-        "When the last complete pass of this kind ended, or, if it took up an interrupted one, when that one began; 0: never"
+        "When the last complete pass of this kind over every experiment began; 0: never"
     );
     metrics::describe_gauge!(
         FULL_AGE,
-        "Seconds since the last complete full pass: edits of old runs since then may not be mirrored"
+        "Seconds since the last complete full pass began: edits of old runs since then may not be mirrored"
     );
     metrics::describe_gauge!(
         LAG,
-        "Seconds since the last complete pass of either kind: runs that are new or under way may lag that far behind"
+        "Seconds since the last complete pass of either kind began: runs that are new or under way may lag that far behind"
     );
 }
