@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::{Acknowledgment, WriteConcern};
@@ -89,7 +90,7 @@ impl Bench {
             writes += writes_to_runs(&store).await - before;
         }
         let (bare, first, again) = (median(bare), median(first), median(again));
-        let (ours, theirs) = self.write_paths("round0").await;
+        let (ours, theirs, halves) = self.write_paths("round0").await;
         let small = self.peak_memory("small", &self.exps[..2]);
         let whole = self.peak_memory("whole", &self.exps);
         // Last: the passes before are over usual runs alone.
@@ -121,6 +122,12 @@ impl Bench {
             &rate(self.runs, ours),
             &rate(self.runs, theirs),
             &ratio(theirs, ours),
+        );
+        row(
+            "the same / insert_many, two halves at once",
+            &rate(self.runs, ours),
+            &rate(self.runs, halves),
+            &ratio(halves, ours),
         );
         row(
             &format!("peak memory, {} runs / {} runs", self.runs, self.runs / 4),
@@ -227,8 +234,9 @@ impl Bench {
         )
     }
 
-    /// Seconds of `save_runs`, and of `insert_many` of the same documents under the same indexes, validator and write concern.
-    async fn write_paths(&self, mirrored: &str) -> (f64, f64) {
+    /// Seconds of `save_runs`, and of `insert_many` of the same documents under the same indexes, validator and write concern:
+    /// a thousand at a time, and as two halves at once.
+    async fn write_paths(&self, mirrored: &str) -> (f64, f64, f64) {
         let from = self
             .store(mirrored)
             .await
@@ -240,7 +248,7 @@ impl Bench {
             .w(Acknowledgment::Majority)
             .journal(true)
             .build();
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let (mut ours, mut theirs, mut halves) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             let store = self.store(&format!("ours{round}")).await;
             store.migrate().await.expect("migrations");
@@ -259,21 +267,23 @@ impl Bench {
             ours.push(start.elapsed().as_secs_f64());
             drop_database(&store).await;
 
-            let store = self.store(&format!("theirs{round}")).await;
-            store.migrate().await.expect("migrations");
-            let into = store.database().collection::<RawDocumentBuf>("runs");
-            let start = Instant::now();
-            for batch in documents.chunks(1_000) {
-                into.insert_many(batch)
-                    .ordered(false)
-                    .write_concern(concern.clone())
-                    .await
-                    .expect("an insert");
+            for (parts, times) in [(1, &mut theirs), (2, &mut halves)] {
+                let store = self.store(&format!("theirs{round}_{parts}")).await;
+                store.migrate().await.expect("migrations");
+                let into = store.database().collection::<RawDocumentBuf>("runs");
+                let start = Instant::now();
+                for batch in documents.chunks(1_000) {
+                    let inserts = batch.chunks(batch.len().div_ceil(parts)).map(|part| {
+                        let insert = into.insert_many(part).ordered(false);
+                        insert.write_concern(concern.clone()).into_future()
+                    });
+                    try_join_all(inserts).await.expect("an insert");
+                }
+                times.push(start.elapsed().as_secs_f64());
+                drop_database(&store).await;
             }
-            theirs.push(start.elapsed().as_secs_f64());
-            drop_database(&store).await;
         }
-        (median(ours), median(theirs))
+        (median(ours), median(theirs), median(halves))
     }
 
     /// The most memory that the program holds over a first pass of these experiments.

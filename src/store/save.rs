@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bson::raw::RawDocumentBuf;
 use bson::{DateTime, Document, doc};
-use futures::TryStreamExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use mongodb::options::UpdateModifications;
 
 use super::mongo::{DELETED_RUNS, MongoRunStore, RUNS, Ticket, failed, majority};
@@ -19,6 +19,11 @@ use writer::{How, Writer};
 /// How long what was written by a process that ends is looked after; whoever stops it waits for that.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 
+/// How many parts of a save are made at once: MongoDB does the work of each on a core of its own.
+const PARTS: usize = 2;
+/// Fewer runs are not worth a connection of their own.
+const MIN_PART: usize = 100;
+
 /// What came of saving some runs; every run is in exactly one of the counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,6 +34,16 @@ pub struct Saved {
     pub unchanged: u64,
     /// Stored only in part, because MongoDB refused the whole document; the reason is among the run's problems.
     pub quarantined: u64,
+}
+
+impl Saved {
+    fn and(self, other: Self) -> Self {
+        Self {
+            written: self.written + other.written,
+            unchanged: self.unchanged + other.unchanged,
+            quarantined: self.quarantined + other.quarantined,
+        }
+    }
 }
 
 /// What is stored of a run, as far as saving looks at it.
@@ -56,6 +71,14 @@ impl MongoRunStore {
     /// [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not acknowledge the writes by a majority; some may have been made.
     pub async fn save_runs(&self, runs: Vec<Run>, ticket: Ticket) -> Result<Saved> {
         self.ensure_migrated().await?;
+        let size = runs.len().div_ceil(PARTS).max(MIN_PART);
+        let parts = stream::iter(runs).chunks(size);
+        let saves = parts.map(|part| self.save_part(part, ticket));
+        let saved: Vec<Saved> = saves.buffer_unordered(PARTS).try_collect().await?;
+        Ok(saved.into_iter().fold(Saved::default(), Saved::and))
+    }
+
+    async fn save_part(&self, runs: Vec<Run>, ticket: Ticket) -> Result<Saved> {
         let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
         let (buried, stored) =
             tokio::try_join!(self.stored(DELETED_RUNS, &ids), self.stored(RUNS, &ids))?;

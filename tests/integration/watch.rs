@@ -89,7 +89,10 @@ async fn the_mirror_is_as_fresh_as_the_beginning_of_a_pass_over_everything() {
     let quickly = part.run_quick(day, |_| {}, never()).await;
     assert!(quickly.expect("no error").is_some(), "the pass ends");
     let after = freshness().await;
-    assert_eq!((after.full_pass, after.quick_pass), (Some(full), Some(quick)));
+    assert_eq!(
+        (after.full_pass, after.quick_pass),
+        (Some(full), Some(quick))
+    );
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use crate::run::{Run, field};
 use crate::store::mongo::{MongoRunStore, Ticket, failed};
 use crate::store::retry::{is_of_the_server, retried};
 
-/// A command over 16 MiB fails as a whole. A quarter of that is as fast, and it is held more than once; larger documents go alone.
-const MAX_BATCH_BYTES: usize = 4 << 20;
+/// A command over 16 MiB fails as a whole. An eighth of that is as fast, and it is held more than once; larger documents go alone.
+const MAX_BATCH_BYTES: usize = 2 << 20;
 const MAX_BATCH: usize = 1_000;
 /// What the command around one document takes at most.
 const OVERHEAD: usize = 1 << 10;
