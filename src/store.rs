@@ -1,5 +1,6 @@
 //! [`RunStore`]: what finds runs, and its contract.
 
+mod batches;
 mod experiments;
 pub(crate) mod lease;
 #[cfg(all(feature = "cli", unix))]

@@ -43,6 +43,9 @@ pub struct Plan {
 impl MongoRunStore {
     /// Runs a search, and tells how MongoDB served it; the runs themselves are not sent.
     ///
+    /// Of a search that several indexes serve it is the plan by the one with the fewest matches;
+    /// [`find_runs`](Self::find_runs) asks for that one only where the server's own choice does not have all runs at once.
+    ///
     /// # Errors
     /// As [`RunStore::find_runs`](super::RunStore::find_runs).
     pub async fn explain(&self, search: impl Into<Search> + Send) -> Result<Plan> {
@@ -97,38 +100,37 @@ impl MongoRunStore {
     }
 
     /// The filter, and the index to insist on where its parts have several: one that finds few runs.
-    ///
-    /// The planner tries each for a moment and keeps the one that finds a match first, which on runs in the order of their
-    /// time can be the worst. Its choice stands where all find many, and where anything here fails.
     pub(super) async fn planned(
         &self,
         filter: Document,
         search: &Search,
     ) -> (Document, Option<&'static str>) {
-        let parts = indexed_parts(&filter);
-        let is_id = |part: &Vec<IndexedTerm>| part.iter().any(|term| term.index == "_id_");
-        if parts.iter().any(is_id) {
-            return (filter, None);
+        match Indexes::of(&filter) {
+            Indexes::Known(hint) => (filter, hint),
+            Indexes::Several(parts) => match self.smallest(parts, search).await {
+                Some(term) => (narrowed(filter, term.filter), Some(term.index)),
+                None => (filter, None),
+            },
         }
-        if let [part] = &parts[..] {
-            // Of the indexes for one field and for the time, one holds both.
-            let hint = part.first().filter(|term| term.filter.len() > 1);
-            return (filter, hint.map(|term| term.index));
-        }
+    }
+
+    /// The term with the fewest matches; `None` where all have many, and where anything here fails or takes long: then
+    /// the server's own choice stands.
+    pub(super) async fn smallest(
+        &self,
+        parts: Vec<Vec<IndexedTerm>>,
+        search: &Search,
+    ) -> Option<IndexedTerm> {
         let budget = search.max_time.unwrap_or(PROBING).min(PROBING);
         let bounds = match search.sort {
             Some(_) => BOUNDS_IN_ORDER,
             None => BOUNDS,
         };
-        let probing = tokio::time::timeout(budget, self.smallest(parts, bounds));
-        match probing.await {
-            Err(_) | Ok(Err(_) | Ok(None)) => (filter, None),
-            Ok(Ok(Some(term))) => (doc! { "$and": [filter, term.filter] }, Some(term.index)),
-        }
+        let probing = tokio::time::timeout(budget, self.fewest_matches(parts, bounds));
+        probing.await.ok()?.ok()?
     }
 
-    /// The term with the fewest matches, unless all have many.
-    async fn smallest(
+    async fn fewest_matches(
         &self,
         parts: Vec<Vec<IndexedTerm>>,
         bounds: &[i64],
@@ -189,6 +191,38 @@ impl MongoRunStore {
             _ => bound,
         })
     }
+}
+
+/// Which indexes serve a filter, as far as the filter tells.
+pub(super) enum Indexes {
+    /// The server finds the right one by itself, or this one has to be named.
+    Known(Option<&'static str>),
+    /// One for each part of the filter, or several alternatives.
+    Several(Vec<Vec<IndexedTerm>>),
+}
+
+impl Indexes {
+    pub(super) fn of(filter: &Document) -> Self {
+        let parts = indexed_parts(filter);
+        let is_id = |part: &Vec<IndexedTerm>| part.iter().any(|term| term.index == "_id_");
+        if parts.iter().any(is_id) {
+            return Self::Known(None);
+        }
+        match &parts[..] {
+            [] => Self::Known(None),
+            [part] => {
+                // Of the indexes for one field and for the time, one holds both.
+                let hint = part.first().filter(|term| term.filter.len() > 1);
+                Self::Known(hint.map(|term| term.index))
+            }
+            _ => Self::Several(parts),
+        }
+    }
+}
+
+/// A filter with one of its terms set beside it: the bounds of the index that is named are then taken from that.
+pub(super) fn narrowed(filter: Document, term: Document) -> Document {
+    doc! { "$and": [filter, term] }
 }
 
 /// Indexes in the order of how many runs share a value, as a rule: what was read of one run comes before a whole experiment.

@@ -3,11 +3,11 @@
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, Document, doc};
 use futures::future::{BoxFuture, ready};
-use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use mongodb::Cursor;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use mongodb::options::Hint;
 use serde::de::DeserializeOwned;
 
+use super::batches::interrupted;
 use super::mongo::{MongoRunStore, failed};
 use super::{RunStore, RunStream};
 use crate::error::{Error, Result};
@@ -58,8 +58,7 @@ impl MongoRunStore {
         &self,
         search: impl Into<Search> + Send,
     ) -> Result<BoxStream<'static, Result<RawDocumentBuf>>> {
-        let cursor = self.cursor::<RawDocumentBuf>(search.into()).await?;
-        Ok(cursor.map_err(interrupted).boxed())
+        self.documents(search.into()).await
     }
 
     /// Streams the runs that match as values of the caller's own type.
@@ -88,8 +87,12 @@ impl MongoRunStore {
     where
         T: DeserializeOwned + Unpin + Send + Sync + 'static,
     {
-        let cursor = self.cursor::<T>(search.into()).await?;
-        Ok(cursor.map_err(interrupted).boxed())
+        let documents = self.documents(search.into()).await?;
+        let values = documents.and_then(|document| {
+            let value = bson::deserialize_from_slice(document.as_bytes());
+            ready(value.map_err(|error| interrupted(error.into())))
+        });
+        Ok(values.boxed())
     }
 
     /// How many runs match; order and projection are not looked at, limit and skip are.
@@ -175,47 +178,13 @@ impl MongoRunStore {
             .try_collect()
             .await
     }
-
-    async fn cursor<T>(&self, search: Search) -> Result<Cursor<T>>
-    where
-        T: DeserializeOwned + Unpin + Send + Sync,
-    {
-        let (filter, search) = search.take_filter()?;
-        let (filter, hint) = self.planned(filter, &search).await;
-        let runs = self.runs().clone_with_type::<T>();
-        let mut find = runs
-            .find(filter)
-            .limit(search.limit.map_or(0, i64::from))
-            .skip(search.skip.unwrap_or_default());
-        if let Some(sort) = search.sort {
-            find = find.sort(sort);
-        }
-        if let Some(projection) = search.projection {
-            find = find.projection(projection);
-        }
-        if let Some(max_time) = search.max_time {
-            find = find.max_time(max_time);
-        }
-        if let Some(hint) = hint {
-            find = find.hint(Hint::Name(hint.to_owned()));
-        }
-        find.await
-            .map_err(|error| failed("cannot search runs", error))
-    }
 }
 
 impl RunStore for MongoRunStore {
     fn find_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
         Box::pin(async move {
-            let cursor = self.cursor::<RawDocumentBuf>(search).await?;
-            // The bytes are copied once, and not read on the way as the cursor's own stream would.
-            let runs = stream::try_unfold(cursor, |mut cursor| async move {
-                if !cursor.advance().await.map_err(interrupted)? {
-                    return Ok(None);
-                }
-                let run = Run::try_from(cursor.current().to_owned())?;
-                Ok(Some((run, cursor)))
-            });
+            let documents = self.documents(search).await?;
+            let runs = documents.and_then(|document| ready(Run::try_from(document)));
             Ok(runs.boxed())
         })
     }
@@ -265,8 +234,4 @@ impl TryFrom<Document> for FacetCount {
         let value = counted.get("_id").cloned().unwrap_or(Bson::Null);
         Ok(Self { value, runs })
     }
-}
-
-fn interrupted(error: mongodb::error::Error) -> Error {
-    failed("cannot read on in the search", error)
 }
