@@ -153,6 +153,21 @@ async fn terms_joined_by_and_are_served_by_the_smallest() {
 }
 
 #[tokio::test]
+async fn more_than_a_batch_is_read_by_the_index_with_the_fewest_matches() {
+    let (test, store) = filled().await;
+    let profile = doc! { "profile": 2 };
+    let profiling = test.database.run_command(profile).await;
+    profiling.expect("it is on");
+    let query = Query::new().with_input_model("everywhere", None);
+    let found = ids(&store, query.with_exp_id("1")).await;
+    assert_eq!(found.len() as i64, OLDEST);
+    let finds = doc! { "op": "query", "command.find": "runs" };
+    let profiled = test.database.collection::<Document>("system.profile");
+    let hints = profiled.distinct("command.hint", finds).await;
+    assert_eq!(hints.expect("a list"), [Bson::from("newest_of_exp")]);
+}
+
+#[tokio::test]
 async fn builders_without_a_text_of_their_own_are_served_too() {
     let (_test, store) = filled().await;
     for (query, found) in [
