@@ -8,6 +8,7 @@ pub mod local;
 pub(crate) mod migrate;
 pub(crate) mod mongo;
 pub(crate) mod plan;
+mod race;
 pub(crate) mod retry;
 pub(crate) mod save;
 pub(crate) mod search;

@@ -225,7 +225,8 @@ impl Sync {
             .map(|experiment| experiment.experiment_id.clone())
             .collect();
         let chosen = self.choose(experiments)?;
-        let pass = Pass::begin_or_resume(&self.store, &self.scope()).await?;
+        // Experiments that are made after the list was read are for the next pass.
+        let pass = Pass::begin_or_resume(&self.store, &self.scope(), started).await?;
         let resumed_from = pass.resumed_from();
         let held = self.store.count_estimate().await?;
         let expected = self.expected(&chosen, held).await?;

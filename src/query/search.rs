@@ -120,7 +120,7 @@ impl Search {
         }
     }
 
-    /// Leaves out this many runs at the start.
+    /// Leaves out this many runs at the start; which ones these are is certain only with a sort that orders every two runs.
     #[must_use]
     pub fn skip(self, skip: u64) -> Self {
         Self {

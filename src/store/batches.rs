@@ -1,7 +1,6 @@
-//! The batches of a search as MongoDB sends them, by the better of two plans.
+//! The runs of a search in the batches that MongoDB sends.
 
-use std::pin::pin;
-use std::time::Duration;
+use std::future::ready;
 
 use bson::raw::RawDocumentBuf;
 use bson::{Document, RawBsonRef};
@@ -10,77 +9,17 @@ use mongodb::options::Hint;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
 use super::mongo::{MongoRunStore, failed};
-use super::plan::{Indexes, narrowed};
 use crate::error::Result;
-use crate::query::{IndexedTerm, Search};
-
-/// How long the server's own plan is left alone: most searches are over by then, and cost nothing but themselves.
-const HEAD_START: Duration = Duration::from_millis(1);
+use crate::query::Search;
 
 /// What a find has sent so far, and whence the rest comes.
-struct Found {
+pub(super) struct Found {
     first: Option<RawBatch>,
     rest: RawBatchCursor,
 }
 
 impl MongoRunStore {
-    /// The documents of the runs that match, each copied once out of its batch.
-    pub(super) async fn documents(
-        &self,
-        search: Search,
-    ) -> Result<BoxStream<'static, Result<RawDocumentBuf>>> {
-        let (filter, search) = search.take_filter()?;
-        let found = match Indexes::of(&filter) {
-            Indexes::Known(hint) => self.find(filter, &search, hint).await?,
-            Indexes::Several(parts) => self.find_by_the_better(filter, &search, parts).await?,
-        };
-        let first = stream::iter(found.first.map(Ok));
-        let documents = first.chain(found.rest).map(|batch| {
-            let documents = documents(&batch.map_err(interrupted)?).map_err(interrupted)?;
-            Ok(stream::iter(documents.into_iter().map(Ok)))
-        });
-        Ok(documents.try_flatten().boxed())
-    }
-
-    /// By the server's own plan and, unless that has sent all runs by then, by the index with the fewest matches.
-    ///
-    /// The server tries each index for a moment and keeps the one that finds a match first, which on runs in the order of
-    /// their time can be the worst; but mostly it is right, and to look before would double the time of a small search.
-    /// What is dropped here ends at the server too: its cursor is killed, or its connection closed.
-    async fn find_by_the_better(
-        &self,
-        filter: Document,
-        search: &Search,
-        parts: Vec<Vec<IndexedTerm>>,
-    ) -> Result<Found> {
-        let mut own = pin!(self.find(filter.clone(), search, None));
-        let mut hinted = pin!(async {
-            match self.smallest(parts, search).await {
-                Some(term) => {
-                    let filter = narrowed(filter, term.filter);
-                    let found = self.find(filter, search, Some(term.index)).await?;
-                    Ok(Some(found))
-                }
-                None => Ok(None),
-            }
-        });
-        let by_itself = match tokio::time::timeout(HEAD_START, own.as_mut()).await {
-            Ok(found) => found?,
-            Err(_) => tokio::select! {
-                found = own.as_mut() => found?,
-                found = hinted.as_mut() => match found? {
-                    Some(found) => return Ok(found),
-                    None => return own.await,
-                },
-            },
-        };
-        if by_itself.is_whole() {
-            return Ok(by_itself);
-        }
-        Ok(hinted.await?.unwrap_or(by_itself))
-    }
-
-    async fn find(
+    pub(super) async fn find(
         &self,
         filter: Document,
         search: &Search,
@@ -112,7 +51,7 @@ impl MongoRunStore {
 
 impl Found {
     /// Whether the server closed the cursor with the first batch: there is no more.
-    fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         let cursor = |batch: &RawBatch| {
             let reply = batch.as_raw_document();
             let cursor = reply.get_document("cursor").ok()?;
@@ -120,18 +59,40 @@ impl Found {
         };
         self.first.as_ref().and_then(cursor).unwrap_or_default() == 0
     }
+
+    /// What `read` makes of each document, which is copied once, out of its batch; an error is the last item.
+    pub(super) fn read<T: Send + 'static>(
+        self,
+        read: impl Fn(RawDocumentBuf) -> Result<T> + Send + 'static,
+    ) -> BoxStream<'static, Result<T>> {
+        let batches = stream::iter(self.first.map(Ok)).chain(self.rest);
+        let documents = batches.map(|batch| {
+            let documents = batch.and_then(|batch| documents(&batch));
+            let documents =
+                documents.map_err(|error| failed("cannot read on in the search", error))?;
+            Ok(stream::iter(documents.into_iter().map(Ok)))
+        });
+        let items = documents
+            .try_flatten()
+            .and_then(move |document| ready(read(document)));
+        // To go on after an answer that was lost would leave a gap.
+        let until_error = items.scan(false, |over, item| {
+            let was_over = std::mem::replace(over, item.is_err());
+            ready((!was_over).then_some(item))
+        });
+        until_error.boxed()
+    }
 }
 
 fn documents(batch: &RawBatch) -> mongodb::error::Result<Vec<RawDocumentBuf>> {
     let mut documents = Vec::new();
     for document in batch.doc_slices()? {
-        if let RawBsonRef::Document(document) = document? {
-            documents.push(document.to_owned());
-        }
+        let RawBsonRef::Document(document) = document? else {
+            return Err(mongodb::error::Error::custom(
+                "a batch holds what is no document",
+            ));
+        };
+        documents.push(document.to_owned());
     }
     Ok(documents)
-}
-
-pub(super) fn interrupted(error: mongodb::error::Error) -> crate::error::Error {
-    failed("cannot read on in the search", error)
 }

@@ -40,11 +40,43 @@ pub struct Plan {
     pub explained: Document,
 }
 
+/// Which indexes serve a filter, as far as the filter tells.
+pub(super) enum Indexes {
+    /// The server finds the right one by itself, or this one has to be named.
+    Known(Option<&'static str>),
+    /// One for each part of the filter, or several alternatives.
+    Several(Vec<Vec<IndexedTerm>>),
+}
+
+impl Indexes {
+    pub(super) fn of(filter: &Document) -> Self {
+        let parts = indexed_parts(filter);
+        let is_id = |part: &Vec<IndexedTerm>| part.iter().any(|term| term.index == "_id_");
+        if parts.iter().any(is_id) {
+            return Self::Known(None);
+        }
+        match &parts[..] {
+            [] => Self::Known(None),
+            [part] => {
+                // Of the indexes for one field and for the time, one holds both.
+                let hint = part.first().filter(|term| term.filter.len() > 1);
+                Self::Known(hint.map(|term| term.index))
+            }
+            _ => Self::Several(parts),
+        }
+    }
+}
+
+/// A filter with one of its terms set beside it: the bounds of the index that is named are then taken from that.
+pub(super) fn narrowed(filter: Document, term: Document) -> Document {
+    doc! { "$and": [filter, term] }
+}
+
 impl MongoRunStore {
     /// Runs a search, and tells how MongoDB served it; the runs themselves are not sent.
     ///
-    /// Of a search that several indexes serve it is the plan by the one with the fewest matches;
-    /// [`find_runs`](Self::find_runs) asks for that one only where the server's own choice does not have all runs at once.
+    /// Of a search that several indexes serve it is the plan by the one with the fewest matches, or, where all have many, the
+    /// server's own. [`find_runs`](Self::find_runs) leaves the server its own choice where that has all runs at once.
     ///
     /// # Errors
     /// As [`RunStore::find_runs`](super::RunStore::find_runs).
@@ -191,38 +223,6 @@ impl MongoRunStore {
             _ => bound,
         })
     }
-}
-
-/// Which indexes serve a filter, as far as the filter tells.
-pub(super) enum Indexes {
-    /// The server finds the right one by itself, or this one has to be named.
-    Known(Option<&'static str>),
-    /// One for each part of the filter, or several alternatives.
-    Several(Vec<Vec<IndexedTerm>>),
-}
-
-impl Indexes {
-    pub(super) fn of(filter: &Document) -> Self {
-        let parts = indexed_parts(filter);
-        let is_id = |part: &Vec<IndexedTerm>| part.iter().any(|term| term.index == "_id_");
-        if parts.iter().any(is_id) {
-            return Self::Known(None);
-        }
-        match &parts[..] {
-            [] => Self::Known(None),
-            [part] => {
-                // Of the indexes for one field and for the time, one holds both.
-                let hint = part.first().filter(|term| term.filter.len() > 1);
-                Self::Known(hint.map(|term| term.index))
-            }
-            _ => Self::Several(parts),
-        }
-    }
-}
-
-/// A filter with one of its terms set beside it: the bounds of the index that is named are then taken from that.
-pub(super) fn narrowed(filter: Document, term: Document) -> Document {
-    doc! { "$and": [filter, term] }
 }
 
 /// Indexes in the order of how many runs share a value, as a rule: what was read of one run comes before a whole experiment.

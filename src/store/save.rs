@@ -74,8 +74,11 @@ impl MongoRunStore {
         let size = runs.len().div_ceil(PARTS).max(MIN_PART);
         let parts = stream::iter(runs).chunks(size);
         let saves = parts.map(|part| self.save_part(part, ticket));
-        let saved: Vec<Saved> = saves.buffer_unordered(PARTS).try_collect().await?;
-        Ok(saved.into_iter().fold(Saved::default(), Saved::and))
+        // Each comes to its end, also where another one fails.
+        let saved: Vec<Result<Saved>> = saves.buffer_unordered(PARTS).collect().await;
+        saved
+            .into_iter()
+            .try_fold(Saved::default(), |all, part| Ok(all.and(part?)))
     }
 
     async fn save_part(&self, runs: Vec<Run>, ticket: Ticket) -> Result<Saved> {
@@ -104,9 +107,10 @@ impl MongoRunStore {
             return Ok(compared.saved);
         }
         let store = self.clone();
+        let under_way = self.writes.clone().read_owned().await;
         // A task of its own: a sync that lost its lease drops its work, but MongoDB still makes the write that it has received.
         let writing = tokio::spawn(async move {
-            let _under_way = store.writes.read().await;
+            let _under_way = under_way;
             let saved = store.write(RUNS, compared, ticket).await;
             let looked = store.take_away_buried(&attempted);
             match saved {

@@ -3,11 +3,10 @@
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, Document, doc};
 use futures::future::{BoxFuture, ready};
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use futures::stream::{BoxStream, TryStreamExt};
 use mongodb::options::Hint;
 use serde::de::DeserializeOwned;
 
-use super::batches::interrupted;
 use super::mongo::{MongoRunStore, failed};
 use super::{RunStore, RunStream};
 use crate::error::{Error, Result};
@@ -58,7 +57,8 @@ impl MongoRunStore {
         &self,
         search: impl Into<Search> + Send,
     ) -> Result<BoxStream<'static, Result<RawDocumentBuf>>> {
-        self.documents(search.into()).await
+        let found = self.found(search.into()).await?;
+        Ok(found.read(Ok))
     }
 
     /// Streams the runs that match as values of the caller's own type.
@@ -79,7 +79,7 @@ impl MongoRunStore {
     /// ```
     ///
     /// # Errors
-    /// As [`RunStore::find_runs`]; the stream ends with an error where a run does not have the type's shape.
+    /// As [`RunStore::find_runs`]; the stream ends with [`Error::Document`] where a run does not have the type's shape.
     pub async fn find_runs_as<T>(
         &self,
         search: impl Into<Search> + Send,
@@ -87,12 +87,14 @@ impl MongoRunStore {
     where
         T: DeserializeOwned + Unpin + Send + Sync + 'static,
     {
-        let documents = self.documents(search.into()).await?;
-        let values = documents.and_then(|document| {
+        let found = self.found(search.into()).await?;
+        Ok(found.read(|document| {
             let value = bson::deserialize_from_slice(document.as_bytes());
-            ready(value.map_err(|error| interrupted(error.into())))
-        });
-        Ok(values.boxed())
+            value.map_err(|error| Error::Document {
+                id: document.get_str(field::ID).unwrap_or("?").to_owned(),
+                reason: error.to_string(),
+            })
+        }))
     }
 
     /// How many runs match; order and projection are not looked at, limit and skip are.
@@ -183,9 +185,8 @@ impl MongoRunStore {
 impl RunStore for MongoRunStore {
     fn find_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
         Box::pin(async move {
-            let documents = self.documents(search).await?;
-            let runs = documents.and_then(|document| ready(Run::try_from(document)));
-            Ok(runs.boxed())
+            let found = self.found(search).await?;
+            Ok(found.read(Run::try_from))
         })
     }
 }
@@ -234,4 +235,8 @@ impl TryFrom<Document> for FacetCount {
         let value = counted.get("_id").cloned().unwrap_or(Bson::Null);
         Ok(Self { value, runs })
     }
+}
+
+fn interrupted(error: mongodb::error::Error) -> Error {
+    failed("cannot read on in the count", error)
 }

@@ -24,7 +24,7 @@ impl Sync {
     /// Mirrors what is likely to have changed: a full pass finds the rest, such as tags of runs that ended long ago, runs
     /// that were imported with the start and the end they had elsewhere, and what was erased.
     pub(super) async fn quick_pass(&self, settle: Duration, totals: &Totals<'_>) -> Result<()> {
-        let began = Instant::now();
+        let started = Instant::now();
         let experiments: Vec<RawExperiment> = self.mlflow.raw_experiments().try_concat().await?;
         let mut chosen = self.choose(experiments)?;
         chosen.retain(|experiment| !experiment.is_deleted());
@@ -55,7 +55,7 @@ impl Sync {
             }
         }
         if self.is_everything() {
-            state::quick_pass_ended(&self.store, began.elapsed()).await?;
+            state::quick_pass_ended(&self.store, started).await?;
         }
         Ok(())
     }

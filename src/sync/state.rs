@@ -1,11 +1,11 @@
 //! What outlives a killed pass: which experiments it has finished, and where it was in the others.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::Instant;
 
 use bson::{Bson, DateTime, Document, doc};
 use futures::TryStreamExt;
-use mongodb::options::{ReturnDocument, UpdateModifications};
+use mongodb::options::ReturnDocument;
 
 use crate::error::Result;
 use crate::mlflow::wire::RawExperiment;
@@ -42,8 +42,12 @@ pub(super) struct Checkpoint<'a> {
 }
 
 impl Pass {
-    /// Takes up the pass that did not end, if it is over the same experiments; else begins another.
-    pub(super) async fn begin_or_resume(store: &MongoRunStore, scope: &str) -> Result<Self> {
+    /// Takes up the pass that did not end, if it is over the same experiments; else records that another has begun.
+    pub(super) async fn begin_or_resume(
+        store: &MongoRunStore,
+        scope: &str,
+        started: Instant,
+    ) -> Result<Self> {
         let doing = "cannot read where the last sync was";
         let find = || async { store.state().find_one(doc! { "_id": "pass" }).await };
         let last = retried(find).await.map_err(|error| failed(doing, error))?;
@@ -75,12 +79,12 @@ impl Pass {
             });
         }
         let id = store.draw_ticket().await?.0;
-        let begin = vec![doc! { "$replaceWith": {
-            "_id": "pass", "pass": id, "scope": { "$literal": scope }, "began": "$$NOW",
-        } }];
         let put = || async {
+            let begin = vec![doc! { "$replaceWith": {
+                "_id": "pass", "pass": id, "scope": { "$literal": scope }, "began": server_time(started),
+            } }];
             let state = store.state();
-            let update = state.find_one_and_update(doc! { "_id": "pass" }, begin.clone());
+            let update = state.find_one_and_update(doc! { "_id": "pass" }, begin);
             let update = update.return_document(ReturnDocument::After);
             update.upsert(true).write_concern(majority()).await
         };
@@ -161,8 +165,7 @@ impl Pass {
     pub(super) async fn end(self, store: &MongoRunStore, full: bool) -> Result<()> {
         let doing = "cannot record the end of the sync";
         if full {
-            let set = doc! { "$set": { "full_pass": self.began } };
-            update_source(store, set.into()).await?;
+            update_source(store, || doc! { "full_pass": self.began }).await?;
         }
         let delete = || async {
             store
@@ -178,19 +181,21 @@ impl Pass {
     }
 }
 
-/// Records when a quick pass over everything began that took this long.
-pub(super) async fn quick_pass_ended(store: &MongoRunStore, took: Duration) -> Result<()> {
-    let took = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
-    // By the server's clock, as the beginning of a full pass.
-    let began = doc! { "$subtract": ["$$NOW", took] };
-    let set = doc! { "$set": { "quick_pass": began } };
-    update_source(store, vec![set].into()).await
+/// Records when a quick pass over everything began.
+pub(super) async fn quick_pass_ended(store: &MongoRunStore, started: Instant) -> Result<()> {
+    update_source(store, || doc! { "quick_pass": server_time(started) }).await
 }
 
-async fn update_source(store: &MongoRunStore, set: UpdateModifications) -> Result<()> {
+/// A moment of this process by the server's clock, in a pipeline that is sent at once.
+fn server_time(moment: Instant) -> Document {
+    let ago = i64::try_from(moment.elapsed().as_millis()).unwrap_or(i64::MAX);
+    doc! { "$subtract": ["$$NOW", ago] }
+}
+
+async fn update_source(store: &MongoRunStore, set: impl Fn() -> Document) -> Result<()> {
     let update = || async {
         let state = store.state();
-        let update = state.update_one(doc! { "_id": "source" }, set.clone());
+        let update = state.update_one(doc! { "_id": "source" }, vec![doc! { "$set": set() }]);
         update.write_concern(majority()).await
     };
     let updated = retried(update).await;

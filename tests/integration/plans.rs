@@ -1,14 +1,21 @@
 //! Which index serves a search: it finds what the server finds by itself, and examines hardly more than the best index would.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
+use mongodb::Client;
 use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::event::EventHandler;
+use mongodb::event::cmap::CmapEvent;
+use mongodb::options::{ClientOptions, ServerAddress};
 use runlineage::{Error, MongoRunStore, Query, Search, Test};
 
 use crate::support::mirror::{ids, mirror, set};
 use crate::support::mongodb::TestDatabase;
+use crate::support::tcp_proxy::{Cable, TcpProxy};
 
 const RUNS: i64 = 12_000;
 /// The oldest runs: of one experiment, of one user, readers of two runs.
@@ -165,6 +172,55 @@ async fn more_than_a_batch_is_read_by_the_index_with_the_fewest_matches() {
     let profiled = test.database.collection::<Document>("system.profile");
     let hints = profiled.distinct("command.hint", finds).await;
     assert_eq!(hints.expect("a list"), [Bson::from("newest_of_exp")]);
+}
+
+#[tokio::test]
+async fn a_small_search_over_a_slow_network_keeps_its_connections() {
+    let (test, _) = filled().await;
+    let options = ClientOptions::parse(&test.uri).await;
+    let mut options = options.expect("the test's URI is one");
+    let [
+        ServerAddress::Tcp {
+            port: Some(port), ..
+        },
+    ] = options.hosts[..]
+    else {
+        panic!("{:?}", options.hosts)
+    };
+    let cable = TcpProxy::before(port);
+    let near = ServerAddress::Tcp {
+        host: "127.0.0.1".into(),
+        port: Some(cable.port()),
+    };
+    (options.hosts, options.direct_connection) = (vec![near], Some(true));
+    let closed = Arc::new(AtomicUsize::new(0));
+    let count = closed.clone();
+    options.cmap_event_handler = Some(EventHandler::callback(move |event| {
+        if matches!(event, CmapEvent::ConnectionClosed(_)) {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    }));
+    let client = Client::with_options(options).expect("the options are fine");
+    let store = MongoRunStore::from_database(client.database(test.database.name()));
+    cable.set(Cable::Slow);
+    for _ in 0..5 {
+        let query = Query::new().with_input_model("rare", "3");
+        assert_eq!(ids(&store, query.with_exp_id("1")).await.len(), 2);
+    }
+    // They close in the background.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(closed.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_search_goes_by_the_plan_of_the_server_where_indexes_are_missing() {
+    let (test, store) = filled().await;
+    let drop = doc! { "dropIndexes": "runs", "index": "newest_of_exp" };
+    let dropped = test.database.run_command(drop).await;
+    dropped.expect("it was there");
+    let query = Query::new().with_input_model("everywhere", None);
+    let found = ids(&store, query.with_exp_id("1")).await;
+    assert_eq!(found.len() as i64, OLDEST);
 }
 
 #[tokio::test]

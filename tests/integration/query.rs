@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use mongodb::bson::{Bson, DateTime, Document, doc};
-use runlineage::{Facet, MlflowClient, MongoRunStore, Query, Run, Search, Test};
+use runlineage::{Error, Facet, MlflowClient, MongoRunStore, Query, Run, Search, Test};
 use serde_json::{Value, json};
 
 use crate::support::keeper::KeptFolder;
@@ -475,6 +475,17 @@ async fn counts_facets_and_distinct_values_are_those_of_the_runs() {
     assert_eq!(
         (typed[0].id.as_str(), typed[0].metrics["auc"]),
         ("run000123", 0.23)
+    );
+    // Without their metrics, no run has that shape: the first one ends the stream.
+    let search = Search::from(Query::new().with_status("FAILED")).projection(doc! { "user": 1 });
+    let other = store.find_runs_as::<Auc>(search).await.expect("sent");
+    let other: Vec<_> = other.collect().await;
+    let [Err(Error::Document { id, reason })] = &other[..] else {
+        panic!("{} items", other.len())
+    };
+    assert!(
+        id.starts_with("run") && reason.contains("metrics"),
+        "{reason}"
     );
 }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// How long a connection that is cut sleeps before it looks again.
 const PAUSE: Duration = Duration::from_millis(10);
+/// What a slow cable takes in each direction.
+const DELAY: Duration = Duration::from_millis(50);
 
 /// What becomes of what the two sides send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(crate) enum Cable {
     /// It arrives.
     Whole,
+    /// It arrives a while later, as from another continent.
+    Slow,
     /// It waits in the cable and arrives once that is whole again, as by TCP's own retransmission.
     Held,
     /// It is lost without a word, and a connection that lost something is dead for good, as behind a firewall that forgot it.
@@ -144,7 +148,10 @@ impl Shared {
             while self.is(Cable::Held) {
                 std::thread::sleep(PAUSE);
             }
-            if self.is(Cable::Whole) {
+            if self.is(Cable::Slow) {
+                std::thread::sleep(DELAY);
+            }
+            if self.is(Cable::Whole) || self.is(Cable::Slow) {
                 to.write_all(&chunk[..count])?;
                 self.bytes.fetch_add(count, Ordering::SeqCst);
             }

@@ -92,18 +92,18 @@ fn print(report: &Report, format: ReportFormat) -> Result<()> {
     if say::is_json() {
         pass_log::ended(PassKind::Full, report.seconds, report);
     } else {
+        if let Some(began) = report.resumed_from {
+            say!(
+                "This pass took up one that began {}; what that one had looked at was not looked at again.",
+                ago(began)
+            );
+        }
         for Incomplete {
             experiment, reason, ..
         } in &report.incomplete
         {
             say!("incomplete: experiment {experiment}: {reason}");
         }
-    }
-    if let Some(began) = report.resumed_from {
-        say!(
-            "This pass took up one that began {}; what that one had looked at was not looked at again.",
-            ago(began)
-        );
     }
     if report.problems > 0 {
         let problems = report.problems;
