@@ -297,7 +297,7 @@ async fn programs(server: &Server, database: &Database) -> Outcome {
         let filter = serde_json::to_string(&Bson::Document(filter).into_relaxed_extjson())?;
         let (mut ours, mut smallest) = (Vec::new(), Vec::new());
         let mut lines = [0, 0];
-        for _ in 0..25 {
+        for _ in 0..100 {
             let mut program = Command::new(env!("CARGO_BIN_EXE_runlineage"));
             program
                 .args(["find", "--mongodb-uri", &uri, "--format", "ndjson"])
