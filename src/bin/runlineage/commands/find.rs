@@ -34,53 +34,71 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
     }
     let mirror = connect::mirror(connection).await?;
     let store = &mirror.store;
-    if !say_freshness(store).await? {
-        return Ok(ExitCode::FAILURE);
-    }
+    let last = match &args.after {
+        Some(id) => Some(
+            store
+                .get_run(id.as_str())
+                .await?
+                .ok_or_else(|| usage("--after", format!("the mirror holds no run {id}")))?,
+        ),
+        None => None,
+    };
     let limit = args.limit.unwrap_or(match args.format {
         Format::Table => TABLE_LIMIT,
         _ => EXPORT_LIMIT,
     });
     let all = || Search::from(filter.clone()).max_time(Duration::from_secs(args.max_time));
-    let mut search = all();
-    if let Some(sort) = sort {
-        search = search.sort(sort);
-    }
-    if let Some(skip) = args.skip {
-        search = search.skip(skip);
-    }
-    if let Some(id) = &args.after {
-        let Some(last) = store.get_run(id.as_str()).await? else {
-            return Err(usage("--after", format!("the mirror holds no run {id}")).into());
-        };
-        search = search.newest_first().after(&last);
-    }
-    if args.explain {
-        return print::explain(&store.explain(search.limit(limit)).await?);
-    }
-    if !filter.is_empty() && !store.is_indexed(all()).await? {
-        say!(
-            "No index serves this search: every run is looked at, for {} s at most (--max-time). An experiment, a model, an artifact or --since narrows it.",
-            args.max_time
-        );
-    }
-    if args.count {
-        writeln!(stdout(), "{}", store.count_runs(all()).await?)?;
+    let ordered = |limit| {
+        let mut search = all().limit(limit);
+        if let Some(sort) = &sort {
+            search = search.sort(sort.clone());
+        }
+        if let Some(skip) = args.skip {
+            search = search.skip(skip);
+        }
+        if let Some(last) = &last {
+            search = search.newest_first().after(last);
+        }
+        search
+    };
+    let about = async {
+        let holds_runs = say_freshness(store).await?;
+        if holds_runs && !args.explain && !filter.is_empty() && !store.is_indexed(all()).await? {
+            say!(
+                "No index serves this search: every run is looked at, for {} s at most (--max-time). An experiment, a model, an artifact or --since narrows it.",
+                args.max_time
+            );
+        }
+        Ok::<_, anyhow::Error>(holds_runs)
+    };
+    if args.explain || args.count || args.facet.is_some() || args.distinct.is_some() {
+        if !about.await? {
+            return Ok(ExitCode::FAILURE);
+        }
+        if args.explain {
+            return print::explain(&store.explain(ordered(limit)).await?);
+        }
+        if args.count {
+            writeln!(stdout(), "{}", store.count_runs(all()).await?)?;
+        }
+        if let Some(facet) = args.facet {
+            let limit = args.limit.unwrap_or_default();
+            let counts = store.facet(facet.into(), all().limit(limit)).await?;
+            return print::facets(counts, args.format);
+        }
+        if let Some(field) = &args.distinct {
+            return print::distinct(store.distinct(field, all()).await?);
+        }
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(facet) = args.facet {
-        let limit = args.limit.unwrap_or_default();
-        let counts = store.facet(facet.into(), all().limit(limit)).await?;
-        return print::facets(counts, args.format);
-    }
-    if let Some(field) = &args.distinct {
-        let values = store.distinct(field, all()).await?;
-        return print::distinct(values);
-    }
     // One more than is shown: whether there is more is known without a second search.
-    let runs = store
-        .find_runs(search.limit(limit.saturating_add(u32::from(limit > 0))))
-        .await?;
+    let runs = store.find_runs(ordered(limit.saturating_add(u32::from(limit > 0))));
+    // Side by side: one run is found in the time that it takes to ask how fresh the mirror is.
+    let (holds_runs, runs) = tokio::join!(about, runs);
+    if !holds_runs? {
+        return Ok(ExitCode::FAILURE);
+    }
+    let runs = runs?;
     let mut printer = print::Printer {
         links: links(connection, store, &args).await?,
         columns: columns(&args),
