@@ -80,6 +80,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
         }
         if args.count {
             writeln!(stdout(), "{}", store.count_runs(all()).await?)?;
+            return Ok(ExitCode::SUCCESS);
         }
         if let Some(facet) = args.facet {
             let limit = args.limit.unwrap_or_default();
