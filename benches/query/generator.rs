@@ -6,6 +6,10 @@ use mongodb::bson::{DateTime, Document, doc};
 /// How many runs read the model that the benchmark reads in full.
 pub(crate) const READERS: u64 = 2_000;
 pub(crate) const READ_MODEL: &str = "bench-two-thousand";
+/// What three of five runs start from, at any time.
+pub(crate) const BASE_MODEL: &str = "base";
+/// A dataset is made, three quarters of the next runs read it, then another one is.
+const DATASET_RUNS: u64 = 4_000;
 
 /// SplitMix64: small, and good enough to be spread.
 pub(crate) struct Random(pub(crate) u64);
@@ -39,6 +43,11 @@ pub(crate) fn id(n: u64) -> String {
     format!("{:016x}{:016x}", random.next(), random.next())
 }
 
+/// The run that made the n-th dataset.
+pub(crate) fn dataset(n: u64) -> String {
+    id(n * DATASET_RUNS)
+}
+
 /// The n-th of `count` runs: started after the one before it, reading models and what the last thousand runs wrote.
 pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
     let random = &mut Random(n ^ 0x5eed);
@@ -55,6 +64,10 @@ pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
     if random.below(10) == 0 {
         read.push(doc! { "id": recent(random), "from": "tag" });
     }
+    if n % DATASET_RUNS < DATASET_RUNS / 4 * 3 {
+        let made = dataset(n / DATASET_RUNS);
+        read.push(doc! { "id": made, "path": "data/train.parquet", "from": "tag" });
+    }
     let model = |random: &mut Random| {
         let model = random.skewed(5_000);
         let version = 1 + random.skewed(40);
@@ -63,6 +76,9 @@ pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
     let mut models: Vec<Document> = (0..random.below(3)).map(|_| model(random)).collect();
     if n.is_multiple_of((count / READERS).max(1)) {
         models.push(doc! { "name": READ_MODEL, "version": "7", "from": "tag" });
+    }
+    if n % 5 < 3 {
+        models.push(doc! { "name": BASE_MODEL, "version": "1", "from": "tag" });
     }
     let wrote: Vec<Document> = (0..random.below(4))
         .map(|k| doc! { "id": id(n), "path": format!("plots/{k}.png"), "from": "tag" })

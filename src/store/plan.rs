@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bson::{Bson, Document, doc};
 use futures::future::try_join_all;
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::task::JoinHandle;
 
 use super::mongo::{MongoRunStore, RUNS, failed};
 use crate::error::Result;
@@ -12,7 +14,7 @@ use crate::query::{IndexedTerm, Search, indexed_parts, is_served};
 /// So few matches that no other index needs to be looked at.
 const FEW: i64 = 200;
 /// How far the matches of the terms are counted, until one has fewer.
-const BOUNDS: &[i64] = &[1_000, 10_000, 100_000];
+const BOUNDS: &[i64] = &[10_000, 100_000];
 /// The same for a search with an order: with many matches, an index that holds the order finds the first ones sooner.
 const BOUNDS_IN_ORDER: &[i64] = &[1_000];
 /// How many terms are looked at.
@@ -67,9 +69,19 @@ impl Indexes {
     }
 }
 
-/// A filter with one of its terms set beside it: the bounds of the index that is named are then taken from that.
+/// The filter, so that the bounds of the term's index are taken from the term: one that is an alternative is set beside it.
 pub(super) fn narrowed(filter: Document, term: Document) -> Document {
+    if term.iter().all(|(key, value)| joins(&filter, key, value)) {
+        return filter;
+    }
     doc! { "$and": [filter, term] }
+}
+
+/// Whether a filter joins a test to the others by AND.
+fn joins(filter: &Document, key: &str, value: &Bson) -> bool {
+    let all = filter.get_array("$and").ok().into_iter().flatten();
+    let mut inner = all.filter_map(Bson::as_document);
+    filter.get(key) == Some(value) || inner.any(|filter| joins(filter, key, value))
 }
 
 impl MongoRunStore {
@@ -181,11 +193,16 @@ impl MongoRunStore {
             return Ok(Some(first.clone()));
         }
         for bound in bounds {
-            let counts = terms.iter().map(|term| self.count_up_to(term, *bound));
-            let counts = try_join_all(counts).await?;
-            let smallest = terms.iter().zip(counts).min_by_key(|(_, count)| *count);
-            if let Some((term, _)) = smallest.filter(|(_, count)| count < bound) {
-                return Ok(Some(term.clone()));
+            let counts = terms.iter().cloned();
+            let mut counts: FuturesUnordered<_> =
+                counts.map(|term| self.spawn_count(term, *bound)).collect();
+            // Who is counted to the end first has the fewest, or not many more.
+            while let Some(counted) = counts.next().await {
+                let Ok(counted) = counted else { continue };
+                let (term, count) = counted?;
+                if count < *bound {
+                    return Ok(Some(term));
+                }
             }
         }
         Ok(None)
@@ -203,6 +220,15 @@ impl MongoRunStore {
             (None, _) => any.first().cloned(),
             (Some((only, _)), None) => Some(only.clone()),
             (Some(_), Some(_)) => None,
+        })
+    }
+
+    /// Counts in a task of its own, which ends its request: one that is dropped takes its connection along.
+    fn spawn_count(&self, term: IndexedTerm, bound: i64) -> JoinHandle<Result<(IndexedTerm, i64)>> {
+        let store = self.clone();
+        tokio::spawn(async move {
+            let count = store.count_up_to(&term, bound).await?;
+            Ok((term, count))
         })
     }
 

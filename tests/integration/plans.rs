@@ -166,12 +166,16 @@ async fn more_than_a_batch_is_read_by_the_index_with_the_fewest_matches() {
     let profiling = test.database.run_command(profile).await;
     profiling.expect("it is on");
     let query = Query::new().with_input_model("everywhere", None);
-    let found = ids(&store, query.with_exp_id("1")).await;
-    assert_eq!(found.len() as i64, OLDEST);
+    let query = query.with_exp_id("1");
+    assert_eq!(ids(&store, &query).await.len() as i64, OLDEST);
     let finds = doc! { "op": "query", "command.find": "runs" };
     let profiled = test.database.collection::<Document>("system.profile");
-    let hints = profiled.distinct("command.hint", finds).await;
+    let hints = profiled.distinct("command.hint", finds.clone()).await;
     assert_eq!(hints.expect("a list"), [Bson::from("newest_of_exp")]);
+    // Nothing is tested twice.
+    let filters = profiled.distinct("command.filter", finds).await;
+    let filter = query.render().expect("the query is fine");
+    assert_eq!(filters.expect("a list"), [Bson::from(filter)]);
 }
 
 #[tokio::test]
