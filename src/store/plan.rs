@@ -1,11 +1,10 @@
 //! How MongoDB is to serve a search: which index, where the server's own choice may be bad.
 
+use std::iter::{once, repeat};
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
 use futures::future::try_join_all;
-use futures::stream::{FuturesUnordered, StreamExt};
-use tokio::task::JoinHandle;
 
 use super::mongo::{MongoRunStore, RUNS, failed};
 use crate::error::Result;
@@ -16,7 +15,7 @@ const FEW: i64 = 200;
 /// How far the matches of the terms are counted, until one has fewer.
 const BOUNDS: &[i64] = &[10_000, 100_000];
 /// The same for a search with an order: with many matches, an index that holds the order finds the first ones sooner.
-const BOUNDS_IN_ORDER: &[i64] = &[1_000];
+const BOUNDS_IN_ORDER: &[i64] = &[4_000];
 /// How many terms are looked at.
 const MAX_TERMS: usize = 8;
 /// What is left of a probe's use after this much time.
@@ -151,7 +150,7 @@ impl MongoRunStore {
     ) -> (Document, Option<&'static str>) {
         match Indexes::of(&filter) {
             Indexes::Known(hint) => (filter, hint),
-            Indexes::Several(parts) => match self.smallest(parts, search).await {
+            Indexes::Several(parts) => match self.smallest(parts, search, false).await {
                 Some(term) => (narrowed(filter, term.filter), Some(term.index)),
                 None => (filter, None),
             },
@@ -159,18 +158,19 @@ impl MongoRunStore {
     }
 
     /// The term with the fewest matches; `None` where all have many, and where anything here fails or takes long: then
-    /// the server's own choice stands.
+    /// the server's own choice stands. `many`: the search has more runs than a first batch, and each term as many.
     pub(super) async fn smallest(
         &self,
         parts: Vec<Vec<IndexedTerm>>,
         search: &Search,
+        many: bool,
     ) -> Option<IndexedTerm> {
         let budget = search.max_time.unwrap_or(PROBING).min(PROBING);
         let bounds = match search.sort {
             Some(_) => BOUNDS_IN_ORDER,
             None => BOUNDS,
         };
-        let probing = tokio::time::timeout(budget, self.fewest_matches(parts, bounds));
+        let probing = tokio::time::timeout(budget, self.fewest_matches(parts, bounds, many));
         probing.await.ok()?.ok()?
     }
 
@@ -178,6 +178,7 @@ impl MongoRunStore {
         &self,
         parts: Vec<Vec<IndexedTerm>>,
         bounds: &[i64],
+        many: bool,
     ) -> Result<Option<IndexedTerm>> {
         let mut terms = Vec::new();
         for alternatives in parts.into_iter().take(MAX_TERMS) {
@@ -186,23 +187,23 @@ impl MongoRunStore {
         }
         terms.sort_by_key(|term| usual_matches(term.index));
         // To look at the others would cost more than they could save.
-        let Some(first) = terms.first() else {
-            return Ok(None);
-        };
-        if self.count_up_to(first, FEW).await? < FEW {
+        if let Some(first) = terms.first()
+            && !many
+            && self.count_up_to(first, FEW).await? < FEW
+        {
             return Ok(Some(first.clone()));
         }
         for bound in bounds {
-            let counts = terms.iter().cloned();
-            let mut counts: FuturesUnordered<_> =
-                counts.map(|term| self.spawn_count(term, *bound)).collect();
-            // Who is counted to the end first has the fewest, or not many more.
-            while let Some(counted) = counts.next().await {
-                let Ok(counted) = counted else { continue };
-                let (term, count) = counted?;
-                if count < *bound {
-                    return Ok(Some(term));
-                }
+            // The first has the fewest as a rule: the others keep the server from it no longer than they need to.
+            let bounds = once(*bound).chain(repeat(bound / 4));
+            let counts = terms.iter().zip(bounds).map(async |(term, bound)| {
+                let count = self.count_up_to(term, bound).await?;
+                Ok((count < bound).then_some((count, term)))
+            });
+            let counts = try_join_all(counts).await?;
+            let smallest = counts.into_iter().flatten().min_by_key(|(count, _)| *count);
+            if let Some((_, term)) = smallest {
+                return Ok(Some(term.clone()));
             }
         }
         Ok(None)
@@ -220,15 +221,6 @@ impl MongoRunStore {
             (None, _) => any.first().cloned(),
             (Some((only, _)), None) => Some(only.clone()),
             (Some(_), Some(_)) => None,
-        })
-    }
-
-    /// Counts in a task of its own, which ends its request: one that is dropped takes its connection along.
-    fn spawn_count(&self, term: IndexedTerm, bound: i64) -> JoinHandle<Result<(IndexedTerm, i64)>> {
-        let store = self.clone();
-        tokio::spawn(async move {
-            let count = store.count_up_to(&term, bound).await?;
-            Ok((term, count))
         })
     }
 

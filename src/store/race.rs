@@ -43,10 +43,10 @@ impl MongoRunStore {
             if found.is_whole() {
                 return Ok(found);
             }
-            let hinted = self.spawn_hinted(filter, Arc::clone(&search), parts).await;
-            return Ok(hinted.ok().flatten().unwrap_or(found));
+            let hinted = self.spawn_hinted(filter, Arc::clone(&search), parts, true);
+            return Ok(hinted.await.ok().flatten().unwrap_or(found));
         }
-        let mut hinted = self.spawn_hinted(filter, Arc::clone(&search), parts);
+        let mut hinted = self.spawn_hinted(filter, Arc::clone(&search), parts, false);
         tokio::select! {
             found = own.as_mut() => match found {
                 Ok(found) if found.is_whole() => Ok(found),
@@ -71,11 +71,12 @@ impl MongoRunStore {
         filter: Document,
         search: Arc<Search>,
         parts: Vec<Vec<IndexedTerm>>,
+        many: bool,
     ) -> oneshot::Receiver<Option<Found>> {
         let (sender, receiver) = oneshot::channel();
         let store = self.clone();
         tokio::spawn(async move {
-            let term = store.smallest(parts, &search).await;
+            let term = store.smallest(parts, &search, many).await;
             let found = match term.filter(|_| !sender.is_closed()) {
                 Some(term) => {
                     let filter = narrowed(filter, term.filter);

@@ -14,13 +14,15 @@ mod progress;
 mod say;
 mod stdout;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
+use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use args::{Args, Command, LogFormat};
 
@@ -34,7 +36,7 @@ fn main() -> ExitCode {
         Err(ended) => return ended.unwrap_or_else(|error| report(&error)),
     };
     start_log(&args);
-    let ended = Runtime::new()
+    let ended = runtime(&args.command)
         .context("cannot start threads")
         .and_then(|runtime| {
             // Never dropped: the driver's tasks panic when a runtime is taken from under them; they end with the process.
@@ -44,6 +46,15 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => report(&error),
     }
+}
+
+/// One thread for what asks and ends: others take longer to start than they save.
+fn runtime(command: &Command) -> io::Result<Runtime> {
+    let mut threads = match command {
+        Command::Find(_) | Command::Show(_) => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    threads.enable_all().build()
 }
 
 async fn run(args: Args) -> commands::Result {
@@ -60,22 +71,25 @@ async fn run(args: Args) -> commands::Result {
 }
 
 fn start_log(args: &Args) {
-    let filter = |levels: &str| EnvFilter::try_new(format!("{levels},{}=info", say::TARGET));
     let named = std::env::var("RUNLINEAGE_LOG").ok();
-    let named = named.and_then(|levels| filter(&levels).ok());
-    let filter = named.unwrap_or_else(|| filter("error,runlineage=info").unwrap_or_default());
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+    let named = named.and_then(|levels| levels.parse::<Targets>().ok());
+    let levels = named.unwrap_or_else(|| {
+        let others = Targets::new().with_default(LevelFilter::ERROR);
+        others.with_target("runlineage", LevelFilter::INFO)
+    });
+    let levels = levels.with_target(say::TARGET, LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
         // It would tell on stderr that stderr cannot be written, and panic.
         .log_internal_errors(false);
+    let log = tracing_subscriber::registry().with(levels);
     match args.log_format {
-        LogFormat::Text => log
-            .with_target(false)
-            .with_ansi(std::io::stderr().is_terminal())
-            .init(),
+        LogFormat::Text => {
+            let colored = io::stderr().is_terminal();
+            log.with(lines.with_target(false).with_ansi(colored)).init();
+        }
         LogFormat::Json => {
-            log.json().init();
+            log.with(lines.json()).init();
             say::in_json();
         }
     }
