@@ -8,6 +8,10 @@ pub(crate) const READERS: u64 = 2_000;
 pub(crate) const READ_MODEL: &str = "bench-two-thousand";
 /// What three of five runs start from, at any time.
 pub(crate) const BASE_MODEL: &str = "base";
+/// What one of five runs started from, in the first tenth of the time.
+pub(crate) const RETIRED_MODEL: &str = "retired";
+/// Who left after the first tenth of the time.
+pub(crate) const FORMER_USER: &str = "user-3";
 /// A dataset is made, three quarters of the next runs read it, then another one is.
 const DATASET_RUNS: u64 = 4_000;
 
@@ -80,6 +84,12 @@ pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
     if n % 5 < 3 {
         models.push(doc! { "name": BASE_MODEL, "version": "1", "from": "tag" });
     }
+    let tenth = n * 10 / count;
+    if n % 5 == 3 && tenth == 0 {
+        models.push(doc! { "name": RETIRED_MODEL, "version": "1", "from": "tag" });
+    }
+    // Sixty people at any time; six leave and six come in each tenth of it.
+    let user = format!("user-{}", tenth * 6 + n % 60);
     let wrote: Vec<Document> = (0..random.below(4))
         .map(|k| doc! { "id": id(n), "path": format!("plots/{k}.png"), "from": "tag" })
         .collect();
@@ -90,7 +100,7 @@ pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
     let status = [
         "FINISHED", "FINISHED", "FINISHED", "FINISHED", "FAILED", "KILLED", "FINISHED", "FINISHED",
     ][random.below(8) as usize];
-    let mut tags = doc! { "mlflow": { "user": format!("user-{}", n % 60), "source": { "name": "train.py", "type": "LOCAL" }, "runName": format!("train-{n}") } };
+    let mut tags = doc! { "mlflow": { "user": &user, "source": { "name": "train.py", "type": "LOCAL" }, "runName": format!("train-{n}") } };
     if random.below(5) == 0
         && let Ok(mlflow) = tags.get_document_mut("mlflow")
     {
@@ -118,7 +128,7 @@ pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
         "start_time": DateTime::from_millis(start),
         "end_time": DateTime::from_millis(start + 600_000),
         "repo": format!("s3://bucket/{exp}/{}/artifacts", id(n)),
-        "user": format!("user-{}", n % 60),
+        "user": user,
         "inputs": { "models": models, "runs": read },
         "outputs": { "models": made, "runs": wrote },
         "tags": tags,

@@ -17,7 +17,7 @@ use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::{Client, Database};
 use runlineage::{MongoRunStore, Query, Search, Test};
 
-use generator::{BASE_MODEL, READ_MODEL, READERS, Random, dataset, id};
+use generator::{BASE_MODEL, FORMER_USER, READ_MODEL, READERS, Random, dataset, id};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -427,7 +427,7 @@ async fn terms(database: &Database, runs: u64) -> Outcome {
         ),
         ("experiment, id or name", query().with_exp("experiment-8")),
         ("status", query().with_status("KILLED")),
-        ("user", query().with_user("user-3")),
+        ("user", query().with_user(FORMER_USER)),
         ("name prefix", query().with_name_prefix("train-999")),
         ("started in 10 hours", query().with_start_time(from..to)),
         ("ended in 10 hours", query().with_end_time(from..to)),

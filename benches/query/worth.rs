@@ -4,7 +4,8 @@ use mongodb::Database;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use runlineage::Query;
 
-use super::{Outcome, id};
+use super::Outcome;
+use super::generator::{FORMER_USER, RETIRED_MODEL, id};
 
 /// Hides one index after the other from the planner, and lets the server explain the same search both times.
 pub(crate) async fn of_each(database: &Database, runs: u64) -> Outcome {
@@ -65,13 +66,13 @@ fn searches(runs: u64) -> Outcome<Vec<(&'static str, &'static str, Document)>> {
         ),
         (
             "output_paths",
-            "one path of a run",
+            "a path that nobody wrote",
             all(query().with_output_path_under("plots/3.png"))?,
         ),
         (
             "newest_users_of_model",
-            "newest 20 users of a model",
-            newest(query().with_input_model("model-0", None))?,
+            "newest 20 users of a model that was retired",
+            newest(query().with_input_model(RETIRED_MODEL, None))?,
         ),
         (
             "newest_of_exp",
@@ -90,8 +91,8 @@ fn searches(runs: u64) -> Outcome<Vec<(&'static str, &'static str, Document)>> {
         ),
         (
             "newest_of_user",
-            "newest 20 of a user",
-            newest(query().with_user("user-3"))?,
+            "newest 20 of a user who left",
+            newest(query().with_user(FORMER_USER))?,
         ),
         (
             "newest",
