@@ -84,6 +84,7 @@ impl Registration {
     /// [`Error::MirrorBehind`] when MLflow holds the lineage but the mirror could not be written: the next sync heals that.
     pub async fn register(self, mlflow: &MlflowClient, store: &MongoRunStore) -> Result<Run> {
         self.lineage.check()?;
+        let store = &store.at_primary();
         store.ensure_migrated().await?;
         store.claim_source(mlflow.source()).await?;
         // MLflow cannot compare and set a tag, so registers of one run take turns.

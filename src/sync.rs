@@ -58,7 +58,7 @@ impl Sync {
     pub fn new(mlflow: &MlflowClient, store: &MongoRunStore) -> Self {
         Self {
             mlflow: mlflow.clone(),
-            store: store.clone(),
+            store: store.at_primary(),
             only: Vec::new(),
             except: Vec::new(),
             concurrency: 4,

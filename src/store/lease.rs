@@ -34,7 +34,7 @@ impl Lease {
         length: Duration,
     ) -> Result<Self> {
         let mut lease = Self {
-            leases: store.database().collection(LEASES),
+            leases: store.at_primary().database().collection(LEASES),
             id: id.to_owned(),
             holder: holder(),
             length,

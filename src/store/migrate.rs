@@ -189,7 +189,7 @@ impl MongoRunStore {
     }
 
     fn migrations(&self) -> Collection<Document> {
-        self.database().collection(MIGRATIONS)
+        self.at_primary().database().collection(MIGRATIONS)
     }
 }
 

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, DateTime, Document, doc};
-use mongodb::options::{Acknowledgment, ClientOptions, ReturnDocument, WriteConcern};
+use mongodb::options::{
+    Acknowledgment, ClientOptions, DatabaseOptions, ReadPreference, ReturnDocument,
+    SelectionCriteria, WriteConcern,
+};
 use mongodb::{Client, Collection, Database};
 use tokio::sync::{OnceCell, RwLock};
 
@@ -90,6 +93,29 @@ impl MongoRunStore {
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// The same mirror, read from its primary: what a write rests on must not lag behind the writes before it.
+    pub(crate) fn at_primary(&self) -> Self {
+        let options = DatabaseOptions::builder()
+            .selection_criteria(SelectionCriteria::from(ReadPreference::Primary))
+            .read_concern(self.database.read_concern().cloned())
+            .write_concern(self.database.write_concern().cloned())
+            .build();
+        let client = self.database.client();
+        Self {
+            database: client.database_with_options(self.database.name(), options),
+            ..self.clone()
+        }
+    }
+
+    /// Runs a command that only reads, where the URI sends what reads.
+    pub(crate) async fn read(&self, command: Document) -> mongodb::error::Result<Document> {
+        let mut read = self.database.run_command(command);
+        if let Some(criteria) = self.database.selection_criteria() {
+            read = read.selection_criteria(criteria.clone());
+        }
+        read.await
     }
 
     /// The run of this id, or `None`.

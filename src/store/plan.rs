@@ -136,7 +136,7 @@ impl MongoRunStore {
                 i64::try_from(time.as_millis()).unwrap_or(i64::MAX),
             );
         }
-        let explained = self.database().run_command(command).await;
+        let explained = self.read(command).await;
         explained
             .map(Plan::from_explain)
             .map_err(|error| failed("cannot explain the search", error))
@@ -233,7 +233,7 @@ impl MongoRunStore {
             "hint": term.index,
             "maxTimeMS": i64::try_from(PROBING.as_millis()).unwrap_or(i64::MAX),
         };
-        let counted = self.database().run_command(count).await;
+        let counted = self.read(count).await;
         let counted = counted.map_err(|error| failed("cannot probe an index", error))?;
         Ok(match counted.get("n") {
             Some(Bson::Int32(count)) => i64::from(*count),

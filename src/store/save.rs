@@ -238,7 +238,8 @@ impl MongoRunStore {
     }
 
     async fn stored(&self, collection: &str, ids: &[String]) -> Result<HashMap<String, Stored>> {
-        let collection = self.database().collection::<RawDocumentBuf>(collection);
+        let store = self.at_primary();
+        let collection = store.database().collection::<RawDocumentBuf>(collection);
         let fields = doc! { "mirror.fingerprint": 1, "mirror.ticket": 1, "mirror.quarantined": 1, "mirror.purged": 1 };
         let find = || async {
             let find = collection

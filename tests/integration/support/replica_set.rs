@@ -67,6 +67,10 @@ impl ReplicaSet {
         panic!("the replica set elected no primary");
     }
 
+    pub(crate) fn port(&self, index: usize) -> u16 {
+        self.ports[index]
+    }
+
     /// Kills a member at once, as `kill -9` does; its data stays.
     pub(crate) fn kill(&mut self, index: usize) {
         self.members[index] = None;
