@@ -242,6 +242,18 @@ pub(crate) fn failed(doing: impl Into<String>, error: mongodb::error::Error) -> 
     }
 }
 
+/// Whether the server refused a part of the command, as it does with the name of an index that is missing.
+pub(crate) fn is_bad_value(error: &Error) -> bool {
+    use mongodb::error::ErrorKind;
+    let Error::Mongo { source, .. } = error else {
+        return false;
+    };
+    let said = source.downcast_ref::<Said>();
+    said.is_some_and(|Said(error)| {
+        matches!(error.kind.as_ref(), ErrorKind::Command(command) if command.code == 2)
+    })
+}
+
 /// The driver's error without the server's whole response, which its own `Display` appends.
 #[derive(Debug)]
 struct Said(mongodb::error::Error);

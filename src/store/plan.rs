@@ -43,8 +43,10 @@ pub struct Plan {
 
 /// Which indexes serve a filter, as far as the filter tells.
 pub(super) enum Indexes {
-    /// The server finds the right one by itself, or this one has to be named.
-    Known(Option<&'static str>),
+    /// The server finds the right one by itself.
+    Own,
+    /// Of the indexes for one field and for the time, the one that holds both.
+    Joined(IndexedTerm),
     /// One for each part of the filter, or several alternatives.
     Several(Vec<Vec<IndexedTerm>>),
 }
@@ -54,15 +56,15 @@ impl Indexes {
         let parts = indexed_parts(filter);
         let is_id = |part: &Vec<IndexedTerm>| part.iter().any(|term| term.index == "_id_");
         if parts.iter().any(is_id) {
-            return Self::Known(None);
+            return Self::Own;
         }
         match &parts[..] {
-            [] => Self::Known(None),
-            [part] => {
-                // Of the indexes for one field and for the time, one holds both.
-                let hint = part.first().filter(|term| term.filter.len() > 1);
-                Self::Known(hint.map(|term| term.index))
-            }
+            [] => Self::Own,
+            // No one index holds what several alternatives find.
+            [part] => match &part[..] {
+                [term] if term.filter.len() > 1 => Self::Joined(term.clone()),
+                _ => Self::Own,
+            },
             _ => Self::Several(parts),
         }
     }
@@ -149,7 +151,11 @@ impl MongoRunStore {
         search: &Search,
     ) -> (Document, Option<&'static str>) {
         match Indexes::of(&filter) {
-            Indexes::Known(hint) => (filter, hint),
+            Indexes::Own => (filter, None),
+            Indexes::Joined(term) => {
+                let is_there = self.count_up_to(&term, 1).await.is_ok();
+                (filter, is_there.then_some(term.index))
+            }
             Indexes::Several(parts) => match self.smallest(parts, search, false).await {
                 Some(term) => (narrowed(filter, term.filter), Some(term.index)),
                 None => (filter, None),
@@ -180,48 +186,56 @@ impl MongoRunStore {
         bounds: &[i64],
         many: bool,
     ) -> Result<Option<IndexedTerm>> {
-        let mut terms = Vec::new();
-        for alternatives in parts.into_iter().take(MAX_TERMS) {
-            let term = self.only_alternative(alternatives).await?;
-            terms.extend(term.filter(|term| !terms.contains(term)));
+        let mut looked_at = Vec::new();
+        for part in parts.into_iter().take(MAX_TERMS) {
+            let part = self.matched(part).await?;
+            if !looked_at.contains(&part) {
+                looked_at.push(part);
+            }
         }
-        terms.sort_by_key(|term| usual_matches(term.index));
+        looked_at.sort_by_key(|part| part.iter().map(|term| usual_matches(term.index)).max());
         // To look at the others would cost more than they could save.
-        if let Some(first) = terms.first()
+        if let Some(first) = looked_at.first()
             && !many
-            && self.count_up_to(first, FEW).await? < FEW
+            && self.count_part(first, FEW).await? < FEW
         {
-            return Ok(Some(first.clone()));
+            return Ok(only(first));
         }
         for bound in bounds {
             // The first has the fewest as a rule: the others keep the server from it no longer than they need to.
             let bounds = once(*bound).chain(repeat(bound / 4));
-            let counts = terms.iter().zip(bounds).map(async |(term, bound)| {
-                let count = self.count_up_to(term, bound).await?;
-                Ok((count < bound).then_some((count, term)))
+            let counts = looked_at.iter().zip(bounds).map(async |(part, bound)| {
+                let count = self.count_part(part, bound).await?;
+                Ok((count < bound).then_some((count, part)))
             });
             let counts = try_join_all(counts).await?;
             let smallest = counts.into_iter().flatten().min_by_key(|(count, _)| *count);
-            if let Some((_, term)) = smallest {
-                return Ok(Some(term.clone()));
+            if let Some((_, part)) = smallest {
+                return Ok(only(part));
             }
         }
         Ok(None)
     }
 
-    /// The one alternative that any run matches now: an experiment is mostly known by its id or by its name.
-    async fn only_alternative(&self, mut any: Vec<IndexedTerm>) -> Result<Option<IndexedTerm>> {
-        if any.len() == 1 {
-            return Ok(any.pop());
+    /// The alternatives that any run matches now: an experiment is mostly known by its id or by its name.
+    async fn matched(&self, mut part: Vec<IndexedTerm>) -> Result<Vec<IndexedTerm>> {
+        if part.len() == 1 {
+            return Ok(part);
         }
-        let counts = any.iter().map(|term| self.count_up_to(term, 1));
+        let counts = part.iter().map(|term| self.count_up_to(term, 1));
         let counts = try_join_all(counts).await?;
-        let mut matched = any.iter().zip(counts).filter(|(_, count)| *count > 0);
-        Ok(match (matched.next(), matched.next()) {
-            (None, _) => any.first().cloned(),
-            (Some((only, _)), None) => Some(only.clone()),
-            (Some(_), Some(_)) => None,
-        })
+        let mut counts = counts.into_iter();
+        let nothing = part.first().cloned();
+        part.retain(|_| counts.next().is_some_and(|count| count > 0));
+        if part.is_empty() {
+            part.extend(nothing);
+        }
+        Ok(part)
+    }
+
+    async fn count_part(&self, part: &[IndexedTerm], bound: i64) -> Result<i64> {
+        let counts = part.iter().map(|term| self.count_up_to(term, bound));
+        Ok(try_join_all(counts).await?.iter().sum())
     }
 
     /// How many matches a term has, up to a bound; where keys alone tell, no run is read.
@@ -240,6 +254,14 @@ impl MongoRunStore {
             Some(Bson::Int64(count)) => *count,
             _ => bound,
         })
+    }
+}
+
+/// The term to insist on; alternatives that different indexes find are left to the server.
+fn only(part: &[IndexedTerm]) -> Option<IndexedTerm> {
+    match part {
+        [term] => Some(term.clone()),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use bson::Document;
 use tokio::sync::oneshot;
 
 use super::batches::Found;
-use super::mongo::MongoRunStore;
+use super::mongo::{MongoRunStore, is_bad_value};
 use super::plan::{Indexes, narrowed};
 use crate::error::Result;
 use crate::query::{IndexedTerm, Search};
@@ -20,7 +20,14 @@ impl MongoRunStore {
     pub(super) async fn found(&self, search: Search) -> Result<Found> {
         let (filter, search) = search.take_filter()?;
         match Indexes::of(&filter) {
-            Indexes::Known(hint) => self.find(filter, &search, hint).await,
+            Indexes::Own => self.find(filter, &search, None).await,
+            Indexes::Joined(term) => {
+                let found = self.find(filter.clone(), &search, Some(term.index)).await;
+                match found {
+                    Err(error) if is_bad_value(&error) => self.find(filter, &search, None).await,
+                    found => found,
+                }
+            }
             Indexes::Several(parts) => self.found_by_the_better(filter, search, parts).await,
         }
     }

@@ -11,7 +11,7 @@ use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{ClientOptions, ServerAddress};
-use runlineage::{Error, MongoRunStore, Query, Search, Test};
+use runlineage::{Error, Facet, MongoRunStore, Query, Search, Test};
 
 use crate::support::mirror::{ids, mirror, set};
 use crate::support::mongodb::TestDatabase;
@@ -160,6 +160,65 @@ async fn terms_joined_by_and_are_served_by_the_smallest() {
 }
 
 #[tokio::test]
+async fn alternatives_of_several_indexes_are_all_found_beside_a_time() {
+    let (test, store) = filled().await;
+    let query = Query::new;
+    let oldest = || ..DateTime::from_millis(OLDEST * HOUR);
+    let either = |one: Query, other: Query| [[one.clone(), other.clone()], [other, one]];
+    for (any, most) in [
+        (
+            either(
+                query().with_input_model("rare", None),
+                query().with_input_artifact("r0", None),
+            ),
+            OLDEST,
+        ),
+        (
+            either(
+                query().with_input_model("rare", None),
+                query().with_user("ana"),
+            ),
+            2 * OLDEST,
+        ),
+        (
+            either(
+                query().with_status("FAILED"),
+                query().with_name_prefix("train-1"),
+            ),
+            3 * OLDEST,
+        ),
+        (
+            either(query().with_exp_id("1"), query().with_exp_name("old")),
+            2 * OLDEST,
+        ),
+        (
+            either(query().with_exp("1"), query().with_exp("2")),
+            2 * OLDEST,
+        ),
+    ] {
+        for any in any {
+            let query = query().with_any_of(any).with_start_time(oldest());
+            let filter = query.render().expect("the query is fine");
+            let expected = found_by_the_server(&test, filter).await;
+            assert!(expected.len() > 10, "{query:?}");
+            assert_eq!(ids(&store, &query).await, expected, "{query:?}");
+            let counted = store.count_runs(&query).await.expect("counted");
+            assert_eq!(counted, expected.len() as u64, "{query:?}");
+            let facet = store.facet(Facet::Status, &query).await.expect("counted");
+            let counted: u64 = facet.iter().map(|count| count.runs).sum();
+            assert_eq!(counted, expected.len() as u64, "{query:?}");
+            let plan = store.explain(&query).await.expect("it is explained");
+            assert!(
+                plan.keys_examined <= most as u64 + 10,
+                "{query:?}: {} keys of {:?}",
+                plan.keys_examined,
+                plan.indexes
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn more_than_a_batch_is_read_by_the_index_with_the_fewest_matches() {
     let (test, store) = filled().await;
     let profile = doc! { "profile": 2 };
@@ -219,12 +278,24 @@ async fn a_small_search_over_a_slow_network_keeps_its_connections() {
 #[tokio::test]
 async fn a_search_goes_by_the_plan_of_the_server_where_indexes_are_missing() {
     let (test, store) = filled().await;
-    let drop = doc! { "dropIndexes": "runs", "index": "newest_of_exp" };
-    let dropped = test.database.run_command(drop).await;
-    dropped.expect("it was there");
-    let query = Query::new().with_input_model("everywhere", None);
-    let found = ids(&store, query.with_exp_id("1")).await;
-    assert_eq!(found.len() as i64, OLDEST);
+    for index in ["newest_of_exp", "newest_users_of_model"] {
+        let drop = doc! { "dropIndexes": "runs", "index": index };
+        let dropped = test.database.run_command(drop).await;
+        dropped.expect("it was there");
+    }
+    let oldest = ..DateTime::from_millis(OLDEST * HOUR);
+    let everywhere = Query::new().with_input_model("everywhere", None);
+    for query in [
+        everywhere.clone().with_exp_id("1"),
+        everywhere.with_start_time(oldest),
+        Query::new().with_exp_id("1").with_start_time(oldest),
+    ] {
+        assert_eq!(ids(&store, &query).await.len() as i64, OLDEST, "{query:?}");
+        let counted = store.count_runs(&query).await.expect("counted");
+        assert_eq!(counted as i64, OLDEST, "{query:?}");
+        let facet = store.facet(Facet::Status, &query).await;
+        assert_eq!(facet.expect("counted").len(), 1, "{query:?}");
+    }
 }
 
 #[tokio::test]
