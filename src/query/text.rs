@@ -12,7 +12,7 @@ pub use terms::parse_time;
 use token::{Kind, Token};
 
 /// How deep parentheses and `not` may nest.
-const MAX_NESTING: usize = 50;
+const MAX_NESTING: usize = 40;
 /// How long the text may be.
 const MAX_LENGTH: usize = 100_000;
 
@@ -47,7 +47,7 @@ struct Fault {
 /// | `input.path = 'data/x'`, `under 'data'` | [`with_input_path`](Query::with_input_path), [`…_under`](Query::with_input_path_under) |
 /// | `inputs missing`, `inputs exists` | [`without_inputs`](Query::without_inputs), and its contrary |
 /// | the same with `output` | |
-/// | `exp`, `exp.id`, `exp.name`, `status`, `user`, `name`, `run_id`, `parent`: `=`, `!=`, `in (…)`, `not in (…)` | the run's fields; `exp` is an id or a name |
+/// | `exp`, `exp.id`, `exp.name`, `status`, `user`, `name`, `run_id`, `parent`: `=`, `!=`, `in (…)`, `not in (…)`, `exists`, `missing` | the run's fields; `exp` is an id or a name |
 /// | `name like 'train-%'` | [`with_name_prefix`](Query::with_name_prefix); `%` stands at the end only, `_` for itself |
 /// | `start_time >= '2026-03-01'`, `end_time < '7d'` | dates, spans back from now, or milliseconds since 1970 |
 /// | `params.KEY`, `tags.KEY`: `=`, `!=`, `in`, `not in`, `like 'x%'`, `exists`, `missing`; `<`, `<=`, `>`, `>=` with a number | [`with_param`](Query::with_param); a key with other characters stands in `` ` `` or `"` |

@@ -275,8 +275,8 @@ fn an_error_in_a_condition_points_at_the_column() {
 fn whatever_is_wrong_in_a_condition_is_shown_where_it_stands() {
     for (condition, place) in [
         (
-            "exp = 'a' and status exists",
-            "column 22: exists and missing",
+            "exp = 'a' and start_time exists",
+            "column 26: a time is asked for",
         ),
         (
             "exp = 'a' and inputs in ('x')",

@@ -11,7 +11,7 @@ use runlineage::RunId;
 
 pub(crate) use example::parse;
 pub(crate) use values::{ArtifactArg, ModelArg, PairArg, SortArg};
-use values::{parse_database, parse_duration};
+use values::{parse_database, parse_duration, parse_field};
 
 /// The milliseconds that MongoDB takes, in seconds.
 const MAX_TIME: u64 = i32::MAX as u64 / 1000;
@@ -199,13 +199,13 @@ pub(crate) struct FindArgs {
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u32>,
     /// Leave out this many runs at the start.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub(crate) skip: Option<u64>,
     /// Only what comes after this run, newest first: the next page, however far it lies.
     #[arg(long, value_name = "RUN_ID", conflicts_with_all = ["sort", "skip"])]
     pub(crate) after: Option<RunId>,
-    /// The columns of a table or CSV, comma-separated: any fields, such as _id,name,params.lr.
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    /// The columns of a table or CSV, comma-separated: any fields, such as _id,name,params.lr. Of JSON, these with _id and start_time.
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',', value_parser = parse_field)]
     pub(crate) columns: Vec<String>,
     /// How results look.
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -214,13 +214,13 @@ pub(crate) struct FindArgs {
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     pub(crate) ui_url: Option<String>,
     /// Only print how many runs match.
-    #[arg(long, group = "instead")]
+    #[arg(long, group = "instead", conflicts_with_all = ["sort", "limit", "skip", "after", "columns"])]
     pub(crate) count: bool,
-    /// Only print how many of the runs share each experiment, model version and so on.
-    #[arg(long, value_enum, group = "instead")]
+    /// Only print how many of the runs share each experiment, model version and so on; --limit is of those.
+    #[arg(long, value_enum, group = "instead", conflicts_with_all = ["sort", "skip", "after", "columns"])]
     pub(crate) facet: Option<FacetArg>,
     /// Only print the distinct values of this field, one a line as JSON.
-    #[arg(long, value_name = "FIELD", group = "instead")]
+    #[arg(long, value_name = "FIELD", group = "instead", value_parser = parse_field, conflicts_with_all = ["sort", "limit", "skip", "after", "columns"])]
     pub(crate) distinct: Option<String>,
     /// Only print the filter, to paste into mongosh: db.runs.find(…).
     #[arg(long, group = "instead")]

@@ -1,11 +1,16 @@
 //! The terms of a query written as text: a field, what is asked of it, and with what.
 
-use bson::DateTime;
+use bson::{DateTime, Document, doc};
 
 use super::token::Kind;
 use super::{Fault, Parser};
 use crate::error::{Error, Result};
+use crate::query::check::MAX_LIST;
 use crate::query::{Query, Test, Value};
+use crate::run::field;
+
+/// The dates of JavaScript, and so of mongosh, end there.
+const MAX_MILLIS: u64 = 8_640_000_000_000_000;
 
 /// What is asked of a field.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,20 +97,18 @@ impl Parser<'_> {
 
     fn field(&mut self, name: &str, offset: usize) -> Result<Query, Fault> {
         let query = Query::new;
-        let simple: fn(&str) -> Query = match name {
-            "exp" | "experiment" => |text| Query::new().with_exp(text),
-            "exp.id" | "experiment_id" => |text| Query::new().with_exp_id(text),
-            "exp.name" | "experiment_name" => |text| Query::new().with_exp_name(text),
-            "status" => |text| Query::new().with_status(text),
-            "user" | "user_id" => |text| Query::new().with_user(text),
-            "run_id" | "_id" | "id" => |text| Query::new().with_id(text),
-            "parent" => |text| Query::new().with_parent(text),
-            "name" | "run_name" => {
-                let offset = self.offset();
-                return self
-                    .asked()?
-                    .into_attribute(|text| query().with_name(text), true, offset);
-            }
+        let (simple, path): (fn(&str) -> Query, _) = match name {
+            "exp" | "experiment" => (|text| Query::new().with_exp(text), "exp.id"),
+            "exp.id" | "experiment_id" => (|text| Query::new().with_exp_id(text), "exp.id"),
+            "exp.name" | "experiment_name" => (|text| Query::new().with_exp_name(text), "exp.name"),
+            "status" => (|text| Query::new().with_status(text), field::STATUS),
+            "user" | "user_id" => (|text| Query::new().with_user(text), field::USER),
+            "run_id" | "_id" | "id" => (|text| Query::new().with_id(text), field::ID),
+            "parent" => (
+                |text| Query::new().with_parent(text),
+                "tags.mlflow.parentRunId",
+            ),
+            "name" | "run_name" => (|text| Query::new().with_name(text), field::NAME),
             "start_time" | "created" => return self.time(|range| query().with_start_time(range)),
             "end_time" => return self.time(|range| query().with_end_time(range)),
             "inputs" => return self.presence(query().without_inputs()),
@@ -125,8 +128,7 @@ impl Parser<'_> {
                 };
             }
         };
-        let offset = self.offset();
-        self.asked()?.into_attribute(simple, false, offset)
+        self.asked()?.into_attribute(simple, path)
     }
 
     fn presence(&mut self, nothing: Query) -> Result<Query, Fault> {
@@ -197,7 +199,15 @@ impl Parser<'_> {
                 Error::Argument { reason, .. } => Fault::new(given.offset, reason),
                 error => Fault::new(given.offset, error.to_string()),
             })?,
-            Value::Integer(millis) => DateTime::from_millis(*millis),
+            Value::Integer(millis) => Some(*millis)
+                .filter(|millis| millis.unsigned_abs() <= MAX_MILLIS)
+                .map(DateTime::from_millis)
+                .ok_or_else(|| {
+                    Fault::new(
+                        given.offset,
+                        "a time lies within 8.64e15 milliseconds of 1970",
+                    )
+                })?,
             Value::Float(_) => return Err(Fault::new(given.offset, "milliseconds are whole")),
         };
         Ok(match operator {
@@ -256,6 +266,13 @@ impl Parser<'_> {
         self.expect(&Kind::Open, "`(`")?;
         let mut values = vec![self.value()?];
         while self.takes(&Kind::Comma) {
+            if values.len() == MAX_LIST {
+                let offset = self.offset();
+                return Err(Fault::new(
+                    offset,
+                    format!("a list holds {MAX_LIST} values at most"),
+                ));
+            }
             values.push(self.value()?);
         }
         self.expect(&Kind::Close, "`,` or `)`")?;
@@ -312,13 +329,13 @@ impl Asked {
         })
     }
 
-    /// A field of the run itself, that every run has once.
-    fn into_attribute(
-        self,
-        equal: impl Fn(&str) -> Query,
-        prefix: bool,
-        offset: usize,
-    ) -> Result<Query, Fault> {
+    /// A field of the run itself, at this path where a run has it.
+    fn into_attribute(self, equal: impl Fn(&str) -> Query, path: &str) -> Result<Query, Fault> {
+        let present = || {
+            let mut filter = Document::new();
+            filter.insert(path, doc! { "$exists": true });
+            Query::new().with_filter(Ok(filter))
+        };
         let any = |given: Vec<Given>| {
             let alternatives: Result<Vec<_>, _> =
                 given.iter().map(|given| given.text().map(&equal)).collect();
@@ -326,18 +343,18 @@ impl Asked {
         };
         match self {
             Self::Compare("=", given) => Ok(equal(given.text()?)),
-            Self::Compare("!=", given) => Ok(Query::new().with_none_of([equal(given.text()?)])),
+            Self::Compare("!=", given) => Ok(present().with_none_of([equal(given.text()?)])),
             Self::In(given) => Ok(Query::new().with_any_of(any(given)?)),
-            Self::NotIn(given) => Ok(Query::new().with_none_of(any(given)?)),
-            Self::Like(given) if prefix => Ok(Query::new().with_name_prefix(given.prefix()?)),
+            Self::NotIn(given) => Ok(present().with_none_of(any(given)?)),
+            Self::Like(given) if path == field::NAME => {
+                Ok(Query::new().with_name_prefix(given.prefix()?))
+            }
             Self::Compare(_, given) | Self::Like(given) | Self::Under(given) => Err(Fault::new(
                 given.offset,
-                "this field is asked for with =, !=, in or not in (and a name with like)",
+                "this field is asked for with =, !=, in, not in, exists or missing (and a name with like)",
             )),
-            Self::Exists | Self::Missing => Err(Fault::new(
-                offset,
-                "exists and missing are asked of params, tags, metrics, inputs and outputs",
-            )),
+            Self::Exists => Ok(present()),
+            Self::Missing => Ok(Query::new().with_none_of([present()])),
         }
     }
 }

@@ -57,6 +57,15 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "write a number with its unit, such as 60s, 5m or 1h".to_owned())
 }
 
+/// A field of a document, by MongoDB's rules.
+pub(super) fn parse_field(field: &str) -> Result<String, String> {
+    let is_name = |part: &str| !part.is_empty() && !part.starts_with('$');
+    if !field.split('.').all(is_name) || field.contains('\0') {
+        return Err("write a field, such as start_time, metrics.auc or params.lr".into());
+    }
+    Ok(field.to_owned())
+}
+
 /// A database's name, by MongoDB's rules.
 pub(super) fn parse_database(name: &str) -> Result<String, String> {
     let refused = |c: char| matches!(c, '/' | '\\' | '.' | ' ' | '"' | '$' | '\0');
@@ -76,14 +85,8 @@ impl FromStr for SortArg {
             Some(field) => (field, true),
             None => (text, false),
         };
-        let is_name = |part: &str| !part.is_empty() && !part.starts_with('$');
-        if !field.split('.').all(is_name) || field.contains('\0') {
-            return Err("write a field, such as start_time, -metrics.auc or params.lr".into());
-        }
-        Ok(Self {
-            field: field.to_owned(),
-            descending,
-        })
+        let field = parse_field(field)?;
+        Ok(Self { field, descending })
     }
 }
 

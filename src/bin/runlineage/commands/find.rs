@@ -59,11 +59,16 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
         if let Some(last) = &last {
             search = search.newest_first().after(last);
         }
-        search
+        match projection(&args) {
+            Some(fields) => search.projection(fields),
+            None => search,
+        }
     };
     let about = async {
         let holds_runs = say_freshness(store).await?;
-        if holds_runs && !args.explain && !filter.is_empty() && !store.is_indexed(all()).await? {
+        // What cannot be told here fails no search.
+        let served = async { store.is_indexed(all()).await.unwrap_or(true) };
+        if holds_runs && !args.explain && !filter.is_empty() && !served.await {
             say!(
                 "No index serves this search: every run is looked at, for {} s at most (--max-time). An experiment, a model, an artifact or --since narrows it.",
                 args.max_time
@@ -240,6 +245,35 @@ fn columns(args: &FindArgs) -> Vec<String> {
         columns.push(LINK.to_owned());
     }
     columns
+}
+
+/// The fields to ask for, where not all are printed; each once, and not within another one.
+fn projection(args: &FindArgs) -> Option<Document> {
+    let mut fields = match args.format {
+        Format::Json | Format::Ndjson if args.columns.is_empty() => return None,
+        _ => columns(args),
+    };
+    if args.ui_url.is_some() {
+        fields.push("exp".to_owned());
+    }
+    // A place in an array cannot be asked for.
+    let is_place = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if fields.iter().any(|field| field.split('.').any(is_place)) {
+        return None;
+    }
+    let within = |field: &str, other: &String| {
+        let rest = field.strip_prefix(other.as_str());
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    let outer =
+        |field: &&String| *field != LINK && !fields.iter().any(|other| within(field, other));
+    Some(
+        fields
+            .iter()
+            .filter(outer)
+            .map(|field| (field.clone(), Bson::Int32(1)))
+            .collect(),
+    )
 }
 
 /// The address before which a run's page has its path, where links are wanted.

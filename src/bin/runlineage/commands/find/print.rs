@@ -1,11 +1,13 @@
 //! How the runs of a search, its facets and its plan are printed.
 
 use std::io::Write;
+use std::mem;
 use std::process::ExitCode;
 
 use bson::Bson;
 use futures::TryStreamExt;
 use runlineage::{FacetCount, Plan, Run, RunStream};
+use tokio::task::spawn_blocking;
 
 use super::super::Result;
 use super::LINK;
@@ -55,12 +57,18 @@ impl Printer {
     }
 
     pub(super) async fn csv(&mut self, mut runs: RunStream) -> Result<()> {
-        let mut out = csv::Writer::from_writer(stdout());
+        let mut out = csv::Writer::from_writer(Vec::new());
         out.write_record(&self.columns).map_err(csv_failed)?;
         while let Some(run) = self.next(&mut runs).await? {
             out.write_record(self.row(&run)?).map_err(csv_failed)?;
+            if out.get_ref().len() >= CHUNK {
+                let full = mem::replace(&mut out, csv::Writer::from_writer(Vec::new()));
+                write_beside(full.into_inner().map_err(csv::IntoInnerError::into_error)?).await?;
+            }
         }
-        out.flush()?;
+        let rest = out.into_inner().map_err(csv::IntoInnerError::into_error)?;
+        stdout().write_all(&rest)?;
+        stdout().flush()?;
         Ok(())
     }
 
@@ -70,8 +78,7 @@ impl Printer {
             self.write(&run, &mut out)?;
             out.push(b'\n');
             if out.len() >= CHUNK {
-                stdout().write_all(&out)?;
-                out.clear();
+                write_beside(mem::replace(&mut out, Vec::with_capacity(2 * CHUNK))).await?;
             }
         }
         stdout().write_all(&out)?;
@@ -85,8 +92,7 @@ impl Printer {
             out.extend_from_slice(if self.shown == 1 { b"[\n" } else { b",\n" });
             self.write(&run, &mut out)?;
             if out.len() >= CHUNK {
-                stdout().write_all(&out)?;
-                out.clear();
+                write_beside(mem::replace(&mut out, Vec::with_capacity(2 * CHUNK))).await?;
             }
         }
         out.extend_from_slice(if self.shown == 0 { b"[]\n" } else { b"\n]\n" });
@@ -119,6 +125,12 @@ impl Printer {
     fn link(&self, run: &Run) -> Option<String> {
         run_page(self.links.as_ref()?, run)
     }
+}
+
+/// Writes from another thread: however long the reader takes, the driver has to look after its connections.
+async fn write_beside(chunk: Vec<u8>) -> Result<()> {
+    spawn_blocking(move || stdout().write_all(&chunk)).await??;
+    Ok(())
 }
 
 pub(super) fn facets(counts: Vec<FacetCount>, format: Format) -> Result {
