@@ -1,5 +1,9 @@
 //! The command `find`, as a user runs it.
 
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+use std::time::Duration;
+
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use runlineage::MongoRunStore;
 use serde_json::{Value, json};
@@ -456,4 +460,134 @@ client.set_registered_model_alias(input['name'], 'champion', '2')
         "--render",
     ]));
     assert_eq!(nowhere.code, Some(2), "{}", nowhere.stderr);
+}
+
+#[tokio::test]
+async fn a_field_that_a_run_lacks_is_unequal_to_nothing() {
+    let test = mirror_of(10).await;
+    for (condition, count) in [
+        ("user != 'ana'", 0),
+        ("user not in ('ana', 'bob')", 0),
+        ("not user = 'ana'", 10),
+        ("user missing", 10),
+        ("user exists", 0),
+        ("name != 'train-1'", 9),
+        ("parent is not null and parent != 'run001'", 10),
+        ("parent != 'run000'", 0),
+        ("status != 'FAILED'", 5),
+    ] {
+        let counted = find(&test, &["--where", condition, "--count"]).success();
+        assert_eq!(counted.trim(), count.to_string(), "{condition}");
+    }
+}
+
+#[tokio::test]
+async fn json_holds_the_columns_that_are_asked_for() {
+    let test = mirror_of(3).await;
+    let columns = ["--columns", "name,params.lr,exp.name,nothing"];
+    let found = find(&test, &[&columns[..], &["--format", "ndjson"]].concat()).success();
+    let found = lines(&found);
+    assert_eq!(found.len(), 3);
+    let mut first = found[0].clone();
+    let first = first.as_object_mut().expect("a document");
+    first.remove("start_time").expect("it comes along");
+    let number = first["_id"]
+        .as_str()
+        .and_then(|id| id.strip_prefix("run00"));
+    let name = format!("train-{}", number.expect("a short id"));
+    let id = first["_id"].clone();
+    assert_eq!(
+        Value::from(first.clone()),
+        json!({ "_id": id, "name": name, "exp": { "name": "churn" }, "params": { "lr": 0.1 } })
+    );
+    let linked = ["--columns", "exp.name", "--ui-url", "--format", "json"];
+    let linked: Value = serde_json::from_str(&find(&test, &linked).success()).expect("JSON");
+    assert_eq!(linked[0]["exp"]["name"], "churn");
+    assert!(
+        linked[0]["url"]
+            .as_str()
+            .is_some_and(|url| url.contains("/runs/run")),
+        "{linked}"
+    );
+}
+
+#[test]
+fn what_would_be_ignored_or_is_no_field_is_refused() {
+    let list = format!("name in ({})", vec!["'x'"; 1_001].join(","));
+    for (args, said) in [
+        (vec!["--count", "--limit", "5"], "cannot be used with"),
+        (vec!["--count", "--skip", "5"], "cannot be used with"),
+        (
+            vec!["--facet", "exp", "--after", "run000"],
+            "cannot be used with",
+        ),
+        (
+            vec!["--distinct", "user", "--limit", "5"],
+            "cannot be used with",
+        ),
+        (vec!["--distinct", "$where"], "write a field"),
+        (vec!["--columns", "name,"], "write a field"),
+        (
+            vec!["--skip", "18446744073709551615"],
+            "18446744073709551615 is not in",
+        ),
+        (vec!["--where", &list], "a list holds 1000 values at most"),
+        (
+            vec!["--where", "start_time > 9223372036854775807"],
+            "column 14: a time lies within",
+        ),
+    ] {
+        let ended = run(&mut runlineage(["find"].iter().chain(&args)));
+        assert_eq!(ended.code, Some(2), "{args:?}: {ended:?}");
+        assert!(ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_pauses_gets_all_runs() {
+    let test = mirror_of(1).await;
+    let runs = test.database.collection::<Document>("runs");
+    for first in (1..15_000).step_by(1_000) {
+        let wide = (first..first + 1_000).map(|n| {
+            let mut run = document(n);
+            run.insert("repo", "x".repeat(8_000));
+            run
+        });
+        runs.insert_many(wide).await.expect("they are stored");
+    }
+    let read = |format: &str| {
+        let mut find = runlineage([
+            "find",
+            "--mongodb-uri",
+            &test.uri,
+            "--limit",
+            "0",
+            "--format",
+            format,
+        ]);
+        find.args(["--columns", "_id,repo"]);
+        let mut find = find
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        std::thread::spawn(move || {
+            let mut out = find.stdout.take().expect("it is piped");
+            let mut first = vec![0; 10_000];
+            out.read_exact(&mut first).expect("some runs");
+            // Longer than the driver waits for a server that does not answer it.
+            std::thread::sleep(Duration::from_secs(25));
+            let rest = BufReader::new(out).lines().count();
+            let ended = find.wait_with_output().expect("it ends");
+            (rest, ended)
+        })
+    };
+    for reader in ["ndjson", "json", "csv"].map(read) {
+        let (rest, ended) = reader.join().expect("it read");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(
+            ended.status.success() && rest > 14_990,
+            "{rest} lines: {said}"
+        );
+    }
 }

@@ -162,6 +162,18 @@ async fn terms_joined_by_and_are_served_by_the_smallest() {
 #[tokio::test]
 async fn alternatives_of_several_indexes_are_all_found_beside_a_time() {
     let (test, store) = filled().await;
+    // What reads no model is in no index of models.
+    let bare = (0..20).map(|n| {
+        let mut run = document(2 * n);
+        run.insert("_id", format!("bare{n:02}"));
+        run.insert(
+            "inputs",
+            doc! { "models": [], "runs": [{ "id": "r0", "from": "tag" }] },
+        );
+        run
+    });
+    let runs = test.database.collection::<Document>("runs");
+    runs.insert_many(bare).await.expect("they are stored");
     let query = Query::new;
     let oldest = || ..DateTime::from_millis(OLDEST * HOUR);
     let either = |one: Query, other: Query| [[one.clone(), other.clone()], [other, one]];
@@ -209,7 +221,7 @@ async fn alternatives_of_several_indexes_are_all_found_beside_a_time() {
             assert_eq!(counted, expected.len() as u64, "{query:?}");
             let plan = store.explain(&query).await.expect("it is explained");
             assert!(
-                plan.keys_examined <= most as u64 + 10,
+                plan.keys_examined <= most as u64 + 50,
                 "{query:?}: {} keys of {:?}",
                 plan.keys_examined,
                 plan.indexes
