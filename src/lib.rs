@@ -41,7 +41,8 @@ pub mod sync;
 /// What a filter from outside may hold ([`Search::checked`]), and how times are written.
 pub mod filter {
     pub use crate::query::{
-        FIELD_ROOTS, MAX_BYTES, MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_TEXT, OPERATORS, parse_time,
+        FIELD_ROOTS, MAX_BYTES, MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_PATH, MAX_TEXT, OPERATORS,
+        parse_time,
     };
 }
 

@@ -17,7 +17,9 @@ use bson::Document;
 use crate::error::{Error, Result};
 use crate::lineage::{Entry, Refused};
 
-pub use check::{FIELD_ROOTS, MAX_BYTES, MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_TEXT, OPERATORS};
+pub use check::{
+    FIELD_ROOTS, MAX_BYTES, MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_PATH, MAX_TEXT, OPERATORS,
+};
 pub(crate) use indexed::{IndexedTerm, indexed_parts, is_served};
 pub(crate) use matches::Matcher;
 pub use search::Search;

@@ -55,6 +55,11 @@ pub const MAX_TEXT: usize = 32_000;
 /// How many bytes the keys and texts of a checked filter may hold together.
 pub const MAX_BYTES: usize = 1 << 20;
 
+/// How many names a path of a checked filter may join with dots; MongoDB takes 200, with what stands around it.
+pub const MAX_PATH: usize = 100;
+
+const MAX_SIZE: i64 = i32::MAX as i64;
+
 /// The type names that `$type` may ask for.
 const TYPES: [&str; 10] = [
     "string", "number", "double", "int", "long", "bool", "null", "array", "object", "date",
@@ -136,8 +141,8 @@ impl Check {
                 _ => wrong("give it true or false"),
             },
             "$size" => match operand {
-                Bson::Int32(0..) | Bson::Int64(0..) => Ok(()),
-                _ => wrong("give it a whole number"),
+                Bson::Int32(0..) | Bson::Int64(0..=MAX_SIZE) => Ok(()),
+                _ => wrong("give it a whole number of 32 bits"),
             },
             "$type" => {
                 let known = |name: &Bson| name.as_str().is_some_and(|name| TYPES.contains(&name));
@@ -253,6 +258,12 @@ fn list<'a>(operator: &str, value: &'a Bson) -> Result<&'a Vec<Bson>> {
 fn check_path(path: &str, place: Place) -> Result<()> {
     for name in path.split('.') {
         check_name(name)?;
+    }
+    if path.split('.').count() > MAX_PATH {
+        return Err(refused(
+            format!("a field of over {MAX_PATH} names"),
+            "no run holds one",
+        ));
     }
     let root = path.split('.').next().unwrap_or_default();
     if place == Place::Run && !FIELD_ROOTS.contains(&root) {

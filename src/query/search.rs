@@ -45,7 +45,7 @@ impl Search {
     /// - fields of a run, [`FIELD_ROOTS`](crate::filter::FIELD_ROOTS), whose names hold no `$` in front, nothing that looks like one, nothing invisible;
     /// - texts, numbers, booleans, null, dates, and arrays and objects of them;
     /// - within the bounds [`MAX_DEPTH`](crate::filter::MAX_DEPTH), [`MAX_LIST`](crate::filter::MAX_LIST), [`MAX_NODES`](crate::filter::MAX_NODES),
-    ///   [`MAX_TEXT`](crate::filter::MAX_TEXT) and [`MAX_BYTES`](crate::filter::MAX_BYTES).
+    ///   [`MAX_PATH`](crate::filter::MAX_PATH), [`MAX_TEXT`](crate::filter::MAX_TEXT) and [`MAX_BYTES`](crate::filter::MAX_BYTES).
     ///
     /// It ends after [`CHECKED_TIME`](Self::CHECKED_TIME) and [`CHECKED_LIMIT`](Self::CHECKED_LIMIT) unless told otherwise. As
     /// many runs as the limit mean that there may be more.

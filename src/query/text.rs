@@ -54,7 +54,8 @@ struct Fault {
 /// | `metrics.KEY` with a number: `=`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `exists`, `missing` | [`with_metric`](Query::with_metric) |
 ///
 /// `is null` and `is not null` are `missing` and `exists`. A quote in a text is doubled: `'it''s'`. As in MLflow, `!=` holds only where there is
-/// a value; `not x = y` holds where there is none, too.
+/// a value; `not x = y` holds where there is none, too. A list holds 1,000 values at most. Of `like` with a text that a number may begin with, such
+/// as `'1%'`, only names can be asked: numbers of params and tags are held as numbers.
 ///
 /// # Errors
 /// [`Error::Argument`] shows the column and what is expected there.

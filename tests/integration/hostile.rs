@@ -4,7 +4,7 @@ use mongodb::bson::{
     Binary, Bson, DateTime, DbPointer, Decimal128, Document, JavaScriptCodeWithScope, Regex,
     Timestamp, bson, doc, oid::ObjectId, spec::BinarySubtype,
 };
-use runlineage::filter::{MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_TEXT};
+use runlineage::filter::{MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_PATH, MAX_TEXT};
 use runlineage::{Error, Search};
 
 use crate::support::program::{run, runlineage};
@@ -259,6 +259,8 @@ fn hostile() -> Vec<Document> {
     filters.push(doc! { "$or": vec![doc! { "status": "a" }; MAX_LIST + 1] });
     filters.push(doc! { "$or": vec![doc! { "tags.a": { "$in": vec![1; 100] } }; MAX_NODES / 100] });
     filters.push(doc! { "name": "a".repeat(MAX_TEXT + 1) });
+    filters.push(doc! { format!("tags{}", ".a".repeat(MAX_PATH)): 1 });
+    filters.push(doc! { "inputs.models": { "$size": i64::from(i32::MAX) + 1 } });
     filters.push(doc! { format!("tags.{}", "a".repeat(MAX_TEXT)): 1 });
     filters
 }
