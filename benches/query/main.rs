@@ -443,6 +443,12 @@ async fn terms(database: &Database, runs: u64) -> Outcome {
                 .with_status("KILLED"),
         ),
         (
+            "experiment, id or name, and 10 hours",
+            query()
+                .with_exp(&(runs / 1_000).to_string())
+                .with_start_time(from..to),
+        ),
+        (
             "model and 10 hours",
             query()
                 .with_input_model("model-0", None)

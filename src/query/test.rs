@@ -58,6 +58,39 @@ use crate::mlflow::value::{decode, encode};
 /// );
 /// # Ok::<(), runlineage::Error>(())
 /// ```
+///
+/// Of a param or a tag, which can hold any JSON, and whose text is kept apart where JSON does not give it back:
+///
+/// ```
+/// # use {bson::{Document, doc}, runlineage::{Query, Test}};
+/// let lr = |test| Query::new().with_param("lr", test).render();
+/// // Not an object with other keys: that is what `lr.x` is nested in.
+/// let exists = doc! { "$or": [
+///     { "params.lr": { "$type": ["string", "number", "bool", "null", "array"] } },
+///     { "params.lr": { "$eq": {} } },
+///     { "mirror.text.params.key": "lr" },
+///     { "mirror.unnested.params.key": "lr" },
+/// ] };
+/// assert_eq!(lr(Test::exists())?, exists);
+/// assert_eq!(lr(Test::missing())?, doc! { "$nor": [exists.clone()] });
+///
+/// let either = |test: Document| doc! { "$or": [
+///     { "params.lr": test.clone() },
+///     { "mirror.unnested.params": { "$elemMatch": { "key": "lr", "value": test } } },
+/// ] };
+/// let one = either(doc! { "$eq": 1, "$not": { "$type": "array" } });
+/// assert_eq!(lr(Test::ne(1))?, doc! { "$and": [exists, { "$nor": [one] }] });
+///
+/// // As it is decoded, where no other text is kept; else in that text.
+/// let decoded = either(doc! { "$gte": "ad", "$lt": "ae", "$not": { "$type": "array" } });
+/// let no_text = doc! { "mirror.text.params.key": { "$ne": "lr" } };
+/// let text = doc! { "mirror.text.params": { "$elemMatch": { "key": "lr", "value": { "$gte": "ad", "$lt": "ae" } } } };
+/// assert_eq!(
+///     lr(Test::prefix("ad"))?,
+///     doc! { "$or": [{ "$and": [decoded, no_text] }, text] }
+/// );
+/// # Ok::<(), runlineage::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Test(Kind);
 

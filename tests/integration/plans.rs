@@ -138,6 +138,16 @@ async fn terms_joined_by_and_are_served_by_the_smallest() {
                 .with_status("FINISHED"),
             RUNS / 100,
         ),
+        // Alternatives of two indexes, which the server reads both.
+        (
+            Query::new()
+                .with_any_of([
+                    Query::new().with_input_model("rare", None),
+                    Query::new().with_name("train-1"),
+                ])
+                .with_status("FINISHED"),
+            RUNS / 100 + 1,
+        ),
         (time().with_all_of([everywhere()]), OLDEST),
         (time().with_status("FINISHED"), OLDEST),
         (time().with_input_model("rare", "3"), RUNS / 700),

@@ -132,7 +132,7 @@ fn pasted_into_mongosh(uri: &str, cursors: &[String]) -> Vec<Value> {
 }
 
 /// Every form of a term, as text; `true`: an index serves it by itself.
-const TERMS: [(&str, bool); 52] = [
+const TERMS: [(&str, bool); 57] = [
     ("input.model = 'churn:3'", true),
     ("input.model = 'churn'", true),
     ("output.model = 'model-3:1'", true),
@@ -176,6 +176,11 @@ const TERMS: [(&str, bool); 52] = [
         false,
     ),
     ("params.optimizer = 'adam'", false),
+    ("params.optimizer exists and metrics.auc < 0.2", false),
+    ("params.optimizer missing or metrics.auc < 0.2", false),
+    ("user != 'user-3' and exp = 'exp-7'", true),
+    ("output.model in ('model-3:1', 'model-5:2')", true),
+    ("parent exists and exp = 'exp-7'", true),
     ("params.optimizer like 'ad%'", false),
     ("params.lr <= 0.004", false),
     ("params.lr in (0.001, 0.002)", false),
