@@ -2,6 +2,7 @@
 
 mod batches;
 mod experiments;
+mod indexes;
 pub(crate) mod lease;
 #[cfg(all(feature = "cli", unix))]
 pub mod local;

@@ -8,8 +8,8 @@ use bson::Document;
 use tokio::sync::oneshot;
 
 use super::batches::Found;
+use super::indexes::{Indexes, narrowed};
 use super::mongo::{MongoRunStore, is_bad_value};
-use super::plan::{Indexes, narrowed};
 use crate::error::Result;
 use crate::query::{IndexedTerm, Search};
 
