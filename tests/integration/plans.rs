@@ -10,7 +10,7 @@ use mongodb::Client;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
-use mongodb::options::{ClientOptions, ServerAddress};
+use mongodb::options::{ClientOptions, Hint, ServerAddress};
 use runlineage::{Error, Facet, MongoRunStore, Query, Search, Test};
 
 use crate::support::mirror::{ids, mirror, set};
@@ -74,10 +74,30 @@ async fn filled() -> (TestDatabase, MongoRunStore) {
     (test, store)
 }
 
-/// What the server finds when nobody tells it how.
+/// Runs that are in hardly any index.
+async fn add_bare_runs(test: &TestDatabase) {
+    let bare = (0..20).map(|n| {
+        let mut run = document(2 * n);
+        run.insert("_id", format!("bare{n:02}"));
+        run.insert(
+            "inputs",
+            doc! { "models": [], "runs": [{ "id": "r0", "from": "tag" }] },
+        );
+        if n % 2 == 0 {
+            run.remove("user");
+            run.remove("name");
+        }
+        run
+    });
+    let runs = test.database.collection::<Document>("runs");
+    runs.insert_many(bare).await.expect("they are stored");
+}
+
+/// What the server finds without any index.
 async fn found_by_the_server(test: &TestDatabase, filter: Document) -> BTreeSet<String> {
     let runs = test.database.collection::<Document>("runs");
-    let found = runs.find(filter).projection(doc! { "_id": 1 }).await;
+    let find = runs.find(filter).projection(doc! { "_id": 1 });
+    let found = find.hint(Hint::Keys(doc! { "$natural": 1 })).await;
     let found: Vec<Document> = found.expect("sent").try_collect().await.expect("read");
     set(found.iter().map(|run| run.get_str("_id").expect("an id")))
 }
@@ -172,18 +192,7 @@ async fn terms_joined_by_and_are_served_by_the_smallest() {
 #[tokio::test]
 async fn alternatives_of_several_indexes_are_all_found_beside_a_time() {
     let (test, store) = filled().await;
-    // What reads no model is in no index of models.
-    let bare = (0..20).map(|n| {
-        let mut run = document(2 * n);
-        run.insert("_id", format!("bare{n:02}"));
-        run.insert(
-            "inputs",
-            doc! { "models": [], "runs": [{ "id": "r0", "from": "tag" }] },
-        );
-        run
-    });
-    let runs = test.database.collection::<Document>("runs");
-    runs.insert_many(bare).await.expect("they are stored");
+    add_bare_runs(&test).await;
     let query = Query::new;
     let oldest = || ..DateTime::from_millis(OLDEST * HOUR);
     let either = |one: Query, other: Query| [[one.clone(), other.clone()], [other, one]];
@@ -237,6 +246,63 @@ async fn alternatives_of_several_indexes_are_all_found_beside_a_time() {
                 plan.indexes
             );
         }
+    }
+}
+
+fn any_query(random: &mut fastrand::Rng, depth: u32) -> Query {
+    let query = Query::new();
+    if depth > 0 && random.u32(..3) > 0 {
+        let inner: Vec<Query> = (0..random.u32(1..4))
+            .map(|_| any_query(random, depth - 1))
+            .collect();
+        return match random.u32(..5) {
+            0 | 1 => query.with_all_of(inner),
+            2 | 3 => query.with_any_of(inner),
+            _ => query.with_none_of(inner),
+        };
+    }
+    let of = |random: &mut fastrand::Rng, values: &'static [&'static str]| {
+        *random.choice(values).expect("some")
+    };
+    let time = DateTime::from_millis(random.i64(0..RUNS) * HOUR);
+    match random.u32(..16) {
+        0 | 1 => query.with_input_model(of(random, &["rare", "everywhere", "none"]), None),
+        2 => query.with_input_model("rare", of(random, &["0", "3"])),
+        3 => query.with_input_model_versions("rare", ["1", "2"]),
+        4 => query.with_input_artifact(of(random, &["r0", "r1", "r2"]), None),
+        5 => query.with_input_artifact("r1", "data/x"),
+        6 => query.with_input_path_under("data"),
+        7 => query.with_exp(of(random, &["1", "2", "old"])),
+        8 => query.with_exp_name(of(random, &["old", "new"])),
+        9 => query.with_user(of(random, &["ana", "bob"])),
+        10 => query.with_status(of(random, &["FINISHED", "FAILED"])),
+        11 => query.with_name_prefix(of(random, &["train-1", "train-7"])),
+        12 => query.with_parent("run00000"),
+        13 => query.with_start_time(time..),
+        14 => query.with_start_time(..time),
+        _ => query.with_end_time(..time),
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_joined_is_found_as_without_indexes() {
+    let (test, store) = filled().await;
+    add_bare_runs(&test).await;
+    let seed = fastrand::u64(..);
+    let random = &mut fastrand::Rng::with_seed(seed);
+    for round in 0..200 {
+        let query = any_query(random, 3);
+        let filter = query.render().expect("the query is fine");
+        let expected = found_by_the_server(&test, filter).await;
+        let about = format!("seed {seed}, round {round}: {query:?}");
+        let found = ids(&store, &query).await;
+        assert_eq!(found.len(), expected.len(), "{about}");
+        assert!(found == expected, "{about}");
+        let counted = store.count_runs(&query).await.expect("counted");
+        assert_eq!(counted, expected.len() as u64, "{about}");
+        let facet = store.facet(Facet::Status, &query).await.expect("counted");
+        let counted: u64 = facet.iter().map(|count| count.runs).sum();
+        assert_eq!(counted, expected.len() as u64, "{about}");
     }
 }
 
