@@ -251,7 +251,7 @@ async fn alternatives_of_several_indexes_are_all_found_beside_a_time() {
 
 fn any_query(random: &mut fastrand::Rng, depth: u32) -> Query {
     let query = Query::new();
-    if depth > 0 && random.u32(..3) > 0 {
+    if random.u32(..3) < depth {
         let inner: Vec<Query> = (0..random.u32(1..4))
             .map(|_| any_query(random, depth - 1))
             .collect();
@@ -290,8 +290,12 @@ async fn whatever_is_joined_is_found_as_without_indexes() {
     add_bare_runs(&test).await;
     let seed = fastrand::u64(..);
     let random = &mut fastrand::Rng::with_seed(seed);
-    for round in 0..200 {
-        let query = any_query(random, 3);
+    for round in 0..300 {
+        let mut query = any_query(random, 2);
+        if random.bool() {
+            let time = DateTime::from_millis(random.i64(0..RUNS) * HOUR);
+            query = query.with_start_time(..time);
+        }
         let filter = query.render().expect("the query is fine");
         let expected = found_by_the_server(&test, filter).await;
         let about = format!("seed {seed}, round {round}: {query:?}");
