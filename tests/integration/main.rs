@@ -34,6 +34,7 @@ mod paging;
 mod plans;
 mod poison;
 mod query;
+mod read_preference;
 mod readme;
 mod register_file;
 mod render_tags;
