@@ -247,33 +247,24 @@ fn columns(args: &FindArgs) -> Vec<String> {
     columns
 }
 
-/// The fields to ask for, where not all are printed; each once, and not within another one.
+/// The fields to ask for, where not all are printed; none of them within another one, which MongoDB refuses.
 fn projection(args: &FindArgs) -> Option<Document> {
     let mut fields = match args.format {
         Format::Json | Format::Ndjson if args.columns.is_empty() => return None,
         _ => columns(args),
     };
+    fields.retain(|field| field != LINK);
     if args.ui_url.is_some() {
         fields.push("exp".to_owned());
     }
-    // A place in an array cannot be asked for.
-    let is_place = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if fields.iter().any(|field| field.split('.').any(is_place)) {
-        return None;
-    }
-    let within = |field: &str, other: &String| {
+    let is_within = |field: &str, other: &String| {
         let rest = field.strip_prefix(other.as_str());
         rest.is_some_and(|rest| rest.starts_with('.'))
     };
-    let outer =
-        |field: &&String| *field != LINK && !fields.iter().any(|other| within(field, other));
-    Some(
-        fields
-            .iter()
-            .filter(outer)
-            .map(|field| (field.clone(), Bson::Int32(1)))
-            .collect(),
-    )
+    let outer = fields
+        .iter()
+        .filter(|field| !fields.iter().any(|other| is_within(field, other)));
+    Some(outer.map(|field| (field.clone(), Bson::Int32(1))).collect())
 }
 
 /// The address before which a run's page has its path, where links are wanted.
