@@ -8,20 +8,20 @@ help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
 demo: cargo tools ## a real MLflow server, a small pipeline with lineage, and searches; nothing of yours is touched
-	@cargo build --locked --quiet --bin runlineage
+	@cargo build --locked --quiet --package runlineage-cli
 	@tools/demo
 
 test: cargo tools ## every test, against real servers (RUNLINEAGE_TEST_MLFLOW=2: against MLflow 2.22)
-	cargo test --locked
+	cargo test --locked --workspace
 
 lint: cargo ## formatting, clippy, documentation, and the library without the program
-	cargo fmt --check
-	cargo clippy --locked --all-targets --all-features -- -D warnings
-	cargo clippy --locked --lib --no-default-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	cargo check --locked --package runlineage
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 
 bench: cargo tools ## what a sync and the searches cost
-	cargo bench --locked
+	cargo bench --locked --workspace
 
 tools: ## the servers and clients for demo and test, into .tools (or TOOLS_DIR)
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3.10 or later" >&2; exit 1; }

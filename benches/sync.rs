@@ -9,9 +9,10 @@
 #[allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "the fixtures of the tests; a benchmark needs a few of them"
 )]
-#[path = "../tests/integration/support/mod.rs"]
+#[path = "../crates/cli/tests/integration/support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;

@@ -130,13 +130,6 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-
-    /// The private local database cannot be used.
-    #[error("local database: {reason}")]
-    Local {
-        /// What is wrong, and what to do.
-        reason: String,
-    },
 }
 
 impl Error {

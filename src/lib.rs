@@ -29,9 +29,11 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod codec;
 mod error;
 pub mod lineage;
 mod mlflow;
+mod mongo;
 mod query;
 mod register;
 mod run;
@@ -46,17 +48,16 @@ pub mod filter {
     };
 }
 
+pub use codec::nest::Texts;
 pub use error::{Error, Result};
 pub use lineage::{Inputs, Lineage, Outputs};
-pub use mlflow::{ExperimentInfo, MlflowClient, MlflowClientBuilder, Texts};
+pub use mlflow::{ExperimentInfo, MlflowClient, MlflowClientBuilder};
+pub use mongo::explain::Plan;
+pub use mongo::find::{Facet, FacetCount};
+pub use mongo::migrate::MigrationStatus;
+pub use mongo::save::Saved;
+pub use mongo::source::Freshness;
+pub use mongo::{MongoRunStore, Ticket};
 pub use query::{Query, Search, Test, Value};
 pub use run::{Experiment, Problem, Run, RunId};
-#[cfg(all(feature = "cli", unix))]
-pub use store::local;
-pub use store::migrate::MigrationStatus;
-pub use store::mongo::{MongoRunStore, Ticket};
-pub use store::plan::Plan;
-pub use store::save::Saved;
-pub use store::search::{Facet, FacetCount};
-pub use store::source::Freshness;
 pub use store::{RunStore, RunStream};

@@ -1,14 +1,11 @@
 //! [`MlflowClient`]: what this program asks of an MLflow tracking server.
 
 mod builder;
-#[cfg(test)]
-mod codec_tests;
 mod connection;
 pub(crate) mod document;
-pub(crate) mod nest;
+#[cfg(test)]
+mod document_tests;
 pub(crate) mod scan;
-pub(crate) mod tags;
-pub(crate) mod value;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
@@ -27,7 +24,6 @@ use crate::store::{RunStore, RunStream};
 pub use builder::MlflowClientBuilder;
 use connection::Connection;
 pub(crate) use connection::Room;
-pub use nest::Texts;
 use scan::Scan;
 use wire::{
     Empty, ExperimentAnswer, ExperimentsPage, RawExperiment, RawRun, RunAnswer, SearchExperiments,

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::codec::tags;
 use crate::error::{Error, Result};
 use crate::lineage::{Entry, Lineage, Refused, Side};
 use crate::mlflow::wire::RawExperiment;
-use crate::mlflow::{MlflowClient, document, tags};
+use crate::mlflow::{MlflowClient, document};
+use crate::mongo::MongoRunStore;
+use crate::mongo::lease::Lease;
 use crate::run::{Run, RunId};
-use crate::store::lease::Lease;
-use crate::store::mongo::MongoRunStore;
 
 /// Setting tags takes a handful of requests; a holder that died holds others up for this long.
 const LEASE: Duration = Duration::from_secs(60);

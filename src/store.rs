@@ -1,20 +1,5 @@
 //! [`RunStore`]: what finds runs, and its contract.
 
-mod batches;
-mod experiments;
-mod indexes;
-pub(crate) mod lease;
-#[cfg(all(feature = "cli", unix))]
-pub mod local;
-pub(crate) mod migrate;
-pub(crate) mod mongo;
-pub(crate) mod plan;
-mod race;
-pub(crate) mod retry;
-pub(crate) mod save;
-pub(crate) mod search;
-pub(crate) mod source;
-
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 

@@ -22,8 +22,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use crate::error::{Error, Result};
 use crate::mlflow::MlflowClient;
 use crate::mlflow::wire::RawExperiment;
-use crate::store::lease::Lease;
-use crate::store::mongo::MongoRunStore;
+use crate::mongo::MongoRunStore;
+use crate::mongo::lease::Lease;
 
 pub use report::{Incomplete, Progress, Report};
 pub use verify::{Difference, Verification};

@@ -576,7 +576,7 @@ struct Server {
 
 impl Server {
     async fn start() -> Outcome<Self> {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let folder = root.join("target/bench-query");
         std::fs::create_dir_all(folder.join("data"))?;
         let mongod = std::env::var_os("MONGOD")

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use bson::{Bson, DateTime, Document, doc};
 use sha2::{Digest, Sha256};
 
-use super::nest::{self, Nested};
-use super::tags;
 use super::wire::RawRun;
+use crate::codec::nest::{self, Nested};
+use crate::codec::tags;
 use crate::error::Result;
 use crate::lineage::{Entry, Kind, Side};
 use crate::run::{Problem, Run, field};

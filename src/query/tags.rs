@@ -3,9 +3,9 @@
 use bson::{Bson, Document, doc};
 
 use super::Term;
+use crate::codec::tags::fits_mlopus;
 use crate::error::{Error, Result};
 use crate::lineage::Entry;
-use crate::mlflow::tags::fits_mlopus;
 
 pub(super) fn render(terms: &[Term]) -> Result<Document> {
     let mut query = Document::new();

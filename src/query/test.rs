@@ -3,9 +3,9 @@
 use bson::{Bson, Document, doc};
 
 use super::render;
+use crate::codec::nest::{can_nest, is_ambiguous, is_mlflow};
+use crate::codec::value::{decode, encode};
 use crate::lineage::Refused;
-use crate::mlflow::nest::{can_nest, is_ambiguous, is_mlflow};
-use crate::mlflow::value::{decode, encode};
 
 /// What a tag, a param or a metric has to be; a bare text or number means equality with it.
 ///

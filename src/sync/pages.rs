@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::{RawExperiment, RawRun};
 use crate::mlflow::{Room, document};
+use crate::mongo::Ticket;
 use crate::run::Run;
-use crate::store::mongo::Ticket;
 
 /// Experiment id → name.
 pub(super) type Names = HashMap<String, String>;

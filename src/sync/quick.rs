@@ -11,8 +11,8 @@ use super::{Sync, Totals};
 use crate::error::Result;
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::RawExperiment;
+use crate::mongo::failed;
 use crate::run::Run;
-use crate::store::mongo::failed;
 
 /// How many experiments, or runs, one request names.
 const NAMED_AT_ONCE: usize = 100;

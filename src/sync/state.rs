@@ -9,8 +9,8 @@ use mongodb::options::ReturnDocument;
 
 use crate::error::Result;
 use crate::mlflow::wire::RawExperiment;
-use crate::store::mongo::{MongoRunStore, failed, majority};
-use crate::store::retry::retried;
+use crate::mongo::retry::retried;
+use crate::mongo::{MongoRunStore, failed, majority};
 
 /// A pass over MLflow, possibly begun by a process that is gone.
 #[derive(Debug)]

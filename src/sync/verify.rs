@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use super::pages::Seen;
 use super::{Progress, Sync, Totals};
+use crate::codec::nest::Texts;
 use crate::error::{Error, Result};
+use crate::mlflow::document;
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::{RawExperiment, RawRun};
-use crate::mlflow::{Texts, document};
 use crate::run::{Run, RunId, field};
 
 /// What a comparison of the mirror with MLflow came to.

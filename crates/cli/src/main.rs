@@ -1,0 +1,109 @@
+//! The command line: arguments, dispatch, printing; what is done lives in the library.
+
+// Both macros panic where the stream cannot be written: `stdout()` returns the error, `say!` goes on.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
+mod args;
+mod commands;
+mod connect;
+mod date;
+mod monitor;
+mod output;
+mod pass_log;
+mod progress;
+mod say;
+mod stdout;
+
+use std::io::{self, IsTerminal};
+use std::mem::ManuallyDrop;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use args::{Args, Command, LogFormat};
+
+fn main() -> ExitCode {
+    // Before any thread is started: the stages of the local database need a process of one thread.
+    if let Some(ended) = runlineage_local_mongod::run_stage(std::env::args_os().skip(1)) {
+        return ended.map_or_else(|error| report(&error.into()), |()| ExitCode::SUCCESS);
+    }
+    let args = match args::parse() {
+        Ok(args) => args,
+        Err(ended) => return ended.unwrap_or_else(|error| report(&error)),
+    };
+    start_log(&args);
+    let ended = runtime(&args.command)
+        .context("cannot start threads")
+        .and_then(|runtime| {
+            // Never dropped: the driver's tasks panic when a runtime is taken from under them; they end with the process.
+            ManuallyDrop::new(runtime).block_on(run(args))
+        });
+    match ended {
+        Ok(code) => code,
+        Err(error) => report(&error),
+    }
+}
+
+/// One thread for what asks and ends: others take longer to start than they save.
+fn runtime(command: &Command) -> io::Result<Runtime> {
+    let mut threads = match command {
+        Command::Find(_) | Command::Show(_) => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    threads.enable_all().build()
+}
+
+async fn run(args: Args) -> commands::Result {
+    match args.command {
+        Command::Sync(command) => commands::sync::run(&args.connection, command).await,
+        Command::Find(command) => commands::find::run(&args.connection, *command).await,
+        Command::Show(command) => commands::show::run(&args.connection, command).await,
+        Command::Register(command) => commands::register::run(&args.connection, command).await,
+        Command::Verify(command) => commands::verify::run(&args.connection, command).await,
+        Command::Purge(command) => commands::purge::run(&args.connection, &command).await,
+        Command::Db => commands::db::run(&args.connection).await,
+        Command::Migrate(command) => commands::migrate::run(&args.connection, command).await,
+    }
+}
+
+fn start_log(args: &Args) {
+    let named = std::env::var("RUNLINEAGE_LOG").ok();
+    let named = named.and_then(|levels| levels.parse::<Targets>().ok());
+    let levels = named.unwrap_or_else(|| {
+        let others = Targets::new().with_default(LevelFilter::ERROR);
+        others.with_target("runlineage", LevelFilter::INFO)
+    });
+    let levels = levels.with_target(say::TARGET, LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        // It would tell on stderr that stderr cannot be written, and panic.
+        .log_internal_errors(false);
+    let log = tracing_subscriber::registry().with(levels);
+    match args.log_format {
+        LogFormat::Text => {
+            let colored = io::stderr().is_terminal();
+            log.with(lines.with_target(false).with_ansi(colored)).init();
+        }
+        LogFormat::Json => {
+            log.with(lines.json()).init();
+            say::in_json();
+        }
+    }
+}
+
+/// Prints the error and each of its causes to stderr.
+fn report(error: &anyhow::Error) -> ExitCode {
+    if stdout::reader_left(error) {
+        return ExitCode::SUCCESS;
+    }
+    say::error(error);
+    let usage = matches!(
+        error.downcast_ref::<runlineage::Error>(),
+        Some(runlineage::Error::Argument { .. } | runlineage::Error::Unsupported { .. })
+    );
+    ExitCode::from(if usage { 2 } else { 1 })
+}

@@ -1,0 +1,33 @@
+//! Everything that is tested against real servers: one binary, so that the servers are started once.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "clippy knows a test function, but not the fixtures that one stands on"
+)]
+
+mod arguments;
+mod bad_input;
+mod broken_output;
+mod disk_full;
+mod find;
+mod fixtures;
+mod hostile;
+mod indexed;
+mod memory;
+mod migrations;
+mod mlflow_variables;
+mod monitor;
+mod network_cut;
+mod query;
+mod readme;
+mod register_file;
+mod resume;
+mod secrets;
+mod secrets_end_to_end;
+mod show;
+mod support;
+mod sync;
+mod sync_program;
+mod watch;
+mod watch_program;

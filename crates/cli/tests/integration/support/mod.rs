@@ -1,0 +1,10 @@
+//! What the tests of the program share: a mirror beside real servers, and the program itself.
+
+#[path = "../../../../../tests/support/mod.rs"]
+mod mirrored;
+
+pub(crate) mod program;
+pub(crate) mod running;
+pub(crate) mod watching;
+
+pub(crate) use mirrored::*;

@@ -1,0 +1,498 @@
+//! The local database, on a real `mongod`: shared, released, and gone with whoever kept it.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bson::doc;
+use mongodb::Client;
+use runlineage_local_mongod::{LocalDatabase, LocalOptions};
+use rustix::process::{Pid, Signal};
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_runlineage");
+const LONG: Duration = Duration::from_secs(600);
+
+/// A machine's folders for one test; what still runs on them at the end is ended.
+struct Scene {
+    root: TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let root = tempfile::Builder::new().prefix("rl").tempdir().unwrap();
+        Self { root }
+    }
+
+    /// What `XDG_DATA_HOME` below the scene comes to.
+    fn folder(&self) -> PathBuf {
+        self.root.path().join("data/runlineage/db")
+    }
+
+    fn options(&self) -> LocalOptions {
+        LocalOptions::new()
+            .with_folder(self.folder())
+            .with_runtime_folder(self.root.path())
+            .with_mongod(mongod())
+            .with_program(PROGRAM)
+            .with_linger(LONG)
+    }
+
+    async fn open(&self) -> LocalDatabase {
+        self.options().open().await.unwrap()
+    }
+
+    /// `db` uses the database until it is killed.
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .arg(name)
+            .env("XDG_DATA_HOME", self.root.path().join("data"))
+            .env("XDG_RUNTIME_DIR", self.root.path())
+            .env("MONGOD", mongod())
+            .env("RUNLINEAGE_LOCAL_LINGER_MS", LONG.as_millis().to_string())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The processes of this scene that run such a stage or program.
+    fn processes(&self, kind: &str) -> Vec<i32> {
+        let root = self.root.path().to_str().unwrap();
+        let is_one = |pid: &i32| {
+            let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else {
+                return false;
+            };
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            line.contains(root) && line.contains(kind)
+        };
+        fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+            .filter(is_one)
+            .collect()
+    }
+
+    fn supervisors(&self) -> Vec<i32> {
+        self.processes("local-supervisor")
+    }
+
+    fn mongods(&self) -> Vec<i32> {
+        self.processes("--dbpath")
+    }
+
+    fn nothing_runs(&self) -> bool {
+        self.processes("").is_empty()
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        for pid in self.processes("") {
+            kill(pid);
+        }
+    }
+}
+
+fn mongod() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::var_os("MONGOD")
+        .map(PathBuf::from)
+        .or_else(|| {
+            std::env::split_paths(&path)
+                .map(|folder| folder.join("mongod"))
+                .find(|program| program.is_file())
+        })
+        .unwrap_or_else(|| runlineage_test_servers::tool("bin/mongod"))
+}
+
+fn kill(pid: i32) {
+    send(pid, Signal::KILL);
+}
+
+fn send(pid: i32, signal: Signal) {
+    // It may have ended just now.
+    let _ = rustix::process::kill_process(Pid::from_raw(pid).unwrap(), signal);
+}
+
+/// Waits until it holds; the bound only keeps a broken program from hanging the tests.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(120), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn gone(database: &LocalDatabase) {
+    tokio::time::timeout(Duration::from_secs(120), database.closed())
+        .await
+        .expect("never: the command saw that the database is gone");
+}
+
+async fn insert(database: &LocalDatabase, id: i32) {
+    let client = Client::with_uri_str(database.uri()).await.unwrap();
+    let things = client.database("test").collection("things");
+    things.insert_one(doc! { "_id": id }).await.unwrap();
+}
+
+async fn count(database: &LocalDatabase) -> u64 {
+    let client = Client::with_uri_str(database.uri()).await.unwrap();
+    let things = client
+        .database("test")
+        .collection::<bson::Document>("things");
+    things.count_documents(doc! {}).await.unwrap()
+}
+
+async fn refusal(options: LocalOptions) -> String {
+    let error = options.open().await.expect_err("this must not open");
+    match std::error::Error::source(&error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+fn first_line(child: &mut Child) -> String {
+    let mut line = Vec::new();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut byte = [0];
+    while stdout.read(&mut byte).unwrap() == 1 && byte != *b"\n" {
+        line.push(byte[0]);
+    }
+    child.stdout = Some(stdout);
+    String::from_utf8(line).unwrap()
+}
+
+#[tokio::test]
+async fn commands_that_start_together_on_nothing_share_one_mongod() {
+    let scene = Scene::new();
+    let (a, b, c) = tokio::join!(scene.open(), scene.open(), scene.open());
+    assert_eq!([a.uri(), b.uri()], [c.uri(), c.uri()]);
+    assert_eq!(scene.mongods().len(), 1);
+    until("one supervisor", || scene.supervisors().len() == 1).await;
+    insert(&a, 1).await;
+    assert_eq!(count(&b).await, 1);
+}
+
+#[tokio::test]
+async fn another_session_finds_the_same_database() {
+    let scene = Scene::new();
+    let first = scene.open().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let second = scene.options().with_runtime_folder(elsewhere.path());
+    assert_eq!(second.open().await.unwrap().uri(), first.uri());
+}
+
+#[tokio::test]
+async fn nobody_else_can_reach_it() {
+    let scene = Scene::new();
+    let database = scene.open().await;
+    insert(&database, 1).await;
+    let modes: Vec<u32> = fs::read_dir(scene.root.path().join("runlineage"))
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().mode() & 0o777)
+        .collect();
+    assert_eq!(modes, [0o700]);
+
+    let pid = scene.mongods()[0];
+    let sockets: Vec<u64> = fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .filter_map(|entry| fs::metadata(entry.unwrap().path()).ok())
+        .map(|metadata| metadata.ino())
+        .collect();
+    let of_mongod =
+        |inode: Option<&str>| inode.is_some_and(|it| sockets.contains(&it.parse().unwrap_or(0)));
+    let listening = |file: &str, column: usize| -> Vec<String> {
+        fs::read_to_string(format!("/proc/{pid}/net/{file}"))
+            .unwrap_or_default()
+            .lines()
+            .filter(|line| of_mongod(line.split_whitespace().nth(column)))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(listening("tcp", 9), Vec::<String>::new());
+    assert_eq!(listening("tcp6", 9), Vec::<String>::new());
+    let mut paths: Vec<_> = listening("unix", 6)
+        .iter()
+        .filter_map(|line| line.split_whitespace().nth(7).map(str::to_owned))
+        .collect();
+    paths.dedup();
+    assert_eq!(paths.len(), 1, "{paths:?}");
+    assert!(paths[0].ends_with("/m.sock"), "{paths:?}");
+}
+
+#[tokio::test]
+async fn it_ends_after_its_last_user_and_the_next_finds_the_data() {
+    let scene = Scene::new();
+    let brief = || scene.options().with_linger(Duration::from_millis(10));
+    let first = brief().open().await.unwrap();
+    let second = brief().open().await.unwrap();
+    insert(&first, 1).await;
+    drop(first);
+    insert(&second, 2).await;
+    drop(second);
+    until("all ended", || scene.nothing_runs()).await;
+    assert_eq!(count(&brief().open().await.unwrap()).await, 2);
+}
+
+#[tokio::test]
+async fn it_stays_between_commands() {
+    let scene = Scene::new();
+    drop(scene.open().await);
+    let mongods = scene.mongods();
+    let _again = scene.open().await;
+    assert_eq!(scene.mongods(), mongods);
+    assert_eq!(mongods.len(), 1);
+}
+
+#[tokio::test]
+async fn a_killed_command_is_a_user_no_more() {
+    let scene = Scene::new();
+    let mut user = scene
+        .command("db")
+        .env("RUNLINEAGE_LOCAL_LINGER_MS", "10")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(first_line(&mut user).starts_with("mongodb://%2F"));
+    assert_eq!(scene.mongods().len(), 1);
+    user.kill().unwrap();
+    user.wait().unwrap();
+    until("all ended", || scene.nothing_runs()).await;
+}
+
+#[tokio::test]
+async fn a_killed_supervisor_leaves_nothing_running_and_loses_nothing() {
+    let scene = Scene::new();
+    let database = scene.open().await;
+    let client = Client::with_uri_str(database.uri()).await.unwrap();
+    let things = client.database("test").collection("things");
+    for id in 0..500 {
+        things.insert_one(doc! { "_id": id }).await.unwrap();
+    }
+    let mongods = scene.mongods();
+    // Right after the last acknowledgement, before the journal's next 100 ms are over.
+    kill(scene.supervisors()[0]);
+    gone(&database).await;
+    // Without waiting for the old mongod to end: that is for the next supervisor to do.
+    let again = scene.open().await;
+    assert_eq!(count(&again).await, 500);
+    let after = scene.mongods();
+    assert_eq!((mongods.len(), after.len()), (1, 1));
+    assert_ne!(mongods, after);
+
+    kill(scene.supervisors()[0]);
+    until("mongod ended", || scene.mongods().is_empty()).await;
+    until("nothing runs", || scene.nothing_runs()).await;
+}
+
+#[tokio::test]
+async fn the_next_command_waits_for_a_mongod_that_is_still_ending() {
+    let scene = Scene::new();
+    let database = scene.open().await;
+    insert(&database, 1).await;
+    let ending = scene.mongods()[0];
+    // It cannot end before it is woken.
+    send(ending, Signal::STOP);
+    kill(scene.supervisors()[0]);
+    gone(&database).await;
+    let opening = tokio::spawn(scene.options().open());
+    until("the next supervisor", || !scene.supervisors().is_empty()).await;
+    // Time for it to do the wrong thing, if it would.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(scene.mongods(), [ending]);
+    send(ending, Signal::CONT);
+    assert_eq!(count(&opening.await.unwrap().unwrap()).await, 1);
+}
+
+#[tokio::test]
+async fn it_stops_in_order_when_told_to() {
+    let scene = Scene::new();
+    let database = scene.open().await;
+    insert(&database, 1).await;
+    send(scene.supervisors()[0], Signal::TERM);
+    gone(&database).await;
+    until("all ended", || scene.nothing_runs()).await;
+    // What mongod writes last when it ends in order.
+    let lock = fs::read_to_string(scene.folder().join("data/mongod.lock")).unwrap();
+    assert_eq!(lock, "");
+    assert_eq!(count(&scene.open().await).await, 1);
+}
+
+#[tokio::test]
+async fn a_killed_mongod_is_replaced_for_the_next_command() {
+    let scene = Scene::new();
+    let database = scene.open().await;
+    kill(scene.mongods()[0]);
+    gone(&database).await;
+    insert(&scene.open().await, 1).await;
+    assert_eq!(scene.mongods().len(), 1);
+}
+
+#[tokio::test]
+async fn a_supervisor_killed_while_mongod_starts_is_no_obstacle() {
+    let scene = Scene::new();
+    let opening = tokio::spawn(scene.options().open());
+    until("mongod runs", || !scene.mongods().is_empty()).await;
+    kill(scene.supervisors()[0]);
+    // The command that waits starts another one.
+    insert(&opening.await.unwrap().unwrap(), 1).await;
+}
+
+#[tokio::test]
+async fn what_a_crash_left_behind_is_no_obstacle() {
+    let scene = Scene::new();
+    let database = scene.open().await;
+    let uri = database.uri().to_owned();
+    for pid in [scene.supervisors()[0], scene.mongods()[0]] {
+        kill(pid);
+    }
+    until("all ended", || scene.nothing_runs()).await;
+    // A socket at each path that nobody listens on, and a lock file that says so.
+    let sockets = fs::read_dir(scene.root.path().join("runlineage"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .next()
+        .unwrap();
+    for name in ["c.sock", "m.sock"] {
+        let _ = fs::remove_file(sockets.join(name));
+        drop(UnixListener::bind(sockets.join(name)).unwrap());
+    }
+    let again = scene.open().await;
+    assert_eq!(again.uri(), uri);
+    insert(&again, 1).await;
+}
+
+#[tokio::test]
+async fn a_pipe_of_the_caller_ends_with_the_command() {
+    let scene = Scene::new();
+    // Reads both to their end, which comes only when no process holds them any more.
+    let mut command = scene.command("migrate");
+    command.arg("--local");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = tokio::time::timeout(Duration::from_secs(120), output)
+        .await
+        .expect("never: the pipe ended")
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(scene.mongods().len(), 1);
+}
+
+#[tokio::test]
+async fn the_terminal_of_one_command_does_not_end_it_for_others() {
+    let scene = Scene::new();
+    let _database = scene.open().await;
+    let session = |pid: i32| -> i32 {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let after_name = stat.rsplit(')').next().unwrap();
+        after_name
+            .split_whitespace()
+            .nth(3)
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    let supervisor = scene.supervisors()[0];
+    assert_eq!(session(supervisor), supervisor);
+    assert_eq!(session(scene.mongods()[0]), supervisor);
+}
+
+#[tokio::test]
+async fn a_socket_path_that_is_too_long_is_refused_at_once() {
+    let scene = Scene::new();
+    let long = scene.root.path().join("x".repeat(90));
+    let said = refusal(scene.options().with_runtime_folder(&long)).await;
+    assert!(said.contains("is too long, 107 bytes"), "{said}");
+    assert!(said.contains("XDG_RUNTIME_DIR"), "{said}");
+    assert!(!long.exists());
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_made_is_named() {
+    let scene = Scene::new();
+    let file = scene.root.path().join("file");
+    File::create(&file).unwrap();
+    let said = refusal(scene.options().with_folder(file.join("db"))).await;
+    assert!(said.contains("cannot create folder"), "{said}");
+    assert!(said.contains(file.to_str().unwrap()), "{said}");
+}
+
+#[tokio::test]
+async fn a_socket_folder_that_others_can_enter_is_refused() {
+    let scene = Scene::new();
+    let base = scene.root.path().join("r");
+    fs::create_dir_all(base.join("runlineage")).unwrap();
+    fs::set_permissions(base.join("runlineage"), fs::Permissions::from_mode(0o755)).unwrap();
+    let said = refusal(scene.options().with_runtime_folder(base)).await;
+    assert!(said.contains("other users can enter"), "{said}");
+    assert!(said.contains("chmod 700"), "{said}");
+}
+
+#[tokio::test]
+async fn a_folder_locked_by_a_foreign_mongod_is_said() {
+    let scene = Scene::new();
+    let data = scene.folder().join("data");
+    fs::create_dir_all(&data).unwrap();
+    let mut foreign = Command::new(mongod())
+        .arg("--dbpath")
+        .arg(&data)
+        .arg("--bind_ip")
+        .arg(scene.root.path().join("f.sock"))
+        .arg("--nounixsocket")
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let socket = scene.root.path().join("f.sock");
+    until("the foreign one is up", || {
+        UnixStream::connect(&socket).is_ok()
+    })
+    .await;
+    let said = refusal(scene.options()).await;
+    let expected = format!(
+        "another mongod (process {}) uses {}",
+        foreign.id(),
+        data.display()
+    );
+    assert!(said.contains(&expected), "{said}");
+    foreign.kill().unwrap();
+    foreign.wait().unwrap();
+    scene.open().await;
+}
+
+#[tokio::test]
+async fn a_wrong_mongod_is_named() {
+    let scene = Scene::new();
+    let missing = refusal(scene.options().with_mongod("/nowhere/mongod")).await;
+    assert!(missing.contains("/nowhere/mongod"), "{missing}");
+    assert!(missing.contains("set MONGOD"), "{missing}");
+
+    let said = refusal(scene.options().with_mongod("/bin/sh")).await;
+    assert!(said.contains("names no version of MongoDB"), "{said}");
+
+    let old = scene.root.path().join("old");
+    fs::write(&old, "#!/bin/sh\necho db version v4.4.29\n").unwrap();
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
+    let said = refusal(scene.options().with_mongod(old)).await;
+    assert!(
+        said.contains("is version 4.4.29, at least 5.0 is needed"),
+        "{said}"
+    );
+
+    let broken = scene.root.path().join("broken");
+    fs::write(
+        &broken,
+        "#!/bin/sh\n[ \"$1\" = --version ] && echo db version v6.0.5 || echo no such option >&2; exit 2\n",
+    )
+    .unwrap();
+    fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).unwrap();
+    let said = refusal(scene.options().with_mongod(broken)).await;
+    assert!(
+        said.contains("mongod ended (exit status: 2); it said: no such option"),
+        "{said}"
+    );
+}

@@ -1,0 +1,98 @@
+//! One supervisor at a time, and where to reach it.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{Error as IoError, ErrorKind, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::error::io_error;
+use crate::folder::Folder;
+use crate::share::Share;
+use crate::sockets::Sockets;
+
+/// Held by a supervisor and its `mongod`; free when both are gone, however they went.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+/// Who holds the lock. The sockets are named here since another session's `XDG_RUNTIME_DIR` may differ.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Holder {
+    process: u32,
+    machine: String,
+    sockets: PathBuf,
+}
+
+impl Lock {
+    /// Takes the lock, or says at once that it is held.
+    pub(crate) fn try_take(folder: &Folder) -> Result<Option<Self>> {
+        let path = folder.lock_file();
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io_error("cannot open", &path))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(io_error("cannot lock", &path)(error.into())),
+        }
+    }
+
+    /// Writes down where this process can be reached.
+    pub(crate) fn announce(&mut self, folder: &Folder, sockets: &Sockets) -> Result<()> {
+        let holder = Holder {
+            process: std::process::id(),
+            machine: this_machine(),
+            sockets: sockets.path().to_path_buf(),
+        };
+        self.write(&holder)
+            .map_err(io_error("cannot write", &folder.lock_file()))
+    }
+
+    /// The lock as a child's standard input: it is then held until that child has ended too.
+    pub(crate) fn inherited(&self) -> std::io::Result<Stdio> {
+        Ok(Stdio::from(self.0.try_clone()?))
+    }
+
+    fn write(&mut self, holder: &Holder) -> std::io::Result<()> {
+        let text = serde_json::to_vec(holder)
+            .map_err(|error| IoError::new(ErrorKind::InvalidData, error))?;
+        self.0.set_len(0)?;
+        self.0.seek(SeekFrom::Start(0))?;
+        self.0.write_all(&text)
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {} on {}", self.process, self.machine)
+    }
+}
+
+/// Who took the lock last; perhaps it has ended since.
+pub(crate) fn holder(folder: &Folder) -> Option<Holder> {
+    serde_json::from_slice(&std::fs::read(folder.lock_file()).ok()?).ok()
+}
+
+/// A share from the supervisor that is up, or `None`.
+pub(crate) async fn reach_holder(folder: &Folder) -> Option<Share> {
+    let sockets = Sockets::verify(holder(folder)?.sockets).ok()?;
+    Share::connect(&sockets.control()).await
+}
+
+fn this_machine() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}

@@ -1,0 +1,241 @@
+//! Finding, starting and stopping `mongod`.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command as StdCommand, Stdio};
+use std::time::Duration;
+
+use rustix::fs::Access;
+use rustix::process::{Pid, Signal};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout};
+
+use crate::MONGOD_STAGE;
+use crate::diagnosis::{self, Disk};
+use crate::error::io_error;
+use crate::folder::{Folder, create_private};
+use crate::lock::Lock;
+use crate::sockets::Sockets;
+use crate::{Error, Result};
+
+const OLDEST_MAJOR_VERSION: u32 = 5;
+
+/// Replaying the journal after a crash takes its time.
+const START_LIMIT: Duration = Duration::from_secs(180);
+
+/// The last checkpoint takes its time too.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+const LOG_LIMIT: u64 = 8 * 1024 * 1024;
+
+/// A running `mongod`, child of this process.
+#[derive(Debug)]
+pub(crate) struct Mongod {
+    child: Child,
+    folder: Folder,
+}
+
+impl Mongod {
+    /// Starts `mongod` on its socket alone, and returns when it takes connections.
+    pub(crate) async fn start(
+        program: &Path,
+        folder: &Folder,
+        sockets: &Sockets,
+        lock: &Lock,
+    ) -> Result<Self> {
+        refuse_old(program).await?;
+        create_private(&folder.data())?;
+        let child =
+            spawn(program, folder, sockets, lock).map_err(io_error("cannot start", program))?;
+        let mut mongod = Self {
+            child,
+            folder: folder.clone(),
+        };
+        let deadline = Instant::now() + START_LIMIT;
+        while Instant::now() < deadline {
+            if let Ok(ended) = timeout(Duration::from_millis(20), mongod.child.wait()).await {
+                return Err(mongod.diagnose(&how_it_ended(ended)));
+            }
+            if UnixStream::connect(sockets.mongod()).await.is_ok() {
+                return Ok(mongod);
+            }
+        }
+        let error = mongod.diagnose(&format!("did not start within {START_LIMIT:?}"));
+        mongod.stop().await?;
+        Err(error)
+    }
+
+    /// Waits until it ends by itself, and says why it did.
+    pub(crate) async fn ended(&mut self) -> Error {
+        let ended = self.child.wait().await;
+        self.diagnose(&how_it_ended(ended))
+    }
+
+    /// Stops it in order; returns when it is gone.
+    pub(crate) async fn stop(&mut self) -> Result<()> {
+        let failed = io_error("cannot stop mongod on", self.folder.path());
+        let Some(pid) = self
+            .child
+            .id()
+            .and_then(|id| Pid::from_raw(id.cast_signed()))
+        else {
+            return Ok(());
+        };
+        let _ = rustix::process::kill_process(pid, Signal::TERM);
+        match timeout(STOP_LIMIT, self.child.wait()).await {
+            Ok(ended) => ended.map(drop).map_err(failed),
+            // The journal has what was not written elsewhere.
+            Err(_) => self.child.kill().await.map_err(failed),
+        }
+    }
+
+    /// Empties a log that has grown too long, and keeps its text in a second file.
+    pub(crate) fn bound_log(&self) {
+        let log = self.folder.mongod_log();
+        if log.metadata().is_ok_and(|file| file.len() > LOG_LIMIT) {
+            let _ = std::fs::copy(&log, log.with_extension("log.1"));
+            let _ = OpenOptions::new().write(true).truncate(true).open(&log);
+        }
+    }
+
+    fn diagnose(&self, what_happened: &str) -> Error {
+        let log = std::fs::read(self.folder.mongod_log()).unwrap_or_default();
+        Error::Unusable {
+            reason: diagnosis::explain(
+                what_happened,
+                &String::from_utf8_lossy(&log),
+                &self.folder,
+                Disk::of(&self.folder),
+            ),
+        }
+    }
+}
+
+/// The `mongod` to start: `given`, else `MONGOD`, else the first of `PATH`, `$TOOLS_DIR/bin` and `.tools/bin`.
+pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf> {
+    let named = given
+        .map(|path| ("the given mongod", path.to_path_buf()))
+        .or_else(|| Some(("MONGOD", std::env::var_os("MONGOD")?.into())));
+    if let Some((name, path)) = named {
+        return executable(&path).ok_or_else(|| {
+            Error::local(format!(
+                "{name} is {path:?}, which is no program that can be started; set MONGOD to the path of a mongod"
+            ))
+        });
+    }
+    let search_path = std::env::var_os("PATH").unwrap_or_default();
+    let tools = std::env::var_os("TOOLS_DIR").map(|tools| PathBuf::from(tools).join("bin"));
+    std::env::split_paths(&search_path)
+        .chain(tools)
+        .chain([PathBuf::from(".tools/bin")])
+        .find_map(|folder| executable(&folder.join("mongod")))
+        .ok_or_else(|| {
+            Error::local(
+                "no mongod found: install MongoDB 5.0 or later so that PATH has its mongod, or set MONGOD to its path; \
+                 in a checkout of runlineage, `make demo` gets one into .tools; or name a server of yours by --mongodb-uri",
+            )
+        })
+}
+
+/// Becomes `mongod`: the arguments are the supervisor's process id, the program, and the program's arguments.
+///
+/// A stage of its own, since the parent-death signal is set by the child itself, and stays across `exec`. It is SIGTERM,
+/// not SIGKILL: `mongod` then still writes what it has acknowledged but, for up to 100 ms, not yet put into the journal.
+pub(crate) fn become_mongod(mut arguments: impl Iterator<Item = OsString>) -> Result<()> {
+    let by_hand = || Error::local("this command is started by the program itself");
+    let supervisor = arguments.next().ok_or_else(by_hand)?;
+    let program = arguments.next().ok_or_else(by_hand)?;
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(Signal::TERM)).map_err(|error| {
+        io_error("cannot bind to its supervisor:", Path::new(&program))(error.into())
+    })?;
+    // It may have died before the signal was set.
+    let parent = Pid::as_raw(rustix::process::getppid()).to_string();
+    if supervisor.to_str() != Some(parent.as_str()) {
+        return Err(Error::local("its supervisor is gone"));
+    }
+    let error = StdCommand::new(&program).args(arguments).exec();
+    Err(io_error("cannot start", Path::new(&program))(error))
+}
+
+fn spawn(
+    program: &Path,
+    folder: &Folder,
+    sockets: &Sockets,
+    lock: &Lock,
+) -> std::io::Result<Child> {
+    let log = folder.mongod_log();
+    if log.exists() {
+        std::fs::rename(&log, log.with_extension("log.1"))?;
+    }
+    let log = OpenOptions::new().create(true).append(true).open(&log)?;
+    Command::new(std::env::current_exe()?)
+        .arg(MONGOD_STAGE)
+        .arg(std::process::id().to_string())
+        .arg(program)
+        .arg("--dbpath")
+        .arg(folder.data())
+        .arg("--bind_ip")
+        .arg(sockets.mongod())
+        // Otherwise it also takes /tmp/mongodb-27017.sock, and away from another mongod of this user.
+        .arg("--nounixsocket")
+        .args(["--wiredTigerCacheSizeGB", "0.5"])
+        // It would keep up to 200 MB of figures about itself.
+        .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+        .stdin(lock.inherited()?)
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+}
+
+/// Asks before it touches the data: what an old `mongod` would say about them leads nowhere.
+async fn refuse_old(program: &Path) -> Result<()> {
+    let output = Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .map_err(io_error("cannot start", program))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("db version v"));
+    match version {
+        Some(version) if major(version) >= Some(OLDEST_MAJOR_VERSION) => Ok(()),
+        Some(version) => Err(Error::local(format!(
+            "{} is version {version}, at least {OLDEST_MAJOR_VERSION}.0 is needed; set MONGOD to the path of a newer one",
+            program.display()
+        ))),
+        None => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.lines().chain(text.lines()).next().unwrap_or("nothing");
+            Err(Error::local(format!(
+                "`{} --version` names no version of MongoDB, it says: {said}; set MONGOD to the path of a working mongod",
+                program.display()
+            )))
+        }
+    }
+}
+
+fn major(version: &str) -> Option<u32> {
+    version.split('.').next()?.parse().ok()
+}
+
+/// The absolute path, if this user may execute it.
+fn executable(path: &Path) -> Option<PathBuf> {
+    let allowed = rustix::fs::access(path, Access::EXEC_OK).is_ok();
+    (path.is_file() && allowed)
+        .then(|| std::path::absolute(path).ok())
+        .flatten()
+}
+
+fn how_it_ended(ended: std::io::Result<std::process::ExitStatus>) -> String {
+    match ended {
+        Ok(status) => format!("ended ({status})"),
+        Err(error) => format!("is lost ({error})"),
+    }
+}

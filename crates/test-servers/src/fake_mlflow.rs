@@ -1,0 +1,55 @@
+//! A tracking server that answers what a test tells it to, true or not.
+
+use serde_json::{Value, json};
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+/// Answers `answer` to a REST call, whatever is asked; later answers to a call do not replace earlier ones.
+pub async fn answer(server: &MockServer, call: &str, answer: ResponseTemplate) {
+    let verb = if call.ends_with("/get") {
+        "GET"
+    } else {
+        "POST"
+    };
+    let mock = Mock::given(method(verb)).and(path(format!("/api/2.0/mlflow/{call}")));
+    mock.respond_with(answer).mount(server).await;
+}
+
+pub fn ok(body: Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(body)
+}
+
+pub fn refusal(status: u16, code: &str) -> ResponseTemplate {
+    ResponseTemplate::new(status)
+        .set_body_json(json!({ "error_code": code, "message": "a test's own words" }))
+}
+
+/// A server with one experiment and these runs, all on one page.
+pub async fn with_runs(experiment: Value, runs: Vec<Value>) -> MockServer {
+    let server = MockServer::start().await;
+    answer(
+        &server,
+        "experiments/search",
+        ok(json!({ "experiments": [experiment] })),
+    )
+    .await;
+    answer(
+        &server,
+        "experiments/get",
+        ok(json!({ "experiment": experiment })),
+    )
+    .await;
+    answer(&server, "runs/search", ok(json!({ "runs": runs }))).await;
+    server
+}
+
+pub fn experiment(id: &str) -> Value {
+    json!({ "experiment_id": id, "name": format!("experiment {id}"), "lifecycle_stage": "active", "creation_time": 1 })
+}
+
+pub fn run(id: &str, experiment: &str, data: Value) -> Value {
+    json!({
+        "info": { "run_id": id, "experiment_id": experiment, "status": "FINISHED", "start_time": 1, "lifecycle_stage": "active" },
+        "data": data,
+    })
+}

@@ -1,0 +1,80 @@
+//! Real servers and clients for the tests, from tools/install, and proxies that stand before them.
+#![allow(
+    clippy::expect_used,
+    clippy::new_without_default,
+    clippy::unwrap_used,
+    reason = "a test whose fixture fails has failed"
+)]
+#![allow(
+    missing_docs,
+    reason = "what a name does not say is said beside it; no one else uses this crate"
+)]
+
+pub mod fake_mlflow;
+pub mod keeper;
+pub mod mlflow;
+pub mod mlopus;
+pub mod mongodb;
+pub mod mongosh;
+pub mod program;
+pub mod proxy;
+pub mod replica_set;
+pub mod rest;
+pub mod small_disk;
+pub mod sql;
+pub mod tcp_proxy;
+pub mod tls_proxy;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// The program that `tools/install` put at `path`; a missing one ends the test, and says what to do.
+pub fn tool(path: &str) -> PathBuf {
+    let folder = std::env::var_os("TOOLS_DIR").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools")),
+        PathBuf::from,
+    );
+    let program = folder.join(path);
+    assert!(
+        program.exists(),
+        "{} is missing: run `make test`, or `tools/install` and then `cargo test`",
+        program.display()
+    );
+    program
+}
+
+/// A name that no other test uses, in this run or another one on the same servers.
+pub fn unique(prefix: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    format!(
+        "{prefix}-{:x}-{}-{count}",
+        since_epoch.as_secs(),
+        std::process::id()
+    )
+}
+
+/// A port that was free a moment ago; a server that finds it taken has to try another.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a loopback port is free")
+        .port()
+}
+
+/// Asks until the answer is there; None when `bound` has passed without one.
+pub fn poll<T>(bound: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        if start.elapsed() > bound {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

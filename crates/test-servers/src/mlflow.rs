@@ -1,0 +1,239 @@
+//! Real MLflow tracking servers.
+//!
+//! One is shared by the whole test binary, so a test makes an experiment with a [`unique`](super::unique) name and looks at nothing
+//! else there; a test that stops its server, or needs one set up otherwise, starts its own.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::keeper::{Kept, KeptFolder, tail};
+use crate::{free_port, poll, tool};
+
+/// The administrator of a server with [`Setup::basic_auth`].
+pub const ADMIN: (&str, &str) = ("admin", "tests-only-1234");
+
+/// A first start migrates an empty database: 20 s on an idle machine.
+const READY: Duration = Duration::from_secs(180);
+
+/// Which MLflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    V2,
+    V3,
+}
+
+impl Version {
+    /// The one under test: 3, or 2 with `RUNLINEAGE_TEST_MLFLOW=2`.
+    pub fn under_test() -> Self {
+        match std::env::var("RUNLINEAGE_TEST_MLFLOW").as_deref() {
+            Err(_) | Ok("3" | "") => Self::V3,
+            Ok("2") => Self::V2,
+            Ok(other) => panic!("RUNLINEAGE_TEST_MLFLOW is {other:?}; it can be 2 or 3"),
+        }
+    }
+}
+
+/// How a server differs from the shared one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup {
+    /// None: the version under test.
+    pub version: Option<Version>,
+    /// Only [`ADMIN`] gets in.
+    pub basic_auth: bool,
+    /// Such as `/mlflow`. MLflow 3 only: 2.22 puts its pages under the prefix, but not its REST API.
+    pub static_prefix: Option<&'static str>,
+}
+
+/// A running server on a folder of its own, artifacts included; dropping it kills it.
+pub struct MlflowServer {
+    port: u16,
+    setup: Setup,
+    // Before the folder: the server has to be gone when its folder is removed.
+    server: Option<Kept>,
+    folder: KeptFolder,
+}
+
+/// The server that all tests of this binary share. It is started by the first that asks.
+pub fn shared() -> &'static MlflowServer {
+    static SHARED: OnceLock<Result<MlflowServer, String>> = OnceLock::new();
+    SHARED
+        .get_or_init(|| MlflowServer::try_start(Setup::default()))
+        .as_ref()
+        .unwrap_or_else(|reason| panic!("{reason}"))
+}
+
+impl MlflowServer {
+    pub fn start(setup: Setup) -> Self {
+        Self::try_start(setup).unwrap_or_else(|reason| panic!("{reason}"))
+    }
+
+    fn try_start(setup: Setup) -> Result<Self, String> {
+        let mut server = Self {
+            port: free_port(),
+            setup,
+            server: None,
+            folder: KeptFolder::new(),
+        };
+        assert!(
+            setup.static_prefix.is_none() || server.version() == Version::V3,
+            "MLflow 2.22 has no REST API under a prefix"
+        );
+        server.try_resume()?;
+        Ok(server)
+    }
+
+    /// The tracking URI, without credentials.
+    pub fn uri(&self) -> String {
+        let prefix = self.setup.static_prefix.unwrap_or_default();
+        format!("http://127.0.0.1:{}{prefix}", self.port)
+    }
+
+    /// The SQLite file that holds its runs.
+    pub fn sql_file(&self) -> std::path::PathBuf {
+        self.folder.path().join("mlflow.db")
+    }
+
+    pub fn version(&self) -> Version {
+        self.setup.version.unwrap_or_else(Version::under_test)
+    }
+
+    /// Kills the server at once, as `kill -9` does; its data stays.
+    pub fn kill(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts the killed server again, on the same port and data.
+    pub fn resume(&mut self) {
+        self.try_resume()
+            .unwrap_or_else(|reason| panic!("{reason}"));
+    }
+
+    fn try_resume(&mut self) -> Result<(), String> {
+        let log = self.folder.path().join("mlflow.log");
+        let mut server = Kept::start(&self.command(), &log);
+        let ready = poll(READY, || {
+            if !server.runs() {
+                return Some(Err("ended"));
+            }
+            self.is_healthy().then_some(Ok(()))
+        });
+        match ready {
+            Some(Ok(())) => {
+                self.server = Some(server);
+                Ok(())
+            }
+            failed => Err(format!(
+                "the MLflow server {} before it was ready; {}",
+                failed
+                    .and_then(Result::err)
+                    .unwrap_or("was given three minutes"),
+                tail(&log)
+            )),
+        }
+    }
+
+    fn command(&self) -> Command {
+        let folder = self.folder.path();
+        let mut command = Command::new(tool(match self.version() {
+            Version::V2 => "mlflow2/bin/mlflow",
+            Version::V3 => "mlflow3/bin/mlflow",
+        }));
+        // A developer's own settings must not reach the server.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("MLFLOW_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .current_dir(folder)
+            .env("HOME", folder)
+            .env("MLFLOW_DISABLE_TELEMETRY", "true")
+            .env("DO_NOT_TRACK", "true")
+            .env("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+            .args(["server", "--host", "127.0.0.1", "--workers", "1"])
+            .args(["--port", &self.port.to_string()])
+            .arg("--backend-store-uri")
+            .arg(format!("sqlite:///{}/mlflow.db", folder.display()))
+            // mlopus moves artifacts to other than local roots with rclone, which is not there.
+            .arg("--default-artifact-root")
+            .arg(folder.join("artifacts"));
+        if let Some(prefix) = self.setup.static_prefix {
+            command.args(["--static-prefix", prefix]);
+        }
+        if self.setup.basic_auth {
+            command
+                .args(["--app-name", "basic-auth"])
+                .env("MLFLOW_AUTH_CONFIG_PATH", self.auth_config())
+                .env("MLFLOW_FLASK_SERVER_SECRET_KEY", "tests only");
+        }
+        command
+    }
+
+    fn auth_config(&self) -> std::path::PathBuf {
+        let folder = self.folder.path();
+        let path = folder.join("basic_auth.ini");
+        let (user, password) = ADMIN;
+        let text = format!(
+            "[mlflow]\n\
+             default_permission = NO_PERMISSIONS\n\
+             database_uri = sqlite:///{}/auth.db\n\
+             admin_username = {user}\n\
+             admin_password = {password}\n\
+             authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n",
+            folder.display()
+        );
+        std::fs::write(&path, text).expect("the server's folder can be written");
+        path
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.get("/health", None)
+            .is_some_and(|(status, _)| status == 200)
+    }
+
+    /// The status and the body that a GET answers, None without an answer. `user` is a name and a password.
+    pub fn get(&self, path: &str, user: Option<(&str, &str)>) -> Option<(u16, String)> {
+        let prefix = self.setup.static_prefix.unwrap_or_default();
+        let authorization = user.map_or_else(String::new, |(name, password)| {
+            let token = base64(&format!("{name}:{password}"));
+            format!("Authorization: Basic {token}\r\n")
+        });
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .ok()?;
+        write!(
+            stream,
+            "GET {prefix}{path} HTTP/1.0\r\nHost: 127.0.0.1\r\n{authorization}\r\n"
+        )
+        .ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    }
+}
+
+fn base64(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::new();
+    for chunk in text.as_bytes().chunks(3) {
+        let bits = chunk
+            .iter()
+            .chain([0; 2].iter())
+            .take(3)
+            .fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
+        for digit in 0..4 {
+            let present = digit <= chunk.len();
+            encoded.push(if present {
+                char::from(DIGITS[bits >> (18 - 6 * digit) & 63])
+            } else {
+                '='
+            });
+        }
+    }
+    encoded
+}

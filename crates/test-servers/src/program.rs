@@ -1,0 +1,40 @@
+//! Programs run to their end.
+
+use std::process::{Command, Stdio};
+
+/// What a program left behind.
+#[derive(Debug)]
+pub struct Finished {
+    /// None: it was killed.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Finished {
+    /// Its standard output, after success; else the test ends with all that the program said.
+    #[track_caller]
+    pub fn success(self) -> String {
+        assert_eq!(
+            self.code,
+            Some(0),
+            "the program failed\nstdout: {}\nstderr: {}",
+            self.stdout,
+            self.stderr
+        );
+        self.stdout
+    }
+}
+
+/// Runs the program to its end, with nothing on its standard input.
+pub fn run(command: &mut Command) -> Finished {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
+    Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}

@@ -1,0 +1,255 @@
+//! Nests flat keys at their dots, and gives MLflow's exact texts back from what was nested.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bson::{Bson, Document, doc};
+
+use super::value;
+use crate::error::{Error, Result};
+use crate::run::{Run, field};
+
+/// Segments of a key that BSON and its readers hold with room for a nested value.
+const MAX_SEGMENTS: usize = 30;
+
+/// Flat entries in the form of a stored run: the tree, and what the tree alone cannot say.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Nested {
+    pub(crate) tree: Document,
+    /// `{key, value}` of each key that cannot be nested.
+    pub(crate) unnested: Vec<Document>,
+    /// `{key, value}` of each text that its decoded value does not give back.
+    pub(crate) text: Vec<Document>,
+}
+
+/// MLflow's own texts of a run, by their flat keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Texts {
+    /// Tag key → its text in MLflow.
+    pub tags: BTreeMap<String, String>,
+    /// Param key → its text in MLflow.
+    pub params: BTreeMap<String, String>,
+}
+
+impl Texts {
+    /// Gives back, from a stored run, the exact text that MLflow holds for every tag and param.
+    ///
+    /// # Errors
+    /// [`Error::Document`] when the document has another shape than this program writes.
+    pub fn of(run: &Run) -> Result<Self> {
+        let document = run.to_document()?;
+        Ok(Self {
+            tags: texts(run.id(), &document, field::TAGS, encode_tag)?,
+            params: texts(run.id(), &document, field::PARAMS, |_, value| {
+                value::encode(value)
+            })?,
+        })
+    }
+}
+
+/// Nests tags: `mlflow.*` is left alone, the rest is decoded.
+pub(crate) fn tags(texts: &BTreeMap<&str, &str>) -> Nested {
+    let decoded = |key: &str, text: &str| {
+        if is_mlflow(key) {
+            None
+        } else {
+            value::decode(text)
+        }
+    };
+    nest_texts(texts, decoded, encode_tag)
+}
+
+/// Nests params, decoded.
+pub(crate) fn params(texts: &BTreeMap<&str, &str>) -> Nested {
+    nest_texts(
+        texts,
+        |_, text| value::decode(text),
+        |_, value| value::encode(value),
+    )
+}
+
+/// Nests metrics.
+pub(crate) fn metrics(values: &BTreeMap<&str, f64>) -> Nested {
+    nest(
+        values
+            .iter()
+            .map(|(key, value)| (*key, Bson::Double(*value)))
+            .collect(),
+    )
+}
+
+fn nest_texts(
+    texts: &BTreeMap<&str, &str>,
+    decode: impl Fn(&str, &str) -> Option<Bson>,
+    encode: impl Fn(&str, &Bson) -> String,
+) -> Nested {
+    let mut apart = Vec::new();
+    let decoded = texts
+        .iter()
+        .map(|(key, text)| {
+            let value = decode(key, text).unwrap_or_else(|| Bson::from(*text));
+            if is_ambiguous(&value) || encode(key, &value) != *text {
+                apart.push(doc! { "key": *key, "value": *text });
+            }
+            (*key, value)
+        })
+        .collect();
+    Nested {
+        text: apart,
+        ..nest(decoded)
+    }
+}
+
+/// Whether the tree alone does not say what the text is: where a key ends and an object begins, or that a zero is negative.
+pub(crate) fn is_ambiguous(value: &Bson) -> bool {
+    match value {
+        Bson::Document(object) => !object.is_empty(),
+        Bson::Array(values) => values.iter().any(has_negative_zero),
+        value => has_negative_zero(value),
+    }
+}
+
+fn has_negative_zero(value: &Bson) -> bool {
+    match value {
+        Bson::Double(number) => *number == 0.0 && number.is_sign_negative(),
+        Bson::Array(values) => values.iter().any(has_negative_zero),
+        Bson::Document(object) => object.values().any(has_negative_zero),
+        _ => false,
+    }
+}
+
+fn nest(values: Vec<(&str, Bson)>) -> Nested {
+    let mut longer: HashSet<&str> = HashSet::new();
+    for (key, _) in values.iter().filter(|(key, _)| can_nest(key)) {
+        longer.extend(key.match_indices('.').map(|(end, _)| &key[..end]));
+    }
+    let mut nested = Nested::default();
+    for (key, value) in values {
+        if !can_nest(key) || longer.contains(key) {
+            nested.unnested.push(doc! { "key": key, "value": value });
+        } else {
+            insert(&mut nested.tree, key, value);
+        }
+    }
+    nested
+}
+
+/// Whether a key may stand in the tree, each of its segments as a field.
+pub(crate) fn can_nest(key: &str) -> bool {
+    let nameable =
+        |segment: &str| !(segment.is_empty() || segment.starts_with('$') || segment.contains('\0'));
+    key.split('.').count() <= MAX_SEGMENTS && key.split('.').all(nameable)
+}
+
+fn insert(tree: &mut Document, key: &str, value: Bson) {
+    match key.split_once('.') {
+        None => drop(tree.insert(key, value)),
+        Some((first, rest)) => {
+            let inner = tree
+                .entry(first.to_owned())
+                .or_insert_with(|| Bson::Document(Document::new()));
+            if let Bson::Document(inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn texts(
+    id: &str,
+    document: &Document,
+    name: &str,
+    encode: impl Fn(&str, &Bson) -> String,
+) -> Result<BTreeMap<String, String>> {
+    let malformed = |what: &str| Error::Document {
+        id: id.to_owned(),
+        reason: format!("{what} does not have the shape this program writes"),
+    };
+    let apart = |list: &str| -> Result<Vec<(String, Bson)>> {
+        let entries = document
+            .get_document(field::MIRROR)
+            .and_then(|mirror| mirror.get_document(list))
+            .and_then(|lists| lists.get_array(name));
+        let Ok(entries) = entries else {
+            return Ok(Vec::new());
+        };
+        entries
+            .iter()
+            .map(|entry| {
+                let entry = entry.as_document().ok_or_else(|| malformed(list))?;
+                let key = entry.get_str("key").map_err(|_| malformed(list))?;
+                let value = entry.get("value").ok_or_else(|| malformed(list))?;
+                Ok((key.to_owned(), value.clone()))
+            })
+            .collect()
+    };
+    let mut texts = BTreeMap::new();
+    if let Ok(tree) = document.get_document(name) {
+        flatten(tree, "", &mut |key, value| {
+            drop(texts.insert(key.to_owned(), encode(key, value)))
+        });
+    }
+    let mut exact = BTreeMap::new();
+    for (key, value) in apart(field::TEXT)? {
+        // No other key lies below one whose object was flattened: that one would be unnested.
+        if !document
+            .get_document(field::MIRROR)
+            .is_ok_and(|mirror| is_unnested(mirror, name, &key))
+        {
+            let below = format!("{key}.");
+            texts.retain(|other, _| !other.starts_with(&below));
+        }
+        exact.insert(
+            key,
+            value
+                .as_str()
+                .ok_or_else(|| malformed(field::TEXT))?
+                .to_owned(),
+        );
+    }
+    // After the flattened objects are gone: a key such as `a..b` stands apart, and may well lie below one.
+    for (key, value) in apart(field::UNNESTED)? {
+        let text = encode(&key, &value);
+        texts.insert(key, text);
+    }
+    texts.extend(exact);
+    Ok(texts)
+}
+
+fn is_unnested(mirror: &Document, name: &str, key: &str) -> bool {
+    let entries = mirror
+        .get_document(field::UNNESTED)
+        .and_then(|lists| lists.get_array(name));
+    entries.is_ok_and(|entries| {
+        entries
+            .iter()
+            .filter_map(Bson::as_document)
+            .any(|entry| entry.get_str("key").is_ok_and(|other| other == key))
+    })
+}
+
+fn flatten(tree: &Document, prefix: &str, leaf: &mut impl FnMut(&str, &Bson)) {
+    for (name, value) in tree {
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
+        match value {
+            Bson::Document(inner) if !inner.is_empty() => flatten(inner, &key, leaf),
+            _ => leaf(&key, value),
+        }
+    }
+}
+
+fn encode_tag(key: &str, value: &Bson) -> String {
+    match value {
+        Bson::String(text) if is_mlflow(key) => text.clone(),
+        _ => value::encode(value),
+    }
+}
+
+/// MLflow's own tags, which mlopus leaves alone too.
+pub(crate) fn is_mlflow(key: &str) -> bool {
+    key.split('.').next() == Some("mlflow")
+}

@@ -1,0 +1,145 @@
+//! How MongoDB serves a search, as it explains it.
+
+use bson::{Bson, Document, doc};
+
+use super::{MongoRunStore, RUNS, failed};
+use crate::error::Result;
+use crate::query::{Search, is_served};
+
+/// How MongoDB serves a search: the indexes it reads, and what it examined.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The indexes read, in the plan's order; none where the collection itself is read.
+    pub indexes: Vec<String>,
+    /// Whether every run, or every key of an index, may be looked at.
+    pub examines_all: bool,
+    /// Keys of indexes that were examined.
+    pub keys_examined: u64,
+    /// Runs that were examined.
+    pub runs_examined: u64,
+    /// Runs that were found.
+    pub runs_found: u64,
+    /// How long the server worked, in milliseconds.
+    pub millis: u64,
+    /// MongoDB's own `explain`.
+    pub explained: Document,
+}
+
+impl MongoRunStore {
+    /// Runs a search, and tells how MongoDB served it; the runs themselves are not sent.
+    ///
+    /// Of a search that several indexes serve it is the plan by the one with the fewest matches, or, where all have many, the
+    /// server's own. [`find_runs`](Self::find_runs) leaves the server its own choice where that has all runs at once.
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`](RunStore::find_runs).
+    pub async fn explain(&self, search: impl Into<Search> + Send) -> Result<Plan> {
+        self.explained(search.into(), "executionStats").await
+    }
+
+    /// Whether an index leads to the runs of a search; where not, every run of the mirror is looked at.
+    ///
+    /// MongoDB is asked only where the filter alone does not tell.
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`](RunStore::find_runs).
+    pub async fn is_indexed(&self, search: impl Into<Search> + Send) -> Result<bool> {
+        let search = search.into();
+        if search.filter().is_ok_and(is_served) {
+            return Ok(true);
+        }
+        let plan = self.explained(search, "queryPlanner").await?;
+        Ok(!plan.examines_all)
+    }
+
+    async fn explained(&self, search: Search, verbosity: &str) -> Result<Plan> {
+        let (filter, search) = search.take_filter()?;
+        let (filter, hint) = self.planned(filter, &search).await;
+        let mut find = doc! { "find": RUNS, "filter": filter };
+        if let Some(sort) = search.sort {
+            find.insert("sort", sort);
+        }
+        if let Some(projection) = search.projection {
+            find.insert("projection", projection);
+        }
+        if let Some(limit) = search.limit {
+            find.insert("limit", i64::from(limit));
+        }
+        if let Some(skip) = search.skip {
+            find.insert("skip", i64::try_from(skip).unwrap_or(i64::MAX));
+        }
+        if let Some(hint) = hint {
+            find.insert("hint", hint);
+        }
+        let mut command = doc! { "explain": find, "verbosity": verbosity };
+        if let Some(time) = search.max_time {
+            command.insert(
+                "maxTimeMS",
+                i64::try_from(time.as_millis()).unwrap_or(i64::MAX),
+            );
+        }
+        let explained = self.read(command).await;
+        explained
+            .map(Plan::from_explain)
+            .map_err(|error| failed("cannot explain the search", error))
+    }
+}
+
+impl Plan {
+    fn from_explain(explained: Document) -> Self {
+        let mut plan = Self::default();
+        let winning = explained
+            .get_document("queryPlanner")
+            .and_then(|planner| planner.get_document("winningPlan"));
+        if let Ok(winning) = winning {
+            plan.walk(winning);
+        }
+        if let Ok(stats) = explained.get_document("executionStats") {
+            let count = |name: &str| match stats.get(name) {
+                Some(Bson::Int32(count)) => u64::try_from(*count).unwrap_or_default(),
+                Some(Bson::Int64(count)) => u64::try_from(*count).unwrap_or_default(),
+                _ => 0,
+            };
+            plan.keys_examined = count("totalKeysExamined");
+            plan.runs_examined = count("totalDocsExamined");
+            plan.runs_found = count("nReturned");
+            plan.millis = count("executionTimeMillis");
+        }
+        plan.explained = explained;
+        plan
+    }
+
+    fn walk(&mut self, stage: &Document) {
+        self.examines_all |= stage
+            .get_str("stage")
+            .is_ok_and(|stage| stage == "COLLSCAN");
+        if let Ok(index) = stage.get_str("indexName") {
+            self.indexes.push(index.to_owned());
+            self.examines_all |= stage.get_document("indexBounds").is_ok_and(is_whole);
+        }
+        for (_, value) in stage {
+            match value {
+                Bson::Document(inner) => self.walk(inner),
+                Bson::Array(inner) => inner
+                    .iter()
+                    .filter_map(Bson::as_document)
+                    .for_each(|inner| self.walk(inner)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whether the first field of an index is not bounded, or only by having no value: that may be so in nearly every run.
+fn is_whole(bounds: &Document) -> bool {
+    let first = bounds.values().next().and_then(Bson::as_array);
+    first.is_some_and(|ranges| {
+        ranges.iter().any(|range| {
+            matches!(
+                range.as_str(),
+                Some("[MinKey, MaxKey]" | "[MaxKey, MinKey]" | "[null, null]")
+            )
+        })
+    })
+}

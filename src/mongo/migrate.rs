@@ -1,0 +1,350 @@
+//! Applies the files of `migrations/`: in order, once each, under a lease; steps are idempotent.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use bson::{Bson, DateTime, Document, doc};
+use futures::TryStreamExt;
+use mongodb::Collection;
+use mongodb::error::ErrorKind;
+use sha2::{Digest, Sha256};
+
+use super::lease::Lease;
+use super::{MongoRunStore, failed, majority, now};
+use crate::error::{Error, Result};
+
+const FILES: &[(&str, &str)] = &[(
+    "0001_runs.json",
+    include_str!("../../migrations/0001_runs.json"),
+)];
+
+pub(super) const MIGRATIONS: &str = "migrations";
+/// How long a migration that was killed keeps the next one waiting.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// A migration that this program knows, or that the database has recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MigrationStatus {
+    /// The file's name without its ending, such as `0001_runs`.
+    pub name: String,
+    /// When it was applied to this database; `None`: it is pending.
+    pub applied_at: Option<DateTime>,
+    /// Whether this program has the file; where not, a newer one has written to this database.
+    pub known: bool,
+}
+
+#[derive(Debug)]
+struct Migration {
+    number: i32,
+    name: String,
+    checksum: String,
+    commands: Vec<Document>,
+}
+
+impl MongoRunStore {
+    /// Applies the pending migrations and names them; none is pending when it returns.
+    ///
+    /// Several processes may do so at once: each file is applied once. Killed in the middle, the next call goes on.
+    ///
+    /// # Errors
+    /// [`Error::Migration`] when an applied file has changed since or the database is newer than this program;
+    /// [`Error::Database`] when another program's collection `runs` is in the way.
+    pub async fn migrate(&self) -> Result<Vec<String>> {
+        let known = parse(FILES)?;
+        if pending(&known, &self.recorded().await?)?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let lease = Lease::wait(self, "a migration", "migrate", LEASE).await?;
+        // Index builds on millions of runs take minutes: the lease is renewed beside them.
+        let applied = tokio::select! {
+            applied = self.apply_pending(&known) => applied,
+            lost = lease.keep() => Err(lost),
+        };
+        lease.release().await;
+        applied
+    }
+
+    /// Fails where [`migrate`](Self::migrate) would refuse to work on the database. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Migration`], as there.
+    pub(crate) async fn expect_writable(&self) -> Result<()> {
+        pending(&parse(FILES)?, &self.recorded().await?)?;
+        Ok(())
+    }
+
+    /// Every migration, applied or pending, in order. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Mongo`] when MongoDB does not answer.
+    pub async fn migration_status(&self) -> Result<Vec<MigrationStatus>> {
+        let recorded = self.recorded().await?;
+        let mut all: BTreeMap<i32, MigrationStatus> = recorded
+            .iter()
+            .map(|(number, record)| {
+                let name = record.get_str("name").unwrap_or("?").to_owned();
+                let applied_at = record.get_datetime("applied_at").ok().copied();
+                (
+                    *number,
+                    MigrationStatus {
+                        name,
+                        applied_at,
+                        known: false,
+                    },
+                )
+            })
+            .collect();
+        for Migration { number, name, .. } in parse(FILES)? {
+            let status = all.entry(number).or_insert(MigrationStatus {
+                name,
+                applied_at: None,
+                known: true,
+            });
+            status.known = true;
+        }
+        Ok(all.into_values().collect())
+    }
+
+    async fn apply_pending(&self, known: &[Migration]) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        // Another process may have applied them while this one waited for the lease.
+        for migration in pending(known, &self.recorded().await?)? {
+            for command in &migration.commands {
+                self.apply(&migration.name, command).await?;
+            }
+            let record = doc! {
+                "_id": migration.number,
+                "name": &migration.name,
+                "checksum": &migration.checksum,
+                "applied_at": now(),
+            };
+            let recorded = self
+                .migrations()
+                .insert_one(record)
+                .write_concern(majority())
+                .await;
+            recorded.map_err(|error| {
+                failed(format!("cannot record migration {}", migration.name), error)
+            })?;
+            names.push(migration.name.clone());
+        }
+        Ok(names)
+    }
+
+    async fn apply(&self, name: &str, command: &Document) -> Result<()> {
+        let Err(error) = self.database().run_command(command.clone()).await else {
+            return Ok(());
+        };
+        match (error.kind.as_ref(), command.get_str("create")) {
+            // Created by an earlier call that ended before it was recorded, or by somebody else.
+            (ErrorKind::Command(refused), Ok(collection)) if refused.code == 48 => {
+                self.expect_options(collection, command).await
+            }
+            _ => Err(failed(format!("cannot apply migration {name}"), error)),
+        }
+    }
+
+    async fn expect_options(&self, collection: &str, command: &Document) -> Result<()> {
+        let listed = self
+            .database()
+            .list_collections()
+            .filter(doc! { "name": collection })
+            .await;
+        let listed: Vec<_> = match listed {
+            Ok(cursor) => cursor.try_collect().await,
+            Err(error) => Err(error),
+        }
+        .map_err(|error| failed("cannot list collections", error))?;
+        let validator = listed
+            .first()
+            .and_then(|found| found.options.validator.as_ref());
+        if validator == command.get_document("validator").ok() {
+            return Ok(());
+        }
+        Err(Error::Database {
+            database: self.database().name().to_owned(),
+            reason: format!(
+                "it holds a collection `{collection}` that this program did not make; use another database, or rename that collection"
+            ),
+        })
+    }
+
+    async fn recorded(&self) -> Result<BTreeMap<i32, Document>> {
+        let records: Vec<Document> = match self.migrations().find(doc! {}).await {
+            Ok(cursor) => cursor.try_collect().await,
+            Err(error) => Err(error),
+        }
+        .map_err(|error| failed("cannot read which migrations are applied", error))?;
+        records
+            .into_iter()
+            .map(|record| {
+                let number = record.get_i32("_id").map_err(|_| Error::Database {
+                    database: self.database().name().to_owned(),
+                    reason: format!("it holds a collection `{MIGRATIONS}` of another program; use another database"),
+                })?;
+                Ok((number, record))
+            })
+            .collect()
+    }
+
+    fn migrations(&self) -> Collection<Document> {
+        self.at_primary().database().collection(MIGRATIONS)
+    }
+}
+
+/// How many migrations of this program are not among these numbers.
+pub(super) fn count_pending(applied: impl Iterator<Item = i32>) -> usize {
+    let applied: HashSet<i32> = applied.collect();
+    (1..)
+        .zip(FILES)
+        .filter(|(number, _)| !applied.contains(number))
+        .count()
+}
+
+/// The known migrations that are not recorded; an error where the records do not fit what is known.
+fn pending<'a>(
+    known: &'a [Migration],
+    recorded: &BTreeMap<i32, Document>,
+) -> Result<Vec<&'a Migration>> {
+    let newest = known.last().map_or(0, |migration| migration.number);
+    if let Some((number, record)) = recorded
+        .iter()
+        .next_back()
+        .filter(|(number, _)| **number > newest)
+    {
+        return Err(Error::Migration {
+            name: record.get_str("name").map_or_else(|_| number.to_string(), str::to_owned),
+            reason: "a newer runlineage has applied it to this database, which this one reads but does not write; upgrade".into(),
+        });
+    }
+    let mut pending = Vec::new();
+    for migration in known {
+        match recorded.get(&migration.number) {
+            None => pending.push(migration),
+            Some(record)
+                if record
+                    .get_str("checksum")
+                    .is_ok_and(|sum| sum == migration.checksum) => {}
+            Some(_) => {
+                return Err(Error::Migration {
+                    name: migration.name.clone(),
+                    reason: "it has changed since it was applied to this database; an applied migration is never edited, use the runlineage that applied it".into(),
+                });
+            }
+        }
+    }
+    Ok(pending)
+}
+
+/// Reads files named `0001_words.json`, numbered without a gap, each a JSON array of database commands.
+fn parse(files: &[(&str, &str)]) -> Result<Vec<Migration>> {
+    let mut migrations = Vec::new();
+    for (expected, (file, text)) in (1..).zip(files) {
+        let refused = |reason: String| Error::Migration {
+            name: (*file).to_owned(),
+            reason,
+        };
+        let well_named = |name: &&str| {
+            name.bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        };
+        let name = file.strip_suffix(".json").filter(well_named);
+        let number = name
+            .and_then(|name| name.split_once('_'))
+            .filter(|(number, _)| number.len() == 4);
+        let number = number
+            .and_then(|(number, _)| number.parse().ok())
+            .filter(|number| *number == expected);
+        let (Some(name), Some(number)) = (name, number) else {
+            return Err(refused(format!("its name is not {expected:04}_words.json")));
+        };
+        let commands: Vec<serde_json::Value> =
+            serde_json::from_str(text).map_err(|error| refused(error.to_string()))?;
+        let commands = commands
+            .into_iter()
+            .map(|command| match Bson::try_from(command) {
+                Ok(Bson::Document(command)) => Ok(command),
+                _ => Err(refused("it is not an array of database commands".into())),
+            });
+        migrations.push(Migration {
+            number,
+            name: name.to_owned(),
+            checksum: Sha256::digest(text)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+            commands: commands.collect::<Result<_>>()?,
+        });
+    }
+    Ok(migrations)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bson::doc;
+
+    use super::{FILES, parse, pending};
+
+    #[test]
+    fn every_file_of_migrations_is_embedded() {
+        let mut on_disk: Vec<_> =
+            std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+        on_disk.sort();
+        assert_eq!(
+            on_disk,
+            FILES.iter().map(|(name, _)| *name).collect::<Vec<_>>()
+        );
+        assert_eq!(parse(FILES).unwrap().len(), FILES.len());
+    }
+
+    #[test]
+    fn a_badly_named_file_is_an_error() {
+        for name in [
+            "1_a.json",
+            "0002_a.json",
+            "0001-a.json",
+            "0001_A.json",
+            "0001_a.txt",
+            "0001.json",
+        ] {
+            let error = parse(&[(name, "[]")]).unwrap_err().to_string();
+            assert!(
+                error.contains(name) && error.contains("0001_words.json"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_changed_file_and_a_newer_database_are_errors() {
+        let known = parse(&[("0001_a.json", "[]")]).unwrap();
+        let applied = |number: i32, checksum: &str| {
+            BTreeMap::from([(number, doc! { "name": "x", "checksum": checksum })])
+        };
+        assert_eq!(pending(&known, &BTreeMap::new()).unwrap().len(), 1);
+        assert_eq!(
+            pending(&known, &applied(1, &known[0].checksum))
+                .unwrap()
+                .len(),
+            0
+        );
+        assert!(
+            pending(&known, &applied(1, "other"))
+                .unwrap_err()
+                .to_string()
+                .contains("changed")
+        );
+        assert!(
+            pending(&known, &applied(2, ""))
+                .unwrap_err()
+                .to_string()
+                .contains("newer")
+        );
+    }
+}

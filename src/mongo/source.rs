@@ -1,0 +1,90 @@
+//! Which tracking server a mirror is of, and how fresh it is.
+
+use bson::{DateTime, Document, doc};
+use futures::TryStreamExt;
+use mongodb::options::ReturnDocument;
+
+use super::migrate::{MIGRATIONS, count_pending};
+use super::retry::retried;
+use super::{MongoRunStore, failed, majority};
+use crate::error::{Error, Result};
+
+/// What a mirror holds, and how fresh it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Freshness {
+    /// The tracking server that the database mirrors; `None` before the first sync.
+    pub source: Option<String>,
+    /// When the last complete pass over everything began: all that MLflow held then is mirrored.
+    pub full_pass: Option<DateTime>,
+    /// When the last quick pass over everything began.
+    pub quick_pass: Option<DateTime>,
+    /// How many migrations of this program are not applied yet: until then, searches may be slow.
+    pub pending_migrations: usize,
+}
+
+impl MongoRunStore {
+    /// Which source the mirror holds, and when its last passes began.
+    ///
+    /// # Errors
+    /// [`Error::Mongo`] when MongoDB does not answer.
+    pub async fn freshness(&self) -> Result<Freshness> {
+        // One request for both collections: commands that answer from an index do little else.
+        let pipeline = [
+            doc! { "$match": { "_id": "source" } },
+            doc! { "$unionWith": MIGRATIONS },
+        ];
+        let read = async {
+            let cursor = self.state().aggregate(pipeline).await?;
+            cursor.try_collect::<Vec<Document>>().await
+        };
+        let read = read
+            .await
+            .map_err(|error| failed("cannot read when the mirror was last synced", error))?;
+        let applied = read.iter().filter_map(|record| record.get_i32("_id").ok());
+        let source = read.iter().find(|state| state.get_str("_id").is_ok());
+        let date = |name: &str| source?.get_datetime(name).ok().copied();
+        Ok(Freshness {
+            source: source
+                .and_then(|state| state.get_str("name").ok())
+                .map(str::to_owned),
+            full_pass: date("full_pass"),
+            quick_pass: date("quick_pass"),
+            pending_migrations: count_pending(applied),
+        })
+    }
+
+    /// Records the tracking server that this database mirrors, or fails where it mirrors another one already.
+    ///
+    /// # Errors
+    /// [`Error::Database`] names both; model names and experiment ids mean nothing outside one source.
+    pub(crate) async fn claim_source(&self, source: &str) -> Result<()> {
+        let claim = || async {
+            self.state()
+                .find_one_and_update(
+                    doc! { "_id": "source" },
+                    doc! { "$setOnInsert": { "name": source } },
+                )
+                .upsert(true)
+                .return_document(ReturnDocument::After)
+                .write_concern(majority())
+                .await
+        };
+        let claimed = retried(claim)
+            .await
+            .map_err(|error| failed("cannot record which server is mirrored", error))?;
+        match claimed
+            .as_ref()
+            .and_then(|state| state.get_str("name").ok())
+        {
+            Some(name) if name == source => Ok(()),
+            name => Err(Error::Database {
+                database: self.database().name().to_owned(),
+                reason: format!(
+                    "it mirrors {:?}, not {source:?}; use another database or, if that is the same server under another address, give `--source` that name",
+                    name.unwrap_or("?")
+                ),
+            }),
+        }
+    }
+}

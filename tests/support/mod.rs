@@ -1,0 +1,14 @@
+//! A mirror beside real servers, for the tests of the library and those of the program.
+
+#![allow(dead_code, reason = "not every program of tests needs all of it")]
+
+pub(crate) mod faulty;
+pub(crate) mod lab;
+pub(crate) mod mirror;
+pub(crate) mod outage;
+
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use runlineage_test_servers::{
+    fake_mlflow, free_port, keeper, mlflow, mlopus, mongodb, mongosh, poll, proxy, replica_set,
+    rest, small_disk, sql, tcp_proxy, tls_proxy, tool, unique,
+};
