@@ -20,10 +20,10 @@
 //! | to | see |
 //! |---|---|
 //! | say what a run read and wrote | [`Lineage`], [`lineage::of`] |
-//! | look for runs | [`Query`], [`Test`], [`Search`], [`RunStore`], [`MongoRunStore`] |
+//! | look for runs | [`Query`] and [`query`], [`Search`], [`RunStore`], [`MongoRunStore`] and [`mongo`] |
 //! | read what was found | [`Run`], [`Texts`] |
-//! | talk to MLflow | [`MlflowClient`] |
-//! | mirror a tracking server | [`Sync`](sync::Sync) |
+//! | talk to MLflow | [`MlflowClient`] and [`mlflow`] |
+//! | mirror a tracking server | [`sync`] |
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -31,33 +31,32 @@ struct Readme;
 
 mod codec;
 mod error;
-pub mod lineage;
-mod mlflow;
-mod mongo;
-mod query;
+pub mod mlflow;
+pub mod mongo;
+mod node;
+pub mod query;
 mod register;
 mod run;
 mod store;
 pub mod sync;
 
-/// What a filter from outside may hold ([`Search::checked`]), and how times are written.
-pub mod filter {
-    pub use crate::query::{
-        FIELD_ROOTS, MAX_BYTES, MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_PATH, MAX_TEXT, OPERATORS,
-        parse_time,
-    };
-}
+pub use bson;
+pub use mongodb;
 
 pub use codec::nest::Texts;
 pub use error::{Error, Result};
-pub use lineage::{Inputs, Lineage, Outputs};
-pub use mlflow::{ExperimentInfo, MlflowClient, MlflowClientBuilder};
-pub use mongo::explain::Plan;
-pub use mongo::find::{Facet, FacetCount};
-pub use mongo::migrate::MigrationStatus;
-pub use mongo::save::Saved;
-pub use mongo::source::Freshness;
-pub use mongo::{MongoRunStore, Ticket};
-pub use query::{Query, Search, Test, Value};
+pub use mlflow::MlflowClient;
+pub use mongo::MongoRunStore;
+pub use node::{Direction, Inputs, Kind, Lineage, Node, Origin, Outputs, Reference};
+pub use query::{Query, Search};
 pub use run::{Experiment, Problem, Run, RunId};
 pub use store::{RunStore, RunStream};
+
+/// What runs read and wrote, and how that is registered.
+pub mod lineage {
+    pub use crate::node::{
+        Detail, Details, Direction, Inputs, Kind, KindSpec, Lineage, LineageInfo, ModelPointer,
+        Node, NodeArg, Origin, Outputs, PointsTo, Reference,
+    };
+    pub use crate::register::{Registration, of};
+}

@@ -17,6 +17,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde_json::json;
 
 use crate::error::{Error, Result};
+use crate::node::{ModelPointer, PointsTo};
 use crate::query::{Matcher, Search};
 use crate::run::{Run, RunId};
 use crate::store::{RunStore, RunStream};
@@ -116,19 +117,39 @@ impl MlflowClient {
         document::map(&raw, &experiment.name)
     }
 
-    /// The version of a registered model that an alias, such as `champion`, stands for now.
+    /// The version of a registered model that an alias, a stage or `latest` stands for now.
     ///
     /// # Errors
-    /// [`Error::Mlflow`] when MLflow does not know the model or the alias.
-    pub async fn model_version_by_alias(&self, name: &str, alias: &str) -> Result<String> {
-        let answer: wire::ModelVersionAnswer = self
+    /// [`Error::Mlflow`] when MLflow does not know the model or the alias; [`Error::Argument`] when no version is in
+    /// the stage, or the model has none.
+    pub async fn model_version(&self, pointer: &ModelPointer) -> Result<String> {
+        let name = pointer.name.as_str();
+        let stages: &[&str] = match &pointer.to {
+            PointsTo::Alias(alias) => {
+                let query = [("name", name), ("alias", alias)];
+                let answer: wire::ModelVersionAnswer = self
+                    .connection
+                    .get("registered-models/alias", &query)
+                    .await?;
+                return Ok(answer.model_version.version);
+            }
+            PointsTo::Stage(stage) => &[stage],
+            PointsTo::Latest => &[],
+        };
+        let body = json!({ "name": name, "stages": stages });
+        let answer: wire::LatestVersionsAnswer = self
             .connection
-            .get(
-                "registered-models/alias",
-                &[("name", name), ("alias", alias)],
-            )
+            .post("registered-models/get-latest-versions", &body)
             .await?;
-        Ok(answer.model_version.version)
+        let versions = answer.model_versions.into_iter();
+        // Of each stage MLflow answers the newest; the numbers are never reused.
+        let newest = versions.max_by_key(|version| version.version.parse::<u64>().ok());
+        newest.map(|version| version.version).ok_or_else(|| {
+            Error::argument(
+                "model",
+                format!("MLflow has no version for {pointer}; write NAME:VERSION"),
+            )
+        })
     }
 
     /// Sets tags on a run, all of them or, on an error, possibly some.
@@ -222,7 +243,7 @@ impl RunStore for MlflowClient {
     /// Fetches every active run and filters in process, as mlopus does.
     fn find_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
         Box::pin(async move {
-            let (filter, search) = search.take_filter()?;
+            let filter = search.filter()?;
             if search.sort.is_some() || search.projection.is_some() {
                 return Err(Error::unsupported(
                     "an order or a projection on MLflow itself",

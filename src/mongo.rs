@@ -2,15 +2,21 @@
 
 mod batches;
 mod experiments;
-pub(crate) mod explain;
-pub(crate) mod find;
+mod explain;
+mod find;
 mod indexes;
 pub(crate) mod lease;
-pub(crate) mod migrate;
+mod migrate;
 mod race;
 pub(crate) mod retry;
-pub(crate) mod save;
-pub(crate) mod source;
+mod save;
+mod source;
+
+pub use explain::Plan;
+pub use find::{Facet, FacetCount};
+pub use migrate::MigrationStatus;
+pub use save::Saved;
+pub use source::Freshness;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,35 +1,44 @@
 //! [`Query`]: what to look for, and [`Search`]: what is asked of a store.
 
 mod artifacts;
+mod attribute;
 mod check;
+mod condition;
 mod fields;
 mod indexed;
-mod lineage;
 mod matches;
+mod models;
+mod print;
+#[cfg(test)]
+mod print_tests;
 mod render;
 mod search;
 mod tags;
-mod test;
 mod text;
+mod time;
 
-use bson::Document;
+use std::ops::Bound;
+
+use bson::{DateTime, Document};
 
 use crate::error::{Error, Result};
-use crate::lineage::{Entry, Refused};
+use crate::node::{Direction, Kind, Node, Refused, named_builders};
 
+use attribute::{Attribute, Clock};
 pub use check::{
     FIELD_ROOTS, MAX_BYTES, MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_PATH, MAX_TEXT, OPERATORS,
 };
+use condition::Root;
+pub use condition::{Condition, Operand};
 pub(crate) use indexed::{IndexedTerm, indexed_parts, is_served};
 pub(crate) use matches::Matcher;
 pub use search::Search;
-pub use test::{Test, Value};
-pub use text::parse_time;
+pub use time::parse_time;
 
 /// A search for runs by what they read and wrote, and by whatever else a run has. Every condition must hold.
 ///
 /// Builders never fail: the first bad argument is kept, and [`Query::render`] returns it. A query can be written as text
-/// too: see [its grammar](#impl-FromStr-for-Query).
+/// too, and prints as that text: see [its grammar](#impl-FromStr-for-Query).
 ///
 /// ```
 /// use bson::doc;
@@ -42,6 +51,17 @@ pub use text::parse_time;
 ///         { "inputs.models": { "$elemMatch": { "name": "churn", "version": "3" } } },
 ///         { "outputs.runs.id": "8f2c" },
 ///     ] }
+/// );
+/// assert_eq!(query.to_string(), "input.model = 'churn:3' and output.artifact = '8f2c'");
+///
+/// // A path, of a run; no version and no path mean any.
+/// assert_eq!(
+///     Query::new().with_input_artifact("8f2c", "data/train.parquet").render()?,
+///     doc! { "inputs.runs": { "$elemMatch": { "id": "8f2c", "path": "data/train.parquet" } } }
+/// );
+/// assert_eq!(
+///     Query::new().with_input_model("churn", None).render()?,
+///     doc! { "inputs.models.name": "churn" }
 /// );
 /// # Ok::<(), runlineage::Error>(())
 /// ```
@@ -57,13 +77,58 @@ pub struct Query {
     refused: Option<Refused>,
 }
 
+/// One thing that a query asks of a run.
 #[derive(Debug, Clone, PartialEq)]
 enum Term {
-    /// A model or an artifact on one side, as mlopus knows it too; no value means any.
-    Entry(Entry),
-    /// Anything else that one filter says.
-    Filter(Document),
-    AllOf(Vec<Query>),
+    /// The node stands on this side; no detail means any.
+    Node {
+        direction: Direction,
+        node: Node,
+    },
+    /// One of these details of a key stands on this side.
+    OneOf {
+        direction: Direction,
+        kind: Kind,
+        key: String,
+        details: Vec<String>,
+    },
+    /// The key stands on this side without a detail.
+    WithoutDetail {
+        direction: Direction,
+        kind: Kind,
+        key: String,
+    },
+    /// A path of the node's key, or anything under it, stands on this side.
+    Under {
+        direction: Direction,
+        node: Node,
+    },
+    /// A path of whatever key stands on this side.
+    Path {
+        direction: Direction,
+        kind: Kind,
+        path: String,
+        under: bool,
+    },
+    /// Nothing stands on this side.
+    Nothing(Direction),
+    /// A field of the run itself is this text.
+    Attribute(Attribute, String),
+    /// A field of the run itself is there.
+    Exists(Attribute),
+    /// The run's name begins so.
+    NamePrefix(String),
+    /// A time of the run lies between these bounds.
+    Time(Clock, Bound<DateTime>, Bound<DateTime>),
+    /// A tag, a param or a metric fulfils a condition, which was rendered once to see that it can be.
+    Data {
+        root: Root,
+        key: String,
+        condition: Condition,
+        filter: Document,
+    },
+    /// Something of the run could not be mirrored as it is.
+    Problems,
     AnyOf(Vec<Query>),
     NoneOf(Vec<Query>),
 }
@@ -87,8 +152,11 @@ impl Query {
     /// # Ok::<(), runlineage::Error>(())
     /// ```
     #[must_use]
-    pub fn with_all_of(self, queries: impl IntoIterator<Item = Self>) -> Self {
-        self.with_group("all of", queries, Term::AllOf)
+    pub fn with_all_of(mut self, queries: impl IntoIterator<Item = Self>) -> Self {
+        for query in self.group("all of", queries) {
+            self.and(query);
+        }
+        self
     }
 
     /// Runs that match at least one of these queries.
@@ -106,8 +174,14 @@ impl Query {
     /// # Ok::<(), runlineage::Error>(())
     /// ```
     #[must_use]
-    pub fn with_any_of(self, queries: impl IntoIterator<Item = Self>) -> Self {
-        self.with_group("any of", queries, Term::AnyOf)
+    pub fn with_any_of(mut self, queries: impl IntoIterator<Item = Self>) -> Self {
+        let mut alternatives = alternatives(self.group("any of", queries));
+        if alternatives.len() == 1 {
+            self.and(alternatives.remove(0));
+        } else {
+            self.terms.push(Term::AnyOf(alternatives));
+        }
+        self
     }
 
     /// Runs that match none of these queries. By itself, an index serves it at most where it is about fields of the run itself.
@@ -122,14 +196,22 @@ impl Query {
     /// # Ok::<(), runlineage::Error>(())
     /// ```
     #[must_use]
-    pub fn with_none_of(self, queries: impl IntoIterator<Item = Self>) -> Self {
-        self.with_group("none of", queries, Term::NoneOf)
+    pub fn with_none_of(mut self, queries: impl IntoIterator<Item = Self>) -> Self {
+        let none = alternatives(self.group("none of", queries));
+        self.terms.push(Term::NoneOf(none));
+        self
+    }
+
+    named_builders! {
+        read: "Runs that read",
+        wrote: "Runs that wrote",
+        absent: "means any, and one that is recorded without it too"
     }
 
     /// The filter that runs natively on collection `runs`, in mongosh too.
     ///
     /// # Errors
-    /// [`Error::Argument`] with the first bad argument that a builder was given.
+    /// [`Error::InvalidArgument`] with the first bad argument that a builder was given.
     pub fn render(&self) -> Result<Document> {
         self.check()?;
         Ok(render::all_of(&self.terms))
@@ -138,7 +220,7 @@ impl Query {
     /// The query in the form of mlopus' own `Query.render()`, for `find_runs` of mlopus.
     ///
     /// # Errors
-    /// [`Error::Argument`] with the first bad argument; [`Error::Unsupported`] for what mlopus cannot express: two
+    /// [`Error::InvalidArgument`] with the first bad argument; [`Error::Unsupported`] for what mlopus cannot express: two
     /// values of one key, "any of", "none of", names that it cannot read, and everything but the four lineage builders of mlopus.
     pub fn render_tags(&self) -> Result<Document> {
         self.check()?;
@@ -151,39 +233,74 @@ impl Query {
             .map_or(Ok(()), |refused| Err(refused.to_error()))
     }
 
-    fn with_group(
-        mut self,
-        name: &'static str,
-        queries: impl IntoIterator<Item = Self>,
-        group: impl FnOnce(Vec<Self>) -> Term,
-    ) -> Self {
-        let queries: Vec<Self> = queries.into_iter().collect();
-        for query in &queries {
-            self.refused = self.refused.or_else(|| query.refused.clone());
+    /// The queries of a group, of which there is at least one; the first bad argument of theirs is this query's.
+    fn group(&mut self, name: &'static str, queries: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut queries: Vec<Self> = queries.into_iter().collect();
+        for query in &mut queries {
+            self.refuse(query.refused.take());
         }
         if queries.is_empty() {
-            self.refused
-                .get_or_insert(Refused::new(name, "it needs at least one query"));
+            self.refuse(Some(Refused::argument(name, "it needs at least one query")));
         }
-        self.terms.push(group(queries));
-        self
+        queries
     }
 
-    fn with_entry(self, entry: Result<Entry, Refused>) -> Self {
-        self.with_term(entry.map(Term::Entry))
+    fn refuse(&mut self, refused: Option<Refused>) {
+        self.refused = self.refused.take().or(refused);
     }
 
-    fn with_filter(self, filter: Result<Document, Refused>) -> Self {
-        self.with_term(filter.map(Term::Filter))
+    fn and(&mut self, query: Self) {
+        for term in query.terms {
+            self.push(term);
+        }
+    }
+
+    /// Two bounds of one time are one term.
+    fn push(&mut self, term: Term) {
+        match (self.terms.last_mut(), &term) {
+            (
+                Some(Term::Time(clock, _, to @ Bound::Unbounded)),
+                Term::Time(same, Bound::Unbounded, new),
+            ) if clock == same => *to = *new,
+            _ => self.terms.push(term),
+        }
+    }
+
+    fn with_node(self, direction: Direction, node: Result<Node, Refused>) -> Self {
+        self.with_term(node.map(|node| Term::Node { direction, node }))
     }
 
     fn with_term(mut self, term: Result<Term, Refused>) -> Self {
         match term {
-            Ok(term) => self.terms.push(term),
-            Err(refused) => {
-                self.refused.get_or_insert(refused);
-            }
+            Ok(term) => self.push(term),
+            Err(refused) => self.refuse(Some(refused)),
         }
         self
+    }
+}
+
+/// The queries of which one is to match, without alternatives within alternatives.
+fn alternatives(queries: Vec<Query>) -> Vec<Query> {
+    let mut alternatives = Vec::new();
+    for mut query in queries {
+        match (query.terms.pop(), query.terms.is_empty()) {
+            // What every run matches makes the others unimportant.
+            (None, _) => return vec![query],
+            (Some(Term::AnyOf(inner)), true) => alternatives.extend(inner),
+            (Some(last), _) => {
+                query.terms.push(last);
+                alternatives.push(query);
+            }
+        }
+    }
+    alternatives
+}
+
+impl From<Term> for Query {
+    fn from(term: Term) -> Self {
+        Self {
+            terms: vec![term],
+            refused: None,
+        }
     }
 }

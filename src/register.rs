@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::codec::tags;
 use crate::error::{Error, Result};
-use crate::lineage::{Entry, Lineage, Refused, Side};
 use crate::mlflow::wire::RawExperiment;
 use crate::mlflow::{MlflowClient, document};
 use crate::mongo::MongoRunStore;
 use crate::mongo::lease::Lease;
+use crate::node::{Direction, Lineage, Node, Origin, Reference, Refused, named_builders};
 use crate::run::{Run, RunId};
 
 /// Setting tags takes a handful of requests; a holder that died holds others up for this long.
@@ -22,8 +22,9 @@ const ROUNDS: usize = 10;
 pub struct Registration {
     run: RunId,
     lineage: Lineage,
-    /// The same, and "no version" where versions stand beside, which a [`Lineage`] does not tell.
-    entries: BTreeSet<Entry>,
+    /// What the tags are to record: not what MLflow knows by itself, but "no version" where versions stand beside, which
+    /// a [`Lineage`] does not tell.
+    references: BTreeSet<Reference>,
 }
 
 /// The lineage that a run records so far, ready to be added to.
@@ -31,42 +32,28 @@ pub struct Registration {
 /// # Errors
 /// [`Error::Document`] when the run's document has another shape than this program writes.
 pub fn of(run: &Run) -> Result<Registration> {
-    let lineage = run.lineage()?;
+    let references: BTreeSet<Reference> = run.references().collect::<Result<_>>()?;
+    let is_tag = |reference: &Reference| reference.origin == Origin::Tag;
     Ok(Registration {
         run: run.id().parse()?,
-        entries: lineage.entries().collect(),
-        lineage,
+        references: references.into_iter().filter(is_tag).collect(),
+        lineage: run.lineage()?,
     })
 }
 
 impl Registration {
-    /// Adds a model that the run read. No version: the model is recorded without one.
-    #[must_use]
-    pub fn with_input_model<'a>(self, name: &str, version: impl Into<Option<&'a str>>) -> Self {
-        self.with(Entry::model(Side::Inputs, name, version.into()))
+    named_builders! {
+        read: "Adds that the run read",
+        wrote: "Adds that the run wrote",
+        absent: "is recorded as none"
     }
 
-    /// Adds a model that the run wrote. No version: the model is recorded without one.
-    #[must_use]
-    pub fn with_output_model<'a>(self, name: &str, version: impl Into<Option<&'a str>>) -> Self {
-        self.with(Entry::model(Side::Outputs, name, version.into()))
-    }
-
-    /// Adds an artifact that the run read. No path: the run as a whole.
-    #[must_use]
-    pub fn with_input_artifact<'a>(self, run_id: &str, path: impl Into<Option<&'a str>>) -> Self {
-        self.with(Entry::artifact(Side::Inputs, run_id, path.into()))
-    }
-
-    /// Adds an artifact that the run wrote. No path: the run as a whole.
-    #[must_use]
-    pub fn with_output_artifact<'a>(self, run_id: &str, path: impl Into<Option<&'a str>>) -> Self {
-        self.with(Entry::artifact(Side::Outputs, run_id, path.into()))
-    }
-
-    fn with(mut self, entry: Result<Entry, Refused>) -> Self {
-        self.entries.extend(entry.clone());
-        self.lineage = self.lineage.with(entry);
+    fn with_node(mut self, direction: Direction, node: Result<Node, Refused>) -> Self {
+        if let Ok(node) = &node {
+            self.references
+                .insert(Reference::tagged(direction, node.clone()));
+        }
+        self.lineage = self.lineage.with_node(direction, node);
         self
     }
 
@@ -128,7 +115,7 @@ impl Registration {
                 .iter()
                 .map(|tag| (tag.key.clone(), tag.value.clone()))
                 .collect();
-            let missing = tags::write(&self.entries, &present)?;
+            let missing = tags::write(&self.references, &present)?;
             if missing.is_empty() {
                 let experiment = mlflow.raw_experiment(&raw.info.experiment_id).await?;
                 let run = document::map(&raw, &experiment.name)?;

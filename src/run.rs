@@ -1,7 +1,7 @@
 //! A run as stored, and its accessors; this file owns the field names.
 
 mod json;
-mod lineage;
+pub(crate) mod lineage;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +10,17 @@ use bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf};
 use bson::{Bson, DateTime, Document};
 
 use crate::error::{Error, Result};
+use crate::node::is_run_id;
 
 /// Names of the fields of a stored run.
 pub(crate) mod field {
     pub(crate) const ID: &str = "_id";
     pub(crate) const NAME: &str = "name";
     pub(crate) const EXP: &str = "exp";
+    pub(crate) const EXP_ID: &str = "exp.id";
+    pub(crate) const EXP_NAME: &str = "exp.name";
+    pub(crate) const PARENT: &str = "tags.mlflow.parentRunId";
+    pub(crate) const PROBLEM_KEYS: &str = "mirror.problems.key";
     pub(crate) const STATUS: &str = "status";
     pub(crate) const START_TIME: &str = "start_time";
     pub(crate) const END_TIME: &str = "end_time";
@@ -273,8 +278,7 @@ impl FromStr for RunId {
             .strip_prefix("runs:/")
             .unwrap_or(text)
             .trim_end_matches('/');
-        let allowed = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-        if id.is_empty() || id.len() > 256 || !id.chars().all(allowed) {
+        if !is_run_id(id) {
             return Err(Error::argument(
                 "run id",
                 format!(

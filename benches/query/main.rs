@@ -15,7 +15,8 @@ use futures::TryStreamExt;
 use mongodb::bson::raw::RawDocumentBuf;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::{Client, Database};
-use runlineage::{MongoRunStore, Query, Search, Test};
+use runlineage::query::Condition;
+use runlineage::{MongoRunStore, Query, Search};
 
 use generator::{BASE_MODEL, FORMER_USER, READ_MODEL, READERS, Random, dataset, id};
 
@@ -88,7 +89,7 @@ async fn two_thousand(database: &Database) -> Outcome {
         let mut found = store.find_runs(&query).await?;
         let mut read = 0;
         while let Some(run) = found.try_next().await? {
-            read += run.id().len() + run.lineage()?.inputs.models.len();
+            read += run.id().len() + run.lineage()?.inputs.models().len();
         }
         owned.push(start.elapsed());
         assert!(read > 0);
@@ -458,7 +459,7 @@ async fn terms(database: &Database, runs: u64) -> Outcome {
             "experiment and metric",
             query()
                 .with_exp_id("8")
-                .with_metric("metric3", Test::gt(0.99)),
+                .with_metric("metric3", Condition::gt(0.99)),
         ),
     ] {
         let plan = store.explain(&query).await?;

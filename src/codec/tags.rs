@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::value::{double_quotes, dumps, undouble_quotes};
 use crate::error::{Error, Result};
-use crate::lineage::{Entry, Kind, Side};
+use crate::node::{Direction, Kind, Node, Reference};
 use crate::run::Problem;
 
 const PREFIX: &str = "lineage.";
@@ -34,17 +34,17 @@ pub(crate) fn fits_mlopus(key: &str) -> bool {
     MLOPUS_KEY.is_match(key)
 }
 
-/// The entries that a run's tags record, and the problems of those that cannot be read.
+/// The references that a run's tags record, and the problems of those that cannot be read.
 pub(crate) fn read<'a>(
     tags: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> (BTreeSet<Entry>, Vec<Problem>) {
-    let mut entries = BTreeSet::new();
+) -> (BTreeSet<Reference>, Vec<Problem>) {
+    let mut references = BTreeSet::new();
     let mut problems = Vec::new();
     for (key, text) in tags {
         let read = if key.starts_with(PREFIX) {
-            read_mlopus(key, text, &mut entries)
+            read_mlopus(key, text, &mut references)
         } else if key.starts_with(OVERFLOW) {
-            read_overflow(text, &mut entries)
+            read_overflow(text, &mut references)
         } else {
             Ok(())
         };
@@ -55,15 +55,15 @@ pub(crate) fn read<'a>(
             });
         }
     }
-    (entries, problems)
+    (references, problems)
 }
 
-/// The tags to set so that the run records these entries beside what its tags record already.
+/// The tags to set so that the run records these references beside what its tags record already.
 ///
 /// # Errors
 /// [`Error::Argument`] when a name, version or path is too long for any tag.
 pub(crate) fn write(
-    entries: &BTreeSet<Entry>,
+    references: &BTreeSet<Reference>,
     present: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>> {
     let (recorded, _) = read(
@@ -71,20 +71,21 @@ pub(crate) fn write(
             .iter()
             .map(|(key, text)| (key.as_str(), text.as_str())),
     );
-    let mut by_key: BTreeMap<(Side, Kind, String), Vec<Entry>> = BTreeMap::new();
-    for entry in entries.difference(&recorded) {
+    let mut by_key: BTreeMap<(Direction, Kind, &str), Vec<&Reference>> = BTreeMap::new();
+    for reference in references.difference(&recorded) {
+        let node = &reference.node;
         by_key
-            .entry((entry.side, entry.kind, entry.key.clone()))
+            .entry((reference.direction, node.kind(), node.key()))
             .or_default()
-            .push(entry.clone());
+            .push(reference);
     }
     let mut tags = BTreeMap::new();
     let mut overflow = Vec::new();
-    for ((side, kind, key), entries) in by_key {
-        let tag = format!("{PREFIX}{side}.{kind}.{key}");
-        match mlopus_value(&tag, &key, present.get(&tag), &entries) {
+    for ((direction, kind, key), new) in by_key {
+        let tag = format!("{PREFIX}{}.{key}", kind.path(direction));
+        match mlopus_value(&tag, key, present.get(&tag), &new) {
             Some(value) => drop(tags.insert(tag, value)),
-            None => overflow.extend(entries),
+            None => overflow.extend(new),
         }
     }
     for value in overflow_values(overflow)? {
@@ -93,8 +94,13 @@ pub(crate) fn write(
     Ok(tags)
 }
 
-/// The value of mlopus' tag with these entries added, or `None` where mlopus' form cannot hold them.
-fn mlopus_value(tag: &str, key: &str, present: Option<&String>, new: &[Entry]) -> Option<String> {
+/// The value of mlopus' tag with these references added, or `None` where mlopus' form cannot hold them.
+fn mlopus_value(
+    tag: &str,
+    key: &str,
+    present: Option<&String>,
+    new: &[&Reference],
+) -> Option<String> {
     // MLflow refuses a key that is not a normal path.
     let is_normal_path = key.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if !fits_mlopus(key) || !is_normal_path || tag.chars().count() > MAX_KEY {
@@ -105,7 +111,8 @@ fn mlopus_value(tag: &str, key: &str, present: Option<&String>, new: &[Entry]) -
         // A tag that cannot be read whole is left as it stands: rewriting it would lose what it says.
         values = read_array(text).ok()?;
     }
-    values.extend(new.iter().map(|entry| entry.value.clone()));
+    let new = new.iter().map(|reference| reference.node.detail());
+    values.extend(new.map(|detail| detail.map(str::to_owned)));
     // An empty array says "without a version or path" to everybody; beside others, an empty string does.
     if values.iter().all(Option::is_none) {
         values.clear();
@@ -116,35 +123,29 @@ fn mlopus_value(tag: &str, key: &str, present: Option<&String>, new: &[Entry]) -
     (text.chars().count() <= MAX_VALUE).then_some(text)
 }
 
-fn overflow_values(entries: Vec<Entry>) -> Result<Vec<String>> {
+fn overflow_values(references: Vec<&Reference>) -> Result<Vec<String>> {
     let mut values: Vec<String> = Vec::new();
     let mut current = String::new();
-    for Entry {
-        side,
-        kind,
-        key,
-        value,
-    } in entries
+    for Reference {
+        direction, node, ..
+    } in references
     {
+        let spec = node.kind().spec();
         let quadruple = [
-            Some(side.as_str().to_owned()),
-            Some(kind.as_str().to_owned()),
-            Some(key),
-            value,
+            Some(direction.field()),
+            Some(spec.field),
+            Some(node.key()),
+            node.detail(),
         ];
-        let quadruple = quadruple.map(|part| part.map_or(Bson::Null, Bson::String));
+        let quadruple = quadruple.map(|part| part.map_or(Bson::Null, Bson::from));
         let text = double_quotes(&dumps(&Bson::Array(quadruple.into())));
         // The text is ASCII: bytes are characters.
         if text.len() + 2 > MAX_VALUE {
-            let argument = if kind == Kind::Models {
-                "model name and version"
-            } else {
-                "run id and path"
-            };
             return Err(Error::argument(
-                argument,
+                spec.key_means,
                 format!(
-                    "an MLflow tag holds {MAX_VALUE} characters, these take {}",
+                    "with its {} it takes {} characters, and an MLflow tag holds {MAX_VALUE}",
+                    spec.detail.map_or("entry", |detail| detail.field),
                     text.len() + 2
                 ),
             ));
@@ -163,39 +164,48 @@ fn overflow_values(entries: Vec<Entry>) -> Result<Vec<String>> {
     Ok(values)
 }
 
-fn read_mlopus(tag: &str, text: &str, entries: &mut BTreeSet<Entry>) -> Result<(), String> {
+fn read_mlopus(tag: &str, text: &str, references: &mut BTreeSet<Reference>) -> Result<(), String> {
     let mut parts = tag.splitn(4, '.').skip(1);
-    let (side, kind, key) = (parts.next(), parts.next(), parts.next());
-    let (Some(side), Some(kind), Some(key)) = (
-        side.and_then(Side::parse),
-        kind.and_then(Kind::parse),
-        key.filter(|key| !key.is_empty()),
-    ) else {
+    let (side, field, key) = (parts.next(), parts.next(), parts.next());
+    let place = place(side.unwrap_or_default(), field.unwrap_or_default());
+    let (Some((direction, kind)), Some(key)) = (place, key.filter(|key| !key.is_empty())) else {
         return Err(
             "its key is not lineage.<inputs|outputs>.<models|runs>.<name or run id>".into(),
         );
     };
     let values = read_array(text)?;
-    let entry = |value: &Option<String>| Entry::new(side, kind, key, value.as_deref());
-    entries.extend(values.iter().map(entry));
+    for value in values {
+        references.extend(tagged(direction, kind, key, value.as_deref()));
+    }
     Ok(())
 }
 
-fn read_overflow(text: &str, entries: &mut BTreeSet<Entry>) -> Result<(), String> {
+fn read_overflow(text: &str, references: &mut BTreeSet<Reference>) -> Result<(), String> {
     type Quadruple = (String, String, String, Option<String>);
     let undoubled = undouble_quotes(text);
     let quadruples: Vec<Quadruple> = serde_json::from_str(&undoubled).map_err(|error| {
         format!("its value is not an array of [side, kind, key, value or null]: {error}")
     })?;
-    for (side, kind, key, value) in quadruples {
-        let (Some(side), Some(kind), false) =
-            (Side::parse(&side), Kind::parse(&kind), key.is_empty())
-        else {
-            return Err(format!("[{side:?}, {kind:?}, {key:?}, …] is no lineage"));
-        };
-        entries.insert(Entry::new(side, kind, &key, value.as_deref()));
+    for (side, field, key, value) in quadruples {
+        let reference = place(&side, &field)
+            .and_then(|(direction, kind)| tagged(direction, kind, &key, value.as_deref()));
+        let reference =
+            reference.ok_or_else(|| format!("[{side:?}, {field:?}, {key:?}, …] is no lineage"))?;
+        references.insert(reference);
     }
     Ok(())
+}
+
+/// The place that the fields of a document name, such as `inputs` and `models`.
+fn place(side: &str, field: &str) -> Option<(Direction, Kind)> {
+    let direction = Direction::of_field(side)?;
+    Some((direction, Kind::of_field(direction, field)?))
+}
+
+/// A reference by a tag; none where the key is empty.
+fn tagged(direction: Direction, kind: Kind, key: &str, detail: Option<&str>) -> Option<Reference> {
+    let node = Node::checked(kind, key, detail).ok()?;
+    Some(Reference::tagged(direction, node))
 }
 
 /// The strings of a JSON array; a number is read as its text, an empty string and an empty array hold `None`.
@@ -231,9 +241,5 @@ fn abridged(text: &str) -> String {
 }
 
 fn hash(value: &str) -> String {
-    Sha256::digest(value)
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(&Sha256::digest(value)[..8])
 }

@@ -9,8 +9,8 @@ use super::wire::RawRun;
 use crate::codec::nest::{self, Nested};
 use crate::codec::tags;
 use crate::error::Result;
-use crate::lineage::{Entry, Kind, Side};
-use crate::run::{Problem, Run, field};
+use crate::node::Direction;
+use crate::run::{Problem, Run, field, lineage};
 
 /// Part of every fingerprint: another number makes the next full pass write every run anew.
 const MAPPING_VERSION: u32 = 1;
@@ -38,7 +38,7 @@ pub(crate) fn map(raw: &RawRun, exp_name: &str) -> Result<Run> {
             .iter()
             .map(|metric| (metric.key.as_str(), metric.value)),
     );
-    let (entries, mut problems) = tags::read(tag_texts.iter().map(|(key, text)| (*key, *text)));
+    let (references, mut problems) = tags::read(tag_texts.iter().map(|(key, text)| (*key, *text)));
     let tags = nest::tags(&tag_texts);
     let params = nest::params(&param_texts);
     let metrics = nest::metrics(&metric_values);
@@ -69,8 +69,9 @@ pub(crate) fn map(raw: &RawRun, exp_name: &str) -> Result<Run> {
     );
     let user = info.user_id.as_deref().filter(|user| *user != "unknown");
     put(field::USER, non_empty(tag("mlflow.user").or(user)));
-    for side in Side::BOTH {
-        put(side.as_str(), Some(lineage_side(side, &entries).into()));
+    for direction in Direction::BOTH {
+        let side = lineage::to_side(direction, &references);
+        put(direction.field(), Some(side.into()));
     }
 
     let mut mirror = doc! { field::FINGERPRINT: fingerprint(raw, exp_name, &tag_texts, &param_texts, &metric_values) };
@@ -129,23 +130,6 @@ fn date(name: &str, millis: i64, problems: &mut Vec<Problem>) -> Bson {
     Bson::String(millis.to_string())
 }
 
-fn lineage_side<'a>(side: Side, entries: impl IntoIterator<Item = &'a Entry>) -> Document {
-    let mut models: Vec<Document> = Vec::new();
-    let mut runs: Vec<Document> = Vec::new();
-    for entry in entries.into_iter().filter(|entry| entry.side == side) {
-        let mut stored = doc! { entry.kind.key_field(): &entry.key };
-        if let Some(value) = &entry.value {
-            stored.insert(entry.kind.value_field(), value);
-        }
-        stored.insert("from", "tag");
-        match entry.kind {
-            Kind::Models => models.push(stored),
-            Kind::Runs => runs.push(stored),
-        }
-    }
-    doc! { Kind::Models.as_str(): models, Kind::Runs.as_str(): runs }
-}
-
 /// A hash of all that the document is made from, in one order, each part with its length.
 fn fingerprint(
     raw: &RawRun,
@@ -192,8 +176,5 @@ fn fingerprint(
         put(Some(key.as_bytes()));
         put(Some(&value.to_bits().to_le_bytes()));
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(hash.finalize())
 }

@@ -18,7 +18,7 @@ use crate::codec::nest::Texts;
 use crate::codec::tags::{self, read};
 use crate::codec::value::{decode, double_quotes, dumps};
 use crate::error::{Error, Result};
-use crate::lineage::{Entry, Kind, Lineage, Side};
+use crate::node::{Direction, Kind, Lineage, Node, Reference};
 use crate::run::Run;
 
 type Tags = BTreeMap<String, String>;
@@ -84,29 +84,41 @@ fn values() -> impl Strategy<Value = Vec<String>> {
     prop_oneof![9 => few, 1 => many]
 }
 
-fn side() -> impl Strategy<Value = Side> {
-    prop_oneof![Just(Side::Inputs), Just(Side::Outputs)]
+fn direction() -> impl Strategy<Value = Direction> {
+    prop_oneof![Just(Direction::Input), Just(Direction::Output)]
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    prop_oneof![Just(Kind::Models), Just(Kind::Runs)]
+    prop_oneof![Just(Kind::MODEL), Just(Kind::ARTIFACT)]
 }
 
 fn lineage() -> impl Strategy<Value = Lineage> {
-    vec((side(), kind(), name(), values()), 0..6).prop_map(|keys| {
+    vec((direction(), kind(), name(), values()), 0..6).prop_map(|keys| {
         let mut lineage = Lineage::new();
-        for (side, kind, key, values) in keys {
-            lineage.add(Entry::new(side, kind, &key, None));
+        for (direction, kind, key, values) in keys {
+            lineage.add(direction, node(kind, &key, None));
             for value in values {
-                lineage.add(Entry::new(side, kind, &key, Some(&value)));
+                lineage.add(direction, node(kind, &key, Some(&value)));
             }
         }
         lineage
     })
 }
 
+fn node(kind: Kind, key: &str, detail: Option<&str>) -> Node {
+    Node::new(kind, key, detail).expect("a key is not empty")
+}
+
+fn references(lineage: &Lineage) -> BTreeSet<Reference> {
+    let of = |direction| {
+        let nodes = lineage.side(direction).nodes();
+        nodes.map(move |node| Reference::tagged(direction, node))
+    };
+    Direction::BOTH.into_iter().flat_map(of).collect()
+}
+
 fn write(lineage: &Lineage, present: &Tags) -> Result<Tags> {
-    tags::write(&lineage.entries().collect(), present)
+    tags::write(&references(lineage), present)
 }
 
 /// Tags that a run has already: by `register`, by mlopus, by somebody else.
@@ -132,7 +144,12 @@ fn present() -> impl Strategy<Value = Tags> {
 fn read_lineage(tags: &Tags) -> (Lineage, Vec<String>) {
     let (entries, problems) = read(tags.iter().map(|(key, text)| (key.as_str(), text.as_str())));
     let mut lineage = Lineage::new();
-    entries.into_iter().for_each(|entry| lineage.add(entry));
+    for Reference {
+        direction, node, ..
+    } in entries
+    {
+        lineage.add(direction, node);
+    }
     (
         lineage,
         problems.into_iter().map(|problem| problem.key).collect(),
@@ -140,7 +157,7 @@ fn read_lineage(tags: &Tags) -> (Lineage, Vec<String>) {
 }
 
 /// Exactly what the tags say: a [`Lineage`] does not tell "no version" beside versions.
-fn entries(tags: &Tags) -> BTreeSet<Entry> {
+fn entries(tags: &Tags) -> BTreeSet<Reference> {
     read(tags.iter().map(|(key, text)| (key.as_str(), text.as_str()))).0
 }
 
@@ -178,7 +195,7 @@ proptest! {
         let mut tags = present;
         for lineage in [first, second] {
             tags = registered(&lineage, &tags);
-            expected.extend(lineage.entries());
+            expected.extend(references(&lineage));
             prop_assert_eq!(&entries(&tags), &expected);
             prop_assert_eq!(write(&lineage, &tags).unwrap(), Tags::new());
         }
@@ -186,15 +203,15 @@ proptest! {
     }
 
     #[test]
-    fn no_value_is_kept_beside_values_in_either_order(side in side(), kind in kind(), key in name(), value in "[0-9a-z]{1,3}") {
+    fn no_value_is_kept_beside_values_in_either_order(direction in direction(), kind in kind(), key in name(), value in "[0-9a-z]{1,3}") {
         let with = |value: Option<&str>| {
             let mut lineage = Lineage::new();
-            lineage.add(Entry::new(side, kind, &key, value));
+            lineage.add(direction, node(kind, &key, value));
             lineage
         };
         for [first, second] in [[None, Some(&*value)], [Some(&*value), None]] {
             let tags = registered(&with(second), &registered(&with(first), &Tags::new()));
-            let expected = [first, second].map(|value| Entry::new(side, kind, &key, value));
+            let expected = [first, second].map(|value| Reference::tagged(direction, node(kind, &key, value)));
             prop_assert_eq!(entries(&tags), BTreeSet::from(expected));
         }
     }
@@ -219,7 +236,7 @@ fn a_name_that_no_tag_can_hold_is_an_error_that_names_it() {
         matches!(
             model,
             Error::Argument {
-                argument: "model name and version",
+                argument: "model name",
                 ..
             }
         ),
@@ -229,7 +246,7 @@ fn a_name_that_no_tag_can_hold_is_an_error_that_names_it() {
         matches!(
             run,
             Error::Argument {
-                argument: "run id and path",
+                argument: "run id",
                 ..
             }
         ),

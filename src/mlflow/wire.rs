@@ -94,6 +94,12 @@ pub(super) struct ModelVersionAnswer {
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct LatestVersionsAnswer {
+    #[serde(default)]
+    pub(super) model_versions: Vec<ModelVersion>,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct ModelVersion {
     pub(super) version: String,
 }

@@ -46,7 +46,7 @@ impl MongoRunStore {
     /// As [`RunStore::find_runs`](RunStore::find_runs).
     pub async fn is_indexed(&self, search: impl Into<Search> + Send) -> Result<bool> {
         let search = search.into();
-        if search.filter().is_ok_and(is_served) {
+        if search.filter().is_ok_and(|filter| is_served(&filter)) {
             return Ok(true);
         }
         let plan = self.explained(search, "queryPlanner").await?;
@@ -54,7 +54,7 @@ impl MongoRunStore {
     }
 
     async fn explained(&self, search: Search, verbosity: &str) -> Result<Plan> {
-        let (filter, search) = search.take_filter()?;
+        let filter = search.filter()?;
         let (filter, hint) = self.planned(filter, &search).await;
         let mut find = doc! { "find": RUNS, "filter": filter };
         if let Some(sort) = search.sort {

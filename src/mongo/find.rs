@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::{MongoRunStore, failed};
 use crate::error::{Error, Result};
+use crate::node::{Direction, Kind};
 use crate::query::Search;
 use crate::run::{Run, field};
 use crate::store::{RunStore, RunStream};
@@ -23,10 +24,8 @@ pub enum Facet {
     Status,
     /// Who started the run.
     User,
-    /// The model and version read: `{name, version}`. A run counts once for each.
-    InputModel,
-    /// The model and version written: `{name, version}`. A run counts once for each.
-    OutputModel,
+    /// The nodes of a kind on one side, such as the models read: `{name, version}`. A run counts once for each.
+    Nodes(Direction, Kind),
 }
 
 /// How many of the runs share a value.
@@ -102,7 +101,8 @@ impl MongoRunStore {
     /// # Errors
     /// As [`RunStore::find_runs`].
     pub async fn count_runs(&self, search: impl Into<Search> + Send) -> Result<u64> {
-        let (filter, search) = search.into().take_filter()?;
+        let search = search.into();
+        let filter = search.filter()?;
         let (filter, hint) = self.planned(filter, &search).await;
         let runs = self.runs();
         let mut count = runs.count_documents(filter);
@@ -132,7 +132,8 @@ impl MongoRunStore {
         field: &str,
         search: impl Into<Search> + Send,
     ) -> Result<Vec<Bson>> {
-        let (filter, search) = search.into().take_filter()?;
+        let search = search.into();
+        let filter = search.filter()?;
         let runs = self.runs();
         let mut distinct = runs.distinct(field, filter);
         if let Some(max_time) = search.max_time {
@@ -154,7 +155,8 @@ impl MongoRunStore {
         facet: Facet,
         search: impl Into<Search> + Send,
     ) -> Result<Vec<FacetCount>> {
-        let (filter, search) = search.into().take_filter()?;
+        let search = search.into();
+        let filter = search.filter()?;
         let (filter, hint) = self.planned(filter, &search).await;
         let mut pipeline = vec![doc! { "$match": filter }];
         pipeline.extend(facet.stages());
@@ -195,15 +197,18 @@ impl Facet {
     /// Groups by a field, or by the elements of an array of which each counts once a run.
     fn stages(self) -> Vec<Document> {
         let by = |value: Bson| doc! { "$group": { "_id": value, "runs": { "$sum": 1 } } };
-        let models = |side: &str| {
-            let models = format!("${side}.models");
-            let pair =
-                doc! { "name": format!("{models}.name"), "version": format!("{models}.version") };
+        let nodes = |direction: Direction, kind: Kind| {
+            let (path, spec) = (kind.path(direction), kind.spec());
+            let fields = [Some(spec.key), spec.detail.map(|detail| detail.field)];
+            let fields = fields.into_iter().flatten();
+            let node: Document = fields
+                .map(|field| (field.to_owned(), format!("${path}.{field}").into()))
+                .collect();
             vec![
-                doc! { "$project": { format!("{side}.models"): 1 } },
-                doc! { "$unwind": models },
-                doc! { "$group": { "_id": { "run": "$_id", "model": pair } } },
-                by("$_id.model".into()),
+                doc! { "$project": { &path: 1 } },
+                doc! { "$unwind": format!("${path}") },
+                doc! { "$group": { "_id": { "run": "$_id", "node": node } } },
+                by("$_id.node".into()),
             ]
         };
         match self {
@@ -212,8 +217,7 @@ impl Facet {
             )],
             Self::Status => vec![by(format!("${}", field::STATUS).into())],
             Self::User => vec![by(format!("${}", field::USER).into())],
-            Self::InputModel => models("inputs"),
-            Self::OutputModel => models("outputs"),
+            Self::Nodes(direction, kind) => nodes(direction, kind),
         }
     }
 }

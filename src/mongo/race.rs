@@ -18,7 +18,7 @@ const HEAD_START: Duration = Duration::from_millis(1);
 
 impl MongoRunStore {
     pub(super) async fn found(&self, search: Search) -> Result<Found> {
-        let (filter, search) = search.take_filter()?;
+        let filter = search.filter()?;
         match Indexes::of(&filter) {
             Indexes::Own => self.find(filter, &search, None).await,
             Indexes::Joined(term) => {

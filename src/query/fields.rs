@@ -2,14 +2,19 @@
 
 use std::ops::{Bound, RangeBounds};
 
-use bson::{DateTime, Document, doc};
+use bson::DateTime;
 
-use super::test::{self, Root, Test};
-use super::{Query, render};
-use crate::lineage::Refused;
-use crate::run::field;
+use super::attribute::{Attribute, Clock};
+use super::condition::{self, Condition, Root};
+use super::{Query, Term};
+use crate::node::Refused;
 
 impl Query {
+    /// Runs of which this field of their own is this text.
+    pub(super) fn with_attribute(self, attribute: Attribute, text: &str) -> Self {
+        self.with_term(equal(attribute, text))
+    }
+
     /// Runs of the experiment with this id or this name.
     ///
     /// ```
@@ -22,10 +27,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_exp(self, id_or_name: &str) -> Self {
-        self.with_filter(
-            equal("exp.id", id_or_name)
-                .map(|by_id| render::any([by_id, doc! { "exp.name": id_or_name }])),
-        )
+        self.with_attribute(Attribute::Experiment, id_or_name)
     }
 
     /// Runs of the experiment with this id.
@@ -37,7 +39,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_exp_id(self, id: &str) -> Self {
-        self.with_filter(equal("exp.id", id))
+        self.with_attribute(Attribute::ExperimentId, id)
     }
 
     /// Runs of the experiment with this name.
@@ -49,7 +51,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_exp_name(self, name: &str) -> Self {
-        self.with_filter(equal("exp.name", name))
+        self.with_attribute(Attribute::ExperimentName, name)
     }
 
     /// Runs in this state, in MLflow's own word.
@@ -61,7 +63,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_status(self, status: &str) -> Self {
-        self.with_filter(equal(field::STATUS, status))
+        self.with_attribute(Attribute::Status, status)
     }
 
     /// Runs that this user started.
@@ -73,7 +75,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_user(self, user: &str) -> Self {
-        self.with_filter(equal(field::USER, user))
+        self.with_attribute(Attribute::User, user)
     }
 
     /// The run of this id.
@@ -85,7 +87,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_id(self, run_id: &str) -> Self {
-        self.with_filter(equal(field::ID, run_id))
+        self.with_attribute(Attribute::Id, run_id)
     }
 
     /// Runs of this name.
@@ -97,7 +99,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_name(self, name: &str) -> Self {
-        self.with_filter(equal(field::NAME, name))
+        self.with_attribute(Attribute::Name, name)
     }
 
     /// Runs whose name begins with this.
@@ -112,7 +114,8 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_name_prefix(self, prefix: &str) -> Self {
-        self.with_filter(test::prefix(prefix).map(|tests| doc! { field::NAME: tests }))
+        let term = condition::check_prefix(prefix).map(|()| Term::NamePrefix(prefix.to_owned()));
+        self.with_term(term)
     }
 
     /// Runs that started in this range of time.
@@ -128,7 +131,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_start_time(self, range: impl RangeBounds<DateTime>) -> Self {
-        self.with_filter(time(field::START_TIME, &range))
+        self.with_term(time(Clock::Start, &range))
     }
 
     /// Runs that ended in this range of time.
@@ -141,7 +144,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_end_time(self, range: impl RangeBounds<DateTime>) -> Self {
-        self.with_filter(time(field::END_TIME, &range))
+        self.with_term(time(Clock::End, &range))
     }
 
     /// The children of this run: those with its id in the tag `mlflow.parentRunId`.
@@ -156,10 +159,10 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_parent(self, run_id: &str) -> Self {
-        self.with_filter(equal("tags.mlflow.parentRunId", run_id))
+        self.with_attribute(Attribute::Parent, run_id)
     }
 
-    /// Runs with a tag that passes this test. No index serves it by itself.
+    /// Runs with a tag that fulfils this condition. No index serves it by itself.
     ///
     /// Text is compared with MLflow's own text, as in [`with_param`](Self::with_param); tags of MLflow itself, `mlflow.*`, are
     /// text and never numbers.
@@ -176,18 +179,18 @@ impl Query {
     /// # Ok::<(), runlineage::Error>(())
     /// ```
     #[must_use]
-    pub fn with_tag(self, key: &str, test: impl Into<Test>) -> Self {
-        self.with_filter(test.into().render(Root::Tags, key))
+    pub fn with_tag(self, key: &str, condition: impl Into<Condition>) -> Self {
+        self.with_term(data(Root::Tags, key, condition.into()))
     }
 
-    /// Runs with a param that passes this test. No index serves it by itself.
+    /// Runs with a param that fulfils this condition. No index serves it by itself.
     ///
     /// A text is compared with MLflow's own text: `"1.10"` is not `"1.1"`. A number is compared with the number that the text
     /// is: `1.1` finds both. Beside `a.b`, a param `a` cannot be nested, and stands in `mirror.unnested`. As mlopus nests them, a dotted
     /// key also reaches into a JSON object or array under a shorter one: `a.b` finds the param `a` with `{"b": 1}`.
     ///
     /// ```
-    /// # use {bson::doc, runlineage::{Query, Test}};
+    /// # use {bson::doc, runlineage::Query, runlineage::query::Condition};
     /// // 1.10 is stored as the number 1.1, and its text apart.
     /// assert_eq!(
     ///     Query::new().with_param("lr", "1.10").render()?,
@@ -207,7 +210,7 @@ impl Query {
     /// );
     /// let over = doc! { "$gt": 0.5, "$not": { "$type": "array" } };
     /// assert_eq!(
-    ///     Query::new().with_param("lr", Test::gt(0.5)).render()?,
+    ///     Query::new().with_param("lr", Condition::gt(0.5)).render()?,
     ///     doc! { "$or": [
     ///         { "params.lr": over.clone() },
     ///         { "mirror.unnested.params": { "$elemMatch": { "key": "lr", "value": over } } },
@@ -216,16 +219,16 @@ impl Query {
     /// # Ok::<(), runlineage::Error>(())
     /// ```
     #[must_use]
-    pub fn with_param(self, key: &str, test: impl Into<Test>) -> Self {
-        self.with_filter(test.into().render(Root::Params, key))
+    pub fn with_param(self, key: &str, condition: impl Into<Condition>) -> Self {
+        self.with_term(data(Root::Params, key, condition.into()))
     }
 
-    /// Runs with a metric whose last value passes this test. No index serves it by itself.
+    /// Runs with a metric whose last value fulfils this condition. No index serves it by itself.
     ///
     /// ```
-    /// # use {bson::doc, runlineage::{Query, Test}};
+    /// # use {bson::doc, runlineage::Query, runlineage::query::Condition};
     /// assert_eq!(
-    ///     Query::new().with_metric("auc", Test::gt(0.9)).render()?,
+    ///     Query::new().with_metric("auc", Condition::gt(0.9)).render()?,
     ///     doc! { "$or": [
     ///         { "metrics.auc": { "$gt": 0.9 } },
     ///         { "mirror.unnested.metrics": { "$elemMatch": { "key": "auc", "value": { "$gt": 0.9 } } } },
@@ -234,8 +237,8 @@ impl Query {
     /// # Ok::<(), runlineage::Error>(())
     /// ```
     #[must_use]
-    pub fn with_metric(self, key: &str, test: impl Into<Test>) -> Self {
-        self.with_filter(test.into().render(Root::Metrics, key))
+    pub fn with_metric(self, key: &str, condition: impl Into<Condition>) -> Self {
+        self.with_term(data(Root::Metrics, key, condition.into()))
     }
 
     /// Runs of which something could not be mirrored as it is.
@@ -250,31 +253,35 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_problems(self) -> Self {
-        self.with_filter(Ok(doc! { "mirror.problems.key": { "$exists": true } }))
+        self.with_term(Ok(Term::Problems))
     }
 }
 
-fn equal(field: &'static str, text: &str) -> Result<Document, Refused> {
+fn equal(attribute: Attribute, text: &str) -> Result<Term, Refused> {
     if text.is_empty() {
-        return Err(Refused::new(field, "it is empty, and no run has it so"));
+        return Err(Refused::argument(
+            attribute.path(),
+            "it is empty, and no run has it so",
+        ));
     }
-    Ok(doc! { field: text })
+    Ok(Term::Attribute(attribute, text.to_owned()))
 }
 
-fn time(field: &'static str, range: &impl RangeBounds<DateTime>) -> Result<Document, Refused> {
-    let mut tests = Document::new();
-    match range.start_bound() {
-        Bound::Included(from) => drop(tests.insert("$gte", *from)),
-        Bound::Excluded(from) => drop(tests.insert("$gt", *from)),
-        Bound::Unbounded => {}
+fn data(root: Root, key: &str, condition: Condition) -> Result<Term, Refused> {
+    Ok(Term::Data {
+        root,
+        key: key.to_owned(),
+        filter: condition.render(root, key)?,
+        condition,
+    })
+}
+
+fn time(clock: Clock, range: &impl RangeBounds<DateTime>) -> Result<Term, Refused> {
+    match (range.start_bound().cloned(), range.end_bound().cloned()) {
+        (Bound::Unbounded, Bound::Unbounded) => Err(Refused::argument(
+            clock.path(),
+            "the range needs a start or an end",
+        )),
+        (from, to) => Ok(Term::Time(clock, from, to)),
     }
-    match range.end_bound() {
-        Bound::Included(to) => drop(tests.insert("$lte", *to)),
-        Bound::Excluded(to) => drop(tests.insert("$lt", *to)),
-        Bound::Unbounded => {}
-    }
-    if tests.is_empty() {
-        return Err(Refused::new(field, "the range needs a start or an end"));
-    }
-    Ok(doc! { field: tests })
 }

@@ -8,10 +8,10 @@ use crate::error::{Error, Result};
 
 /// A filter, parsed once and evaluated over many documents.
 #[derive(Debug)]
-pub(crate) struct Matcher(Vec<Condition>);
+pub(crate) struct Matcher(Vec<Clause>);
 
 #[derive(Debug)]
-enum Condition {
+enum Clause {
     And(Vec<Matcher>),
     Or(Vec<Matcher>),
     Nor(Vec<Matcher>),
@@ -62,17 +62,17 @@ impl Matcher {
     pub(crate) fn parse(filter: &Document) -> Result<Self> {
         filter
             .iter()
-            .map(|(key, value)| condition(key, value))
+            .map(|(key, value)| clause(key, value))
             .collect::<Result<_>>()
             .map(Self)
     }
 
     pub(crate) fn matches(&self, document: &Document) -> bool {
-        self.0.iter().all(|condition| match condition {
-            Condition::And(all) => all.iter().all(|matcher| matcher.matches(document)),
-            Condition::Or(any) => any.iter().any(|matcher| matcher.matches(document)),
-            Condition::Nor(none) => !none.iter().any(|matcher| matcher.matches(document)),
-            Condition::Field { path, tests } => {
+        self.0.iter().all(|clause| match clause {
+            Clause::And(all) => all.iter().all(|matcher| matcher.matches(document)),
+            Clause::Or(any) => any.iter().any(|matcher| matcher.matches(document)),
+            Clause::Nor(none) => !none.iter().any(|matcher| matcher.matches(document)),
+            Clause::Field { path, tests } => {
                 let mut found = Vec::new();
                 collect(document, path, &mut found);
                 tests.iter().all(|test| test.holds(&found))
@@ -81,13 +81,13 @@ impl Matcher {
     }
 }
 
-fn condition(key: &str, value: &Bson) -> Result<Condition> {
+fn clause(key: &str, value: &Bson) -> Result<Clause> {
     match (key, value) {
-        ("$and", _) => Ok(Condition::And(alternatives(key, value)?)),
-        ("$or", _) => Ok(Condition::Or(alternatives(key, value)?)),
-        ("$nor", _) => Ok(Condition::Nor(alternatives(key, value)?)),
+        ("$and", _) => Ok(Clause::And(alternatives(key, value)?)),
+        ("$or", _) => Ok(Clause::Or(alternatives(key, value)?)),
+        ("$nor", _) => Ok(Clause::Nor(alternatives(key, value)?)),
         _ if key.starts_with('$') => Err(unsupported(key)),
-        _ => Ok(Condition::Field {
+        _ => Ok(Clause::Field {
             path: key.split('.').map(str::to_owned).collect(),
             tests: tests(value)?,
         }),

@@ -1,9 +1,12 @@
 //! Renders a query as the filter that MongoDB serves from an index.
 
-use bson::{Document, doc};
+use std::ops::Bound;
 
-use super::{Query, Term};
-use crate::lineage::Entry;
+use bson::{Bson, DateTime, Document, doc};
+
+use super::{Query, Term, condition};
+use crate::node::{Detail, Direction, Kind, Node};
+use crate::run::field;
 
 /// All of the terms. One term stands alone: a `doc!` with one key twice would keep the last only.
 pub(super) fn all_of(terms: &[Term]) -> Document {
@@ -23,9 +26,35 @@ pub(super) fn any(filters: impl IntoIterator<Item = Document>) -> Document {
 
 fn term(term: &Term) -> Document {
     match term {
-        Term::Entry(entry) => self::entry(entry),
-        Term::Filter(filter) => filter.clone(),
-        Term::AllOf(queries) => all(rendered(queries)),
+        Term::Node { direction, node } => self::node(*direction, node),
+        Term::OneOf {
+            direction,
+            kind,
+            key,
+            details,
+        } => entry(*direction, *kind, key, doc! { "$in": details }.into()),
+        Term::WithoutDetail {
+            direction,
+            kind,
+            key,
+        } => entry(*direction, *kind, key, doc! { "$exists": false }.into()),
+        Term::Under { direction, node } => under(*direction, node),
+        Term::Path {
+            direction,
+            kind,
+            path,
+            under,
+        } => path_of_any(*direction, *kind, path, *under),
+        Term::Nothing(direction) => Kind::of_direction(*direction)
+            .map(|kind| (kind.key_path(*direction), doc! { "$exists": false }.into()))
+            .collect(),
+        Term::Attribute(attribute, text) => attribute.equal(text),
+        Term::Exists(attribute) => doc! { attribute.path(): { "$exists": true } },
+        // The builder has refused a prefix that is no bound.
+        Term::NamePrefix(prefix) => doc! { field::NAME: condition::begins_with(prefix) },
+        Term::Time(clock, from, to) => doc! { clock.path(): between(from, to) },
+        Term::Data { filter, .. } => filter.clone(),
+        Term::Problems => doc! { field::PROBLEM_KEYS: { "$exists": true } },
         Term::AnyOf(queries) => any(rendered(queries)),
         Term::NoneOf(queries) => doc! { "$nor": rendered(queries).collect::<Vec<_>>() },
     }
@@ -35,23 +64,68 @@ fn rendered(queries: &[Query]) -> impl Iterator<Item = Document> + '_ {
     queries.iter().map(|query| all_of(&query.terms))
 }
 
-fn entry(
-    Entry {
-        side,
-        kind,
-        key,
-        value,
-    }: &Entry,
-) -> Document {
-    match value {
-        None => doc! { format!("{side}.{kind}.{}", kind.key_field()): key },
-        // `$elemMatch` keeps both fields within one entry, and gets tight bounds on both.
-        Some(value) => doc! {
-            format!("{side}.{kind}"): {
-                "$elemMatch": { kind.key_field(): key, kind.value_field(): value }
-            }
-        },
+fn node(direction: Direction, node: &Node) -> Document {
+    match node.detail() {
+        None => doc! { node.kind().key_path(direction): node.key() },
+        Some(detail) => entry(direction, node.kind(), node.key(), detail.into()),
     }
+}
+
+/// An entry with this key, and with a detail like this where the kind has details.
+fn entry(direction: Direction, kind: Kind, key: &str, detail: Bson) -> Document {
+    let Some(Detail { field, .. }) = kind.spec().detail else {
+        return doc! { kind.key_path(direction): key };
+    };
+    // `$elemMatch` keeps both fields within one entry, and gets tight bounds on both.
+    doc! { kind.path(direction): { "$elemMatch": { kind.spec().key: key, field: detail } } }
+}
+
+/// A path of a key, or anything under it.
+fn under(direction: Direction, node: &Node) -> Document {
+    let (Some(Detail { field, .. }), Some(path)) = (node.kind().spec().detail, node.detail())
+    else {
+        return self::node(direction, node);
+    };
+    doc! { node.kind().path(direction): { "$elemMatch": {
+        node.kind().spec().key: node.key(),
+        "$or": [{ field: path }, { field: below(path) }],
+    } } }
+}
+
+fn path_of_any(direction: Direction, kind: Kind, path: &str, under: bool) -> Document {
+    let field = kind.spec().detail.map_or("", |detail| detail.field);
+    let array = kind.path(direction);
+    let exactly = doc! { format!("{array}.{field}"): path };
+    if !under {
+        return exactly;
+    }
+    // Without `$elemMatch`, an index over an array gets one of the two bounds only.
+    any([
+        exactly,
+        doc! { array: { "$elemMatch": { field: below(path) } } },
+    ])
+}
+
+/// What begins with the path and a slash; `0` comes right after `/`.
+fn below(path: &str) -> Document {
+    doc! { "$gte": format!("{path}/"), "$lt": format!("{path}0") }
+}
+
+fn between(from: &Bound<DateTime>, to: &Bound<DateTime>) -> Document {
+    let from = match from {
+        Bound::Included(from) => Some(("$gte", *from)),
+        Bound::Excluded(from) => Some(("$gt", *from)),
+        Bound::Unbounded => None,
+    };
+    let to = match to {
+        Bound::Included(to) => Some(("$lte", *to)),
+        Bound::Excluded(to) => Some(("$lt", *to)),
+        Bound::Unbounded => None,
+    };
+    let bounds = from.into_iter().chain(to);
+    bounds
+        .map(|(operator, time)| (operator.to_owned(), time.into()))
+        .collect()
 }
 
 fn combine(operator: &str, mut documents: Vec<Document>) -> Document {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, doc};
 
-use super::{Query, check};
-use crate::error::{Error, Result};
+use super::{Query, check, render};
+use crate::error::Result;
+use crate::node::Refused;
 use crate::run::{Run, field};
 
 /// A search for runs, made from a [`Query`] or from any BSON [`Document`].
@@ -21,14 +22,22 @@ use crate::run::{Run, field};
 /// let native = Search::from(doc! { "metrics.auc": { "$gt": 0.9 } });
 /// # let _ = (newest, native);
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Search {
-    filter: Result<Document>,
+    filters: Vec<Filter>,
+    refused: Option<Refused>,
     pub(crate) sort: Option<Document>,
     pub(crate) limit: Option<u32>,
     pub(crate) skip: Option<u64>,
     pub(crate) projection: Option<Document>,
     pub(crate) max_time: Option<Duration>,
+}
+
+/// A part of what is searched for, in the form that the caller gave.
+#[derive(Debug, Clone)]
+enum Filter {
+    Query(Query),
+    Document(Document),
 }
 
 impl Search {
@@ -41,11 +50,11 @@ impl Search {
     ///
     /// It holds only what is allowed, and nothing of it is sent where it holds anything else:
     ///
-    /// - the operators [`OPERATORS`](crate::filter::OPERATORS), each with an operand of its kind. No code, no expressions, no patterns;
-    /// - fields of a run, [`FIELD_ROOTS`](crate::filter::FIELD_ROOTS), whose names hold no `$` in front, nothing that looks like one, nothing invisible;
+    /// - the operators [`OPERATORS`](crate::query::OPERATORS), each with an operand of its kind. No code, no expressions, no patterns;
+    /// - fields of a run, [`FIELD_ROOTS`](crate::query::FIELD_ROOTS), whose names hold no `$` in front, nothing that looks like one, nothing invisible;
     /// - texts, numbers, booleans, null, dates, and arrays and objects of them;
-    /// - within the bounds [`MAX_DEPTH`](crate::filter::MAX_DEPTH), [`MAX_LIST`](crate::filter::MAX_LIST), [`MAX_NODES`](crate::filter::MAX_NODES),
-    ///   [`MAX_PATH`](crate::filter::MAX_PATH), [`MAX_TEXT`](crate::filter::MAX_TEXT) and [`MAX_BYTES`](crate::filter::MAX_BYTES).
+    /// - within the bounds [`MAX_DEPTH`](crate::query::MAX_DEPTH), [`MAX_LIST`](crate::query::MAX_LIST), [`MAX_NODES`](crate::query::MAX_NODES),
+    ///   [`MAX_PATH`](crate::query::MAX_PATH), [`MAX_TEXT`](crate::query::MAX_TEXT) and [`MAX_BYTES`](crate::query::MAX_BYTES).
     ///
     /// It ends after [`CHECKED_TIME`](Self::CHECKED_TIME) and [`CHECKED_LIMIT`](Self::CHECKED_LIMIT) unless told otherwise. As
     /// many runs as the limit mean that there may be more.
@@ -60,7 +69,7 @@ impl Search {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Unsupported`] names what is not allowed.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) names what is not allowed.
     pub fn checked(filter: Document) -> Result<Self> {
         check::check(&filter)?;
         Ok(Self::from(filter)
@@ -95,8 +104,8 @@ impl Search {
     pub fn after(self, run: &Run) -> Self {
         match rest_of(self.sort.as_ref(), run) {
             Ok(rest) => self.and(rest),
-            Err(error) => Self {
-                filter: self.filter.and(Err(error)),
+            Err(refused) => Self {
+                refused: self.refused.or(Some(refused)),
                 ..self
             },
         }
@@ -158,48 +167,58 @@ impl Search {
         }
     }
 
-    /// Both this filter and that one, within the tighter of the bounds of both.
+    /// Both this filter and that one, within the tighter of the bounds of both. The order, the projection and the skip are
+    /// those of whichever search has them; two different ones are a bad argument, which is returned when the search is made.
     #[must_use]
-    pub fn and(self, other: impl Into<Self>) -> Self {
+    pub fn and(mut self, other: impl Into<Self>) -> Self {
         let other = other.into();
-        let max_time = [self.max_time, other.max_time].into_iter().flatten().min();
-        let limit = [self.limit, other.limit].into_iter().flatten().min();
-        let filter = match (self.filter, other.filter) {
-            (Ok(mine), Ok(theirs)) if theirs.is_empty() => Ok(mine),
-            (Ok(mine), Ok(theirs)) if mine.is_empty() => Ok(theirs),
-            (Ok(mine), Ok(theirs)) => Ok(doc! { "$and": [mine, theirs] }),
-            (Err(error), _) | (_, Err(error)) => Err(error),
-        };
-        Self {
-            filter,
-            limit,
-            max_time,
-            ..self
-        }
+        self.filters.extend(other.filters);
+        self.refused = self.refused.or(other.refused);
+        self.max_time = [self.max_time, other.max_time].into_iter().flatten().min();
+        self.limit = [self.limit, other.limit].into_iter().flatten().min();
+        let refused = &mut self.refused;
+        self.sort = only(self.sort, other.sort, "sort", refused);
+        self.projection = only(self.projection, other.projection, "projection", refused);
+        self.skip = only(self.skip, other.skip, "skip", refused);
+        self
     }
 
     /// The filter as MongoDB takes it.
     ///
     /// # Errors
-    /// The first bad argument of the query it was made from.
-    pub fn into_filter(self) -> Result<Document> {
-        self.filter
-    }
-
-    /// The filter, unless a bad argument stands in its place.
-    pub(crate) fn filter(&self) -> Result<&Document, &Error> {
-        self.filter.as_ref()
-    }
-
-    /// The filter taken out, and the rest of the search; a bad argument ends it here.
-    pub(crate) fn take_filter(mut self) -> Result<(Document, Self)> {
-        let filter = std::mem::replace(&mut self.filter, Ok(Document::new()))?;
-        Ok((filter, self))
+    /// The first bad argument of the search, or of the query it was made from.
+    pub fn filter(&self) -> Result<Document> {
+        if let Some(refused) = &self.refused {
+            return Err(refused.to_error());
+        }
+        let rendered = self.filters.iter().map(|filter| match filter {
+            Filter::Query(query) => query.render(),
+            Filter::Document(filter) => Ok(filter.clone()),
+        });
+        Ok(render::all(rendered.collect::<Result<Vec<_>>>()?))
     }
 }
 
+/// What one of two searches says; both may say the same.
+fn only<T: PartialEq>(
+    mine: Option<T>,
+    theirs: Option<T>,
+    what: &'static str,
+    refused: &mut Option<Refused>,
+) -> Option<T> {
+    if let (Some(mine), Some(theirs)) = (&mine, &theirs)
+        && mine != theirs
+    {
+        refused.get_or_insert(Refused::argument(
+            what,
+            "two searches that are joined have different ones; set it on the joined search",
+        ));
+    }
+    mine.or(theirs)
+}
+
 /// The filter of what comes after a run in an order of `_id`, or of `start_time` and `_id`.
-fn rest_of(sort: Option<&Document>, run: &Run) -> Result<Document> {
+fn rest_of(sort: Option<&Document>, run: &Run) -> Result<Document, Refused> {
     let directions: Vec<(&str, Option<i32>)> = sort
         .into_iter()
         .flatten()
@@ -210,11 +229,11 @@ fn rest_of(sort: Option<&Document>, run: &Run) -> Result<Document> {
         [
             (field::START_TIME, Some(direction)),
             (field::ID, Some(same)),
-        ] if direction == same => after_start(direction, run),
-        _ => Err(Error::unsupported(
-            "paging in this order",
-            "sort by `_id`, or by `start_time` and `_id` in the same direction, before `after`",
-        )),
+        ] if direction == same => Ok(after_start(direction, run)),
+        _ => Err(Refused::Unsupported {
+            what: "paging in this order",
+            hint: "sort by `_id`, or by `start_time` and `_id` in the same direction, before `after`",
+        }),
     }
 }
 
@@ -231,7 +250,7 @@ fn direction_of(direction: &Bson) -> Option<i32> {
 }
 
 /// MongoDB sorts nothing, then texts (times that no date holds), then dates, and compares only within one of these.
-fn after_start(direction: i32, run: &Run) -> Result<Document> {
+fn after_start(direction: i32, run: &Run) -> Document {
     let time = match run.as_raw().get(field::START_TIME) {
         Ok(Some(RawBsonRef::DateTime(date))) => Bson::DateTime(date),
         Ok(Some(RawBsonRef::String(text))) => Bson::from(text),
@@ -257,7 +276,7 @@ fn after_start(direction: i32, run: &Run) -> Result<Document> {
         "null" => doc! { field::START_TIME: Bson::Null },
         kind => doc! { field::START_TIME: { "$type": kind } },
     }));
-    Ok(doc! { "$or": alternatives })
+    doc! { "$or": alternatives }
 }
 
 fn beyond(direction: i32) -> &'static str {
@@ -266,31 +285,32 @@ fn beyond(direction: i32) -> &'static str {
 
 impl From<Document> for Search {
     fn from(filter: Document) -> Self {
-        Self {
-            filter: Ok(filter),
-            sort: None,
-            limit: None,
-            skip: None,
-            projection: None,
-            max_time: None,
-        }
+        Self::of(Filter::Document(filter))
     }
 }
 
 impl From<Query> for Search {
     fn from(query: Query) -> Self {
-        Self {
-            filter: query.render(),
-            ..Document::new().into()
-        }
+        Self::of(Filter::Query(query))
     }
 }
 
 impl From<&Query> for Search {
     fn from(query: &Query) -> Self {
+        query.clone().into()
+    }
+}
+
+impl Search {
+    fn of(filter: Filter) -> Self {
         Self {
-            filter: query.render(),
-            ..Document::new().into()
+            filters: vec![filter],
+            refused: None,
+            sort: None,
+            limit: None,
+            skip: None,
+            projection: None,
+            max_time: None,
         }
     }
 }
@@ -322,6 +342,26 @@ mod tests {
             bounds(mine().limit(5).max_time(minute).and(checked())),
             (Some(5), Some(Search::CHECKED_TIME))
         );
+    }
+
+    #[test]
+    fn searches_that_are_joined_keep_the_order_of_either_and_refuse_two() {
+        let newest = || Search::from(doc! {}).newest_first();
+        let plain = || Search::from(doc! { "user": "ana" });
+        for joined in [
+            plain().and(newest()),
+            newest().and(plain()),
+            newest().and(newest()),
+        ] {
+            assert_eq!(joined.sort, newest().sort);
+            assert!(joined.filter().is_ok());
+        }
+        let by_name = plain().sort(doc! { "name": 1 });
+        let refused = by_name.and(newest()).filter().unwrap_err().to_string();
+        assert!(refused.starts_with("sort:"), "{refused}");
+        let skipping = |skip| plain().skip(skip);
+        assert!(skipping(1).and(skipping(2)).filter().is_err());
+        assert_eq!(plain().and(skipping(2)).skip, Some(2));
     }
 
     #[test]

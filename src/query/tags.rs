@@ -5,32 +5,26 @@ use bson::{Bson, Document, doc};
 use super::Term;
 use crate::codec::tags::fits_mlopus;
 use crate::error::{Error, Result};
-use crate::lineage::Entry;
 
 pub(super) fn render(terms: &[Term]) -> Result<Document> {
     let mut query = Document::new();
     for term in terms {
-        let Term::Entry(Entry {
-            side,
-            kind,
-            key,
-            value,
-        }) = term
-        else {
+        let Term::Node { direction, node } = term else {
             return Err(Error::unsupported(
                 "all but models and artifacts, each with AND, in a query for mlopus",
                 "use `render()` on the mirror",
             ));
         };
+        let key = node.key();
         if !fits_mlopus(key) {
             return Err(Error::unsupported(
                 format!("{key:?} in a query for mlopus"),
                 "it reads names of letters, digits, `_`, `-` and `/` only; use `render()` on the mirror",
             ));
         }
-        let field = format!("tags.lineage.{side}.{kind}.{key}");
-        let wanted = match value {
-            Some(value) => Bson::from(value.as_str()),
+        let field = format!("tags.lineage.{}.{key}", node.kind().path(*direction));
+        let wanted = match node.detail() {
+            Some(detail) => Bson::from(detail),
             None => Bson::from(doc! { "$exists": true }),
         };
         match query.get(&field) {

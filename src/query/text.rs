@@ -8,7 +8,6 @@ use std::str::FromStr;
 use super::Query;
 use crate::error::{Error, Result};
 
-pub use terms::parse_time;
 use token::{Kind, Token};
 
 /// How deep parentheses and `not` may nest.
@@ -18,7 +17,7 @@ const MAX_LENGTH: usize = 100_000;
 
 /// What is wrong, and the byte where.
 #[derive(Debug)]
-struct Fault {
+struct ParseError {
     offset: usize,
     reason: String,
 }
@@ -27,10 +26,11 @@ struct Fault {
 ///
 /// ```
 /// use bson::doc;
-/// use runlineage::{Query, Test};
+/// use runlineage::Query;
+/// use runlineage::query::Condition;
 ///
 /// let query: Query = "input.model = 'churn:3' and metrics.auc > 0.9 or not status = 'FAILED'".parse()?;
-/// let churn = Query::new().with_input_model("churn", "3").with_metric("auc", Test::gt(0.9));
+/// let churn = Query::new().with_input_model("churn", "3").with_metric("auc", Condition::gt(0.9));
 /// let failed = Query::new().with_status("FAILED");
 /// let same = Query::new().with_any_of([churn, Query::new().with_none_of([failed])]);
 /// assert_eq!(query.render()?, same.render()?);
@@ -46,12 +46,15 @@ struct Fault {
 /// | `input.artifact = 'RUN_ID/PATH'`, `= 'RUN_ID'`, `under 'RUN_ID/PATH'` | [`with_input_artifact`](Query::with_input_artifact), [`…_under`](Query::with_input_artifact_under) |
 /// | `input.path = 'data/x'`, `under 'data'` | [`with_input_path`](Query::with_input_path), [`…_under`](Query::with_input_path_under) |
 /// | `inputs missing`, `inputs exists` | [`without_inputs`](Query::without_inputs), and its contrary |
+/// | `input = 'model:churn:3'`, `in (…)`, `under 'artifact:RUN_ID/PATH'` | [`with_input`](Query::with_input): a [`Node`](crate::Node) as it prints, of any kind |
 /// | the same with `output` | |
 /// | `exp`, `exp.id`, `exp.name`, `status`, `user`, `name`, `run_id`, `parent`: `=`, `!=`, `in (…)`, `not in (…)`, `exists`, `missing` | the run's fields; `exp` is an id or a name |
-/// | `name like 'train-%'` | [`with_name_prefix`](Query::with_name_prefix); `%` stands at the end only, `_` for itself |
+/// | `name like 'train-%'` | [`with_name_prefix`](Query::with_name_prefix); `%` stands at the end only, `_` for itself; `prefix '50%-'` takes any text |
 /// | `start_time >= '2026-03-01'`, `end_time < '7d'` | dates, spans back from now, or milliseconds since 1970 |
 /// | `params.KEY`, `tags.KEY`: `=`, `!=`, `in`, `not in`, `like 'x%'`, `exists`, `missing`; `<`, `<=`, `>`, `>=` with a number | [`with_param`](Query::with_param); a key with other characters stands in `` ` `` or `"` |
-/// | `metrics.KEY` with a number: `=`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `exists`, `missing` | [`with_metric`](Query::with_metric) |
+/// | `metrics.KEY` with a number, `NaN` or `Infinity`: `=`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `exists`, `missing` | [`with_metric`](Query::with_metric) |
+/// | `problems exists`, `problems missing` | [`with_problems`](Query::with_problems) |
+/// | `true` | every run |
 ///
 /// `is null` and `is not null` are `missing` and `exists`. A quote in a text is doubled: `'it''s'`. As in MLflow, `!=` holds only where there is
 /// a value; `not x = y` holds where there is none, too. A list holds 1,000 values at most. Of `like` with a text that a number may begin with, such
@@ -63,13 +66,16 @@ impl FromStr for Query {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        parse(text).map_err(|fault| fault.into_error(text))
+        parse(text).map_err(|error| error.into_error(text))
     }
 }
 
-fn parse(text: &str) -> Result<Query, Fault> {
+fn parse(text: &str) -> Result<Query, ParseError> {
     if text.len() > MAX_LENGTH {
-        return Err(Fault::new(0, "it is longer than 100,000 bytes"));
+        return Err(ParseError::new(
+            0,
+            format!("it is longer than {MAX_LENGTH} bytes"),
+        ));
     }
     let tokens = token::tokens(text)?;
     let mut parser = Parser {
@@ -80,7 +86,7 @@ fn parse(text: &str) -> Result<Query, Fault> {
     let query = parser.any(0)?;
     match parser.peek() {
         None => Ok(query),
-        Some(token) => Err(Fault::new(
+        Some(token) => Err(ParseError::new(
             token.offset,
             format!("expected `and`, `or` or the end, not {}", token.kind),
         )),
@@ -95,32 +101,29 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn any(&mut self, depth: usize) -> Result<Query, Fault> {
+    fn any(&mut self, depth: usize) -> Result<Query, ParseError> {
         let mut alternatives = vec![self.all(depth)?];
         while self.takes_word("or") {
             alternatives.push(self.all(depth)?);
         }
-        Ok(match alternatives.len() {
-            1 => alternatives.remove(0),
-            _ => Query::new().with_any_of(alternatives),
-        })
+        Ok(Query::new().with_any_of(alternatives))
     }
 
-    fn all(&mut self, depth: usize) -> Result<Query, Fault> {
+    fn all(&mut self, depth: usize) -> Result<Query, ParseError> {
         let mut parts = vec![self.one(depth)?];
         while self.takes_word("and") {
             parts.push(self.one(depth)?);
         }
-        Ok(match parts.len() {
-            1 => parts.remove(0),
-            _ => Query::new().with_all_of(parts),
-        })
+        Ok(Query::new().with_all_of(parts))
     }
 
-    fn one(&mut self, depth: usize) -> Result<Query, Fault> {
+    fn one(&mut self, depth: usize) -> Result<Query, ParseError> {
         let offset = self.offset();
         if depth > MAX_NESTING {
-            return Err(Fault::new(offset, "it is nested deeper than 50"));
+            return Err(ParseError::new(
+                offset,
+                format!("it is nested deeper than {MAX_NESTING}"),
+            ));
         }
         if self.takes_word("not") {
             return Ok(Query::new().with_none_of([self.one(depth + 1)?]));
@@ -134,7 +137,7 @@ impl Parser<'_> {
         // The builders keep the first bad argument: here is where it stands.
         match query.check() {
             Err(Error::Argument { argument, reason }) => {
-                Err(Fault::new(offset, format!("{argument}: {reason}")))
+                Err(ParseError::new(offset, format!("{argument}: {reason}")))
             }
             _ => Ok(query),
         }
@@ -162,22 +165,22 @@ impl Parser<'_> {
         found
     }
 
-    fn expect(&mut self, kind: &Kind, what: &str) -> Result<(), Fault> {
+    fn expect(&mut self, kind: &Kind, what: &str) -> Result<(), ParseError> {
         if self.takes(kind) {
             return Ok(());
         }
         Err(self.expected(what))
     }
 
-    fn expected(&self, what: &str) -> Fault {
+    fn expected(&self, what: &str) -> ParseError {
         let found = self
             .peek()
             .map_or_else(|| "the end".to_owned(), |token| token.kind.to_string());
-        Fault::new(self.offset(), format!("expected {what}, not {found}"))
+        ParseError::new(self.offset(), format!("expected {what}, not {found}"))
     }
 }
 
-impl Fault {
+impl ParseError {
     fn new(offset: usize, reason: impl Into<String>) -> Self {
         Self {
             offset,

@@ -1,32 +1,78 @@
-//! What a stored run read and wrote: in place, or as a [`Lineage`].
+//! What a stored run read and wrote: in place, or as a [`Lineage`]; and the form in which it is stored.
 
 use bson::raw::{RawArray, RawBsonRef};
+use bson::{Document, doc};
 
 use super::Run;
 use crate::error::Result;
-use crate::lineage::{Entry, Kind, Lineage, Side};
+use crate::node::{Direction, Kind, Lineage, Node, Origin, Reference};
+
+/// The field of an entry that says where it is known from.
+const FROM: &str = "from";
+
+/// The side of a run as it is stored: an array for each kind, and in it an entry for each reference.
+pub(crate) fn to_side<'a>(
+    direction: Direction,
+    references: impl IntoIterator<Item = &'a Reference>,
+) -> Document {
+    let mut side: Document = Kind::of_direction(direction)
+        .map(|kind| (kind.spec().field.to_owned(), Vec::<Document>::new().into()))
+        .collect();
+    for reference in references {
+        if reference.direction != direction {
+            continue;
+        }
+        let (node, spec) = (&reference.node, reference.node.kind().spec());
+        let mut entry = doc! { spec.key: node.key() };
+        if let (Some(detail), Some(value)) = (spec.detail, node.detail()) {
+            entry.insert(detail.field, value);
+        }
+        entry.insert(FROM, reference.origin.as_str());
+        if let Ok(entries) = side.get_array_mut(spec.field) {
+            entries.push(entry.into());
+        }
+    }
+    side
+}
 
 impl Run {
-    /// What the run read and wrote.
+    /// What the run read and wrote, wherever that is known from.
     ///
     /// # Errors
     /// [`Error::Document`](crate::Error::Document) when a field of the lineage has another shape than this program writes.
     pub fn lineage(&self) -> Result<Lineage> {
         let mut lineage = Lineage::new();
-        for side in Side::BOTH {
-            for kind in Kind::BOTH {
-                for entry in self.entries(side, kind) {
-                    let (key, value) = entry?;
-                    lineage.add(Entry {
-                        side,
-                        kind,
-                        key: key.to_owned(),
-                        value: value.map(str::to_owned),
-                    });
-                }
-            }
+        for reference in self.references() {
+            let Reference {
+                direction, node, ..
+            } = reference?;
+            lineage.add(direction, node);
         }
         Ok(lineage)
+    }
+
+    /// What the run read and wrote, entry by entry.
+    ///
+    /// # Errors
+    /// An item is an error as [`lineage`](Self::lineage) would be.
+    pub fn references(&self) -> impl Iterator<Item = Result<Reference>> {
+        let kinds = Direction::BOTH
+            .into_iter()
+            .flat_map(|direction| Kind::of_direction(direction).map(move |kind| (direction, kind)));
+        kinds.flat_map(move |(direction, kind)| {
+            self.entries(direction, kind).map(move |entry| {
+                let Entry {
+                    key,
+                    detail,
+                    origin,
+                } = entry?;
+                Ok(Reference {
+                    direction,
+                    node: Node::stored(kind, key, detail),
+                    origin,
+                })
+            })
+        })
     }
 
     /// The models that the run read, each with its version where one is recorded; nothing is copied.
@@ -46,7 +92,7 @@ impl Run {
     /// # Errors
     /// An item is an error as [`lineage`](Self::lineage) would be.
     pub fn input_models(&self) -> impl Iterator<Item = Result<(&str, Option<&str>)>> {
-        self.entries(Side::Inputs, Kind::Models)
+        self.pairs(Direction::Input, Kind::MODEL)
     }
 
     /// The models that the run wrote, each with its version where one is recorded; nothing is copied.
@@ -54,7 +100,7 @@ impl Run {
     /// # Errors
     /// An item is an error as [`lineage`](Self::lineage) would be.
     pub fn output_models(&self) -> impl Iterator<Item = Result<(&str, Option<&str>)>> {
-        self.entries(Side::Outputs, Kind::Models)
+        self.pairs(Direction::Output, Kind::MODEL)
     }
 
     /// The artifacts that the run read: the id of a run, and the path in it where one is recorded; nothing is copied.
@@ -62,7 +108,7 @@ impl Run {
     /// # Errors
     /// An item is an error as [`lineage`](Self::lineage) would be.
     pub fn input_artifacts(&self) -> impl Iterator<Item = Result<(&str, Option<&str>)>> {
-        self.entries(Side::Inputs, Kind::Runs)
+        self.pairs(Direction::Input, Kind::ARTIFACT)
     }
 
     /// The artifacts that the run wrote: the id of a run, and the path in it where one is recorded; nothing is copied.
@@ -70,60 +116,89 @@ impl Run {
     /// # Errors
     /// An item is an error as [`lineage`](Self::lineage) would be.
     pub fn output_artifacts(&self) -> impl Iterator<Item = Result<(&str, Option<&str>)>> {
-        self.entries(Side::Outputs, Kind::Runs)
+        self.pairs(Direction::Output, Kind::ARTIFACT)
     }
 
-    fn entries(
+    fn pairs(
         &self,
-        side: Side,
+        direction: Direction,
         kind: Kind,
     ) -> impl Iterator<Item = Result<(&str, Option<&str>)>> {
-        let (array, error) = match self.array(side, kind) {
+        self.entries(direction, kind)
+            .map(|entry| entry.map(|entry| (entry.key, entry.detail)))
+    }
+
+    fn entries(&self, direction: Direction, kind: Kind) -> impl Iterator<Item = Result<Entry<'_>>> {
+        let (array, error) = match self.array(direction, kind) {
             Ok(array) => (array, None),
             Err(error) => (None, Some(error)),
         };
         let elements = array.into_iter().flat_map(<&RawArray>::into_iter);
         let entries = elements.map(move |element| {
             let element = element.map_err(|error| self.malformed(error))?;
-            self.entry(side, kind, element)
+            self.entry(direction, kind, element)
         });
         error.into_iter().map(Err).chain(entries)
     }
 
-    fn array(&self, side: Side, kind: Kind) -> Result<Option<&RawArray>> {
-        let document = &self.document;
-        let side_field = document.get(side.as_str());
+    fn array(&self, direction: Direction, kind: Kind) -> Result<Option<&RawArray>> {
+        let (document, side) = (&self.document, direction.field());
+        let side_field = document.get(side);
         let array = match side_field.map_err(|error| self.malformed(error))? {
             None => return Ok(None),
-            Some(RawBsonRef::Document(side)) => side.get(kind.as_str()),
+            Some(RawBsonRef::Document(side)) => side.get(kind.spec().field),
             Some(_) => return Err(self.malformed(format!("`{side}` is not a document"))),
         };
         match array.map_err(|error| self.malformed(error))? {
             None => Ok(None),
             Some(RawBsonRef::Array(array)) => Ok(Some(array)),
-            Some(_) => Err(self.malformed(format!("`{side}.{kind}` is not an array"))),
+            Some(_) => {
+                let path = kind.path(direction);
+                Err(self.malformed(format!("`{path}` is not an array")))
+            }
         }
     }
 
     fn entry<'a>(
         &self,
-        side: Side,
+        direction: Direction,
         kind: Kind,
         element: RawBsonRef<'a>,
-    ) -> Result<(&'a str, Option<&'a str>)> {
-        let entry = element.as_document().ok_or_else(|| {
-            self.malformed(format!("an entry of `{side}.{kind}` is not a document"))
-        })?;
-        let key = entry.get_str(kind.key_field());
+    ) -> Result<Entry<'a>> {
+        let (spec, path) = (kind.spec(), || kind.path(direction));
+        let entry = element
+            .as_document()
+            .ok_or_else(|| self.malformed(format!("an entry of `{}` is not a document", path())))?;
+        let key = entry.get_str(spec.key);
         let key = key.map_err(|error| self.malformed(error))?;
-        let value = entry.get(kind.value_field());
-        match value.map_err(|error| self.malformed(error))? {
-            None | Some(RawBsonRef::Null) => Ok((key, None)),
-            Some(RawBsonRef::String(value)) => Ok((key, Some(value))),
-            Some(_) => {
-                let field = kind.value_field();
-                Err(self.malformed(format!("a `{field}` of `{side}.{kind}` is not a string")))
+        let detail = match spec.detail {
+            None => None,
+            Some(detail) => {
+                let value = entry.get(detail.field);
+                match value.map_err(|error| self.malformed(error))? {
+                    None | Some(RawBsonRef::Null) => None,
+                    Some(RawBsonRef::String(value)) => Some(value),
+                    Some(_) => {
+                        let field = detail.field;
+                        let reason = format!("a `{field}` of `{}` is not a string", path());
+                        return Err(self.malformed(reason));
+                    }
+                }
             }
-        }
+        };
+        // What a foreign document leaves out was known before there were other origins.
+        let origin = entry.get_str(FROM).ok().and_then(Origin::of_word);
+        Ok(Entry {
+            key,
+            detail,
+            origin: origin.unwrap_or_default(),
+        })
     }
+}
+
+/// An entry of a side, in the document's own bytes.
+struct Entry<'a> {
+    key: &'a str,
+    detail: Option<&'a str>,
+    origin: Origin,
 }

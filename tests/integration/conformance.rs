@@ -188,8 +188,8 @@ fn holds(lineage: &Lineage, (side, kind, key, value): Term) -> bool {
         Side::Outputs => &lineage.outputs,
     };
     let map = match kind {
-        Kind::Model => &side.models,
-        Kind::Artifact => &side.runs,
+        Kind::Model => side.models(),
+        Kind::Artifact => side.runs(),
     };
     map.get(key)
         .is_some_and(|values| value.is_none_or(|value| values.contains(value)))

@@ -203,11 +203,11 @@ async fn ten_concurrent_registers_on_one_run_lose_nothing() {
         .expect("the run is mirrored");
     let lineage = stored.lineage().expect("its lineage can be read");
     assert_eq!(
-        lineage.inputs.models["churn"],
+        lineage.inputs.models()["churn"],
         set((0..=10).map(|n| n.to_string()))
     );
     assert_eq!(
-        lineage.outputs.models["dotted.name"],
+        lineage.outputs.models()["dotted.name"],
         set((1..=10).map(|n| n.to_string()))
     );
     let now = mlflow.run(&run_id).await.expect("the run is there");
@@ -340,5 +340,5 @@ async fn what_mlopus_registers_while_this_program_registers_is_kept() {
         .await
         .expect("MLflow takes the lineage");
     let lineage = run.lineage().expect("its lineage can be read");
-    assert_eq!(lineage.inputs.models["churn"], set(["1", "3"]));
+    assert_eq!(lineage.inputs.models()["churn"], set(["1", "3"]));
 }

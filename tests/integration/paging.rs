@@ -113,7 +113,7 @@ fn edit(sql: &mut Sql, rng: &mut fastrand::Rng, exp: &str, ids: &[String]) {
     }
 }
 
-async fn runlineage_experiment(lab: &Lab) -> runlineage::ExperimentInfo {
+async fn runlineage_experiment(lab: &Lab) -> runlineage::mlflow::ExperimentInfo {
     let client = lab.builder().build().expect("the URI is valid");
     let all: Vec<_> = client.experiments().try_concat().await.expect("a list");
     all.into_iter().next().expect("the lab has an experiment")

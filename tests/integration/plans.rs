@@ -11,7 +11,9 @@ use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{ClientOptions, Hint, ServerAddress};
-use runlineage::{Error, Facet, MongoRunStore, Query, Search, Test};
+use runlineage::mongo::Facet;
+use runlineage::query::Condition;
+use runlineage::{Error, MongoRunStore, Query, Search};
 
 use crate::support::mirror::{ids, mirror, set};
 use crate::support::mongodb::TestDatabase;
@@ -413,7 +415,7 @@ async fn builders_without_a_text_of_their_own_are_served_too() {
 #[tokio::test]
 async fn a_search_ends_when_its_time_is_over() {
     let (_test, store) = filled().await;
-    let unserved = Query::new().with_metric("auc", Test::gt(0.9));
+    let unserved = Query::new().with_metric("auc", Condition::gt(0.9));
     let search = || Search::from(&unserved).max_time(Duration::from_millis(1));
     let error = store
         .count_runs(search())

@@ -101,7 +101,7 @@ async fn poisonous_runs_are_mirrored_in_part_with_the_reason_and_the_others_whol
         .await
         .expect("a find")
         .expect("a run");
-    assert_eq!(big.lineage().expect("lineage").inputs.models.len(), 1);
+    assert_eq!(big.lineage().expect("lineage").inputs.models().len(), 1);
     // All others equal MLflow, the broken lineage tags included, which are tags all the same.
     let differences = lab.differences().await;
     let others: Vec<_> = differences

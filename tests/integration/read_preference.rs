@@ -8,7 +8,8 @@ use mongodb::bson::{DateTime, doc};
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use mongodb::options::{ClientOptions, ServerAddress, WriteConcern};
-use runlineage::{Facet, MongoRunStore, Query, Run, lineage};
+use runlineage::mongo::Facet;
+use runlineage::{MongoRunStore, Query, Run, lineage};
 
 use crate::support::lab::Lab;
 use crate::support::outage::lab_on;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, doc};
+use runlineage::mlflow::MlflowClientBuilder;
 use runlineage::sync::{Report, Sync};
-use runlineage::{MlflowClient, MlflowClientBuilder, MongoRunStore, Run, Texts};
+use runlineage::{MlflowClient, MongoRunStore, Run, Texts};
 use serde_json::{Value, json};
 
 use super::mlflow::{self, MlflowServer, Setup};

@@ -1,6 +1,8 @@
 //! The arguments of every command, and their errors.
 
 mod example;
+mod facet;
+mod lineage;
 mod values;
 
 use std::net::SocketAddr;
@@ -10,7 +12,9 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use runlineage::RunId;
 
 pub(crate) use example::parse;
-pub(crate) use values::{ArtifactArg, ModelArg, PairArg, SortArg};
+pub(crate) use facet::FacetArg;
+pub(crate) use lineage::{LineageArgs, PathArgs};
+pub(crate) use values::{PairArg, SortArg};
 use values::{parse_database, parse_duration, parse_field};
 
 /// The milliseconds that MongoDB takes, in seconds.
@@ -162,12 +166,8 @@ pub(crate) struct PurgeArgs {
 pub(crate) struct FindArgs {
     #[command(flatten)]
     pub(crate) lineage: LineageArgs,
-    /// Read this path, of whatever run; with a slash in the end, or anything under it; repeatable.
-    #[arg(long, value_name = "PATH[/]")]
-    pub(crate) input_path: Vec<String>,
-    /// Wrote this path, of whatever run; with a slash in the end, or anything under it; repeatable.
-    #[arg(long, value_name = "PATH[/]")]
-    pub(crate) output_path: Vec<String>,
+    #[command(flatten)]
+    pub(crate) paths: PathArgs,
     /// In this experiment, by name or id; repeatable: in any of them.
     #[arg(long, value_name = "EXPERIMENT")]
     pub(crate) exp: Vec<String>,
@@ -217,7 +217,7 @@ pub(crate) struct FindArgs {
     #[arg(long, group = "instead", conflicts_with_all = ["sort", "limit", "skip", "after", "columns"])]
     pub(crate) count: bool,
     /// Only print how many of the runs share each experiment, model version and so on; --limit is of those.
-    #[arg(long, value_enum, group = "instead", conflicts_with_all = ["sort", "skip", "after", "columns"])]
+    #[arg(long, value_name = "FACET", value_parser = FacetArg::parser(), group = "instead", conflicts_with_all = ["sort", "skip", "after", "columns"])]
     pub(crate) facet: Option<FacetArg>,
     /// Only print the distinct values of this field, one a line as JSON.
     #[arg(long, value_name = "FIELD", group = "instead", value_parser = parse_field, conflicts_with_all = ["sort", "limit", "skip", "after", "columns"])]
@@ -256,7 +256,7 @@ pub(crate) struct RegisterArgs {
     #[command(flatten)]
     pub(crate) lineage: LineageArgs,
     /// Register every line of this file; `-` is stdin.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["input_model", "output_model", "input_artifact", "output_artifact"])]
+    #[arg(long, value_name = "FILE", conflicts_with = lineage::GROUP)]
     pub(crate) from: Option<String>,
 }
 
@@ -269,32 +269,6 @@ pub(crate) struct MigrateArgs {
     /// Only list them, applied and pending.
     #[arg(long)]
     pub(crate) status: bool,
-}
-
-#[derive(Debug, Default, Clone, ClapArgs)]
-#[command(next_help_heading = "Lineage")]
-pub(crate) struct LineageArgs {
-    /// Read this model: churn, churn:3, models:/churn/3 or models:/churn@champion; repeatable. A name with colons ends in one: `a:b:`.
-    #[arg(long, value_name = "NAME[:VERSION]")]
-    pub(crate) input_model: Vec<ModelArg>,
-    /// Wrote this model; repeatable.
-    #[arg(long, value_name = "NAME[:VERSION]")]
-    pub(crate) output_model: Vec<ModelArg>,
-    /// Read this artifact: 8f2c…/data/train.parquet or runs:/8f2c…/data/train.parquet; repeatable.
-    #[arg(long, value_name = "RUN_ID[/PATH]")]
-    pub(crate) input_artifact: Vec<ArtifactArg>,
-    /// Wrote this artifact; repeatable.
-    #[arg(long, value_name = "RUN_ID[/PATH]")]
-    pub(crate) output_artifact: Vec<ArtifactArg>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FacetArg {
-    Exp,
-    Status,
-    User,
-    InputModel,
-    OutputModel,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -329,15 +303,6 @@ impl Args {
             uri.take_if(|uri| uri.is_empty());
         }
         self
-    }
-}
-
-impl LineageArgs {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.input_model.is_empty()
-            && self.output_model.is_empty()
-            && self.input_artifact.is_empty()
-            && self.output_artifact.is_empty()
     }
 }
 

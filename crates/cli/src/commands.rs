@@ -11,7 +11,8 @@ pub(crate) mod verify;
 
 use std::process::ExitCode;
 
-use runlineage::{Freshness, MongoRunStore};
+use runlineage::MongoRunStore;
+use runlineage::mongo::Freshness;
 
 use crate::say::say;
 

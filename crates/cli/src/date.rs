@@ -2,7 +2,7 @@
 
 use bson::DateTime;
 use runlineage::Error;
-use runlineage::filter::parse_time;
+use runlineage::query::parse_time;
 
 use crate::connect::usage;
 

@@ -1,13 +1,17 @@
 //! The terms of a query written as text: a field, what is asked of it, and with what.
 
-use bson::{DateTime, Document, doc};
+use std::ops::Bound;
 
-use super::token::Kind;
-use super::{Fault, Parser};
-use crate::error::{Error, Result};
+use bson::DateTime;
+
+use super::token::Kind as Token;
+use super::{ParseError, Parser};
+use crate::error::Error;
+use crate::node::{Direction, Kind, Node, NodeArg};
+use crate::query::attribute::{Attribute, Clock};
 use crate::query::check::MAX_LIST;
-use crate::query::{Query, Test, Value};
-use crate::run::field;
+use crate::query::condition::{Condition, Operand};
+use crate::query::{Query, Term, parse_time};
 
 /// The dates of JavaScript, and so of mongosh, end there.
 const MAX_MILLIS: u64 = 8_640_000_000_000_000;
@@ -19,6 +23,7 @@ enum Asked {
     In(Vec<Given>),
     NotIn(Vec<Given>),
     Like(Given),
+    Prefix(Given),
     Under(Given),
     Exists,
     Missing,
@@ -28,53 +33,66 @@ enum Asked {
 #[derive(Debug, Clone, PartialEq)]
 struct Given {
     offset: usize,
-    value: Value,
+    value: Operand,
 }
 
+/// What of the lineage on one side a term is about.
 #[derive(Clone, Copy)]
-enum Side {
-    Input,
-    Output,
+enum Subject {
+    /// Nodes of whatever kind, each in the form that it prints in.
+    Node,
+    /// Nodes of this kind.
+    Kind(Kind),
+    /// Nodes of this kind that have no detail.
+    WithoutDetail(Kind),
+    /// Details of this kind, of whatever key.
+    Detail(Kind),
 }
 
-const FIELDS: &str = "input.model, input.artifact, input.path, inputs (and the same with output), exp, exp.id, exp.name, status, user, name, run_id, parent, start_time, end_time, params.KEY, tags.KEY or metrics.KEY";
+impl Subject {
+    /// The subject of a term such as `input.model`, `input.unversioned_model`, `input.path` or `input`.
+    fn of_term(direction: Direction, term: &str) -> Option<Self> {
+        let Some(word) = term.strip_prefix(&direction.to_string()) else {
+            return None;
+        };
+        let Some(word) = word.strip_prefix('.') else {
+            return word.is_empty().then_some(Self::Node);
+        };
+        Kind::of_direction(direction).find_map(|kind| {
+            let detail = kind.spec().detail;
+            let is = |other: Option<&str>| other == Some(word);
+            if kind.term(direction) == term {
+                Some(Self::Kind(kind))
+            } else if is(detail.and_then(|detail| detail.absent)) {
+                Some(Self::WithoutDetail(kind))
+            } else if is(detail.and_then(|detail| detail.of_any_key)) {
+                Some(Self::Detail(kind))
+            } else {
+                None
+            }
+        })
+    }
+}
 
-/// The time that a text names: a date, a date and time (of this machine's zone unless it says which), or a span back from now.
-///
-/// ```
-/// # use runlineage::filter::parse_time;
-/// assert_eq!(parse_time("2026-03-01T12:00:00Z")?.timestamp_millis(), 1_772_366_400_000);
-/// assert!(parse_time("7d").is_ok() && parse_time("yesterday").is_err());
-/// # Ok::<(), runlineage::Error>(())
-/// ```
-///
-/// # Errors
-/// [`Error::Argument`] when it is none of these.
-pub fn parse_time(text: &str) -> Result<DateTime> {
-    let now = jiff::ZonedDateTime::now();
-    let timestamp = if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
-        Some(timestamp)
-    } else if let Ok(date) = text.parse::<jiff::civil::DateTime>() {
-        date.to_zoned_datetime(now.time_zone().clone())
-            .ok()
-            .map(|zoned| zoned.timestamp())
-    } else {
-        text.parse::<jiff::Span>()
-            .ok()
-            .and_then(|span| now.checked_sub(span.abs()).ok())
-            .map(|zoned| zoned.timestamp())
-    };
-    let timestamp = timestamp.ok_or_else(|| {
-        Error::argument("time", format!("{text:?} is neither a date nor a time span; write 2026-03-01, 2026-03-01T12:00:00Z, 7d or 12h"))
-    })?;
-    Ok(DateTime::from_millis(timestamp.as_millisecond()))
+/// The fields that can be asked for, for messages.
+fn fields() -> String {
+    let lineage = Kind::of_direction(Direction::Input).flat_map(|kind| {
+        let detail = kind.spec().detail.and_then(|detail| detail.of_any_key);
+        let detail = detail.map(|word| format!("{}.{word}", Direction::Input));
+        [kind.term(Direction::Input)].into_iter().chain(detail)
+    });
+    let lineage = lineage.collect::<Vec<_>>().join(", ");
+    let attributes = Attribute::words().collect::<Vec<_>>().join(", ");
+    format!(
+        "{lineage}, inputs (and the same with output), {attributes}, start_time, end_time, problems, params.KEY, tags.KEY or metrics.KEY"
+    )
 }
 
 impl Parser<'_> {
-    pub(super) fn term(&mut self) -> Result<Query, Fault> {
+    pub(super) fn term(&mut self) -> Result<Query, ParseError> {
         let offset = self.offset();
         let name = match self.peek().map(|token| &token.kind) {
-            Some(Kind::Word(name) | Kind::Quoted(name)) => name.clone(),
+            Some(Token::Word(name) | Token::Quoted(name)) => name.clone(),
             _ => return Err(self.expected("a field, `not` or `(`")),
         };
         self.next += 1;
@@ -83,150 +101,106 @@ impl Parser<'_> {
             .find_map(|prefix| name.strip_prefix(prefix))
             .unwrap_or(&name);
         if let Some((root, key)) = plain.split_once('.') {
-            let add: fn(Query, &str, Test) -> Query = match root {
+            let add: fn(Query, &str, Condition) -> Query = match root {
                 "params" | "param" | "parameters" | "parameter" => Query::with_param,
                 "tags" | "tag" => Query::with_tag,
                 "metrics" | "metric" => Query::with_metric,
                 _ => return self.field(plain, offset),
             };
-            let test = self.asked()?.into_test()?;
-            return Ok(add(Query::new(), key, test));
+            let condition = self.asked()?.into_condition()?;
+            return Ok(add(Query::new(), key, condition));
         }
         self.field(plain, offset)
     }
 
-    fn field(&mut self, name: &str, offset: usize) -> Result<Query, Fault> {
-        let query = Query::new;
-        let (simple, path): (fn(&str) -> Query, _) = match name {
-            "exp" | "experiment" => (|text| Query::new().with_exp(text), "exp.id"),
-            "exp.id" | "experiment_id" => (|text| Query::new().with_exp_id(text), "exp.id"),
-            "exp.name" | "experiment_name" => (|text| Query::new().with_exp_name(text), "exp.name"),
-            "status" => (|text| Query::new().with_status(text), field::STATUS),
-            "user" | "user_id" => (|text| Query::new().with_user(text), field::USER),
-            "run_id" | "_id" | "id" => (|text| Query::new().with_id(text), field::ID),
-            "parent" => (
-                |text| Query::new().with_parent(text),
-                "tags.mlflow.parentRunId",
-            ),
-            "name" | "run_name" => (|text| Query::new().with_name(text), field::NAME),
-            "start_time" | "created" => return self.time(|range| query().with_start_time(range)),
-            "end_time" => return self.time(|range| query().with_end_time(range)),
-            "inputs" => return self.presence(query().without_inputs()),
-            "outputs" => return self.presence(query().without_outputs()),
-            _ => {
-                let side = [("input.", Side::Input), ("output.", Side::Output)]
-                    .into_iter()
-                    .find_map(|(prefix, side)| Some((name.strip_prefix(prefix)?, side)));
-                return match side {
-                    Some((kind @ ("model" | "unversioned_model" | "artifact" | "path"), side)) => {
-                        self.lineage(kind, side)
-                    }
-                    _ => Err(Fault::new(
-                        offset,
-                        format!("there is no field `{name}`; expected {FIELDS}"),
-                    )),
-                };
+    fn field(&mut self, name: &str, offset: usize) -> Result<Query, ParseError> {
+        if let Some(attribute) = Attribute::of_word(name) {
+            return self.asked()?.into_attribute(attribute);
+        }
+        if let Some(clock) = Clock::of_word(name) {
+            return self.time(clock);
+        }
+        match name {
+            // What every run matches; a query without terms prints so.
+            "true" => return Ok(Query::new()),
+            "inputs" => return self.presence(Query::new().without_inputs(), true),
+            "outputs" => return self.presence(Query::new().without_outputs(), true),
+            "problems" => return self.presence(Query::new().with_problems(), false),
+            _ => {}
+        }
+        for direction in Direction::BOTH {
+            if let Some(subject) = Subject::of_term(direction, name) {
+                return self.lineage(subject, direction);
             }
-        };
-        self.asked()?.into_attribute(simple, path)
+        }
+        Err(ParseError::new(
+            offset,
+            format!("there is no field `{name}`; expected {}", fields()),
+        ))
     }
 
-    fn presence(&mut self, nothing: Query) -> Result<Query, Fault> {
+    /// Whether there is any of it at all; the query says that there is, or that there is none.
+    fn presence(&mut self, query: Query, is_absence: bool) -> Result<Query, ParseError> {
         let offset = self.offset();
         match self.asked()? {
-            Asked::Missing => Ok(nothing),
-            Asked::Exists => Ok(Query::new().with_none_of([nothing])),
-            _ => Err(Fault::new(
+            Asked::Missing if is_absence => Ok(query),
+            Asked::Exists if !is_absence => Ok(query),
+            Asked::Missing | Asked::Exists => Ok(Query::new().with_none_of([query])),
+            _ => Err(ParseError::new(
                 offset,
-                "of inputs and outputs as a whole, only `exists` and `missing` can be asked",
+                "of inputs, outputs and problems as a whole, only `exists` and `missing` can be asked",
             )),
         }
     }
 
-    fn lineage(&mut self, kind: &str, side: Side) -> Result<Query, Fault> {
+    fn lineage(&mut self, subject: Subject, direction: Direction) -> Result<Query, ParseError> {
         let offset = self.offset();
         match self.asked()? {
-            Asked::Compare("=", given) => lineage_term(kind, side, &given),
+            Asked::Compare("=", given) => Ok(lineage_term(subject, direction, &given)?.into()),
             Asked::In(given) => {
-                let alternatives: Result<Vec<_>, _> = given
+                let terms: Result<Vec<Term>, _> = given
                     .iter()
-                    .map(|given| lineage_term(kind, side, given))
+                    .map(|given| lineage_term(subject, direction, given))
                     .collect();
-                Ok(Query::new().with_any_of(alternatives?))
+                let terms = terms?;
+                Ok(one_of(&terms).map_or_else(
+                    || Query::new().with_any_of(terms.into_iter().map(Query::from)),
+                    Query::from,
+                ))
             }
-            Asked::Under(given) => {
-                let text = given.text()?;
-                let query = Query::new();
-                match (kind, side) {
-                    ("path", Side::Input) => Ok(query.with_input_path_under(text)),
-                    ("path", Side::Output) => Ok(query.with_output_path_under(text)),
-                    ("artifact", _) => {
-                        let (run, path) = artifact(text);
-                        let path = path.unwrap_or_default();
-                        Ok(match side {
-                            Side::Input => query.with_input_artifact_under(run, path),
-                            Side::Output => query.with_output_artifact_under(run, path),
-                        })
-                    }
-                    _ => Err(Fault::new(offset, "a model has no path to be under")),
-                }
-            }
-            Asked::Compare("!=", _) | Asked::NotIn(_) => Err(Fault::new(
+            Asked::Under(given) => under(subject, direction, &given, offset),
+            Asked::Compare("!=", _) | Asked::NotIn(_) => Err(ParseError::new(
                 offset,
                 "a run may have many of these: write `not … = …` for runs that have none like it",
             )),
-            _ => Err(Fault::new(
+            _ => Err(ParseError::new(
                 offset,
                 "lineage is asked for with `=`, `in` or `under`",
             )),
         }
     }
 
-    fn time(
-        &mut self,
-        add: impl Fn((std::ops::Bound<DateTime>, std::ops::Bound<DateTime>)) -> Query,
-    ) -> Result<Query, Fault> {
-        use std::ops::Bound::{Excluded, Included, Unbounded};
+    fn time(&mut self, clock: Clock) -> Result<Query, ParseError> {
+        use Bound::{Excluded, Included, Unbounded};
         let offset = self.offset();
+        let refused = || ParseError::new(offset, "a time is asked for with =, <, <=, > or >=");
         let Asked::Compare(operator, given) = self.asked()? else {
-            return Err(Fault::new(
-                offset,
-                "a time is asked for with =, <, <=, > or >=",
-            ));
+            return Err(refused());
         };
-        let time = match &given.value {
-            Value::Text(text) => parse_time(text).map_err(|error| match error {
-                Error::Argument { reason, .. } => Fault::new(given.offset, reason),
-                error => Fault::new(given.offset, error.to_string()),
-            })?,
-            Value::Integer(millis) => Some(*millis)
-                .filter(|millis| millis.unsigned_abs() <= MAX_MILLIS)
-                .map(DateTime::from_millis)
-                .ok_or_else(|| {
-                    Fault::new(
-                        given.offset,
-                        "a time lies within 8.64e15 milliseconds of 1970",
-                    )
-                })?,
-            Value::Float(_) => return Err(Fault::new(given.offset, "milliseconds are whole")),
+        let time = given.time()?;
+        let (from, to) = match operator {
+            "=" => (Included(time), Included(time)),
+            "<" => (Unbounded, Excluded(time)),
+            "<=" => (Unbounded, Included(time)),
+            ">" => (Excluded(time), Unbounded),
+            ">=" => (Included(time), Unbounded),
+            _ => return Err(refused()),
         };
-        Ok(match operator {
-            "=" => add((Included(time), Included(time))),
-            "<" => add((Unbounded, Excluded(time))),
-            "<=" => add((Unbounded, Included(time))),
-            ">" => add((Excluded(time), Unbounded)),
-            ">=" => add((Included(time), Unbounded)),
-            _ => {
-                return Err(Fault::new(
-                    offset,
-                    "a time is asked for with =, <, <=, > or >=",
-                ));
-            }
-        })
+        Ok(Term::Time(clock, from, to).into())
     }
 
-    fn asked(&mut self) -> Result<Asked, Fault> {
-        if let Some(Kind::Operator(operator)) = self.peek().map(|token| &token.kind) {
+    fn asked(&mut self) -> Result<Asked, ParseError> {
+        if let Some(Token::Operator(operator)) = self.peek().map(|token| &token.kind) {
             let operator = *operator;
             self.next += 1;
             return Ok(Asked::Compare(operator, self.value()?));
@@ -236,6 +210,9 @@ impl Parser<'_> {
         }
         if self.takes_word("like") {
             return Ok(Asked::Like(self.value()?));
+        }
+        if self.takes_word("prefix") {
+            return Ok(Asked::Prefix(self.value()?));
         }
         if self.takes_word("under") {
             return Ok(Asked::Under(self.value()?));
@@ -262,33 +239,35 @@ impl Parser<'_> {
         Err(self.expected("=, !=, <, <=, >, >=, in, not in, like, under, exists or missing"))
     }
 
-    fn values(&mut self) -> Result<Vec<Given>, Fault> {
-        self.expect(&Kind::Open, "`(`")?;
+    fn values(&mut self) -> Result<Vec<Given>, ParseError> {
+        self.expect(&Token::Open, "`(`")?;
         let mut values = vec![self.value()?];
-        while self.takes(&Kind::Comma) {
+        while self.takes(&Token::Comma) {
             if values.len() == MAX_LIST {
                 let offset = self.offset();
-                return Err(Fault::new(
+                return Err(ParseError::new(
                     offset,
                     format!("a list holds {MAX_LIST} values at most"),
                 ));
             }
             values.push(self.value()?);
         }
-        self.expect(&Kind::Close, "`,` or `)`")?;
+        self.expect(&Token::Close, "`,` or `)`")?;
         Ok(values)
     }
 
-    fn value(&mut self) -> Result<Given, Fault> {
+    fn value(&mut self) -> Result<Given, ParseError> {
         let offset = self.offset();
         let value = match self.peek().map(|token| &token.kind) {
-            Some(Kind::Text(text)) => Value::Text(text.clone()),
-            Some(Kind::Number(number)) => {
-                to_number(number).map_err(|reason| Fault::new(offset, reason))?
+            Some(Token::Text(text)) => Operand::Text(text.clone()),
+            Some(Token::Number(number)) => {
+                to_number(number).map_err(|reason| ParseError::new(offset, reason))?
             }
-            Some(Kind::Word(word)) if word.eq_ignore_ascii_case("nan") => Value::Float(f64::NAN),
-            Some(Kind::Word(word)) => {
-                return Err(Fault::new(
+            Some(Token::Word(word)) if no_finite_number(word).is_some() => {
+                Operand::Float(no_finite_number(word).unwrap_or(f64::NAN))
+            }
+            Some(Token::Word(word)) => {
+                return Err(ParseError::new(
                     offset,
                     format!("expected a value, not `{word}`; a text stands in quotes"),
                 ));
@@ -301,55 +280,58 @@ impl Parser<'_> {
 }
 
 impl Asked {
-    fn into_test(self) -> Result<Test, Fault> {
+    fn into_condition(self) -> Result<Condition, ParseError> {
         let values = |given: Vec<Given>| given.into_iter().map(|given| given.value);
         Ok(match self {
-            Self::Compare("=", given) => Test::eq(given.value),
-            Self::Compare("!=", given) => Test::ne(given.value),
+            Self::Compare("=", given) => Condition::eq(given.value),
+            Self::Compare("!=", given) => Condition::ne(given.value),
             Self::Compare(operator, given) => {
                 given.number()?;
                 match operator {
-                    "<" => Test::lt(given.value),
-                    "<=" => Test::le(given.value),
-                    ">" => Test::gt(given.value),
-                    _ => Test::ge(given.value),
+                    "<" => Condition::lt(given.value),
+                    "<=" => Condition::le(given.value),
+                    ">" => Condition::gt(given.value),
+                    _ => Condition::ge(given.value),
                 }
             }
-            Self::In(given) => Test::is_in(values(given)),
-            Self::NotIn(given) => Test::is_none_of(values(given)),
-            Self::Like(given) => Test::prefix(given.prefix()?),
+            Self::In(given) => Condition::is_in(values(given)),
+            Self::NotIn(given) => Condition::is_none_of(values(given)),
+            Self::Like(given) => Condition::prefix(given.pattern()?),
+            Self::Prefix(given) => Condition::prefix(given.text()?),
             Self::Under(given) => {
-                return Err(Fault::new(
+                return Err(ParseError::new(
                     given.offset,
                     "`under` is asked of artifacts and paths",
                 ));
             }
-            Self::Exists => Test::exists(),
-            Self::Missing => Test::missing(),
+            Self::Exists => Condition::exists(),
+            Self::Missing => Condition::missing(),
         })
     }
 
-    /// A field of the run itself, at this path where a run has it.
-    fn into_attribute(self, equal: impl Fn(&str) -> Query, path: &str) -> Result<Query, Fault> {
-        let present = || {
-            let mut filter = Document::new();
-            filter.insert(path, doc! { "$exists": true });
-            Query::new().with_filter(Ok(filter))
+    fn into_attribute(self, attribute: Attribute) -> Result<Query, ParseError> {
+        let equal = |given: &Given| -> Result<Query, ParseError> {
+            Ok(Query::new().with_attribute(attribute, given.text()?))
         };
-        let any = |given: Vec<Given>| {
-            let alternatives: Result<Vec<_>, _> =
-                given.iter().map(|given| given.text().map(&equal)).collect();
-            alternatives
+        let any = |given: Vec<Given>| -> Result<Vec<Query>, ParseError> {
+            given.iter().map(equal).collect()
         };
+        let present = || Query::from(Term::Exists(attribute.of_presence()));
         match self {
-            Self::Compare("=", given) => Ok(equal(given.text()?)),
-            Self::Compare("!=", given) => Ok(present().with_none_of([equal(given.text()?)])),
+            Self::Compare("=", given) => equal(&given),
+            Self::Compare("!=", given) => Ok(present().with_none_of([equal(&given)?])),
             Self::In(given) => Ok(Query::new().with_any_of(any(given)?)),
             Self::NotIn(given) => Ok(present().with_none_of(any(given)?)),
-            Self::Like(given) if path == field::NAME => {
-                Ok(Query::new().with_name_prefix(given.prefix()?))
+            Self::Like(given) if attribute == Attribute::Name => {
+                Ok(Query::new().with_name_prefix(given.pattern()?))
             }
-            Self::Compare(_, given) | Self::Like(given) | Self::Under(given) => Err(Fault::new(
+            Self::Prefix(given) if attribute == Attribute::Name => {
+                Ok(Query::new().with_name_prefix(given.text()?))
+            }
+            Self::Compare(_, given)
+            | Self::Like(given)
+            | Self::Prefix(given)
+            | Self::Under(given) => Err(ParseError::new(
                 given.offset,
                 "this field is asked for with =, !=, in, not in, exists or missing (and a name with like)",
             )),
@@ -360,16 +342,16 @@ impl Asked {
 }
 
 impl Given {
-    fn text(&self) -> Result<&str, Fault> {
+    fn text(&self) -> Result<&str, ParseError> {
         match &self.value {
-            Value::Text(text) => Ok(text),
-            _ => Err(Fault::new(self.offset, "expected a text in quotes")),
+            Operand::Text(text) => Ok(text),
+            _ => Err(ParseError::new(self.offset, "expected a text in quotes")),
         }
     }
 
-    fn number(&self) -> Result<(), Fault> {
+    fn number(&self) -> Result<(), ParseError> {
         match &self.value {
-            Value::Text(_) => Err(Fault::new(
+            Operand::Text(_) => Err(ParseError::new(
                 self.offset,
                 "expected a number without quotes: <, <=, > and >= compare numbers",
             )),
@@ -377,9 +359,29 @@ impl Given {
         }
     }
 
-    fn prefix(&self) -> Result<&str, Fault> {
+    fn time(&self) -> Result<DateTime, ParseError> {
+        match &self.value {
+            Operand::Text(text) => parse_time(text).map_err(|error| match error {
+                Error::Argument { reason, .. } => ParseError::new(self.offset, reason),
+                error => ParseError::new(self.offset, error.to_string()),
+            }),
+            Operand::Integer(millis) => Some(*millis)
+                .filter(|millis| millis.unsigned_abs() <= MAX_MILLIS)
+                .map(DateTime::from_millis)
+                .ok_or_else(|| {
+                    ParseError::new(
+                        self.offset,
+                        "a time lies within 8.64e15 milliseconds of 1970",
+                    )
+                }),
+            Operand::Float(_) => Err(ParseError::new(self.offset, "milliseconds are whole")),
+        }
+    }
+
+    /// What comes before the `%` of a pattern.
+    fn pattern(&self) -> Result<&str, ParseError> {
         let refused = || {
-            Fault::new(
+            ParseError::new(
                 self.offset,
                 "`like` takes a text that ends in %, and holds no other %: 'train-%'; _ stands for itself",
             )
@@ -392,57 +394,146 @@ impl Given {
     }
 }
 
-fn lineage_term(kind: &str, side: Side, given: &Given) -> Result<Query, Fault> {
-    let query = Query::new();
+fn lineage_term(subject: Subject, direction: Direction, given: &Given) -> Result<Term, ParseError> {
     let text = given.text()?;
-    Ok(match (kind, side) {
-        ("model", side) => {
-            let (name, version) = model(text).map_err(|reason| Fault::new(given.offset, reason))?;
-            match side {
-                Side::Input => query.with_input_model(name, version),
-                Side::Output => query.with_output_model(name, version),
+    let refused = |reason: String| ParseError::new(given.offset, reason);
+    let empty = || refused("it is empty".to_owned());
+    Ok(match subject {
+        Subject::Node => Term::Node {
+            direction,
+            node: node(direction, given)?,
+        },
+        Subject::Kind(kind) => match kind.read(text).map_err(refused)? {
+            NodeArg::Node(node) => Term::Node { direction, node },
+            NodeArg::Pointer(pointer) => {
+                return Err(refused(format!(
+                    "{pointer} is resolved by --input-model and --output-model only: write NAME:VERSION here"
+                )));
+            }
+        },
+        Subject::WithoutDetail(kind) => {
+            let node = Node::checked(kind, text, None).map_err(|_| empty())?;
+            Term::WithoutDetail {
+                direction,
+                kind,
+                key: node.key().to_owned(),
             }
         }
-        ("unversioned_model", Side::Input) => query.with_input_model_without_version(text),
-        ("unversioned_model", Side::Output) => query.with_output_model_without_version(text),
-        ("artifact", side) => {
-            let (run, path) = artifact(text);
-            match side {
-                Side::Input => query.with_input_artifact(run, path),
-                Side::Output => query.with_output_artifact(run, path),
-            }
-        }
-        (_, Side::Input) => query.with_input_path(text),
-        (_, Side::Output) => query.with_output_path(text),
+        Subject::Detail(kind) => Term::Path {
+            direction,
+            kind,
+            path: path(text).ok_or_else(empty)?,
+            under: false,
+        },
     })
 }
 
-/// The name and the version of NAME, NAME:VERSION, models:/NAME or models:/NAME/VERSION.
-fn model(text: &str) -> Result<(&str, Option<&str>), &'static str> {
-    let split = match text.strip_prefix("models:/") {
-        Some(uri) if uri.contains('@') => {
-            return Err(
-                "an alias is resolved by --input-model and --output-model only: write NAME:VERSION here",
-            );
-        }
-        Some(uri) => (uri, uri.rsplit_once('/')),
-        None => (text, text.rsplit_once(':')),
+/// A node of a kind that can stand on this side, in the form that it prints in.
+fn node(direction: Direction, given: &Given) -> Result<Node, ParseError> {
+    let refused = |reason: String| ParseError::new(given.offset, reason);
+    let node: Node = given.text()?.parse().map_err(|error| match error {
+        Error::Argument { reason, .. } => refused(reason),
+        error => refused(error.to_string()),
+    })?;
+    if !node.kind().spec().directions.contains(&direction) {
+        return Err(refused(format!(
+            "a {} stands on no run as {direction}",
+            node.kind()
+        )));
+    }
+    Ok(node)
+}
+
+fn under(
+    subject: Subject,
+    direction: Direction,
+    given: &Given,
+    offset: usize,
+) -> Result<Query, ParseError> {
+    let no_path = |kind: Kind| ParseError::new(offset, format!("a {kind} has no path to be under"));
+    let empty = || {
+        ParseError::new(
+            given.offset,
+            "path: it is empty; every artifact of a run is found without a path",
+        )
     };
-    Ok(match split {
-        (name, None) => (name, None),
-        (_, Some((name, version))) => (name, Some(version).filter(|version| !version.is_empty())),
+    let term = match subject {
+        Subject::Detail(kind) => Term::Path {
+            direction,
+            kind,
+            path: path(given.text()?).ok_or_else(empty)?,
+            under: true,
+        },
+        Subject::WithoutDetail(kind) => return Err(no_path(kind)),
+        subject => match lineage_term(subject, direction, given)? {
+            Term::Node { node, .. }
+                if !node
+                    .kind()
+                    .spec()
+                    .detail
+                    .is_some_and(|detail| detail.is_path) =>
+            {
+                return Err(no_path(node.kind()));
+            }
+            Term::Node { node, .. } if node.detail().is_none() => return Err(empty()),
+            Term::Node { node, .. } => Term::Under { direction, node },
+            term => term,
+        },
+    };
+    Ok(term.into())
+}
+
+fn path(text: &str) -> Option<String> {
+    let path = text.trim_matches('/');
+    (!path.is_empty()).then(|| path.to_owned())
+}
+
+/// Details of one key as one term, which one range of an index finds.
+fn one_of(terms: &[Term]) -> Option<Term> {
+    let mut details = Vec::new();
+    let mut of = None;
+    for term in terms {
+        let Term::Node { direction, node } = term else {
+            return None;
+        };
+        let this = (*direction, node.kind(), node.key());
+        if *of.get_or_insert(this) != this {
+            return None;
+        }
+        details.push(node.detail()?.to_owned());
+    }
+    let (direction, kind, key) = of.filter(|_| details.len() > 1)?;
+    Some(Term::OneOf {
+        direction,
+        kind,
+        key: key.to_owned(),
+        details,
     })
 }
 
-fn artifact(text: &str) -> (&str, Option<&str>) {
-    let text = text.strip_prefix("runs:/").unwrap_or(text);
-    text.split_once('/')
-        .map_or((text, None), |(run, path)| (run, Some(path)))
+/// NaN and the infinities, in any of the forms that MLflow and Python print.
+fn no_finite_number(word: &str) -> Option<f64> {
+    let (sign, word) = match word.strip_prefix(['-', '+']) {
+        Some(rest) if word.starts_with('-') => (-1.0, rest),
+        Some(rest) => (1.0, rest),
+        None => (1.0, word),
+    };
+    let is = |other: &str| word.eq_ignore_ascii_case(other);
+    if is("nan") {
+        Some(f64::NAN)
+    } else if is("inf") || is("infinity") {
+        Some(sign * f64::INFINITY)
+    } else {
+        None
+    }
 }
 
-fn to_number(text: &str) -> Result<Value, String> {
+fn to_number(text: &str) -> Result<Operand, String> {
     if let Ok(number) = text.parse::<i64>() {
-        return Ok(Value::Integer(number));
+        return Ok(Operand::Integer(number));
+    }
+    if let Some(number) = no_finite_number(text) {
+        return Ok(Operand::Float(number));
     }
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.is_empty() {
@@ -456,6 +547,6 @@ fn to_number(text: &str) -> Result<Value, String> {
     let number = text.parse::<f64>().ok();
     number
         .filter(|number| shaped && number.is_finite())
-        .map(Value::Float)
+        .map(Operand::Float)
         .ok_or_else(|| format!("{text} is no number; a text stands in quotes"))
 }

@@ -9,7 +9,7 @@ use winnow::prelude::*;
 use winnow::stream::{LocatingSlice, Location, Stream};
 use winnow::token::{none_of, one_of, take_while};
 
-use super::Fault;
+use super::ParseError;
 
 /// One word, and the byte at which it begins.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,16 +34,16 @@ pub(super) enum Kind {
 }
 
 type Input<'a> = LocatingSlice<&'a str>;
-type Parsed<T> = Result<T, ErrMode<Fault>>;
+type Parsed<T> = Result<T, ErrMode<ParseError>>;
 
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Fault> {
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {
     let tokens = repeat(0.., terminated(token, multispace0));
     let mut whole = terminated(preceded(multispace0, tokens), eof);
     whole
         .parse_next(&mut LocatingSlice::new(text))
         .map_err(|error| match error {
-            ErrMode::Backtrack(fault) | ErrMode::Cut(fault) => fault,
-            ErrMode::Incomplete(_) => Fault::new(text.len(), "it ends too soon"),
+            ErrMode::Backtrack(error) | ErrMode::Cut(error) => error,
+            ErrMode::Incomplete(_) => ParseError::new(text.len(), "it ends too soon"),
         })
 }
 
@@ -77,7 +77,7 @@ fn operator(input: &mut Input<'_>) -> Parsed<&'static str> {
 }
 
 /// What stands between two quotes; a quote within is doubled.
-fn in_quotes<'a>(quote: char) -> impl Parser<Input<'a>, String, ErrMode<Fault>> {
+fn in_quotes<'a>(quote: char) -> impl Parser<Input<'a>, String, ErrMode<ParseError>> {
     let doubled = move |input: &mut Input<'a>| (quote, quote).value(quote).parse_next(input);
     let inner =
         move |input: &mut Input<'a>| repeat(0.., alt((doubled, none_of(quote)))).parse_next(input);
@@ -87,7 +87,7 @@ fn in_quotes<'a>(quote: char) -> impl Parser<Input<'a>, String, ErrMode<Fault>> 
             let mut mark = quote;
             let closed: Parsed<char> = mark.parse_next(input);
             closed.map_err(|_| {
-                ErrMode::Cut(Fault::new(
+                ErrMode::Cut(ParseError::new(
                     start,
                     format!("this quote is not closed by another {quote}"),
                 ))
@@ -142,7 +142,7 @@ fn plain<'a>(input: &mut Input<'a>) -> Parsed<&'a str> {
     .parse_next(input)
 }
 
-impl<'a> ParserError<Input<'a>> for Fault {
+impl<'a> ParserError<Input<'a>> for ParseError {
     type Inner = Self;
 
     fn from_input(input: &Input<'a>) -> Self {

@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
-use runlineage::{Facet, MongoRunStore, Query, Search};
+use runlineage::lineage::{Direction, ModelPointer, Node, NodeArg};
+use runlineage::{MongoRunStore, Query, Search};
 
 use super::{Result, say_freshness};
-use crate::args::{ConnectionArgs, FacetArg, FindArgs, Format, LineageArgs, ModelArg, SortArg};
+use crate::args::{ConnectionArgs, FindArgs, Format, LineageArgs, SortArg};
 use crate::connect::{self, usage};
 use crate::date;
 use crate::output::mongosh;
@@ -26,8 +27,9 @@ const TABLE_LIMIT: u32 = 100;
 const EXPORT_LIMIT: u32 = 1_000_000;
 
 pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Result {
-    resolve_aliases(connection, &mut args.lineage).await?;
-    let (filter, sort) = (filter(&args)?, sort(&args)?);
+    resolve(connection, &mut args.lineage).await?;
+    let (search, sort) = (search(&args)?, sort(&args)?);
+    let filter = search.filter()?;
     if args.render {
         writeln!(stdout(), "{}", mongosh(&Bson::Document(filter)))?;
         return Ok(ExitCode::SUCCESS);
@@ -47,7 +49,8 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
         Format::Table => TABLE_LIMIT,
         _ => EXPORT_LIMIT,
     });
-    let all = || Search::from(filter.clone()).max_time(Duration::from_secs(args.max_time));
+    let max_time = Duration::from_secs(args.max_time);
+    let all = || search.clone().limit(0).max_time(max_time);
     let ordered = |limit| {
         let mut search = all().limit(limit);
         if let Some(sort) = &sort {
@@ -89,7 +92,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
         }
         if let Some(facet) = args.facet {
             let limit = args.limit.unwrap_or_default();
-            let counts = store.facet(facet.into(), all().limit(limit)).await?;
+            let counts = store.facet(facet.0, all().limit(limit)).await?;
             return print::facets(counts, args.format);
         }
         if let Some(field) = &args.distinct {
@@ -135,56 +138,42 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn lineage(args: &LineageArgs) -> Query {
-    let mut query = Query::new();
-    for model in &args.input_model {
-        query = query.with_input_model(&model.name, model.version.as_deref());
-    }
-    for model in &args.output_model {
-        query = query.with_output_model(&model.name, model.version.as_deref());
-    }
-    for artifact in &args.input_artifact {
-        query = query.with_input_artifact(artifact.run.as_str(), artifact.path.as_deref());
-    }
-    for artifact in &args.output_artifact {
-        query = query.with_output_artifact(artifact.run.as_str(), artifact.path.as_deref());
-    }
-    query
-}
-
-/// Puts the version that MLflow's registry gives an alias now in its place.
-pub(crate) async fn resolve_aliases(
-    connection: &ConnectionArgs,
-    args: &mut LineageArgs,
-) -> Result<()> {
-    let models = args.input_model.iter_mut().chain(&mut args.output_model);
-    let aliased: Vec<&mut ModelArg> = models.filter(|model| model.alias.is_some()).collect();
-    if aliased.is_empty() {
+/// Puts the version that MLflow's registry gives a pointer now in its place.
+pub(crate) async fn resolve(connection: &ConnectionArgs, args: &mut LineageArgs) -> Result<()> {
+    let pointers = args.nodes.iter_mut().filter_map(|(_, node)| match node {
+        NodeArg::Pointer(pointer) => Some((pointer.clone(), node)),
+        NodeArg::Node(_) => None,
+    });
+    let pointers: Vec<(ModelPointer, &mut NodeArg)> = pointers.collect();
+    if pointers.is_empty() {
         return Ok(());
     }
     let mlflow = connect::mlflow(connection, 1)?;
-    for model in aliased {
-        if let Some(alias) = model.alias.take() {
-            let version = mlflow.model_version_by_alias(&model.name, &alias).await?;
-            say!("models:/{}@{alias} is version {version} now.", model.name);
-            model.version = Some(version);
-        }
+    for (pointer, node) in pointers {
+        let version = mlflow.model_version(&pointer).await?;
+        say!("{pointer} is version {version} now.");
+        *node = NodeArg::Node(Node::model(&pointer.name, version.as_str())?);
     }
     Ok(())
 }
 
-fn filter(args: &FindArgs) -> Result<Document> {
-    let mut query = lineage(&args.lineage);
-    for path in &args.input_path {
-        query = match path.strip_suffix('/') {
-            Some(folder) => query.with_input_path_under(folder),
-            None => query.with_input_path(path),
+fn query(args: &FindArgs) -> Result<Query> {
+    let mut query = Query::new();
+    for (direction, node) in &args.lineage.nodes {
+        let NodeArg::Node(node) = node.clone() else {
+            continue;
+        };
+        query = match direction {
+            Direction::Input => query.with_input(node),
+            Direction::Output => query.with_output(node),
         };
     }
-    for path in &args.output_path {
-        query = match path.strip_suffix('/') {
-            Some(folder) => query.with_output_path_under(folder),
-            None => query.with_output_path(path),
+    for (direction, path) in &args.paths.paths {
+        query = match (direction, path.strip_suffix('/')) {
+            (Direction::Input, Some(folder)) => query.with_input_path_under(folder),
+            (Direction::Input, None) => query.with_input_path(path),
+            (Direction::Output, Some(folder)) => query.with_output_path_under(folder),
+            (Direction::Output, None) => query.with_output_path(path),
         };
     }
     if !args.exp.is_empty() {
@@ -209,12 +198,16 @@ fn filter(args: &FindArgs) -> Result<Document> {
     if args.problems {
         query = query.with_problems();
     }
-    let flags = query.render()?;
+    Ok(query)
+}
+
+/// All that the flags ask for, as one search without order and limit.
+fn search(args: &FindArgs) -> Result<Search> {
+    let flags = Search::from(query(args)?);
     let Some(condition) = &args.condition else {
         return Ok(flags);
     };
-    let condition = condition::parse(condition)?;
-    Ok(Search::from(flags).and(condition).into_filter()?)
+    Ok(flags.and(condition::parse(condition)?))
 }
 
 fn sort(args: &FindArgs) -> Result<Option<Document>> {
@@ -288,16 +281,4 @@ async fn links(
         )
     })?;
     Ok(Some(base.trim_end_matches('/').to_owned()))
-}
-
-impl From<FacetArg> for Facet {
-    fn from(arg: FacetArg) -> Self {
-        match arg {
-            FacetArg::Exp => Self::Exp,
-            FacetArg::Status => Self::Status,
-            FacetArg::User => Self::User,
-            FacetArg::InputModel => Self::InputModel,
-            FacetArg::OutputModel => Self::OutputModel,
-        }
-    }
 }

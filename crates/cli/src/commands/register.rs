@@ -6,11 +6,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use runlineage::lineage::{Direction, NodeArg};
 use runlineage::{MlflowClient, MongoRunStore, RunId, lineage};
 
 use super::Result;
-use super::find::resolve_aliases;
-use crate::args::{ArtifactArg, ConnectionArgs, LineageArgs, ModelArg, RegisterArgs};
+use super::find::resolve;
+use crate::args::{ConnectionArgs, LineageArgs, RegisterArgs};
 use crate::connect::{self, usage};
 use crate::say::say;
 
@@ -18,7 +19,7 @@ use crate::say::say;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 pub(crate) async fn run(connection: &ConnectionArgs, mut args: RegisterArgs) -> Result {
-    resolve_aliases(connection, &mut args.lineage).await?;
+    resolve(connection, &mut args.lineage).await?;
     if let (Some(run), true) = (&args.run_id, args.lineage.is_empty()) {
         return Err(usage(
             "lineage",
@@ -48,17 +49,14 @@ async fn register(
     args: &LineageArgs,
 ) -> Result<()> {
     let mut registration = lineage::of(&mlflow.run(run.as_str()).await?)?;
-    for ModelArg { name, version, .. } in &args.input_model {
-        registration = registration.with_input_model(name, version.as_deref());
-    }
-    for ModelArg { name, version, .. } in &args.output_model {
-        registration = registration.with_output_model(name, version.as_deref());
-    }
-    for ArtifactArg { run, path } in &args.input_artifact {
-        registration = registration.with_input_artifact(run.as_str(), path.as_deref());
-    }
-    for ArtifactArg { run, path } in &args.output_artifact {
-        registration = registration.with_output_artifact(run.as_str(), path.as_deref());
+    for (direction, node) in &args.nodes {
+        let NodeArg::Node(node) = node.clone() else {
+            continue;
+        };
+        registration = match direction {
+            Direction::Input => registration.with_input(node),
+            Direction::Output => registration.with_output(node),
+        };
     }
     registration.register(mlflow, store).await?;
     Ok(())

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use runlineage::{Inputs, MongoRunStore, Run};
+use runlineage::lineage::{Direction, Kind, LineageInfo};
+use runlineage::{MongoRunStore, Run};
 
 use super::{Result, say_freshness};
 use crate::args::{ConnectionArgs, ReportFormat, ShowArgs};
@@ -62,8 +63,8 @@ async fn text(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) -> 
     if let Some(page) = address.and_then(|address| connect::run_page(&address, run)) {
         writeln!(text, "{:<11} {}", "in MLflow", printable(&page))?;
     }
-    let rows: Vec<_> = rows("input", &lineage.inputs)
-        .chain(rows("output", &lineage.outputs))
+    let rows: Vec<_> = rows(Direction::Input, &lineage.inputs)
+        .chain(rows(Direction::Output, &lineage.outputs))
         .collect();
     if rows.is_empty() {
         writeln!(text, "\nNo lineage is recorded.")?;
@@ -82,11 +83,12 @@ async fn text(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) -> 
     Ok(text)
 }
 
-fn rows<'a>(side: &'a str, info: &'a Inputs) -> impl Iterator<Item = Vec<String>> + 'a {
-    let models = info.models.iter().map(|entry| ("model", entry));
-    let runs = info.runs.iter().map(|entry| ("artifact", entry));
-    models.chain(runs).map(move |(kind, (key, values))| {
-        let values: Vec<&str> = values.iter().map(String::as_str).collect();
-        vec![format!("{side} {kind}"), key.clone(), values.join("\n")]
+fn rows(direction: Direction, side: &LineageInfo) -> impl Iterator<Item = Vec<String>> + '_ {
+    Kind::of_direction(direction).flat_map(move |kind| {
+        side.of_kind(kind).iter().map(move |(key, details)| {
+            let details: Vec<&str> = details.iter().map(String::as_str).collect();
+            let what = kind.flag(direction).replace('-', " ");
+            vec![what, key.clone(), details.join("\n")]
+        })
     })
 }

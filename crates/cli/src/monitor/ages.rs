@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use bson::DateTime;
 use metrics::gauge;
-use runlineage::Freshness;
+use runlineage::mongo::Freshness;
 
 const LAST_PASS: &str = "runlineage_last_pass_timestamp_seconds";
 const FULL_AGE: &str = "runlineage_last_full_pass_age_seconds";

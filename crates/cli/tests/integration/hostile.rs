@@ -4,7 +4,7 @@ use mongodb::bson::{
     Binary, Bson, DateTime, DbPointer, Decimal128, Document, JavaScriptCodeWithScope, Regex,
     Timestamp, bson, doc, oid::ObjectId, spec::BinarySubtype,
 };
-use runlineage::filter::{MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_PATH, MAX_TEXT};
+use runlineage::query::{MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_PATH, MAX_TEXT};
 use runlineage::{Error, Search};
 
 use crate::support::program::{run, runlineage};
@@ -300,7 +300,7 @@ fn useful_filters_are_accepted() {
         doc! { "tags.a": { "$in": vec![1; MAX_LIST] } },
     ];
     for filter in useful {
-        let checked = Search::checked(filter.clone()).and_then(Search::into_filter);
+        let checked = Search::checked(filter.clone()).and_then(|search| search.filter());
         assert!(
             checked.is_ok_and(|checked| checked.to_string() == filter.to_string()),
             "{filter}"

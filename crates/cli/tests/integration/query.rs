@@ -5,7 +5,10 @@ use std::process::Command;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use mongodb::bson::{Bson, DateTime, Document, doc};
-use runlineage::{Error, Facet, MlflowClient, MongoRunStore, Query, Run, Search, Test};
+use runlineage::lineage::{Direction, Kind};
+use runlineage::mongo::Facet;
+use runlineage::query::Condition;
+use runlineage::{Error, MlflowClient, MongoRunStore, Query, Run, Search};
 use serde_json::{Value, json};
 
 use crate::support::keeper::KeptFolder;
@@ -353,7 +356,7 @@ async fn pages_by_key_hold_every_run_once_in_order() {
         let refused = Search::from(Query::new())
             .sort(sort.clone())
             .after(&last)
-            .into_filter();
+            .filter();
         assert!(
             matches!(refused, Err(runlineage::Error::Unsupported { .. })),
             "{sort}"
@@ -441,12 +444,18 @@ async fn counts_facets_and_distinct_values_are_those_of_the_runs() {
         }
     };
     assert_eq!(counted(Facet::Status).await, by_status);
-    assert_eq!(counted(Facet::InputModel).await, by_model);
+    assert_eq!(
+        counted(Facet::Nodes(Direction::Input, Kind::MODEL)).await,
+        by_model
+    );
     assert_eq!(counted(Facet::Exp).await.len(), 10);
     let by_user = expected(&|run| vec![run.get_str("user").expect("a user").to_owned()]);
     assert_eq!(counted(Facet::User).await, by_user);
     let by_output = expected(&|run| models_of(run, "outputs"));
-    assert_eq!(counted(Facet::OutputModel).await, by_output);
+    assert_eq!(
+        counted(Facet::Nodes(Direction::Output, Kind::MODEL)).await,
+        by_output
+    );
     let raw = store.find_raw(Query::new().with_status("FAILED")).await;
     let raw: Vec<_> = raw.expect("sent").try_collect().await.expect("read");
     assert_eq!(raw.len() as u64, by_status["FAILED"]);
@@ -607,57 +616,57 @@ output = {run.info.run_id: [run.data.params.get('p'), run.data.tags.get('p')] fo
             .filter(|_| text.trim() == text || text == " 1")
             .and_then(|value| value.as_f64())
     };
-    let mut asked: Vec<(String, Test, BTreeSet<String>)> = Vec::new();
+    let mut asked: Vec<(String, Condition, BTreeSet<String>)> = Vec::new();
     for text in TEXTS {
         asked.push((
             format!("= {text}"),
-            Test::eq(text),
+            Condition::eq(text),
             with(&|other| other == text),
         ));
         asked.push((
             format!("!= {text}"),
-            Test::ne(text),
+            Condition::ne(text),
             with(&|other| other != text),
         ));
     }
     for value in [1.1, 1.0, 0.0, 1000.0, 12_345_678_901.0, 7.0] {
         asked.push((
             format!("= {value}"),
-            Test::eq(value),
+            Condition::eq(value),
             with(&|text| number(text) == Some(value)),
         ));
         asked.push((
             format!("> {value}"),
-            Test::gt(value),
+            Condition::gt(value),
             with(&|text| number(text).is_some_and(|number| number > value)),
         ));
         asked.push((
             format!("<= {value}"),
-            Test::le(value),
+            Condition::le(value),
             with(&|text| number(text).is_some_and(|number| number <= value)),
         ));
     }
     asked.push((
         "in".into(),
-        Test::is_in(["1.10", "adam", "{}"]),
+        Condition::is_in(["1.10", "adam", "{}"]),
         with(&|text| ["1.10", "adam", "{}"].contains(&text)),
     ));
     asked.push((
         "not in".into(),
-        Test::is_none_of(["1.10", "adam"]),
+        Condition::is_none_of(["1.10", "adam"]),
         with(&|text| !["1.10", "adam"].contains(&text)),
     ));
-    asked.push(("exists".into(), Test::exists(), with(&|_| true)));
+    asked.push(("exists".into(), Condition::exists(), with(&|_| true)));
     let without = shown
         .keys()
         .filter(|id| shown[*id].0.is_none())
         .cloned()
         .collect();
-    asked.push(("missing".into(), Test::missing(), without));
+    asked.push(("missing".into(), Condition::missing(), without));
     for prefix in ["ad", "t", "it'", "{", "N", "\u{e9}", " "] {
         asked.push((
             format!("prefix {prefix:?}"),
-            Test::prefix(prefix),
+            Condition::prefix(prefix),
             with(&|text| text.starts_with(prefix)),
         ));
     }

@@ -119,7 +119,7 @@ async fn a_line_that_says_no_lineage_is_refused_and_the_others_are_registered() 
             finished.stderr
         );
     }
-    assert_eq!(scene.lineage(1).await.inputs.models["churn"], set(["3"]));
+    assert_eq!(scene.lineage(1).await.inputs.models()["churn"], set(["3"]));
     let store = MongoRunStore::from_database(scene.test.database.clone());
     let refused = store.get_run(first).await.expect("MongoDB answers");
     assert!(refused.is_none(), "{refused:?}");

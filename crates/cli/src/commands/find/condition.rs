@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use bson::{Bson, Document};
+use bson::Bson;
 use runlineage::{Error, Query, Search};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use crate::connect::usage;
 
-pub(super) fn parse(condition: &str) -> Result<Document, Error> {
+pub(super) fn parse(condition: &str) -> Result<Search, Error> {
     let text = condition.trim_start();
     if text.is_empty() {
         return Err(usage(
@@ -22,13 +22,13 @@ pub(super) fn parse(condition: &str) -> Result<Document, Error> {
         return json(text);
     }
     // Whole, so that the columns of an error are those of what was written.
-    match condition.parse::<Query>().and_then(|query| query.render()) {
+    match condition.parse::<Query>() {
         Err(Error::Argument { reason, .. }) => Err(usage("--where", reason)),
-        rendered => rendered,
+        query => Ok(query?.into()),
     }
 }
 
-fn json(text: &str) -> Result<Document, Error> {
+fn json(text: &str) -> Result<Search, Error> {
     let example = "write a MongoDB filter such as '{\"metrics.auc\": {\"$gt\": 0.9}}'";
     let Unambiguous(value) = serde_json::from_str(text)
         .map_err(|error| usage("--where", format!("it is not JSON: {error}; {example}")))?;
@@ -39,7 +39,7 @@ fn json(text: &str) -> Result<Document, Error> {
         ));
     }
     match Bson::try_from(value) {
-        Ok(Bson::Document(filter)) => Search::checked(filter)?.into_filter(),
+        Ok(Bson::Document(filter)) => Search::checked(filter),
         Ok(_) => Err(usage(
             "--where",
             format!("it is a value of Extended JSON, not a filter; {example}"),

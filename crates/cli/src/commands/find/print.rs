@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use bson::Bson;
 use futures::TryStreamExt;
-use runlineage::{FacetCount, Plan, Run, RunStream};
+use runlineage::mongo::{FacetCount, Plan};
+use runlineage::{Run, RunStream};
 use tokio::task::spawn_blocking;
 
 use super::super::Result;

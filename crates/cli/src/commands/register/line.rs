@@ -1,102 +1,123 @@
 //! A line of a file of lineage: a run, and what it read and wrote, as `find --format ndjson` prints them.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use anyhow::{Context, bail};
 use runlineage::RunId;
-use serde::de::{Error as _, IgnoredAny};
-use serde::{Deserialize, Deserializer};
+use runlineage::lineage::{Direction, Kind, Node, NodeArg};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::super::Result;
-use crate::args::{ArtifactArg, LineageArgs, ModelArg};
+use crate::args::LineageArgs;
 
-/// Whatever else a run has may stand beside; within lineage, an unknown field would be lineage that is lost.
-#[derive(Debug, Deserialize)]
-struct Line {
-    #[serde(rename = "_id")]
-    run: String,
-    #[serde(default)]
-    inputs: Side,
-    #[serde(default)]
-    outputs: Side,
+/// Where the mirror has an entry from; no lineage by itself.
+const FROM: &str = "from";
+
+/// The fields of a JSON object, of which none stands twice: of two, one would be lost.
+struct Fields<T>(Vec<(String, T)>);
+
+impl<T> Fields<T> {
+    fn get(&self, name: &str) -> Option<&T> {
+        let field = self.0.iter().find(|(other, _)| other == name);
+        field.map(|(_, value)| value)
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Side {
-    #[serde(default)]
-    models: Vec<Model>,
-    #[serde(default)]
-    runs: Vec<Artifact>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Model {
-    name: String,
-    #[serde(default, deserialize_with = "text_or_number")]
-    version: Option<String>,
-    /// Where the mirror has it from.
-    #[serde(rename = "from")]
-    _from: Option<IgnoredAny>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Artifact {
-    id: String,
-    path: Option<String>,
-    #[serde(rename = "from")]
-    _from: Option<IgnoredAny>,
-}
-
-/// The run of a line and its lineage, of which there is some.
+/// The run of a line and its lineage, of which there is some. Whatever else a run has may stand beside.
 pub(super) fn parse(line: &[u8]) -> Result<(RunId, LineageArgs)> {
     let line = std::str::from_utf8(line).context("it is not text in UTF-8")?;
-    let Line {
-        run,
-        inputs,
-        outputs,
-    } = serde_json::from_str(line)
+    let line: Fields<&RawValue> = serde_json::from_str(line)
         .context("it is not {\"_id\": RUN_ID, \"inputs\": …, \"outputs\": …}")?;
-    let lineage = LineageArgs {
-        input_model: models(inputs.models),
-        output_model: models(outputs.models),
-        input_artifact: artifacts(inputs.runs)?,
-        output_artifact: artifacts(outputs.runs)?,
-    };
-    if lineage.is_empty() {
+    let run = line.get("_id").context("it has no \"_id\", the run's id")?;
+    let run: String = serde_json::from_str(run.get()).context("its \"_id\" is not a text")?;
+    let mut nodes = Vec::new();
+    for direction in Direction::BOTH {
+        if let Some(side) = line.get(direction.field()) {
+            let side = side_nodes(direction, side)
+                .with_context(|| format!("its \"{}\" are no lineage", direction.field()))?;
+            nodes.extend(side.into_iter().map(|node| (direction, node)));
+        }
+    }
+    if nodes.is_empty() {
         bail!(
             "it says no lineage; write it under \"inputs\" or \"outputs\", such as \"inputs\": {{\"models\": [{{\"name\": \"churn\", \"version\": \"3\"}}]}}"
         );
     }
-    Ok((run.parse()?, lineage))
+    Ok((run.parse()?, LineageArgs { nodes }))
 }
 
-fn models(models: Vec<Model>) -> Vec<ModelArg> {
-    let arg = |Model { name, version, .. }| ModelArg {
-        name,
-        version,
-        alias: None,
-    };
-    models.into_iter().map(arg).collect()
+fn side_nodes(direction: Direction, side: &RawValue) -> Result<Vec<NodeArg>> {
+    let side: Fields<Vec<Fields<&RawValue>>> = serde_json::from_str(side.get())?;
+    let mut nodes = Vec::new();
+    for (field, entries) in &side.0 {
+        // An unknown field would be lineage that is lost.
+        let kind = Kind::of_direction(direction).find(|kind| kind.spec().field == field);
+        let kind = kind.with_context(|| format!("unknown field `{field}`"))?;
+        for entry in entries {
+            nodes.push(NodeArg::Node(node(kind, entry)?));
+        }
+    }
+    Ok(nodes)
 }
 
-fn artifacts(artifacts: Vec<Artifact>) -> Result<Vec<ArtifactArg>> {
-    let arg = |Artifact { id, path, .. }: Artifact| {
-        let run = id.parse()?;
-        Ok(ArtifactArg { run, path })
+fn node(kind: Kind, entry: &Fields<&RawValue>) -> Result<Node> {
+    let spec = kind.spec();
+    let detail = spec.detail.map(|detail| detail.field);
+    let known = |field: &str| field == spec.key || field == FROM || Some(field) == detail;
+    if let Some((unknown, _)) = entry.0.iter().find(|(field, _)| !known(field)) {
+        bail!("unknown field `{unknown}` in `{}`", spec.field);
+    }
+    let key = entry.get(spec.key);
+    let key = key.with_context(|| format!("missing field `{}` in `{}`", spec.key, spec.field))?;
+    let key: String = serde_json::from_str(key.get())
+        .with_context(|| format!("a {} is a text", spec.key_means))?;
+    let detail = detail.and_then(|field| Some((field, entry.get(field)?)));
+    let detail = match detail {
+        Some((field, value)) => text_or_number(field, value)?,
+        None => None,
     };
-    artifacts.into_iter().map(arg).collect()
+    // As a flag would refuse it.
+    if kind.read(&key).is_err() {
+        bail!("{key:?} is no {}", spec.key_means);
+    }
+    Ok(Node::new(kind, &key, detail.as_deref())?)
 }
 
 /// A number is its own text, as in a tag.
-fn text_or_number<'de, D: Deserializer<'de>>(version: D) -> Result<Option<String>, D::Error> {
-    let Some(version) = Option::<Box<RawValue>>::deserialize(version)? else {
-        return Ok(None);
-    };
-    match version.get().as_bytes() {
-        [b'"', ..] => serde_json::from_str(version.get()).map_err(D::Error::custom),
-        [b'-' | b'0'..=b'9', ..] => Ok(Some(version.get().to_owned())),
-        _ => Err(D::Error::custom("a version is a text or a number")),
+fn text_or_number(field: &str, value: &RawValue) -> Result<Option<String>> {
+    match value.get().as_bytes() {
+        b"null" => Ok(None),
+        [b'"', ..] => Ok(Some(serde_json::from_str(value.get())?)),
+        [b'-' | b'0'..=b'9', ..] => Ok(Some(value.get().to_owned())),
+        _ => bail!("a {field} is a text or a number"),
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fields<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+            type Value = Fields<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Fields<T>, A::Error> {
+                let mut read = Fields(Vec::new());
+                while let Some((name, value)) = fields.next_entry::<String, T>()? {
+                    if read.get(&name).is_some() {
+                        return Err(A::Error::custom(format!("duplicate field `{name}`")));
+                    }
+                    read.0.push((name, value));
+                }
+                Ok(read)
+            }
+        }
+
+        deserializer.deserialize_map(Reader(PhantomData))
     }
 }

@@ -1,56 +1,56 @@
-//! [`Test`]: what a tag, a param or a metric has to be, and its rendering.
+//! [`Condition`]: what a tag, a param or a metric has to be, and its rendering.
 
 use bson::{Bson, Document, doc};
 
 use super::render;
 use crate::codec::nest::{can_nest, is_ambiguous, is_mlflow};
 use crate::codec::value::{decode, encode};
-use crate::lineage::Refused;
+use crate::node::Refused;
 
 /// What a tag, a param or a metric has to be; a bare text or number means equality with it.
 ///
 /// ```
-/// use runlineage::{Query, Test};
+/// use runlineage::Query, runlineage::query::Condition;
 ///
 /// let query = Query::new()
 ///     .with_param("optimizer", "adam")
-///     .with_param("lr", Test::le(0.01))
-///     .with_metric("auc", Test::gt(0.9))
-///     .with_tag("team", Test::is_in(["risk", "growth"]))
-///     .with_tag("release", Test::prefix("v2-"))
-///     .with_tag("reviewed", Test::missing());
+///     .with_param("lr", Condition::le(0.01))
+///     .with_metric("auc", Condition::gt(0.9))
+///     .with_tag("team", Condition::is_in(["risk", "growth"]))
+///     .with_tag("release", Condition::prefix("v2-"))
+///     .with_tag("reviewed", Condition::missing());
 /// # assert!(query.render().is_ok());
 /// ```
 ///
 /// As BSON, of a metric; [`with_param`](crate::Query::with_param) and [`with_tag`](crate::Query::with_tag) show equality of texts:
 ///
 /// ```
-/// # use {bson::{Document, doc}, runlineage::{Query, Test}};
+/// # use {bson::{Document, doc}, runlineage::Query, runlineage::query::Condition};
 /// let auc = |test| Query::new().with_metric("auc", test).render();
 /// // A metric that could not be nested stands apart.
 /// let either = |test: Document| doc! { "$or": [
 ///     { "metrics.auc": test.clone() },
 ///     { "mirror.unnested.metrics": { "$elemMatch": { "key": "auc", "value": test } } },
 /// ] };
-/// assert_eq!(auc(Test::eq(1))?, either(doc! { "$eq": 1 }));
-/// assert_eq!(auc(Test::lt(1))?, either(doc! { "$lt": 1 }));
-/// assert_eq!(auc(Test::le(1))?, either(doc! { "$lte": 1 }));
-/// assert_eq!(auc(Test::gt(1))?, either(doc! { "$gt": 1 }));
-/// assert_eq!(auc(Test::ge(1))?, either(doc! { "$gte": 1 }));
+/// assert_eq!(auc(Condition::eq(1))?, either(doc! { "$eq": 1 }));
+/// assert_eq!(auc(Condition::lt(1))?, either(doc! { "$lt": 1 }));
+/// assert_eq!(auc(Condition::le(1))?, either(doc! { "$lte": 1 }));
+/// assert_eq!(auc(Condition::gt(1))?, either(doc! { "$gt": 1 }));
+/// assert_eq!(auc(Condition::ge(1))?, either(doc! { "$gte": 1 }));
 ///
 /// let (one, two) = (either(doc! { "$eq": 1 }), either(doc! { "$eq": 2 }));
-/// assert_eq!(auc(Test::is_in([1, 2]))?, doc! { "$or": [one.clone(), two.clone()] });
+/// assert_eq!(auc(Condition::is_in([1, 2]))?, doc! { "$or": [one.clone(), two.clone()] });
 ///
 /// let exists = doc! { "$or": [{ "metrics.auc": { "$type": "number" } }, { "mirror.unnested.metrics.key": "auc" }] };
-/// assert_eq!(auc(Test::exists())?, exists);
-/// assert_eq!(auc(Test::missing())?, doc! { "$nor": [exists.clone()] });
-/// assert_eq!(auc(Test::ne(1))?, doc! { "$and": [exists.clone(), { "$nor": [one.clone()] }] });
-/// assert_eq!(auc(Test::is_none_of([1, 2]))?, doc! { "$and": [exists, { "$nor": [one, two] }] });
+/// assert_eq!(auc(Condition::exists())?, exists);
+/// assert_eq!(auc(Condition::missing())?, doc! { "$nor": [exists.clone()] });
+/// assert_eq!(auc(Condition::ne(1))?, doc! { "$and": [exists.clone(), { "$nor": [one.clone()] }] });
+/// assert_eq!(auc(Condition::is_none_of([1, 2]))?, doc! { "$and": [exists, { "$nor": [one, two] }] });
 ///
 /// // What begins with `train` comes before `traio`.
 /// let prefix = doc! { "$gte": "train", "$lt": "traio" };
 /// assert_eq!(
-///     Query::new().with_tag("mlflow.source.name", Test::prefix("train")).render()?,
+///     Query::new().with_tag("mlflow.source.name", Condition::prefix("train")).render()?,
 ///     doc! { "$or": [
 ///         { "tags.mlflow.source.name": prefix.clone() },
 ///         { "mirror.unnested.tags": { "$elemMatch": { "key": "mlflow.source.name", "value": prefix } } },
@@ -62,7 +62,7 @@ use crate::lineage::Refused;
 /// Of a param or a tag, which can hold any JSON, and whose text is kept apart where JSON does not give it back:
 ///
 /// ```
-/// # use {bson::{Document, doc}, runlineage::{Query, Test}};
+/// # use {bson::{Document, doc}, runlineage::Query, runlineage::query::Condition};
 /// let lr = |test| Query::new().with_param("lr", test).render();
 /// // Not an object with other keys: that is what `lr.x` is nested in.
 /// let exists = doc! { "$or": [
@@ -71,33 +71,33 @@ use crate::lineage::Refused;
 ///     { "mirror.text.params.key": "lr" },
 ///     { "mirror.unnested.params.key": "lr" },
 /// ] };
-/// assert_eq!(lr(Test::exists())?, exists);
-/// assert_eq!(lr(Test::missing())?, doc! { "$nor": [exists.clone()] });
+/// assert_eq!(lr(Condition::exists())?, exists);
+/// assert_eq!(lr(Condition::missing())?, doc! { "$nor": [exists.clone()] });
 ///
 /// let either = |test: Document| doc! { "$or": [
 ///     { "params.lr": test.clone() },
 ///     { "mirror.unnested.params": { "$elemMatch": { "key": "lr", "value": test } } },
 /// ] };
 /// let one = either(doc! { "$eq": 1, "$not": { "$type": "array" } });
-/// assert_eq!(lr(Test::ne(1))?, doc! { "$and": [exists, { "$nor": [one] }] });
+/// assert_eq!(lr(Condition::ne(1))?, doc! { "$and": [exists, { "$nor": [one] }] });
 ///
 /// // As it is decoded, where no other text is kept; else in that text.
 /// let decoded = either(doc! { "$gte": "ad", "$lt": "ae", "$not": { "$type": "array" } });
 /// let no_text = doc! { "mirror.text.params.key": { "$ne": "lr" } };
 /// let text = doc! { "mirror.text.params": { "$elemMatch": { "key": "lr", "value": { "$gte": "ad", "$lt": "ae" } } } };
 /// assert_eq!(
-///     lr(Test::prefix("ad"))?,
+///     lr(Condition::prefix("ad"))?,
 ///     doc! { "$or": [{ "$and": [decoded, no_text] }, text] }
 /// );
 /// # Ok::<(), runlineage::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Test(Kind);
+pub struct Condition(pub(super) Kind);
 
 /// What a test compares with: MLflow's text, or the number that it is.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Value {
+pub enum Operand {
     /// Exactly this text in MLflow.
     Text(String),
     /// This number, however MLflow's text writes it.
@@ -106,11 +106,12 @@ pub enum Value {
     Float(f64),
 }
 
+/// The forms of a condition.
 #[derive(Debug, Clone, PartialEq)]
-enum Kind {
-    In(Vec<Value>),
-    NotIn(Vec<Value>),
-    Range(&'static str, Value),
+pub(super) enum Kind {
+    In(Vec<Operand>),
+    NotIn(Vec<Operand>),
+    Range(&'static str, Operand),
     Prefix(String),
     Exists,
     Missing,
@@ -123,73 +124,74 @@ pub(super) enum Root {
     Metrics,
 }
 
-impl Test {
-    /// It is this.
-    pub fn eq(value: impl Into<Value>) -> Self {
+impl Condition {
+    /// Equal to `value`.
+    pub fn eq(value: impl Into<Operand>) -> Self {
         Self(Kind::In(vec![value.into()]))
     }
 
-    /// It is there, and it is not this. What a run without it should match too is [`Query::with_none_of`](crate::Query::with_none_of).
-    pub fn ne(value: impl Into<Value>) -> Self {
+    /// Present and not equal to `value`. To match runs without it as well, use [`Query::with_none_of`](crate::Query::with_none_of).
+    pub fn ne(value: impl Into<Operand>) -> Self {
         Self(Kind::NotIn(vec![value.into()]))
     }
 
-    /// It is a number under this one.
-    pub fn lt(number: impl Into<Value>) -> Self {
+    /// A number less than `number`.
+    pub fn lt(number: impl Into<Operand>) -> Self {
         Self(Kind::Range("$lt", number.into()))
     }
 
-    /// It is a number not over this one.
-    pub fn le(number: impl Into<Value>) -> Self {
+    /// A number less than or equal to `number`.
+    pub fn le(number: impl Into<Operand>) -> Self {
         Self(Kind::Range("$lte", number.into()))
     }
 
-    /// It is a number over this one.
-    pub fn gt(number: impl Into<Value>) -> Self {
+    /// A number greater than `number`.
+    pub fn gt(number: impl Into<Operand>) -> Self {
         Self(Kind::Range("$gt", number.into()))
     }
 
-    /// It is a number not under this one.
-    pub fn ge(number: impl Into<Value>) -> Self {
+    /// A number greater than or equal to `number`.
+    pub fn ge(number: impl Into<Operand>) -> Self {
         Self(Kind::Range("$gte", number.into()))
     }
 
-    /// It is one of these.
-    pub fn is_in<V: Into<Value>>(values: impl IntoIterator<Item = V>) -> Self {
+    /// Equal to one of `values`.
+    pub fn is_in<V: Into<Operand>>(values: impl IntoIterator<Item = V>) -> Self {
         Self(Kind::In(values.into_iter().map(Into::into).collect()))
     }
 
-    /// It is there, and it is none of these.
-    pub fn is_none_of<V: Into<Value>>(values: impl IntoIterator<Item = V>) -> Self {
+    /// Present and equal to none of `values`.
+    pub fn is_none_of<V: Into<Operand>>(values: impl IntoIterator<Item = V>) -> Self {
         Self(Kind::NotIn(values.into_iter().map(Into::into).collect()))
     }
 
-    /// It is there.
+    /// Present, with any value.
     #[must_use]
     pub fn exists() -> Self {
         Self(Kind::Exists)
     }
 
-    /// It is not there.
+    /// Absent.
     #[must_use]
     pub fn missing() -> Self {
         Self(Kind::Missing)
     }
 
-    /// MLflow's text begins with this.
+    /// MLflow's text begins with `prefix`.
     pub fn prefix(prefix: impl Into<String>) -> Self {
         Self(Kind::Prefix(prefix.into()))
     }
 
     pub(super) fn render(&self, root: Root, key: &str) -> Result<Document, Refused> {
         if key.is_empty() {
-            return Err(Refused::new(root.what(), "its key is empty"));
+            return Err(Refused::argument(root.what(), "its key is empty"));
         }
         let at = At { root, key };
         match &self.0 {
-            Kind::In(values) | Kind::NotIn(values) if values.is_empty() => {
-                Err(Refused::new(root.what(), "\"in\" needs at least one value"))
-            }
+            Kind::In(values) | Kind::NotIn(values) if values.is_empty() => Err(Refused::argument(
+                root.what(),
+                "\"in\" needs at least one value",
+            )),
             Kind::In(values) => Ok(render::any(at.equal_to_each(values)?)),
             Kind::NotIn(values) => Ok(render::all([
                 at.exists(),
@@ -204,18 +206,22 @@ impl Test {
 }
 
 /// What begins with this, in the byte order that MongoDB compares texts in.
-pub(super) fn prefix(prefix: &str) -> Result<Document, Refused> {
-    if prefix.is_empty() {
-        return Err(Refused::new(
-            "prefix",
-            "it is empty, and everything begins so",
-        ));
-    }
+pub(super) fn begins_with(prefix: &str) -> Document {
     let mut tests = doc! { "$gte": prefix };
     if let Some(next) = successor(prefix) {
         tests.insert("$lt", next);
     }
-    Ok(tests)
+    tests
+}
+
+pub(super) fn check_prefix(prefix: &str) -> Result<(), Refused> {
+    if prefix.is_empty() {
+        return Err(Refused::argument(
+            "prefix",
+            "it is empty, and everything begins so",
+        ));
+    }
+    Ok(())
 }
 
 /// The first text after all that begin with this one.
@@ -241,28 +247,28 @@ struct At<'a> {
 }
 
 impl At<'_> {
-    fn equal(self, value: &Value) -> Result<Document, Refused> {
+    fn equal(self, value: &Operand) -> Result<Document, Refused> {
         match value {
-            Value::Text(_) if self.root == Root::Metrics => Err(Refused::new(
+            Operand::Text(_) if self.root == Root::Metrics => Err(Refused::argument(
                 "metric",
                 "it is a number, and never equals a text",
             )),
-            Value::Text(text) => Ok(self.is_text(text)),
+            Operand::Text(text) => Ok(self.is_text(text)),
             number => Ok(self.holds(&[(String::new(), self.number("$eq", number))])),
         }
     }
 
-    fn equal_to_each(self, values: &[Value]) -> Result<Vec<Document>, Refused> {
+    fn equal_to_each(self, values: &[Operand]) -> Result<Vec<Document>, Refused> {
         values.iter().map(|value| self.equal(value)).collect()
     }
 
-    fn range(self, operator: &str, value: &Value) -> Result<Document, Refused> {
+    fn range(self, operator: &str, value: &Operand) -> Result<Document, Refused> {
         match value {
-            Value::Text(_) => Err(Refused::new(
+            Operand::Text(_) => Err(Refused::argument(
                 self.root.what(),
                 "<, <=, > and >= compare numbers; give a number without quotes",
             )),
-            Value::Float(number) if number.is_nan() => Err(Refused::new(
+            Operand::Float(number) if number.is_nan() => Err(Refused::argument(
                 self.root.what(),
                 "NaN is neither more nor less than any number",
             )),
@@ -270,13 +276,13 @@ impl At<'_> {
         }
     }
 
-    fn number(self, operator: &str, number: &Value) -> Document {
+    fn number(self, operator: &str, number: &Operand) -> Document {
         let number = match number {
-            Value::Text(text) => Bson::from(text.as_str()),
-            Value::Integer(number) => {
+            Operand::Text(text) => Bson::from(text.as_str()),
+            Operand::Integer(number) => {
                 i32::try_from(*number).map_or(Bson::Int64(*number), Bson::Int32)
             }
-            Value::Float(number) => Bson::Double(*number),
+            Operand::Float(number) => Bson::Double(*number),
         };
         let mut tests = doc! { operator: number };
         if self.root != Root::Metrics {
@@ -302,14 +308,18 @@ impl At<'_> {
 
     fn prefix(self, text: &str) -> Result<Document, Refused> {
         if self.root == Root::Metrics {
-            return Err(Refused::new("metric", "it is a number, and has no prefix"));
+            return Err(Refused::argument(
+                "metric",
+                "it is a number, and has no prefix",
+            ));
         }
-        let range = prefix(text)?;
+        check_prefix(text)?;
+        let range = begins_with(text);
         if self.is_plain() {
             return Ok(self.holds(&[(String::new(), range)]));
         }
         if begins_a_decoded_text(text) {
-            return Err(Refused::new(
+            return Err(Refused::argument(
                 "prefix",
                 "a text that begins so may be a number or JSON, which is stored decoded; compare with = or as a number",
             ));
@@ -458,7 +468,7 @@ fn begins_a_decoded_text(prefix: &str) -> bool {
 }
 
 impl Root {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Tags => "tags",
             Self::Params => "params",
@@ -475,37 +485,37 @@ impl Root {
     }
 }
 
-impl<V: Into<Value>> From<V> for Test {
+impl<V: Into<Operand>> From<V> for Condition {
     fn from(value: V) -> Self {
         Self::eq(value)
     }
 }
 
-impl From<&str> for Value {
+impl From<&str> for Operand {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
 }
 
-impl From<String> for Value {
+impl From<String> for Operand {
     fn from(text: String) -> Self {
         Self::Text(text)
     }
 }
 
-impl From<i32> for Value {
+impl From<i32> for Operand {
     fn from(number: i32) -> Self {
         Self::Integer(number.into())
     }
 }
 
-impl From<i64> for Value {
+impl From<i64> for Operand {
     fn from(number: i64) -> Self {
         Self::Integer(number)
     }
 }
 
-impl From<f64> for Value {
+impl From<f64> for Operand {
     fn from(number: f64) -> Self {
         Self::Float(number)
     }

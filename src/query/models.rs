@@ -1,45 +1,9 @@
-//! Query builders for models, and for runs that read or wrote nothing.
+//! Query builders for versions of models, and for runs that read or wrote nothing.
 
-use bson::{Document, doc};
-
-use super::Query;
-use crate::lineage::{Entry, Refused, Side};
+use super::{Query, Term};
+use crate::node::{Direction, Kind, Node, Refused};
 
 impl Query {
-    /// Runs that read this model; no version means any, and a model recorded without one too.
-    ///
-    /// ```
-    /// # use {bson::doc, runlineage::Query};
-    /// assert_eq!(
-    ///     Query::new().with_input_model("churn", "3").render()?,
-    ///     doc! { "inputs.models": { "$elemMatch": { "name": "churn", "version": "3" } } }
-    /// );
-    /// assert_eq!(
-    ///     Query::new().with_input_model("churn", None).render()?,
-    ///     doc! { "inputs.models.name": "churn" }
-    /// );
-    /// # Ok::<(), runlineage::Error>(())
-    /// ```
-    #[must_use]
-    pub fn with_input_model<'a>(self, name: &str, version: impl Into<Option<&'a str>>) -> Self {
-        self.with_entry(Entry::model(Side::Inputs, name, version.into()))
-    }
-
-    /// Runs that wrote this model; no version means any, and a model recorded without one too.
-    ///
-    /// ```
-    /// # use {bson::doc, runlineage::Query};
-    /// assert_eq!(
-    ///     Query::new().with_output_model("churn", "3").render()?,
-    ///     doc! { "outputs.models": { "$elemMatch": { "name": "churn", "version": "3" } } }
-    /// );
-    /// # Ok::<(), runlineage::Error>(())
-    /// ```
-    #[must_use]
-    pub fn with_output_model<'a>(self, name: &str, version: impl Into<Option<&'a str>>) -> Self {
-        self.with_entry(Entry::model(Side::Outputs, name, version.into()))
-    }
-
     /// Runs that read any of these versions of this model.
     ///
     /// ```
@@ -56,7 +20,7 @@ impl Query {
         name: &str,
         versions: impl IntoIterator<Item = V>,
     ) -> Self {
-        self.with_filter(model_versions(Side::Inputs, name, versions))
+        self.with_term(versions_of(Direction::Input, name, versions))
     }
 
     /// Runs that wrote any of these versions of this model.
@@ -75,7 +39,7 @@ impl Query {
         name: &str,
         versions: impl IntoIterator<Item = V>,
     ) -> Self {
-        self.with_filter(model_versions(Side::Outputs, name, versions))
+        self.with_term(versions_of(Direction::Output, name, versions))
     }
 
     /// Runs that read this model where no version is recorded.
@@ -90,7 +54,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_input_model_without_version(self, name: &str) -> Self {
-        self.with_filter(model_without_version(Side::Inputs, name))
+        self.with_term(without_version(Direction::Input, name))
     }
 
     /// Runs that wrote this model where no version is recorded.
@@ -105,7 +69,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_output_model_without_version(self, name: &str) -> Self {
-        self.with_filter(model_without_version(Side::Outputs, name))
+        self.with_term(without_version(Direction::Output, name))
     }
 
     /// Runs for which no input at all is recorded. No index serves it by itself.
@@ -120,7 +84,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn without_inputs(self) -> Self {
-        self.with_filter(Ok(nothing(Side::Inputs)))
+        self.with_term(Ok(Term::Nothing(Direction::Input)))
     }
 
     /// Runs for which no output at all is recorded. No index serves it by itself.
@@ -138,38 +102,42 @@ impl Query {
     /// ```
     #[must_use]
     pub fn without_outputs(self) -> Self {
-        self.with_filter(Ok(nothing(Side::Outputs)))
+        self.with_term(Ok(Term::Nothing(Direction::Output)))
     }
 }
 
-fn model_versions<V: Into<String>>(
-    side: Side,
+fn versions_of<V: Into<String>>(
+    direction: Direction,
     name: &str,
     versions: impl IntoIterator<Item = V>,
-) -> Result<Document, Refused> {
+) -> Result<Term, Refused> {
     let versions: Vec<String> = versions.into_iter().map(Into::into).collect();
     if versions.is_empty() || versions.iter().any(String::is_empty) {
-        return Err(Refused::new(
+        return Err(Refused::argument(
             "model versions",
             "they need at least one, and none may be empty",
         ));
     }
-    let model = Entry::model(side, name, None)?.key;
-    Ok(
-        doc! { format!("{side}.models"): { "$elemMatch": { "name": model, "version": { "$in": versions } } } },
-    )
-}
-
-fn model_without_version(side: Side, name: &str) -> Result<Document, Refused> {
-    let model = Entry::model(side, name, None)?.key;
-    Ok(
-        doc! { format!("{side}.models"): { "$elemMatch": { "name": model, "version": { "$exists": false } } } },
-    )
-}
-
-fn nothing(side: Side) -> Document {
-    doc! {
-        format!("{side}.models.name"): { "$exists": false },
-        format!("{side}.runs.id"): { "$exists": false },
+    let model = Node::checked(Kind::MODEL, name, versions.first().map(String::as_str))?;
+    if versions.len() == 1 {
+        return Ok(Term::Node {
+            direction,
+            node: model,
+        });
     }
+    Ok(Term::OneOf {
+        direction,
+        kind: Kind::MODEL,
+        key: name.to_owned(),
+        details: versions,
+    })
+}
+
+fn without_version(direction: Direction, name: &str) -> Result<Term, Refused> {
+    Node::checked(Kind::MODEL, name, None)?;
+    Ok(Term::WithoutDetail {
+        direction,
+        kind: Kind::MODEL,
+        key: name.to_owned(),
+    })
 }

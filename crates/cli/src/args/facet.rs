@@ -1,0 +1,33 @@
+//! What runs can be counted by: fields of their own, and each kind of the table on each side.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use runlineage::lineage::{Direction, Kind};
+use runlineage::mongo::Facet;
+
+/// A facet, by its name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct FacetArg(pub(crate) Facet);
+
+impl FacetArg {
+    pub(crate) fn parser() -> impl TypedValueParser<Value = Self> {
+        let names = facets().map(|(name, _)| name);
+        PossibleValuesParser::new(names.collect::<Vec<_>>()).map(|name| {
+            let facet = facets().find(|(other, _)| *other == name);
+            Self(facet.map_or(Facet::Exp, |(_, facet)| facet))
+        })
+    }
+}
+
+fn facets() -> impl Iterator<Item = (String, Facet)> {
+    let own = [
+        ("exp", Facet::Exp),
+        ("status", Facet::Status),
+        ("user", Facet::User),
+    ];
+    let own = own.map(|(name, facet)| (name.to_owned(), facet));
+    let nodes = Direction::BOTH.into_iter().flat_map(|direction| {
+        Kind::of_direction(direction)
+            .map(move |kind| (kind.flag(direction), Facet::Nodes(direction, kind)))
+    });
+    own.into_iter().chain(nodes)
+}

@@ -1,0 +1,252 @@
+//! The ground: what lineage connects ([`Node`]), on which side of a run ([`Direction`]), and where it is known from
+//! ([`Origin`]).
+
+mod builders;
+mod kinds;
+#[cfg(test)]
+mod kinds_tests;
+mod lineage;
+mod text;
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+
+pub(crate) use builders::named_builders;
+pub use kinds::{Detail, Kind, KindSpec};
+pub use lineage::{Details, Inputs, Lineage, LineageInfo, Outputs};
+pub(crate) use text::is_run_id;
+pub use text::{ModelPointer, NodeArg, PointsTo};
+
+/// One thing that lineage connects: a run, a version of a model, a path in a run.
+///
+/// It prints as, and parses from, one text, in which `%` and the separators within a part stand percent-encoded:
+///
+/// ```
+/// use runlineage::Node;
+///
+/// let node = Node::model("churn", "3")?;
+/// assert_eq!(node.to_string(), "model:churn:3");
+/// assert_eq!("models:/churn/3".parse::<Node>()?, node);
+/// assert_eq!(Node::model("a:b", None)?.to_string(), "model:a%3Ab");
+/// assert_eq!(Node::artifact("8f2c", "data/x")?.to_string(), "artifact:8f2c/data/x");
+/// # Ok::<(), runlineage::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Node {
+    kind: Kind,
+    key: String,
+    detail: Option<String>,
+}
+
+/// The side of a run on which a node stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// What the run read.
+    Input,
+    /// What the run wrote.
+    Output,
+}
+
+/// Where a reference is known from, as its field `from` says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A lineage tag of the run.
+    #[default]
+    Tag,
+    /// MLflow's model registry.
+    Registry,
+    /// The inputs that MLflow records of the run.
+    Inputs,
+    /// The outputs that MLflow records of the run.
+    Outputs,
+    /// Metrics of a logged model that name the run.
+    Metrics,
+    /// An evaluation of a model by the run.
+    Evaluate,
+}
+
+/// What one run read or wrote, and where that is known from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reference {
+    /// Whether the run read or wrote it.
+    pub direction: Direction,
+    /// What it is.
+    pub node: Node,
+    /// Where it is known from.
+    pub origin: Origin,
+}
+
+/// The first argument that a builder could not accept, kept until the value is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Argument {
+        argument: &'static str,
+        reason: &'static str,
+    },
+    Unsupported {
+        what: &'static str,
+        hint: &'static str,
+    },
+}
+
+impl Node {
+    /// A node of this kind. An empty detail is none, and a path loses its outer slashes, as mlopus strips them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the key, such as a model's name, is empty.
+    pub fn new<'a>(kind: Kind, key: &str, detail: impl Into<Option<&'a str>>) -> Result<Self> {
+        Self::checked(kind, key, detail.into()).map_err(|refused| refused.to_error())
+    }
+
+    /// A run.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn run(id: &str) -> Result<Self> {
+        Self::new(Kind::RUN, id, None)
+    }
+
+    /// A model, or one version of it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn model<'a>(name: &str, version: impl Into<Option<&'a str>>) -> Result<Self> {
+        Self::new(Kind::MODEL, name, version)
+    }
+
+    /// The artifacts of a run, or a path among them.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn artifact<'a>(run_id: &str, path: impl Into<Option<&'a str>>) -> Result<Self> {
+        Self::new(Kind::ARTIFACT, run_id, path)
+    }
+
+    /// What kind of thing it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What names it: a run id, a model's name.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Which one of that name, or what within it: a version, a path. `None` means any, or that none is recorded.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
+    /// A node as a document or a tag has it, which nobody can be asked to correct.
+    pub(crate) fn stored(kind: Kind, key: &str, detail: Option<&str>) -> Self {
+        Self {
+            kind,
+            key: key.to_owned(),
+            detail: detail.map(str::to_owned),
+        }
+    }
+
+    pub(crate) fn checked(kind: Kind, key: &str, detail: Option<&str>) -> Result<Self, Refused> {
+        if key.is_empty() {
+            return Err(Refused::argument(kind.spec().key_means, "it is empty"));
+        }
+        let is_path = kind.spec().detail.is_some_and(|detail| detail.is_path);
+        let detail = detail.map(|detail| match is_path {
+            true => detail.trim_matches('/'),
+            false => detail,
+        });
+        Ok(Self {
+            kind,
+            key: key.to_owned(),
+            detail: detail
+                .filter(|detail| !detail.is_empty())
+                .map(str::to_owned),
+        })
+    }
+}
+
+impl Direction {
+    /// Both, inputs first.
+    pub const BOTH: [Self; 2] = [Self::Input, Self::Output];
+
+    /// Its field in the document of a run.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Input => "inputs",
+            Self::Output => "outputs",
+        }
+    }
+
+    pub(crate) fn of_field(field: &str) -> Option<Self> {
+        Self::BOTH
+            .into_iter()
+            .find(|direction| direction.field() == field)
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Input => "input",
+            Self::Output => "output",
+        })
+    }
+}
+
+impl Origin {
+    const ALL: [Self; 6] = [
+        Self::Tag,
+        Self::Registry,
+        Self::Inputs,
+        Self::Outputs,
+        Self::Metrics,
+        Self::Evaluate,
+    ];
+
+    /// The word in the field `from`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tag => "tag",
+            Self::Registry => "registry",
+            Self::Inputs => "inputs",
+            Self::Outputs => "outputs",
+            Self::Metrics => "metrics",
+            Self::Evaluate => "evaluate",
+        }
+    }
+
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|origin| origin.as_str() == word)
+    }
+}
+
+impl Reference {
+    /// A reference by a lineage tag.
+    pub(crate) fn tagged(direction: Direction, node: Node) -> Self {
+        Self {
+            direction,
+            node,
+            origin: Origin::Tag,
+        }
+    }
+}
+
+impl Refused {
+    pub(crate) fn argument(argument: &'static str, reason: &'static str) -> Self {
+        Self::Argument { argument, reason }
+    }
+
+    pub(crate) fn to_error(&self) -> Error {
+        match self {
+            Self::Argument { argument, reason } => Error::argument(argument, *reason),
+            Self::Unsupported { what, hint } => Error::unsupported(*what, *hint),
+        }
+    }
+}

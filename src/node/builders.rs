@@ -1,0 +1,62 @@
+//! The named builders, in one place for all that holds lineage: each is one line over the table of kinds.
+
+/// Adds the named builders to a type with `fn with_node(self, Direction, Result<Node, Refused>) -> Self`.
+///
+/// `read` and `wrote` begin their documentation; `absent` says what it means to leave the version or path out.
+macro_rules! named_builders {
+    (read: $read:literal, wrote: $wrote:literal, absent: $absent:literal) => {
+        #[doc = concat!($read, " this node, of any kind that a run can read.")]
+        #[must_use]
+        pub fn with_input(self, node: $crate::node::Node) -> Self {
+            self.with_node($crate::node::Direction::Input, Ok(node))
+        }
+
+        #[doc = concat!($wrote, " this node, of any kind that a run can write.")]
+        #[must_use]
+        pub fn with_output(self, node: $crate::node::Node) -> Self {
+            self.with_node($crate::node::Direction::Output, Ok(node))
+        }
+
+        #[doc = concat!($read, " this model; no version ", $absent, ".")]
+        #[must_use]
+        pub fn with_input_model<'a>(self, name: &str, version: impl Into<Option<&'a str>>) -> Self {
+            let node = $crate::node::Node::checked($crate::node::Kind::MODEL, name, version.into());
+            self.with_node($crate::node::Direction::Input, node)
+        }
+
+        #[doc = concat!($wrote, " this model; no version ", $absent, ".")]
+        #[must_use]
+        pub fn with_output_model<'a>(
+            self,
+            name: &str,
+            version: impl Into<Option<&'a str>>,
+        ) -> Self {
+            let node = $crate::node::Node::checked($crate::node::Kind::MODEL, name, version.into());
+            self.with_node($crate::node::Direction::Output, node)
+        }
+
+        #[doc = concat!($read, " this path of this run, without its outer slashes; no path ", $absent, ".")]
+        #[must_use]
+        pub fn with_input_artifact<'a>(
+            self,
+            run_id: &str,
+            path: impl Into<Option<&'a str>>,
+        ) -> Self {
+            let node = $crate::node::Node::checked($crate::node::Kind::ARTIFACT, run_id, path.into());
+            self.with_node($crate::node::Direction::Input, node)
+        }
+
+        #[doc = concat!($wrote, " this path of this run, without its outer slashes; no path ", $absent, ".")]
+        #[must_use]
+        pub fn with_output_artifact<'a>(
+            self,
+            run_id: &str,
+            path: impl Into<Option<&'a str>>,
+        ) -> Self {
+            let node = $crate::node::Node::checked($crate::node::Kind::ARTIFACT, run_id, path.into());
+            self.with_node($crate::node::Direction::Output, node)
+        }
+    };
+}
+
+pub(crate) use named_builders;

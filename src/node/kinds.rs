@@ -1,0 +1,215 @@
+//! The table of kinds. A new kind of lineage is one row here, and what reads it from MLflow.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use super::Direction;
+use super::text::{self, NodeArg};
+
+/// A kind of thing that lineage connects: a row of the table of kinds.
+#[derive(Clone, Copy)]
+pub struct Kind(&'static KindSpec);
+
+/// All that the program knows of one kind of node: how it is written, stored, asked for and explained.
+#[derive(Debug)]
+pub struct KindSpec {
+    /// Its name in texts, flags and terms: `logged-model` gives `logged-model:…`, `--input-logged-model`, `input.logged_model`.
+    pub noun: &'static str,
+    /// On which sides of a run it stands; none: it is stored as a document of its own.
+    pub directions: &'static [Direction],
+    /// The array that holds it in `inputs` and `outputs`.
+    pub field: &'static str,
+    /// The field of an entry that names it.
+    pub key: &'static str,
+    /// What that field means, for messages.
+    pub key_means: &'static str,
+    /// What an entry may say beside the key.
+    pub detail: Option<Detail>,
+    /// Reads what a user writes for it in a flag or a term, where the kind is clear.
+    pub read: fn(Kind, &str) -> Result<NodeArg, String>,
+    /// What a flag's value is called in its help.
+    pub value_name: &'static str,
+    /// What a value looks like, for help and messages.
+    pub example: &'static str,
+}
+
+/// What an entry says beside its key: which version, or which path.
+#[derive(Debug, Clone, Copy)]
+pub struct Detail {
+    /// The field of an entry that holds it.
+    pub field: &'static str,
+    /// What stands between key and detail in texts.
+    pub separator: char,
+    /// Whether it is a path: one detail may contain another.
+    pub is_path: bool,
+    /// The term and flag that ask for a detail of whatever key, such as `path` in `input.path`.
+    pub of_any_key: Option<&'static str>,
+    /// The term that asks for entries without a detail, such as `unversioned_model`.
+    pub absent: Option<&'static str>,
+}
+
+/// The table. Its order is the order of fields, flags and printing.
+const KINDS: &[Kind] = &[
+    Kind::RUN,
+    Kind::MODEL,
+    Kind::ARTIFACT,
+    #[cfg(test)]
+    super::kinds_tests::GADGET,
+];
+
+/// The rows.
+impl Kind {
+    /// A run.
+    pub const RUN: Self = Self(&KindSpec {
+        noun: "run",
+        directions: &[],
+        field: "_id",
+        key: "_id",
+        key_means: "run id",
+        detail: None,
+        read: text::read_run,
+        value_name: "RUN_ID",
+        example: "8f2c61d04a7b4f0e9d3c5b6a7e8f9012",
+    });
+
+    /// A registered model, or one version of it.
+    pub const MODEL: Self = Self(&KindSpec {
+        noun: "model",
+        directions: &Direction::BOTH,
+        field: "models",
+        key: "name",
+        key_means: "model name",
+        detail: Some(Detail {
+            field: "version",
+            separator: ':',
+            is_path: false,
+            of_any_key: None,
+            absent: Some("unversioned_model"),
+        }),
+        read: text::read_model,
+        value_name: "NAME[:VERSION]",
+        example: "churn, churn:3, models:/churn/3 or models:/churn@champion; a name with colons ends in one: `a:b:`",
+    });
+
+    /// The artifacts of a run, or a path among them.
+    pub const ARTIFACT: Self = Self(&KindSpec {
+        noun: "artifact",
+        directions: &Direction::BOTH,
+        field: "runs",
+        key: "id",
+        key_means: "run id",
+        detail: Some(Detail {
+            field: "path",
+            separator: '/',
+            is_path: true,
+            of_any_key: Some("path"),
+            absent: None,
+        }),
+        read: text::read_artifact,
+        value_name: "RUN_ID[/PATH]",
+        example: "8f2c61d04a7b4f0e9d3c5b6a7e8f9012/data/train.parquet or runs:/8f2c61d04a7b4f0e9d3c5b6a7e8f9012/data",
+    });
+}
+
+impl Kind {
+    /// Every kind, in the order of the table.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KINDS.iter().copied()
+    }
+
+    /// The kinds that stand on this side of a run.
+    pub fn of_direction(direction: Direction) -> impl Iterator<Item = Self> {
+        Self::all().filter(move |kind| kind.0.directions.contains(&direction))
+    }
+
+    /// The kind of this row, which need not be in the table.
+    #[must_use]
+    pub const fn new(spec: &'static KindSpec) -> Self {
+        Self(spec)
+    }
+
+    /// Its row of the table.
+    #[must_use]
+    pub const fn spec(self) -> &'static KindSpec {
+        self.0
+    }
+
+    /// The flag that asks for it, or registers it, without its dashes: `input-model`.
+    #[must_use]
+    pub fn flag(self, direction: Direction) -> String {
+        format!("{direction}-{}", self.0.noun)
+    }
+
+    /// The term that asks for it in a query's text: `input.logged_model`.
+    #[must_use]
+    pub fn term(self, direction: Direction) -> String {
+        format!("{direction}.{}", self.0.noun.replace('-', "_"))
+    }
+
+    /// The dotted path of its array in the document of a run: `inputs.models`.
+    #[must_use]
+    pub fn path(self, direction: Direction) -> String {
+        format!("{}.{}", direction.field(), self.0.field)
+    }
+
+    /// The dotted path of its key in the document of a run: `inputs.models.name`.
+    #[must_use]
+    pub fn key_path(self, direction: Direction) -> String {
+        format!("{}.{}", self.path(direction), self.0.key)
+    }
+
+    /// The kind of this noun, among those of the table.
+    pub(crate) fn of_noun(noun: &str) -> Option<Self> {
+        Self::all().find(|kind| kind.0.noun == noun)
+    }
+
+    /// The kind whose entries stand in this array of a side.
+    pub(crate) fn of_field(direction: Direction, field: &str) -> Option<Self> {
+        Self::of_direction(direction).find(|kind| kind.0.field == field)
+    }
+
+    fn place(self) -> usize {
+        let same = |kind: &Self| std::ptr::eq(kind.0, self.0) || kind.0.noun == self.0.noun;
+        KINDS.iter().position(same).unwrap_or(KINDS.len())
+    }
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.noun == other.0.noun
+    }
+}
+
+impl Eq for Kind {}
+
+impl PartialOrd for Kind {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Kind {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_name = || self.0.noun.cmp(other.0.noun);
+        self.place().cmp(&other.place()).then_with(by_name)
+    }
+}
+
+impl Hash for Kind {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.noun.hash(state);
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.noun)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.noun)
+    }
+}

@@ -1,0 +1,154 @@
+//! What one run read ([`Inputs`]) and what it wrote ([`Outputs`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Direction, Kind, Node, Refused, named_builders};
+use crate::error::Result;
+
+/// What a run read.
+pub type Inputs = LineageInfo;
+
+/// What a run wrote.
+pub type Outputs = LineageInfo;
+
+/// What one run read and wrote.
+///
+/// ```
+/// use runlineage::Lineage;
+///
+/// let lineage = Lineage::new()
+///     .with_input_model("churn", "3")
+///     .with_input_artifact("8f2c", "/data/train.parquet/")
+///     .with_output_model("churn-report", None);
+///
+/// assert!(lineage.inputs.models()["churn"].contains("3"));
+/// assert!(lineage.inputs.runs_by_path()["data/train.parquet"].contains("8f2c"));
+/// assert!(lineage.outputs.models()["churn-report"].is_empty()); // no version is recorded
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lineage {
+    /// What the run read.
+    pub inputs: Inputs,
+    /// What the run wrote.
+    pub outputs: Outputs,
+    refused: Option<Refused>,
+}
+
+/// What stands on one side of a run, by kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LineageInfo {
+    by_kind: BTreeMap<Kind, Details>,
+}
+
+/// Key → details, such as a model's name → its versions. An empty set: the key is recorded without a detail.
+pub type Details = BTreeMap<String, BTreeSet<String>>;
+
+static NONE: Details = BTreeMap::new();
+
+impl Lineage {
+    /// A lineage with nothing in it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    named_builders! {
+        read: "Adds that the run read",
+        wrote: "Adds that the run wrote",
+        absent: "is recorded as none"
+    }
+
+    /// Fails with the first bad argument that a builder was given.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) names the argument: an empty model name or run id.
+    pub fn check(&self) -> Result<()> {
+        self.refused
+            .as_ref()
+            .map_or(Ok(()), |refused| Err(refused.to_error()))
+    }
+
+    pub(crate) fn with_node(mut self, direction: Direction, node: Result<Node, Refused>) -> Self {
+        match node {
+            Ok(node) => self.add(direction, node),
+            Err(refused) => {
+                self.refused.get_or_insert(refused);
+            }
+        }
+        self
+    }
+
+    pub(crate) fn add(&mut self, direction: Direction, node: Node) {
+        let side = match direction {
+            Direction::Input => &mut self.inputs,
+            Direction::Output => &mut self.outputs,
+        };
+        let details = side.by_kind.entry(node.kind).or_default();
+        details.entry(node.key).or_default().extend(node.detail);
+    }
+
+    /// What stands on this side of the run.
+    #[must_use]
+    pub fn side(&self, direction: Direction) -> &LineageInfo {
+        match direction {
+            Direction::Input => &self.inputs,
+            Direction::Output => &self.outputs,
+        }
+    }
+}
+
+impl LineageInfo {
+    /// Key → details of this kind.
+    #[must_use]
+    pub fn of_kind(&self, kind: Kind) -> &Details {
+        self.by_kind.get(&kind).unwrap_or(&NONE)
+    }
+
+    /// Model name → versions. An empty set: the model is recorded without a version.
+    #[must_use]
+    pub fn models(&self) -> &Details {
+        self.of_kind(Kind::MODEL)
+    }
+
+    /// Run id → paths in that run. An empty set: the run is recorded without a path.
+    #[must_use]
+    pub fn runs(&self) -> &Details {
+        self.of_kind(Kind::ARTIFACT)
+    }
+
+    /// Path → the ids of the runs in which it is recorded; runs recorded without a path are left out.
+    #[must_use]
+    pub fn runs_by_path(&self) -> BTreeMap<&str, BTreeSet<&str>> {
+        let mut by_path: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (run, paths) in self.runs() {
+            for path in paths {
+                by_path.entry(path).or_default().insert(run);
+            }
+        }
+        by_path
+    }
+
+    /// What stands on this side, kind by kind in the order of the table.
+    pub fn nodes(&self) -> impl Iterator<Item = Node> + '_ {
+        let keys = self
+            .by_kind
+            .iter()
+            .flat_map(|(kind, details)| details.iter().map(move |key| (*kind, key)));
+        keys.flat_map(|(kind, (key, details))| {
+            let absent = details.is_empty().then_some(None);
+            let present = details.iter().cloned().map(Some);
+            let key = key.clone();
+            absent.into_iter().chain(present).map(move |detail| Node {
+                kind,
+                key: key.clone(),
+                detail,
+            })
+        })
+    }
+
+    /// Whether nothing is recorded on this side.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_kind.is_empty()
+    }
+}
