@@ -10,7 +10,8 @@ use crate::node::Refused;
 /// What a tag, a param or a metric has to be; a bare text or number means equality with it.
 ///
 /// ```
-/// use runlineage::Query, runlineage::query::Condition;
+/// use runlineage::Query;
+/// use runlineage::query::Condition;
 ///
 /// let query = Query::new()
 ///     .with_param("optimizer", "adam")

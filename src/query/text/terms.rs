@@ -52,9 +52,7 @@ enum Subject {
 impl Subject {
     /// The subject of a term such as `input.model`, `input.unversioned_model`, `input.path` or `input`.
     fn of_term(direction: Direction, term: &str) -> Option<Self> {
-        let Some(word) = term.strip_prefix(&direction.to_string()) else {
-            return None;
-        };
+        let word = term.strip_prefix(&direction.to_string())?;
         let Some(word) = word.strip_prefix('.') else {
             return word.is_empty().then_some(Self::Node);
         };

@@ -284,12 +284,12 @@ fn whatever_is_wrong_in_a_condition_is_shown_where_it_stands() {
         ),
         (
             "exp = 'a' and inputs in ('x')",
-            "column 22: of inputs and outputs",
+            "column 22: of inputs, outputs and problems",
         ),
         ("   statu = 'b'", "column 4: there is no field"),
         (
             "input.model = 'models:/churn@champion'",
-            "column 15: an alias is resolved by --input-model",
+            "column 15: models:/churn@champion is resolved by --input-model",
         ),
         (
             "exp = 'a' and params.x = 12345678901234567890",
@@ -316,7 +316,6 @@ fn a_model_is_written_the_same_in_a_condition_as_in_a_flag() {
         "models:/churn",
         "models:/churn/3",
         "models:/a:b",
-        "models:/a/b/3",
     ] {
         let rendered = |args: [&str; 2]| {
             run(&mut runlineage(["find", args[0], args[1], "--render"])).success()
@@ -326,6 +325,19 @@ fn a_model_is_written_the_same_in_a_condition_as_in_a_flag() {
             rendered(["--input-model", model]),
             "{model}"
         );
+    }
+    // MLflow has no such model, and a logged model is none of its registry.
+    for model in [
+        "models:/a/b/3",
+        "models:/m-0123456789abcdef0123456789abcdef",
+    ] {
+        for args in [
+            ["--input-model", model],
+            ["--where", &format!("input.model = '{model}'")],
+        ] {
+            let ended = run(&mut runlineage(["find", args[0], args[1], "--render"]));
+            assert_eq!(ended.code, Some(2), "{args:?}: {}", ended.stdout);
+        }
     }
 }
 
