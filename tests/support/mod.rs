@@ -2,10 +2,14 @@
 
 #![allow(dead_code, reason = "not every program of tests needs all of it")]
 
+pub(crate) mod canary;
 pub(crate) mod faulty;
+pub(crate) mod held;
 pub(crate) mod lab;
 pub(crate) mod mirror;
+pub(crate) mod odd_names;
 pub(crate) mod outage;
+pub(crate) mod synthetic;
 
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use runlineage_test_servers::{

@@ -8,10 +8,10 @@
 
 mod arguments;
 mod bad_input;
+mod bad_tags;
 mod broken_output;
 mod disk_full;
 mod find;
-mod fixtures;
 mod hostile;
 mod indexed;
 mod memory;
@@ -27,7 +27,5 @@ mod secrets;
 mod secrets_end_to_end;
 mod show;
 mod support;
-mod sync;
 mod sync_program;
-mod watch;
 mod watch_program;

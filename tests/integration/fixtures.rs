@@ -13,7 +13,6 @@ use crate::support::mlflow::{self, ADMIN, MlflowServer, Setup, Version};
 use crate::support::mlopus::{mlopus, pymongo};
 use crate::support::mongodb::{TestDatabase, with_database};
 use crate::support::mongosh::mongosh;
-use crate::support::program::{run, runlineage};
 use crate::support::replica_set::ReplicaSet;
 use crate::support::{poll, unique};
 
@@ -122,15 +121,6 @@ fn a_uri_keeps_its_options_and_its_user_when_the_database_changes() {
     assert_eq!(
         with_database("mongodb://u:p@h/admin?tls=true", "d"),
         "mongodb://u:p@h/d?tls=true&authSource=admin"
-    );
-}
-
-#[test]
-fn the_program_runs() {
-    let version = run(&mut runlineage(["--version"])).success();
-    assert_eq!(
-        version.trim(),
-        concat!("runlineage ", env!("CARGO_PKG_VERSION"))
     );
 }
 
