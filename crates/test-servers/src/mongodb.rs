@@ -235,7 +235,8 @@ impl Mongod {
     }
 }
 
-fn mongod() -> PathBuf {
+/// The `mongod` that `MONGOD` names, else the first of `PATH`, else that of tools/install.
+pub fn mongod() -> PathBuf {
     if let Some(named) = std::env::var_os("MONGOD").filter(|named| !named.is_empty()) {
         return named.into();
     }

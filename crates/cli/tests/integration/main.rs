@@ -14,6 +14,7 @@ mod disk_full;
 mod find;
 mod hostile;
 mod indexed;
+mod local_database;
 mod memory;
 mod migrations;
 mod mlflow_variables;
