@@ -1,7 +1,7 @@
-//! A real MongoDB, shared by the test binary; each test has a database of its own in it.
+//! A real MongoDB, shared by the tests; each has a database of its own in it.
 //!
-//! It is the one that `RUNLINEAGE_TEST_MONGODB_URI` names, else a container by testcontainers where a Docker engine has the image
-//! (with `RUNLINEAGE_TEST_REQUIRE_DOCKER=1`, nothing else will do), else a local `mongod`.
+//! It is the one that `RUNLINEAGE_TEST_MONGODB_URI` names (`tools/with-servers` does), else a container by testcontainers where a
+//! Docker engine has the image (with `RUNLINEAGE_TEST_REQUIRE_DOCKER=1`, nothing else will do), else a local `mongod`.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
