@@ -12,7 +12,7 @@ demo: cargo tools ## a real MLflow server, a small pipeline with lineage, and se
 	@tools/demo
 
 test: cargo tools ## every test, against real servers (RUNLINEAGE_TEST_MLFLOW=2: against MLflow 2.22)
-	cargo test --locked --workspace
+	@tools/with-servers cargo test --locked --workspace
 
 lint: cargo ## formatting, clippy, documentation, and the library without the program
 	cargo fmt --all --check

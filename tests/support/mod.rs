@@ -2,13 +2,17 @@
 
 #![allow(dead_code, reason = "not every program of tests needs all of it")]
 
+pub(crate) mod canary;
 pub(crate) mod faulty;
+pub(crate) mod held;
 pub(crate) mod lab;
 pub(crate) mod mirror;
+pub(crate) mod odd_names;
 pub(crate) mod outage;
+pub(crate) mod synthetic;
 
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use runlineage_test_servers::{
-    fake_mlflow, free_port, keeper, mlflow, mlopus, mongodb, mongosh, poll, proxy, replica_set,
-    rest, small_disk, sql, tcp_proxy, tls_proxy, tool, unique,
+    fake_mlflow, free_port, keeper, mlflow, mlopus, mongodb, mongosh, poll, program, proxy,
+    replica_set, rest, small_disk, sql, tcp_proxy, tls_proxy, tool, unique,
 };

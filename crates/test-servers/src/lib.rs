@@ -20,6 +20,7 @@ pub mod program;
 pub mod proxy;
 pub mod replica_set;
 pub mod rest;
+pub mod scene;
 pub mod small_disk;
 pub mod sql;
 pub mod tcp_proxy;

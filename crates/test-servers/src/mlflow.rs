@@ -1,10 +1,12 @@
 //! Real MLflow tracking servers.
 //!
-//! One is shared by the whole test binary, so a test makes an experiment with a [`unique`](super::unique) name and looks at nothing
-//! else there; a test that stops its server, or needs one set up otherwise, starts its own.
+//! One is shared by all test programs that `tools/with-servers` starts, else by the tests of one program. So a test makes an
+//! experiment with a [`unique`](super::unique) name and looks at nothing else there; a test that stops its server, or needs one set up
+//! otherwise, starts its own.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -17,6 +19,10 @@ pub const ADMIN: (&str, &str) = ("admin", "tests-only-1234");
 
 /// A first start migrates an empty database: 20 s on an idle machine.
 const READY: Duration = Duration::from_secs(180);
+
+/// Set by `tools/with-servers`: where its MLflow listens, and the folder with the SQLite file.
+const PORT: &str = "RUNLINEAGE_TEST_MLFLOW_PORT";
+const FOLDER: &str = "RUNLINEAGE_TEST_MLFLOW_FOLDER";
 
 /// Which MLflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,20 +53,28 @@ pub struct Setup {
     pub static_prefix: Option<&'static str>,
 }
 
-/// A running server on a folder of its own, artifacts included; dropping it kills it.
+/// A running server on a folder of its own, artifacts included; dropping it kills it, if it was started here.
 pub struct MlflowServer {
     port: u16,
     setup: Setup,
     // Before the folder: the server has to be gone when its folder is removed.
     server: Option<Kept>,
-    folder: KeptFolder,
+    folder: Folder,
 }
 
-/// The server that all tests of this binary share. It is started by the first that asks.
+enum Folder {
+    Own(KeptFolder),
+    /// Of a server that `tools/with-servers` started.
+    Given(PathBuf),
+}
+
+/// The server that the tests share: the one of `tools/with-servers`, else one that the first test to ask starts.
 pub fn shared() -> &'static MlflowServer {
     static SHARED: OnceLock<Result<MlflowServer, String>> = OnceLock::new();
     SHARED
-        .get_or_init(|| MlflowServer::try_start(Setup::default()))
+        .get_or_init(|| {
+            MlflowServer::given().unwrap_or_else(|| MlflowServer::try_start(Setup::default()))
+        })
         .as_ref()
         .unwrap_or_else(|reason| panic!("{reason}"))
 }
@@ -70,12 +84,31 @@ impl MlflowServer {
         Self::try_start(setup).unwrap_or_else(|reason| panic!("{reason}"))
     }
 
+    /// None: nobody names one.
+    fn given() -> Option<Result<Self, String>> {
+        let port = std::env::var(PORT).ok().filter(|port| !port.is_empty())?;
+        let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap_or_default());
+        let server = port.parse().ok().map(|port| Self {
+            port,
+            setup: Setup::default(),
+            server: None,
+            folder: Folder::Given(folder),
+        });
+        let server = server.filter(|server| server.is_healthy() && server.sql_file().is_file());
+        Some(server.ok_or_else(|| {
+            format!(
+                "{PORT} is {port:?} and {FOLDER} {:?}, and no MLflow of tools/with-servers runs there: run `make test`, or unset both",
+                std::env::var_os(FOLDER).unwrap_or_default()
+            )
+        }))
+    }
+
     fn try_start(setup: Setup) -> Result<Self, String> {
         let mut server = Self {
             port: free_port(),
             setup,
             server: None,
-            folder: KeptFolder::new(),
+            folder: Folder::Own(KeptFolder::new()),
         };
         assert!(
             setup.static_prefix.is_none() || server.version() == Version::V3,
@@ -92,8 +125,15 @@ impl MlflowServer {
     }
 
     /// The SQLite file that holds its runs.
-    pub fn sql_file(&self) -> std::path::PathBuf {
-        self.folder.path().join("mlflow.db")
+    pub fn sql_file(&self) -> PathBuf {
+        self.folder().join("mlflow.db")
+    }
+
+    fn folder(&self) -> &Path {
+        match &self.folder {
+            Folder::Own(folder) => folder.path(),
+            Folder::Given(folder) => folder,
+        }
     }
 
     pub fn version(&self) -> Version {
@@ -112,7 +152,7 @@ impl MlflowServer {
     }
 
     fn try_resume(&mut self) -> Result<(), String> {
-        let log = self.folder.path().join("mlflow.log");
+        let log = self.folder().join("mlflow.log");
         let mut server = Kept::start(&self.command(), &log);
         let ready = poll(READY, || {
             if !server.runs() {
@@ -136,7 +176,7 @@ impl MlflowServer {
     }
 
     fn command(&self) -> Command {
-        let folder = self.folder.path();
+        let folder = self.folder();
         let mut command = Command::new(tool(match self.version() {
             Version::V2 => "mlflow2/bin/mlflow",
             Version::V3 => "mlflow3/bin/mlflow",
@@ -172,8 +212,8 @@ impl MlflowServer {
         command
     }
 
-    fn auth_config(&self) -> std::path::PathBuf {
-        let folder = self.folder.path();
+    fn auth_config(&self) -> PathBuf {
+        let folder = self.folder();
         let path = folder.join("basic_auth.ini");
         let (user, password) = ADMIN;
         let text = format!(

@@ -1,7 +1,7 @@
-//! A real MongoDB, shared by the test binary; each test has a database of its own in it.
+//! A real MongoDB, shared by the tests; each has a database of its own in it.
 //!
-//! It is the one that `RUNLINEAGE_TEST_MONGODB_URI` names, else a container by testcontainers where a Docker engine has the image
-//! (with `RUNLINEAGE_TEST_REQUIRE_DOCKER=1`, nothing else will do), else a local `mongod`.
+//! It is the one that `RUNLINEAGE_TEST_MONGODB_URI` names (`tools/with-servers` does), else a container by testcontainers where a
+//! Docker engine has the image (with `RUNLINEAGE_TEST_REQUIRE_DOCKER=1`, nothing else will do), else a local `mongod`.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -235,7 +235,8 @@ impl Mongod {
     }
 }
 
-fn mongod() -> PathBuf {
+/// The `mongod` that `MONGOD` names, else the first of `PATH`, else that of tools/install.
+pub fn mongod() -> PathBuf {
     if let Some(named) = std::env::var_os("MONGOD").filter(|named| !named.is_empty()) {
         return named.into();
     }

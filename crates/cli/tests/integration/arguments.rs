@@ -122,3 +122,12 @@ fn an_empty_variable_is_none() {
     let finished = run(runlineage(sync).env("MLFLOW_TRACKING_URI", ""));
     is_usage(&finished, &["none is given", "MLFLOW_TRACKING_URI"]);
 }
+
+#[test]
+fn the_program_runs() {
+    let version = run(&mut runlineage(["--version"])).success();
+    assert_eq!(
+        version.trim(),
+        concat!("runlineage ", env!("CARGO_PKG_VERSION"))
+    );
+}

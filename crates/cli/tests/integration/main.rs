@@ -8,12 +8,13 @@
 
 mod arguments;
 mod bad_input;
+mod bad_tags;
 mod broken_output;
 mod disk_full;
 mod find;
-mod fixtures;
 mod hostile;
 mod indexed;
+mod local_database;
 mod memory;
 mod migrations;
 mod mlflow_variables;
@@ -27,7 +28,5 @@ mod secrets;
 mod secrets_end_to_end;
 mod show;
 mod support;
-mod sync;
 mod sync_program;
-mod watch;
 mod watch_program;

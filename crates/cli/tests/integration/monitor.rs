@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::held::{hold, lab_with_runs, now};
 use crate::support::lab::{Lab, plain_runs};
 use crate::support::proxy::Answer;
 use crate::support::running::get;
-use crate::support::watching::{
-    STOPPED, hold, is_full, lab_with_runs, metrics, now, wait_until, watch,
-};
+use crate::support::watching::{STOPPED, is_full, metrics, wait_until, watch};
 use crate::support::{free_port, rest};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,15 +6,14 @@ use std::time::Duration;
 use mongodb::bson::{DateTime, Document, doc};
 use serde_json::{Value, json};
 
+use crate::support::held::{hold, lab_with_runs, now};
 use crate::support::keeper::KeptFolder;
 use crate::support::lab::{Lab, run_id};
 use crate::support::mongodb::Mongod;
 use crate::support::outage::{lab_on, signal};
 use crate::support::proxy::Answer;
 use crate::support::sql::NewRun;
-use crate::support::watching::{
-    MINUTE, STOPPED, hold, is_full, lab_with_runs, metrics, now, wait_until, watch,
-};
+use crate::support::watching::{MINUTE, STOPPED, is_full, metrics, wait_until, watch};
 use crate::support::{free_port, rest, unique};
 
 #[tokio::test(flavor = "multi_thread")]

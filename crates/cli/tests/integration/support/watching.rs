@@ -1,18 +1,14 @@
 //! A `sync --every` that is left running over a lab, and what it tells.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::lab::{Lab, plain_runs};
+use super::lab::Lab;
 use super::poll;
 use super::program::runlineage;
-use super::proxy::Answer;
 use super::running::{Running, get};
-use super::sql::NewRun;
 
 /// What stopping may take.
 pub(crate) const STOPPED: Duration = Duration::from_secs(5);
@@ -25,40 +21,6 @@ pub(crate) fn watch(lab: &Lab, args: &[&str]) -> Running {
     let mut command = runlineage(settings.iter().chain(args).chain(&connection));
     command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0");
     Running::start(&mut command)
-}
-
-pub(crate) fn now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(now.expect("it is past 1970").as_millis())
-        .expect("it is long before the end of time")
-}
-
-pub(crate) async fn lab_with_runs(count: usize) -> (Lab, String, Vec<NewRun>) {
-    let lab = Lab::new().await;
-    let exp = lab.experiment("watched");
-    let runs = plain_runs(&exp, count);
-    lab.sql().insert(&runs);
-    (lab, exp, runs)
-}
-
-/// The proxy answers no search for runs until told; the first flag tells that one waits.
-pub(crate) fn hold(lab: &Lab) -> (Arc<AtomicBool>, Arc<AtomicBool>) {
-    let flags: [Arc<AtomicBool>; 2] = std::array::from_fn(|_| Arc::default());
-    let (waits, go) = (flags[0].clone(), flags[1].clone());
-    lab.proxy.on(move |request| {
-        if request.call != "runs/search" {
-            return Answer::Pass;
-        }
-        let (waits, go) = (waits.clone(), go.clone());
-        Answer::After(Box::new(move || {
-            waits.store(true, Ordering::SeqCst);
-            while !go.load(Ordering::SeqCst) {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }))
-    });
-    let [waits, go] = flags;
-    (waits, go)
 }
 
 #[track_caller]

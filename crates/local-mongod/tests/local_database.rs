@@ -1,132 +1,51 @@
 //! The local database, on a real `mongod`: shared, released, and gone with whoever kept it.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "clippy knows a test function, but not the fixtures that one stands on"
+)]
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bson::doc;
 use mongodb::Client;
 use runlineage_local_mongod::{LocalDatabase, LocalOptions};
-use rustix::process::{Pid, Signal};
-use tempfile::TempDir;
+use runlineage_test_servers::mongodb::mongod;
+use runlineage_test_servers::scene::{Scene, send, until};
+use rustix::process::Signal;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_runlineage");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_local-mongod");
 const LONG: Duration = Duration::from_secs(600);
 
-/// A machine's folders for one test; what still runs on them at the end is ended.
-struct Scene {
-    root: TempDir,
+fn options(scene: &Scene) -> LocalOptions {
+    LocalOptions::new()
+        .with_folder(scene.database_folder())
+        .with_runtime_folder(scene.root())
+        .with_mongod(mongod())
+        .with_program(PROGRAM)
+        .with_linger(LONG)
 }
 
-impl Scene {
-    fn new() -> Self {
-        let root = tempfile::Builder::new().prefix("rl").tempdir().unwrap();
-        Self { root }
-    }
-
-    /// What `XDG_DATA_HOME` below the scene comes to.
-    fn folder(&self) -> PathBuf {
-        self.root.path().join("data/runlineage/db")
-    }
-
-    fn options(&self) -> LocalOptions {
-        LocalOptions::new()
-            .with_folder(self.folder())
-            .with_runtime_folder(self.root.path())
-            .with_mongod(mongod())
-            .with_program(PROGRAM)
-            .with_linger(LONG)
-    }
-
-    async fn open(&self) -> LocalDatabase {
-        self.options().open().await.unwrap()
-    }
-
-    /// `db` uses the database until it is killed.
-    fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command
-            .arg(name)
-            .env("XDG_DATA_HOME", self.root.path().join("data"))
-            .env("XDG_RUNTIME_DIR", self.root.path())
-            .env("MONGOD", mongod())
-            .env("RUNLINEAGE_LOCAL_LINGER_MS", LONG.as_millis().to_string())
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// The processes of this scene that run such a stage or program.
-    fn processes(&self, kind: &str) -> Vec<i32> {
-        let root = self.root.path().to_str().unwrap();
-        let is_one = |pid: &i32| {
-            let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else {
-                return false;
-            };
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            line.contains(root) && line.contains(kind)
-        };
-        fs::read_dir("/proc")
-            .unwrap()
-            .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
-            .filter(is_one)
-            .collect()
-    }
-
-    fn supervisors(&self) -> Vec<i32> {
-        self.processes("local-supervisor")
-    }
-
-    fn mongods(&self) -> Vec<i32> {
-        self.processes("--dbpath")
-    }
-
-    fn nothing_runs(&self) -> bool {
-        self.processes("").is_empty()
-    }
+async fn open(scene: &Scene) -> LocalDatabase {
+    options(scene).open().await.unwrap()
 }
 
-impl Drop for Scene {
-    fn drop(&mut self) {
-        for pid in self.processes("") {
-            kill(pid);
-        }
-    }
-}
-
-fn mongod() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::var_os("MONGOD")
-        .map(PathBuf::from)
-        .or_else(|| {
-            std::env::split_paths(&path)
-                .map(|folder| folder.join("mongod"))
-                .find(|program| program.is_file())
-        })
-        .unwrap_or_else(|| runlineage_test_servers::tool("bin/mongod"))
+/// The program that uses the database until it is stopped.
+fn program(scene: &Scene, linger: Duration) -> Command {
+    let mut command = Command::new(PROGRAM);
+    scene.set(&mut command, linger);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command
 }
 
 fn kill(pid: i32) {
     send(pid, Signal::KILL);
-}
-
-fn send(pid: i32, signal: Signal) {
-    // It may have ended just now.
-    let _ = rustix::process::kill_process(Pid::from_raw(pid).unwrap(), signal);
-}
-
-/// Waits until it holds; the bound only keeps a broken program from hanging the tests.
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(120), "never: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 async fn gone(database: &LocalDatabase) {
@@ -171,7 +90,7 @@ fn first_line(child: &mut Child) -> String {
 #[tokio::test]
 async fn commands_that_start_together_on_nothing_share_one_mongod() {
     let scene = Scene::new();
-    let (a, b, c) = tokio::join!(scene.open(), scene.open(), scene.open());
+    let (a, b, c) = tokio::join!(open(&scene), open(&scene), open(&scene));
     assert_eq!([a.uri(), b.uri()], [c.uri(), c.uri()]);
     assert_eq!(scene.mongods().len(), 1);
     until("one supervisor", || scene.supervisors().len() == 1).await;
@@ -182,18 +101,18 @@ async fn commands_that_start_together_on_nothing_share_one_mongod() {
 #[tokio::test]
 async fn another_session_finds_the_same_database() {
     let scene = Scene::new();
-    let first = scene.open().await;
+    let first = open(&scene).await;
     let elsewhere = tempfile::tempdir().unwrap();
-    let second = scene.options().with_runtime_folder(elsewhere.path());
+    let second = options(&scene).with_runtime_folder(elsewhere.path());
     assert_eq!(second.open().await.unwrap().uri(), first.uri());
 }
 
 #[tokio::test]
 async fn nobody_else_can_reach_it() {
     let scene = Scene::new();
-    let database = scene.open().await;
+    let database = open(&scene).await;
     insert(&database, 1).await;
-    let modes: Vec<u32> = fs::read_dir(scene.root.path().join("runlineage"))
+    let modes: Vec<u32> = fs::read_dir(scene.root().join("runlineage"))
         .unwrap()
         .map(|entry| entry.unwrap().metadata().unwrap().mode() & 0o777)
         .collect();
@@ -229,7 +148,7 @@ async fn nobody_else_can_reach_it() {
 #[tokio::test]
 async fn it_ends_after_its_last_user_and_the_next_finds_the_data() {
     let scene = Scene::new();
-    let brief = || scene.options().with_linger(Duration::from_millis(10));
+    let brief = || options(&scene).with_linger(Duration::from_millis(10));
     let first = brief().open().await.unwrap();
     let second = brief().open().await.unwrap();
     insert(&first, 1).await;
@@ -243,9 +162,9 @@ async fn it_ends_after_its_last_user_and_the_next_finds_the_data() {
 #[tokio::test]
 async fn it_stays_between_commands() {
     let scene = Scene::new();
-    drop(scene.open().await);
+    drop(open(&scene).await);
     let mongods = scene.mongods();
-    let _again = scene.open().await;
+    let _again = open(&scene).await;
     assert_eq!(scene.mongods(), mongods);
     assert_eq!(mongods.len(), 1);
 }
@@ -253,12 +172,7 @@ async fn it_stays_between_commands() {
 #[tokio::test]
 async fn a_killed_command_is_a_user_no_more() {
     let scene = Scene::new();
-    let mut user = scene
-        .command("db")
-        .env("RUNLINEAGE_LOCAL_LINGER_MS", "10")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut user = program(&scene, Duration::from_millis(10)).spawn().unwrap();
     assert!(first_line(&mut user).starts_with("mongodb://%2F"));
     assert_eq!(scene.mongods().len(), 1);
     user.kill().unwrap();
@@ -269,7 +183,7 @@ async fn a_killed_command_is_a_user_no_more() {
 #[tokio::test]
 async fn a_killed_supervisor_leaves_nothing_running_and_loses_nothing() {
     let scene = Scene::new();
-    let database = scene.open().await;
+    let database = open(&scene).await;
     let client = Client::with_uri_str(database.uri()).await.unwrap();
     let things = client.database("test").collection("things");
     for id in 0..500 {
@@ -280,7 +194,7 @@ async fn a_killed_supervisor_leaves_nothing_running_and_loses_nothing() {
     kill(scene.supervisors()[0]);
     gone(&database).await;
     // Without waiting for the old mongod to end: that is for the next supervisor to do.
-    let again = scene.open().await;
+    let again = open(&scene).await;
     assert_eq!(count(&again).await, 500);
     let after = scene.mongods();
     assert_eq!((mongods.len(), after.len()), (1, 1));
@@ -294,14 +208,14 @@ async fn a_killed_supervisor_leaves_nothing_running_and_loses_nothing() {
 #[tokio::test]
 async fn the_next_command_waits_for_a_mongod_that_is_still_ending() {
     let scene = Scene::new();
-    let database = scene.open().await;
+    let database = open(&scene).await;
     insert(&database, 1).await;
     let ending = scene.mongods()[0];
     // It cannot end before it is woken.
     send(ending, Signal::STOP);
     kill(scene.supervisors()[0]);
     gone(&database).await;
-    let opening = tokio::spawn(scene.options().open());
+    let opening = tokio::spawn(options(&scene).open());
     until("the next supervisor", || !scene.supervisors().is_empty()).await;
     // Time for it to do the wrong thing, if it would.
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -313,31 +227,31 @@ async fn the_next_command_waits_for_a_mongod_that_is_still_ending() {
 #[tokio::test]
 async fn it_stops_in_order_when_told_to() {
     let scene = Scene::new();
-    let database = scene.open().await;
+    let database = open(&scene).await;
     insert(&database, 1).await;
     send(scene.supervisors()[0], Signal::TERM);
     gone(&database).await;
     until("all ended", || scene.nothing_runs()).await;
     // What mongod writes last when it ends in order.
-    let lock = fs::read_to_string(scene.folder().join("data/mongod.lock")).unwrap();
+    let lock = fs::read_to_string(scene.database_folder().join("data/mongod.lock")).unwrap();
     assert_eq!(lock, "");
-    assert_eq!(count(&scene.open().await).await, 1);
+    assert_eq!(count(&open(&scene).await).await, 1);
 }
 
 #[tokio::test]
 async fn a_killed_mongod_is_replaced_for_the_next_command() {
     let scene = Scene::new();
-    let database = scene.open().await;
+    let database = open(&scene).await;
     kill(scene.mongods()[0]);
     gone(&database).await;
-    insert(&scene.open().await, 1).await;
+    insert(&open(&scene).await, 1).await;
     assert_eq!(scene.mongods().len(), 1);
 }
 
 #[tokio::test]
 async fn a_supervisor_killed_while_mongod_starts_is_no_obstacle() {
     let scene = Scene::new();
-    let opening = tokio::spawn(scene.options().open());
+    let opening = tokio::spawn(options(&scene).open());
     until("mongod runs", || !scene.mongods().is_empty()).await;
     kill(scene.supervisors()[0]);
     // The command that waits starts another one.
@@ -347,14 +261,14 @@ async fn a_supervisor_killed_while_mongod_starts_is_no_obstacle() {
 #[tokio::test]
 async fn what_a_crash_left_behind_is_no_obstacle() {
     let scene = Scene::new();
-    let database = scene.open().await;
+    let database = open(&scene).await;
     let uri = database.uri().to_owned();
     for pid in [scene.supervisors()[0], scene.mongods()[0]] {
         kill(pid);
     }
     until("all ended", || scene.nothing_runs()).await;
     // A socket at each path that nobody listens on, and a lock file that says so.
-    let sockets = fs::read_dir(scene.root.path().join("runlineage"))
+    let sockets = fs::read_dir(scene.root().join("runlineage"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .next()
@@ -363,7 +277,7 @@ async fn what_a_crash_left_behind_is_no_obstacle() {
         let _ = fs::remove_file(sockets.join(name));
         drop(UnixListener::bind(sockets.join(name)).unwrap());
     }
-    let again = scene.open().await;
+    let again = open(&scene).await;
     assert_eq!(again.uri(), uri);
     insert(&again, 1).await;
 }
@@ -371,10 +285,14 @@ async fn what_a_crash_left_behind_is_no_obstacle() {
 #[tokio::test]
 async fn a_pipe_of_the_caller_ends_with_the_command() {
     let scene = Scene::new();
+    let mut command = program(&scene, LONG)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(first_line(&mut command).starts_with("mongodb://%2F"));
+    send(command.id().cast_signed(), Signal::TERM);
     // Reads both to their end, which comes only when no process holds them any more.
-    let mut command = scene.command("migrate");
-    command.arg("--local");
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = tokio::task::spawn_blocking(move || command.wait_with_output().unwrap());
     let output = tokio::time::timeout(Duration::from_secs(120), output)
         .await
         .expect("never: the pipe ended")
@@ -386,7 +304,7 @@ async fn a_pipe_of_the_caller_ends_with_the_command() {
 #[tokio::test]
 async fn the_terminal_of_one_command_does_not_end_it_for_others() {
     let scene = Scene::new();
-    let _database = scene.open().await;
+    let _database = open(&scene).await;
     let session = |pid: i32| -> i32 {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         let after_name = stat.rsplit(')').next().unwrap();
@@ -405,8 +323,8 @@ async fn the_terminal_of_one_command_does_not_end_it_for_others() {
 #[tokio::test]
 async fn a_socket_path_that_is_too_long_is_refused_at_once() {
     let scene = Scene::new();
-    let long = scene.root.path().join("x".repeat(90));
-    let said = refusal(scene.options().with_runtime_folder(&long)).await;
+    let long = scene.root().join("x".repeat(90));
+    let said = refusal(options(&scene).with_runtime_folder(&long)).await;
     assert!(said.contains("is too long, 107 bytes"), "{said}");
     assert!(said.contains("XDG_RUNTIME_DIR"), "{said}");
     assert!(!long.exists());
@@ -415,9 +333,9 @@ async fn a_socket_path_that_is_too_long_is_refused_at_once() {
 #[tokio::test]
 async fn a_folder_that_cannot_be_made_is_named() {
     let scene = Scene::new();
-    let file = scene.root.path().join("file");
+    let file = scene.root().join("file");
     File::create(&file).unwrap();
-    let said = refusal(scene.options().with_folder(file.join("db"))).await;
+    let said = refusal(options(&scene).with_folder(file.join("db"))).await;
     assert!(said.contains("cannot create folder"), "{said}");
     assert!(said.contains(file.to_str().unwrap()), "{said}");
 }
@@ -425,10 +343,10 @@ async fn a_folder_that_cannot_be_made_is_named() {
 #[tokio::test]
 async fn a_socket_folder_that_others_can_enter_is_refused() {
     let scene = Scene::new();
-    let base = scene.root.path().join("r");
+    let base = scene.root().join("r");
     fs::create_dir_all(base.join("runlineage")).unwrap();
     fs::set_permissions(base.join("runlineage"), fs::Permissions::from_mode(0o755)).unwrap();
-    let said = refusal(scene.options().with_runtime_folder(base)).await;
+    let said = refusal(options(&scene).with_runtime_folder(base)).await;
     assert!(said.contains("other users can enter"), "{said}");
     assert!(said.contains("chmod 700"), "{said}");
 }
@@ -436,23 +354,23 @@ async fn a_socket_folder_that_others_can_enter_is_refused() {
 #[tokio::test]
 async fn a_folder_locked_by_a_foreign_mongod_is_said() {
     let scene = Scene::new();
-    let data = scene.folder().join("data");
+    let data = scene.database_folder().join("data");
     fs::create_dir_all(&data).unwrap();
     let mut foreign = Command::new(mongod())
         .arg("--dbpath")
         .arg(&data)
         .arg("--bind_ip")
-        .arg(scene.root.path().join("f.sock"))
+        .arg(scene.root().join("f.sock"))
         .arg("--nounixsocket")
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let socket = scene.root.path().join("f.sock");
+    let socket = scene.root().join("f.sock");
     until("the foreign one is up", || {
         UnixStream::connect(&socket).is_ok()
     })
     .await;
-    let said = refusal(scene.options()).await;
+    let said = refusal(options(&scene)).await;
     let expected = format!(
         "another mongod (process {}) uses {}",
         foreign.id(),
@@ -461,36 +379,36 @@ async fn a_folder_locked_by_a_foreign_mongod_is_said() {
     assert!(said.contains(&expected), "{said}");
     foreign.kill().unwrap();
     foreign.wait().unwrap();
-    scene.open().await;
+    open(&scene).await;
 }
 
 #[tokio::test]
 async fn a_wrong_mongod_is_named() {
     let scene = Scene::new();
-    let missing = refusal(scene.options().with_mongod("/nowhere/mongod")).await;
+    let missing = refusal(options(&scene).with_mongod("/nowhere/mongod")).await;
     assert!(missing.contains("/nowhere/mongod"), "{missing}");
     assert!(missing.contains("set MONGOD"), "{missing}");
 
-    let said = refusal(scene.options().with_mongod("/bin/sh")).await;
+    let said = refusal(options(&scene).with_mongod("/bin/sh")).await;
     assert!(said.contains("names no version of MongoDB"), "{said}");
 
-    let old = scene.root.path().join("old");
+    let old = scene.root().join("old");
     fs::write(&old, "#!/bin/sh\necho db version v4.4.29\n").unwrap();
     fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
-    let said = refusal(scene.options().with_mongod(old)).await;
+    let said = refusal(options(&scene).with_mongod(old)).await;
     assert!(
         said.contains("is version 4.4.29, at least 5.0 is needed"),
         "{said}"
     );
 
-    let broken = scene.root.path().join("broken");
+    let broken = scene.root().join("broken");
     fs::write(
         &broken,
         "#!/bin/sh\n[ \"$1\" = --version ] && echo db version v6.0.5 || echo no such option >&2; exit 2\n",
     )
     .unwrap();
     fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).unwrap();
-    let said = refusal(scene.options().with_mongod(broken)).await;
+    let said = refusal(options(&scene).with_mongod(broken)).await;
     assert!(
         said.contains("mongod ended (exit status: 2); it said: no such option"),
         "{said}"

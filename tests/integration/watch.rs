@@ -8,10 +8,10 @@ use runlineage::Error;
 use runlineage::sync::{PassKind, Report, Watch};
 use serde_json::json;
 
+use crate::support::held::{hold, lab_with_runs, now};
 use crate::support::lab::{Lab, chain, plain_runs};
 use crate::support::proxy::Answer;
 use crate::support::rest;
-use crate::support::watching::{hold, lab_with_runs, now};
 
 #[tokio::test]
 async fn verify_lists_what_is_missing_stale_and_extra_and_nothing_else() {

@@ -13,7 +13,7 @@ use crate::support::mlflow::{self, ADMIN, MlflowServer, Setup, Version};
 use crate::support::mlopus::{mlopus, pymongo};
 use crate::support::mongodb::{TestDatabase, with_database};
 use crate::support::mongosh::mongosh;
-use crate::support::program::{run, runlineage};
+use crate::support::program::run;
 use crate::support::replica_set::ReplicaSet;
 use crate::support::{poll, unique};
 
@@ -125,15 +125,6 @@ fn a_uri_keeps_its_options_and_its_user_when_the_database_changes() {
     );
 }
 
-#[test]
-fn the_program_runs() {
-    let version = run(&mut runlineage(["--version"])).success();
-    assert_eq!(
-        version.trim(),
-        concat!("runlineage ", env!("CARGO_PKG_VERSION"))
-    );
-}
-
 #[tokio::test]
 async fn a_replica_set_elects_another_primary_and_takes_the_killed_one_back() {
     let mut set = ReplicaSet::start().await;
@@ -219,4 +210,63 @@ fn be_killed() {
     // Nothing comes; the kill does.
     let _ = std::io::stdin().read(&mut [0]);
     std::process::abort();
+}
+
+/// A shell under tools/with-servers, which starts a `mongod` for it: MLflow is named already, and no Docker engine answers.
+fn with_servers(script: &str) -> Command {
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tools/with-servers"));
+    command
+        .args(["sh", "-c", script])
+        .env("RUNLINEAGE_TEST_MLFLOW_PORT", "1")
+        .env("DOCKER_HOST", "unix:///nowhere.sock")
+        .env_remove("RUNLINEAGE_TEST_MONGODB_URI")
+        .env_remove("RUNLINEAGE_TEST_REQUIRE_DOCKER")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    command
+}
+
+#[test]
+fn the_servers_of_a_command_end_with_it_and_with_what_started_them() {
+    for is_killed in [false, true] {
+        let mut process = with_servers("echo $RUNLINEAGE_TEST_MONGODB_URI; cat; exit 3")
+            .spawn()
+            .expect("tools/with-servers runs");
+        let mut stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
+        let mut uri = String::new();
+        stdout.read_line(&mut uri).expect("the URI is text");
+        let address = uri.trim().trim_start_matches("mongodb://").to_owned();
+        let answers = || std::net::TcpStream::connect(&address).is_ok();
+        assert!(answers(), "nobody listens on {uri:?}");
+        if is_killed {
+            process.kill().expect("it can be killed");
+        }
+        // The shell reads to the end of its input.
+        drop(process.stdin.take());
+        let status = process.wait().expect("it ends");
+        assert_eq!(status.code(), (!is_killed).then_some(3));
+        let gone = poll(Duration::from_secs(60), || (!answers()).then_some(()));
+        assert!(gone.is_some(), "{uri} is left behind");
+    }
+}
+
+#[test]
+fn a_server_that_is_named_but_not_there_is_a_failure_that_says_what_to_do() {
+    const ROLE: &str = "RUNLINEAGE_TEST_ASKS_FOR_A_SERVER";
+    if std::env::var_os(ROLE).is_some() {
+        mlflow::shared();
+        return;
+    }
+    let this_test =
+        "fixtures::a_server_that_is_named_but_not_there_is_a_failure_that_says_what_to_do";
+    let finished = run(
+        Command::new(std::env::current_exe().expect("this binary has a path"))
+            .args(["--exact", this_test, "--nocapture"])
+            .env(ROLE, "1")
+            .env("RUNLINEAGE_TEST_MLFLOW_PORT", "9")
+            .env("RUNLINEAGE_TEST_MLFLOW_FOLDER", "/nowhere"),
+    );
+    assert_eq!(finished.code, Some(101), "{finished:?}");
+    let said = [finished.stdout, finished.stderr].concat();
+    assert!(said.contains("run `make test`, or unset both"), "{said}");
 }
