@@ -49,7 +49,7 @@ pub mod filter {
 }
 
 pub use codec::nest::Texts;
-pub use error::{Error, Result};
+pub use error::{Error, MlflowCode, Result};
 pub use lineage::{Inputs, Lineage, Outputs};
 pub use mlflow::{ExperimentInfo, MlflowClient, MlflowClientBuilder};
 pub use mongo::explain::Plan;

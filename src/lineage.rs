@@ -109,7 +109,7 @@ impl Lineage {
     /// Fails with the first bad argument that a builder was given.
     ///
     /// # Errors
-    /// [`Error::Argument`] names the argument: an empty model name or run id.
+    /// [`Error::InvalidArgument`] names the argument: an empty model name or run id.
     pub fn check(&self) -> Result<()> {
         self.refused
             .as_ref()
@@ -244,7 +244,7 @@ impl Refused {
     }
 
     pub(crate) fn to_error(&self) -> Error {
-        Error::argument(self.argument, self.reason)
+        Error::invalid_argument(self.argument, self.reason)
     }
 }
 

@@ -63,7 +63,7 @@ impl MlflowClient {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Argument`] when the URL, or what a variable names, cannot be used.
+    /// [`Error::InvalidArgument`] when the URL, or what a variable names, cannot be used.
     pub fn new(tracking_uri: &str) -> Result<Self> {
         Self::builder(tracking_uri).environment()?.build()
     }
@@ -108,7 +108,7 @@ impl MlflowClient {
     /// One run, as MLflow has it now.
     ///
     /// # Errors
-    /// [`Error::Mlflow`] with the code `RESOURCE_DOES_NOT_EXIST` when MLflow does not show such a run.
+    /// [`Error::Mlflow`] with [`MlflowCode::ResourceDoesNotExist`](crate::MlflowCode) when MLflow does not show such a run.
     pub async fn run(&self, id: &str) -> Result<Run> {
         let id: RunId = id.parse()?;
         let raw = self.raw_run(&id).await?;
@@ -189,7 +189,7 @@ impl MlflowClient {
                 if next.is_some() && next == token {
                     return Err(client
                         .connection
-                        .lie("experiments/search", "the same page token twice"));
+                        .protocol_error("experiments/search", "the same page token twice"));
                 }
                 Ok(Some((page.experiments, (client, next.map(Some)))))
             },

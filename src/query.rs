@@ -129,7 +129,7 @@ impl Query {
     /// The filter that runs natively on collection `runs`, in mongosh too.
     ///
     /// # Errors
-    /// [`Error::Argument`] with the first bad argument that a builder was given.
+    /// [`Error::InvalidArgument`] with the first bad argument that a builder was given.
     pub fn render(&self) -> Result<Document> {
         self.check()?;
         Ok(render::all_of(&self.terms))
@@ -138,7 +138,7 @@ impl Query {
     /// The query in the form of mlopus' own `Query.render()`, for `find_runs` of mlopus.
     ///
     /// # Errors
-    /// [`Error::Argument`] with the first bad argument; [`Error::Unsupported`] for what mlopus cannot express: two
+    /// [`Error::InvalidArgument`] with the first bad argument; [`Error::Unsupported`] for what mlopus cannot express: two
     /// values of one key, "any of", "none of", names that it cannot read, and everything but the four lineage builders of mlopus.
     pub fn render_tags(&self) -> Result<Document> {
         self.check()?;

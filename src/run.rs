@@ -275,7 +275,7 @@ impl FromStr for RunId {
             .trim_end_matches('/');
         let allowed = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
         if id.is_empty() || id.len() > 256 || !id.chars().all(allowed) {
-            return Err(Error::argument(
+            return Err(Error::invalid_argument(
                 "run id",
                 format!(
                     "{text:?} is none; MLflow shows a run's id on its page, such as 8f2c61d04a7b4f0e9d3c5b6a7e8f9012"

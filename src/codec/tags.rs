@@ -61,7 +61,7 @@ pub(crate) fn read<'a>(
 /// The tags to set so that the run records these entries beside what its tags record already.
 ///
 /// # Errors
-/// [`Error::Argument`] when a name, version or path is too long for any tag.
+/// [`Error::InvalidArgument`] when a name, version or path is too long for any tag.
 pub(crate) fn write(
     entries: &BTreeSet<Entry>,
     present: &BTreeMap<String, String>,
@@ -141,7 +141,7 @@ fn overflow_values(entries: Vec<Entry>) -> Result<Vec<String>> {
             } else {
                 "run id and path"
             };
-            return Err(Error::argument(
+            return Err(Error::invalid_argument(
                 argument,
                 format!(
                     "an MLflow tag holds {MAX_VALUE} characters, these take {}",

@@ -58,7 +58,7 @@ struct Fault {
 /// as `'1%'`, only names can be asked: numbers of params and tags are held as numbers.
 ///
 /// # Errors
-/// [`Error::Argument`] shows the column and what is expected there.
+/// [`Error::InvalidArgument`] shows the column and what is expected there.
 impl FromStr for Query {
     type Err = Error;
 
@@ -133,7 +133,7 @@ impl Parser<'_> {
         let query = self.term()?;
         // The builders keep the first bad argument: here is where it stands.
         match query.check() {
-            Err(Error::Argument { argument, reason }) => {
+            Err(Error::InvalidArgument { argument, reason }) => {
                 Err(Fault::new(offset, format!("{argument}: {reason}")))
             }
             _ => Ok(query),
@@ -201,7 +201,7 @@ impl Fault {
             format!("column {}", column + 1)
         };
         let mark = " ".repeat(column - shown_from);
-        Error::argument(
+        Error::invalid_argument(
             "query",
             format!("{place}: {}\n  {shown}\n  {mark}^", self.reason),
         )

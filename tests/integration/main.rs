@@ -21,6 +21,7 @@ mod paging;
 mod plans;
 mod poison;
 mod read_preference;
+mod register;
 mod render_tags;
 mod replica_set;
 #[path = "../support/mod.rs"]

@@ -49,7 +49,7 @@ const FIELDS: &str = "input.model, input.artifact, input.path, inputs (and the s
 /// ```
 ///
 /// # Errors
-/// [`Error::Argument`] when it is none of these.
+/// [`Error::InvalidArgument`] when it is none of these.
 pub fn parse_time(text: &str) -> Result<DateTime> {
     let now = jiff::ZonedDateTime::now();
     let timestamp = if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
@@ -65,7 +65,7 @@ pub fn parse_time(text: &str) -> Result<DateTime> {
             .map(|zoned| zoned.timestamp())
     };
     let timestamp = timestamp.ok_or_else(|| {
-        Error::argument("time", format!("{text:?} is neither a date nor a time span; write 2026-03-01, 2026-03-01T12:00:00Z, 7d or 12h"))
+        Error::invalid_argument("time", format!("{text:?} is neither a date nor a time span; write 2026-03-01, 2026-03-01T12:00:00Z, 7d or 12h"))
     })?;
     Ok(DateTime::from_millis(timestamp.as_millisecond()))
 }
@@ -196,7 +196,7 @@ impl Parser<'_> {
         };
         let time = match &given.value {
             Value::Text(text) => parse_time(text).map_err(|error| match error {
-                Error::Argument { reason, .. } => Fault::new(given.offset, reason),
+                Error::InvalidArgument { reason, .. } => Fault::new(given.offset, reason),
                 error => Fault::new(given.offset, error.to_string()),
             })?,
             Value::Integer(millis) => Some(*millis)
