@@ -44,7 +44,7 @@ pub use bson;
 pub use mongodb;
 
 pub use codec::nest::Texts;
-pub use error::{Error, Result};
+pub use error::{Error, MlflowCode, Result};
 pub use mlflow::MlflowClient;
 pub use mongo::MongoRunStore;
 pub use node::{Direction, Inputs, Kind, Lineage, Node, Origin, Outputs, Reference};

@@ -64,7 +64,7 @@ impl MlflowClient {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Argument`] when the URL, or what a variable names, cannot be used.
+    /// [`Error::InvalidArgument`] when the URL, or what a variable names, cannot be used.
     pub fn new(tracking_uri: &str) -> Result<Self> {
         Self::builder(tracking_uri).environment()?.build()
     }
@@ -109,7 +109,7 @@ impl MlflowClient {
     /// One run, as MLflow has it now.
     ///
     /// # Errors
-    /// [`Error::Mlflow`] with the code `RESOURCE_DOES_NOT_EXIST` when MLflow does not show such a run.
+    /// [`Error::Mlflow`] with [`MlflowCode::ResourceDoesNotExist`](crate::MlflowCode) when MLflow does not show such a run.
     pub async fn run(&self, id: &str) -> Result<Run> {
         let id: RunId = id.parse()?;
         let raw = self.raw_run(&id).await?;
@@ -120,7 +120,7 @@ impl MlflowClient {
     /// The version of a registered model that an alias, a stage or `latest` stands for now.
     ///
     /// # Errors
-    /// [`Error::Mlflow`] when MLflow does not know the model or the alias; [`Error::Argument`] when no version is in
+    /// [`Error::Mlflow`] when MLflow does not know the model or the alias; [`Error::InvalidArgument`] when no version is in
     /// the stage, or the model has none.
     pub async fn model_version(&self, pointer: &ModelPointer) -> Result<String> {
         let name = pointer.name.as_str();
@@ -145,7 +145,7 @@ impl MlflowClient {
         // Of each stage MLflow answers the newest; the numbers are never reused.
         let newest = versions.max_by_key(|version| version.version.parse::<u64>().ok());
         newest.map(|version| version.version).ok_or_else(|| {
-            Error::argument(
+            Error::invalid_argument(
                 "model",
                 format!("MLflow has no version for {pointer}; write NAME:VERSION"),
             )
@@ -210,7 +210,7 @@ impl MlflowClient {
                 if next.is_some() && next == token {
                     return Err(client
                         .connection
-                        .lie("experiments/search", "the same page token twice"));
+                        .protocol_error("experiments/search", "the same page token twice"));
                 }
                 Ok(Some((page.experiments, (client, next.map(Some)))))
             },

@@ -65,7 +65,7 @@ impl MongoRunStore {
     /// Connects to the database that the URI's path names, else to `runlineage`. Nothing is written.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a URI with a mistake in it, [`Error::Mongo`] when no server answers it or the password is wrong.
+    /// [`Error::InvalidArgument`] for a URI with a mistake in it, [`Error::Mongo`] when no server answers it or the password is wrong.
     pub async fn connect(uri: &str) -> Result<Self> {
         let store = Self::open(uri, None).await?;
         let ping = store.database.run_command(doc! { "ping": 1 }).await;
@@ -77,7 +77,7 @@ impl MongoRunStore {
     /// first operation does.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a URI with a mistake in it.
+    /// [`Error::InvalidArgument`] for a URI with a mistake in it.
     pub async fn open(uri: &str, database: Option<&str>) -> Result<Self> {
         let mut options = ClientOptions::parse(uri)
             .await
@@ -307,7 +307,7 @@ fn unusable_uri(error: &mongodb::error::Error) -> Error {
         }
         _ => format!("it cannot be parsed; {hint}"),
     };
-    Error::argument("MongoDB URI", reason)
+    Error::invalid_argument("MongoDB URI", reason)
 }
 
 /// A date now, for fields that tell people when something happened; no decision rests on it.

@@ -245,7 +245,7 @@ impl Refused {
 
     pub(crate) fn to_error(&self) -> Error {
         match self {
-            Self::Argument { argument, reason } => Error::argument(argument, *reason),
+            Self::Argument { argument, reason } => Error::invalid_argument(argument, *reason),
             Self::Unsupported { what, hint } => Error::unsupported(*what, *hint),
         }
     }

@@ -15,7 +15,7 @@ use crate::run::{Run, RunId};
 /// Setting tags takes a handful of requests; a holder that died holds others up for this long.
 const LEASE: Duration = Duration::from_secs(60);
 /// mlopus reads and writes whole tags, so it can undo what was written in between; it does not do so for ever.
-const ROUNDS: usize = 10;
+const MAX_ATTEMPTS: usize = 10;
 
 /// The lineage of a run, to be added to and registered.
 #[derive(Debug, Clone)]
@@ -68,8 +68,10 @@ impl Registration {
     /// What the tags record already stays; whatever else registers at the same time loses nothing.
     ///
     /// # Errors
-    /// [`Error::Argument`] for the first bad argument, before anything is sent. [`Error::Mlflow`] when MLflow refuses;
-    /// [`Error::MirrorBehind`] when MLflow holds the lineage but the mirror could not be written: the next sync heals that.
+    /// [`Error::InvalidArgument`] for the first bad argument, before anything is sent. [`Error::Mlflow`] when MLflow refuses;
+    /// [`Error::RunDeleted`] when the run is deleted there; [`Error::TagsOverwritten`] when another program writes over the
+    /// tags again and again; [`Error::MirrorBehind`] when MLflow holds the lineage but the mirror could not be written: the
+    /// next sync heals that.
     pub async fn register(self, mlflow: &MlflowClient, store: &MongoRunStore) -> Result<Run> {
         self.lineage.check()?;
         let store = &store.at_primary();
@@ -95,18 +97,15 @@ impl Registration {
         };
         let failed = |tagged: bool, error| if tagged { behind(error) } else { error };
         let mut tagged = false;
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             let ticket = store
                 .draw_ticket()
                 .await
                 .map_err(|error| failed(tagged, error))?;
             let raw = mlflow.raw_run(&self.run).await?;
             if raw.is_deleted() {
-                return Err(Error::Mlflow {
-                    call: "runs/get",
-                    url: mlflow.source().to_owned(),
-                    answer: format!("run {} is deleted; restore it first", self.run),
-                    code: "INVALID_STATE".into(),
+                return Err(Error::RunDeleted {
+                    run: self.run.to_string(),
                 });
             }
             let present = raw
@@ -130,14 +129,9 @@ impl Registration {
             mlflow.set_tags(&self.run, &missing).await?;
             tagged = true;
         }
-        Err(Error::Mlflow {
-            call: "runs/log-batch",
-            url: mlflow.source().to_owned(),
-            answer: format!(
-                "the lineage tags of run {} are overwritten again and again by another program; register when it has ended",
-                self.run
-            ),
-            code: "CONFLICT".into(),
+        Err(Error::TagsOverwritten {
+            run: self.run.to_string(),
+            attempts: MAX_ATTEMPTS,
         })
     }
 }

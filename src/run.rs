@@ -279,7 +279,7 @@ impl FromStr for RunId {
             .unwrap_or(text)
             .trim_end_matches('/');
         if !is_run_id(id) {
-            return Err(Error::argument(
+            return Err(Error::invalid_argument(
                 "run id",
                 format!(
                     "{text:?} is none; MLflow shows a run's id on its page, such as 8f2c61d04a7b4f0e9d3c5b6a7e8f9012"

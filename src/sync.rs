@@ -278,7 +278,7 @@ impl Sync {
     /// kept among the deleted ones.
     ///
     /// # Errors
-    /// [`Error::Argument`] when MLflow lists it: then it would be mirrored again.
+    /// [`Error::InvalidArgument`] when MLflow lists it: then it would be mirrored again.
     pub async fn forget_experiment(&self, id: &str) -> Result<u64> {
         let listed: Vec<RawExperiment> = self.mlflow.raw_experiments().try_concat().await?;
         let active = |experiment: &&RawExperiment| {
@@ -287,7 +287,7 @@ impl Sync {
         if let Some(experiment) = listed.iter().find(active)
             && state::is_known(&self.store, experiment).await?
         {
-            return Err(Error::argument(
+            return Err(Error::invalid_argument(
                 "experiment to forget",
                 format!("MLflow lists {id:?}; leave it out of a sync with `--exclude-exp`"),
             ));

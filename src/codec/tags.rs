@@ -61,7 +61,7 @@ pub(crate) fn read<'a>(
 /// The tags to set so that the run records these references beside what its tags record already.
 ///
 /// # Errors
-/// [`Error::Argument`] when a name, version or path is too long for any tag.
+/// [`Error::InvalidArgument`] when a name, version or path is too long for any tag.
 pub(crate) fn write(
     references: &BTreeSet<Reference>,
     present: &BTreeMap<String, String>,
@@ -141,7 +141,7 @@ fn overflow_values(references: Vec<&Reference>) -> Result<Vec<String>> {
         let text = double_quotes(&dumps(&Bson::Array(quadruple.into())));
         // The text is ASCII: bytes are characters.
         if text.len() + 2 > MAX_VALUE {
-            return Err(Error::argument(
+            return Err(Error::invalid_argument(
                 spec.key_means,
                 format!(
                     "with its {} it takes {} characters, and an MLflow tag holds {MAX_VALUE}",

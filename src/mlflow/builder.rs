@@ -57,7 +57,7 @@ impl MlflowClientBuilder {
     /// Takes over what MLflow's own variables and `~/.mlflow/credentials` say.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a value that MLflow would refuse, and for ways to authenticate that only MLflow's
+    /// [`Error::InvalidArgument`] for a value that MLflow would refuse, and for ways to authenticate that only MLflow's
     /// Python client has.
     pub fn environment(mut self) -> Result<Self> {
         let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -87,7 +87,7 @@ impl MlflowClientBuilder {
                 "true" | "1" => true,
                 "false" | "0" => false,
                 _ => {
-                    return Err(Error::argument(
+                    return Err(Error::invalid_argument(
                         "MLFLOW_TRACKING_INSECURE_TLS",
                         "it is neither true nor false",
                     ));
@@ -97,7 +97,7 @@ impl MlflowClientBuilder {
         if let Some(seconds) = var("MLFLOW_HTTP_REQUEST_TIMEOUT") {
             let seconds = seconds.parse().ok().filter(|seconds| *seconds > 0);
             let seconds = seconds.ok_or_else(|| {
-                Error::argument(
+                Error::invalid_argument(
                     "MLFLOW_HTTP_REQUEST_TIMEOUT",
                     "it is not a number of seconds",
                 )
@@ -106,7 +106,7 @@ impl MlflowClientBuilder {
         }
         if let Some(retries) = var("MLFLOW_HTTP_REQUEST_MAX_RETRIES") {
             self.retries = retries.parse().map_err(|_| {
-                Error::argument(
+                Error::invalid_argument(
                     "MLFLOW_HTTP_REQUEST_MAX_RETRIES",
                     "it is not a number of retries",
                 )
@@ -193,7 +193,7 @@ impl MlflowClientBuilder {
     /// The client. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`Error::Argument`] when the URL is none, or a certificate cannot be used.
+    /// [`Error::InvalidArgument`] when the URL is none, or a certificate cannot be used.
     pub fn build(mut self) -> Result<MlflowClient> {
         let base = self.take_base_url()?;
         // Fails where another part of the program has chosen one already, which serves as well.
@@ -212,7 +212,7 @@ impl MlflowClientBuilder {
                 .ok()
                 .filter(|certificates| !certificates.is_empty())
                 .ok_or_else(|| {
-                    Error::argument(
+                    Error::invalid_argument(
                         "server certificate",
                         format!("{path} holds no PEM certificates"),
                     )
@@ -222,7 +222,7 @@ impl MlflowClientBuilder {
         if let Some(path) = &self.client_cert {
             let identity =
                 Identity::from_pem(&read_pem("client certificate", path)?).map_err(|_| {
-                    Error::argument(
+                    Error::invalid_argument(
                         "client certificate",
                         format!("{path} does not hold a PEM certificate and its key"),
                     )
@@ -231,7 +231,7 @@ impl MlflowClientBuilder {
         }
         let http = builder
             .build()
-            .map_err(|error| Error::argument("TLS settings", innermost(&error)))?;
+            .map_err(|error| Error::invalid_argument("TLS settings", innermost(&error)))?;
         let backoff = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(250))
             .with_max_delay(Duration::from_secs(20))
@@ -261,14 +261,14 @@ impl MlflowClientBuilder {
         let hint =
             "a tracking URI looks like http://localhost:5000 or https://mlflow.example.com/prefix";
         let mut url = Url::parse(self.tracking_uri.trim()).map_err(|error| {
-            Error::argument("tracking URI", format!("it is not a URL ({error}); {hint}"))
+            Error::invalid_argument("tracking URI", format!("it is not a URL ({error}); {hint}"))
         })?;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
             let reason = format!(
                 "its scheme is {:?}, but lineage is read from a tracking server; {hint}",
                 url.scheme()
             );
-            return Err(Error::argument("tracking URI", reason));
+            return Err(Error::invalid_argument("tracking URI", reason));
         }
         let decoded = |text: &str| Some(percent_decode_str(text).decode_utf8_lossy().into_owned());
         if !url.username().is_empty() {
@@ -299,14 +299,14 @@ impl MlflowClientBuilder {
         };
         if let Some((argument, value)) = authorization {
             let mut value = HeaderValue::from_str(&value).map_err(|_| {
-                Error::argument(argument, "it holds characters that no HTTP header can")
+                Error::invalid_argument(argument, "it holds characters that no HTTP header can")
             })?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
         if let Some(workspace) = &self.workspace {
             let value = HeaderValue::from_str(workspace).map_err(|_| {
-                Error::argument("workspace", "it holds characters that no HTTP header can")
+                Error::invalid_argument("workspace", "it holds characters that no HTTP header can")
             })?;
             headers.insert(WORKSPACE_HEADER, value);
         }

@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use url::Url;
 
-use super::wire::{Refusal, RunsPage, SearchRuns};
-use crate::error::{Error, Result};
+use super::wire::{ApiError, RunsPage, SearchRuns};
+use crate::error::{Error, MlflowCode, Result};
 
 /// A page over this is asked for again in halves.
 pub(super) const MAX_PAGE_BYTES: usize = 64 << 20;
@@ -55,16 +55,19 @@ const UNSHARED: Bound = Bound {
     shares_room: false,
 };
 
-/// What one attempt came to, beside an answer.
+/// What one attempt failed with, and when the server asks to be asked again.
 struct Failure {
     error: Error,
-    retry: Retry,
+    retry_after: Option<Duration>,
 }
 
-enum Retry {
-    No,
-    Soon,
-    After(Duration),
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            retry_after: None,
+        }
+    }
 }
 
 impl Connection {
@@ -120,9 +123,14 @@ impl Connection {
         .await
     }
 
-    /// The error for an answer that no tracking server gives.
-    pub(super) fn lie(&self, call: &'static str, what: &str) -> Error {
-        self.refused(call, "UNEXPECTED", format!("the server answered {what}"))
+    /// The error for an answer that contradicts the request.
+    pub(super) fn protocol_error(&self, call: &'static str, what: &str) -> Error {
+        Error::MlflowProtocol {
+            call,
+            url: self.url(call).to_string(),
+            answer: format!("the server answered {what}"),
+            source: None,
+        }
     }
 
     async fn ask<A: DeserializeOwned>(
@@ -138,10 +146,10 @@ impl Connection {
         };
         attempt
             .retry(self.backoff)
-            .when(|failure: &Failure| !matches!(failure.retry, Retry::No))
-            .adjust(|failure, delay| match failure.retry {
-                Retry::After(asked) => delay.map(|delay| delay.max(asked)),
-                _ => delay,
+            .when(|failure: &Failure| failure.error.is_transient())
+            .adjust(|failure, delay| match failure.retry_after {
+                Some(asked) => delay.map(|delay| delay.max(asked.min(MAX_RETRY_AFTER))),
+                None => delay,
             })
             .notify(|failure, delay| tracing::warn!(error = %failure.error, ?delay, "asking MLflow again"))
             .await
@@ -176,20 +184,20 @@ impl Connection {
             // Serde reads an array as an object without fields, which would pass for an empty page.
             if body.trim_ascii_start().first() == Some(&b'[') {
                 let error = <serde_json::Error as serde::de::Error>::custom("an array");
-                return Err(self.not_json(call, &body, &error));
+                return Err(self.not_json(call, &body, error).into());
             }
-            let answer = serde_json::from_slice(&body)
-                .map_err(|error| self.not_json(call, &body, &error))?;
+            let answer =
+                serde_json::from_slice(&body).map_err(|error| self.not_json(call, &body, error))?;
             return Ok((answer, Room::of(held, body.len())));
         }
         if let (true, Some(location)) = (status.is_redirection(), location) {
             let answer = self.redirected(call, &location);
-            return Err(Failure {
-                error: self.refused(call, status.as_str(), answer),
-                retry: Retry::No,
-            });
+            return Err(self.api_error(call, status, None, answer).into());
         }
-        Err(self.refusal(call, status, &body, retry_after))
+        Err(Failure {
+            error: self.refused(call, status, &body),
+            retry_after,
+        })
     }
 
     /// Where a redirect leads to, without what may be a secret: a login page is told the whole request, or a token.
@@ -236,62 +244,37 @@ impl Connection {
         response: Response,
         bound: usize,
     ) -> Result<Vec<u8>, Failure> {
-        let too_large = || Failure {
-            error: Error::PageTooLarge { call, bytes: bound },
-            retry: Retry::No,
-        };
+        let too_large = || Error::PageTooLarge { call, bytes: bound };
         let length = response.content_length().unwrap_or_default();
         if length > bound as u64 {
-            return Err(too_large());
+            return Err(too_large().into());
         }
         let mut body = Vec::with_capacity(length as usize);
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| self.unreachable(call, error))?;
             if body.len() + chunk.len() > bound {
-                return Err(too_large());
+                return Err(too_large().into());
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body)
     }
 
-    fn refusal(
-        &self,
-        call: &'static str,
-        status: StatusCode,
-        body: &[u8],
-        retry_after: Option<Duration>,
-    ) -> Failure {
-        let passing = matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
-        let (code, answer, permanent) = match serde_json::from_slice::<Refusal>(body) {
-            Ok(Refusal {
+    /// The error for an answer that is not a success, with MLflow's own words where it has them.
+    fn refused(&self, call: &'static str, status: StatusCode, body: &[u8]) -> Error {
+        match serde_json::from_slice::<ApiError>(body) {
+            Ok(ApiError {
                 error_code,
                 message,
             }) => {
-                // Some permanent refusals come with status 500.
-                let permanent = status == StatusCode::INTERNAL_SERVER_ERROR
-                    && !matches!(
-                        error_code.as_str(),
-                        "INTERNAL_ERROR" | "TEMPORARILY_UNAVAILABLE"
-                    );
                 let answer = format!("{error_code}: {}", abridged(&message));
-                (error_code, answer, permanent)
+                self.api_error(call, status, Some(error_code.as_str().into()), answer)
             }
-            Err(_) => (
-                status.as_str().to_owned(),
-                format!("{status}{}", self.hint(status, body)),
-                false,
-            ),
-        };
-        let retry = match retry_after {
-            _ if !passing || permanent => Retry::No,
-            Some(after) => Retry::After(after.min(MAX_RETRY_AFTER)),
-            None => Retry::Soon,
-        };
-        Failure {
-            error: self.refused(call, &code, answer),
-            retry,
+            Err(_) => {
+                let answer = format!("{status}{}", self.hint(status, body));
+                self.api_error(call, status, None, answer)
+            }
         }
     }
 
@@ -308,42 +291,46 @@ impl Connection {
         }
     }
 
-    fn not_json(&self, call: &'static str, body: &[u8], error: &serde_json::Error) -> Failure {
+    fn not_json(&self, call: &'static str, body: &[u8], error: serde_json::Error) -> Error {
         let answer = if body.trim_ascii_start().starts_with(b"<") {
-            "it answered a web page, not JSON; is this the root of an MLflow tracking server, or does a login page stand before it?".to_owned()
+            "it answered a web page, not JSON; is this the root of an MLflow tracking server, or does a login page stand before it?"
         } else {
-            format!("it answered JSON that is cut off or not MLflow's ({error})")
+            "it answered JSON that is cut off or not MLflow's"
         };
-        Failure {
-            error: self.refused(call, "NOT_JSON", answer),
-            retry: Retry::Soon,
+        Error::MlflowProtocol {
+            call,
+            url: self.url(call).to_string(),
+            answer: answer.to_owned(),
+            source: Some(error.into()),
         }
     }
 
-    fn unreachable(&self, call: &'static str, error: reqwest::Error) -> Failure {
+    fn unreachable(&self, call: &'static str, error: reqwest::Error) -> Error {
         let url = self.url(call).to_string();
-        // A request that could not even be built will not be better the next time.
-        let retry = if error.is_builder() {
-            Retry::No
-        } else {
-            Retry::Soon
-        };
-        Failure {
-            error: Error::MlflowUnreachable {
-                call,
-                url,
-                source: error.without_url().into(),
-            },
-            retry,
+        if error.is_builder() {
+            let reason = format!("no request can be made of it: {}", error.without_url());
+            return Error::invalid_argument("tracking URI", reason);
+        }
+        Error::MlflowUnreachable {
+            call,
+            url,
+            source: error.without_url().into(),
         }
     }
 
-    fn refused(&self, call: &'static str, code: &str, answer: String) -> Error {
+    fn api_error(
+        &self,
+        call: &'static str,
+        status: StatusCode,
+        code: Option<MlflowCode>,
+        answer: String,
+    ) -> Error {
         Error::Mlflow {
             call,
             url: self.url(call).to_string(),
+            status: status.as_u16(),
+            code,
             answer,
-            code: code.to_owned(),
         }
     }
 

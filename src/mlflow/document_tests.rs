@@ -235,7 +235,7 @@ fn a_name_that_no_tag_can_hold_is_an_error_that_names_it() {
     assert!(
         matches!(
             model,
-            Error::Argument {
+            Error::InvalidArgument {
                 argument: "model name",
                 ..
             }
@@ -245,7 +245,7 @@ fn a_name_that_no_tag_can_hold_is_an_error_that_names_it() {
     assert!(
         matches!(
             run,
-            Error::Argument {
+            Error::InvalidArgument {
                 argument: "run id",
                 ..
             }

@@ -144,7 +144,10 @@ impl Scan {
     }
 
     fn advance(&mut self, page: RunsPage) -> Result<Vec<RawRun>> {
-        let lie = |what| Err(self.client.connection.lie("runs/search", what));
+        let contradicts = |what| {
+            let connection = &self.client.connection;
+            Err(connection.protocol_error("runs/search", what))
+        };
         let next = page.next_page_token.filter(|token| !token.is_empty());
         let start_times = || page.runs.iter().map(|run| run.info.start_time);
         // Runs without a start time come last.
@@ -152,7 +155,7 @@ impl Scan {
             .map(|start_time| start_time.unwrap_or(i64::MAX))
             .is_sorted()
         {
-            return lie("runs out of the order that was asked for");
+            return contradicts("runs out of the order that was asked for");
         }
         // A server that does not filter would answer the same pages for ever.
         let is_asked_for = |start_time: Option<i64>| match self.place {
@@ -161,7 +164,7 @@ impl Scan {
             Place::Start | Place::End => true,
         };
         if !start_times().all(is_asked_for) {
-            return lie("runs with other start times than those that were asked for");
+            return contradicts("runs with other start times than those that were asked for");
         }
         let (first, last) = (
             start_times().next().flatten(),
@@ -173,7 +176,7 @@ impl Scan {
             }
             (_, None) => Place::End,
             (Place::Group { token, .. }, next) if *token == next => {
-                return lie("the same page token twice");
+                return contradicts("the same page token twice");
             }
             (Place::Group { start_time, .. }, token) => Place::Group {
                 start_time: *start_time,
@@ -185,7 +188,9 @@ impl Scan {
                     start_time,
                     token: None,
                 },
-                _ => return lie("a page that more follow, but no start time to go on from"),
+                _ => {
+                    return contradicts("a page that more follow, but no start time to go on from");
+                }
             },
         };
         let seen = std::mem::take(&mut self.boundary);

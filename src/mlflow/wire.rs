@@ -114,7 +114,7 @@ pub(super) struct Empty {}
 
 /// MLflow's own form of an error.
 #[derive(Debug, Deserialize)]
-pub(super) struct Refusal {
+pub(super) struct ApiError {
     pub(super) error_code: String,
     #[serde(default)]
     pub(super) message: String,

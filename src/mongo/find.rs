@@ -42,7 +42,7 @@ impl MongoRunStore {
     /// Streams the runs that match a query, a search or a native filter; no match is an empty stream, not an error.
     ///
     /// # Errors
-    /// [`Error::Argument`] for the first bad argument of the query; [`Error::Mongo`] when MongoDB does not answer, refuses the
+    /// [`Error::InvalidArgument`] for the first bad argument of the query; [`Error::Mongo`] when MongoDB does not answer, refuses the
     /// filter, or takes longer than the search allows.
     pub fn find_runs(&self, search: impl Into<Search>) -> BoxFuture<'_, Result<RunStream>> {
         RunStore::find_runs(self, search.into())

@@ -18,6 +18,8 @@ const RELEASE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(crate) struct Lease {
     leases: Collection<Document>,
+    /// What it protects, for people.
+    what: &'static str,
     id: String,
     holder: String,
     length: Duration,
@@ -35,6 +37,7 @@ impl Lease {
     ) -> Result<Self> {
         let mut lease = Self {
             leases: store.at_primary().database().collection(LEASES),
+            what,
             id: id.to_owned(),
             holder: holder(),
             length,
@@ -201,10 +204,8 @@ impl Lease {
     }
 
     fn lost(&self) -> Error {
-        Error::Leased {
-            what: "what this process was doing",
-            holder: "possibly another process".into(),
-            until: "now, because this one was held up past its own lease".into(),
+        Error::LeaseLost {
+            what: self.what.to_owned(),
         }
     }
 }

@@ -177,7 +177,7 @@ impl FromStr for Node {
 
     /// Parses the printed form, and MLflow's `runs:/…` and `models:/NAME/VERSION`.
     fn from_str(text: &str) -> Result<Self> {
-        let refused = |reason: String| Error::argument("node", reason);
+        let refused = |reason: String| Error::invalid_argument("node", reason);
         let arg = if let Some(path) = text.strip_prefix("runs:/") {
             let kind = match path.trim_end_matches('/').contains('/') {
                 true => Kind::ARTIFACT,

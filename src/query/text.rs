@@ -61,7 +61,7 @@ struct ParseError {
 /// as `'1%'`, only names can be asked: numbers of params and tags are held as numbers.
 ///
 /// # Errors
-/// [`Error::Argument`] shows the column and what is expected there.
+/// [`Error::InvalidArgument`] shows the column and what is expected there.
 impl FromStr for Query {
     type Err = Error;
 
@@ -136,7 +136,7 @@ impl Parser<'_> {
         let query = self.term()?;
         // The builders keep the first bad argument: here is where it stands.
         match query.check() {
-            Err(Error::Argument { argument, reason }) => {
+            Err(Error::InvalidArgument { argument, reason }) => {
                 Err(ParseError::new(offset, format!("{argument}: {reason}")))
             }
             _ => Ok(query),
@@ -204,7 +204,7 @@ impl ParseError {
             format!("column {}", column + 1)
         };
         let mark = " ".repeat(column - shown_from);
-        Error::argument(
+        Error::invalid_argument(
             "query",
             format!("{place}: {}\n  {shown}\n  {mark}^", self.reason),
         )

@@ -30,7 +30,7 @@ pub fn parse_time(text: &str) -> Result<DateTime> {
             .map(|zoned| zoned.timestamp())
     };
     let timestamp = timestamp.ok_or_else(|| {
-        Error::argument("time", format!("{text:?} is neither a date nor a time span; write 2026-03-01, 2026-03-01T12:00:00Z, 7d or 12h"))
+        Error::invalid_argument("time", format!("{text:?} is neither a date nor a time span; write 2026-03-01, 2026-03-01T12:00:00Z, 7d or 12h"))
     })?;
     Ok(DateTime::from_millis(timestamp.as_millisecond()))
 }

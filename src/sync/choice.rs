@@ -48,7 +48,7 @@ impl Sync {
                     .take(10)
                     .map(|experiment| experiment.name.as_str())
                     .collect();
-                return Err(Error::argument(
+                return Err(Error::invalid_argument(
                     "experiment",
                     format!(
                         "MLflow shows this user none with the name or id {name:?}; it shows {}",

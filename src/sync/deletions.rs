@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 
 use super::report::{Incomplete, Report};
 use super::{Sync, Totals};
-use crate::error::{Error, Result};
+use crate::error::{Error, MlflowCode, Result};
 use crate::mlflow::document;
 use crate::mlflow::wire::RawExperiment;
 use crate::run::field;
@@ -82,9 +82,11 @@ impl Sync {
             }
             // It moved: the scan of its new experiment mirrors it.
             Ok(_) => Ok(Word::Shown),
-            Err(Error::Mlflow { code, answer, .. }) if code == "RESOURCE_DOES_NOT_EXIST" => {
-                self.is_gone(experiment, created, answer).await
-            }
+            Err(Error::Mlflow {
+                code: Some(MlflowCode::ResourceDoesNotExist),
+                answer,
+                ..
+            }) => self.is_gone(experiment, created, answer).await,
             Err(error) => unreachable(error, None),
         }
     }
@@ -154,9 +156,8 @@ impl Sync {
 
 /// What MLflow refuses decides nothing on the run; what it was asked for again and again in vain is an error.
 fn unreachable(error: Error, said: Option<String>) -> Result<Word> {
-    let is_garbled = matches!(&error, Error::Mlflow { code, .. } if code == "NOT_JSON");
     match error {
-        error if is_garbled || error.is_passing() => Err(error),
+        error if error.is_transient() => Err(error),
         Error::Mlflow { answer, .. } => Ok(Word::Unreachable(said.unwrap_or(answer))),
         error => Err(error),
     }

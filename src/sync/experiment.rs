@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::RawExperiment;
 
+/// Without a valid user, MLflow refuses everything, with this HTTP status.
+const UNAUTHENTICATED: u16 = 401;
+
 /// What the scans of a pass share.
 pub(super) struct Scanning<'a> {
     pub(super) pass: Pass,
@@ -120,9 +123,9 @@ impl Sync {
         scanning: &Scanning<'_>,
     ) -> Result<String> {
         let is_of_all = match &error {
-            error if error.is_passing() => self.is_out(experiment, scanning).await,
-            Error::Mlflow { code, .. } => is_unauthenticated(code),
-            Error::PageTooLarge { .. } => false,
+            error if error.is_transient() => self.is_out(experiment, scanning).await,
+            Error::Mlflow { status, .. } => *status == UNAUTHENTICATED,
+            Error::MlflowProtocol { .. } | Error::PageTooLarge { .. } => false,
             _ => true,
         };
         if is_of_all {
@@ -145,13 +148,8 @@ impl Sync {
         probe
             .next_page()
             .await
-            .is_err_and(|error| error.is_passing())
+            .is_err_and(|error| error.is_transient())
     }
-}
-
-/// Without a valid user, MLflow refuses everything.
-fn is_unauthenticated(code: &str) -> bool {
-    matches!(code, "401" | "UNAUTHENTICATED")
 }
 
 impl Outcome {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::pages::Seen;
 use super::{Progress, Sync, Totals};
 use crate::codec::nest::Texts;
-use crate::error::{Error, Result};
+use crate::error::{Error, MlflowCode, Result};
 use crate::mlflow::document;
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::{RawExperiment, RawRun};
@@ -147,13 +147,14 @@ impl Sync {
             // Only this answer says that the run is not there; any other says nothing of it.
             Err(Error::Mlflow {
                 call: "runs/get",
-                code,
+                code: Some(MlflowCode::ResourceDoesNotExist),
                 answer,
                 ..
-            }) if code == "RESOURCE_DOES_NOT_EXIST" => {
-                Ok(stored.map(|_| difference(&suspect.run, "extra", answer)))
-            }
-            Err(error @ Error::Mlflow { .. }) if !error.is_passing() => {
+            }) => Ok(stored.map(|_| difference(&suspect.run, "extra", answer))),
+            // An outage decides nothing on any run; an answer that is no MLflow's may be this run's alone.
+            Err(error @ (Error::Mlflow { .. } | Error::MlflowProtocol { .. }))
+                if !error.is_transient() || matches!(error, Error::MlflowProtocol { .. }) =>
+            {
                 let what = format!("{}; at a second look: {error}", suspect.what);
                 Ok(Some(Difference { what, ..suspect }))
             }

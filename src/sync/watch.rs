@@ -69,7 +69,7 @@ impl Watch {
     /// one goes on from there.
     ///
     /// # Errors
-    /// Whatever the first pass fails with, and later [`Error::Argument`], [`Error::Database`] and [`Error::Migration`],
+    /// Whatever the first pass fails with, and later [`Error::InvalidArgument`], [`Error::Database`] and [`Error::Migration`],
     /// which do not mend by themselves.
     pub async fn run(
         &self,
@@ -102,7 +102,7 @@ impl Watch {
                 took,
             });
             match result {
-                Err(error) if first || !mends(&error) => return Err(error),
+                Err(error) if first || error.is_permanent() => return Err(error),
                 _ => first = false,
             }
             tokio::select! {
@@ -111,14 +111,4 @@ impl Watch {
             }
         }
     }
-}
-
-fn mends(error: &Error) -> bool {
-    !matches!(
-        error,
-        Error::Argument { .. }
-            | Error::Unsupported { .. }
-            | Error::Database { .. }
-            | Error::Migration { .. }
-    )
 }

@@ -219,7 +219,7 @@ async fn every_store_keeps_the_contract() {
         assert!(
             matches!(
                 error,
-                Some(Error::Argument {
+                Some(Error::InvalidArgument {
                     argument: "model name",
                     ..
                 })
@@ -233,7 +233,7 @@ async fn every_store_keeps_the_contract() {
         assert!(
             matches!(
                 error,
-                Some(Error::Argument {
+                Some(Error::InvalidArgument {
                     argument: "any of",
                     ..
                 })

@@ -25,6 +25,7 @@ mod plans;
 mod poison;
 mod query;
 mod read_preference;
+mod register;
 mod render_tags;
 mod replica_set;
 mod resume;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
-use runlineage::{Error, MlflowClient};
+use runlineage::{Error, MlflowClient, MlflowCode};
 use serde_json::json;
 use tokio::net::TcpListener;
 use wiremock::matchers::{header, method};
@@ -65,10 +65,7 @@ async fn a_server_with_basic_auth_behind_a_prefix_is_read_with_the_right_passwor
             .await
             .expect_err("the password is wrong");
         let said = whole(&error);
-        assert!(
-            matches!(error, Error::Mlflow { ref code, .. } if code == "401"),
-            "{said}"
-        );
+        assert!(matches!(error, Error::Mlflow { status: 401, .. }), "{said}");
         assert!(
             said.contains("experiments/search")
                 && said.contains(&server.uri())
@@ -274,7 +271,7 @@ async fn no_error_shows_a_secret_of_the_uri() {
         assert!(
             matches!(
                 error,
-                Error::Argument {
+                Error::InvalidArgument {
                     argument: "tracking URI",
                     ..
                 }
@@ -349,7 +346,7 @@ async fn a_certificate_of_ones_own_authority_is_trusted_when_it_is_named() {
     assert!(
         matches!(
             none.as_ref().err(),
-            Some(Error::Argument {
+            Some(Error::InvalidArgument {
                 argument: "server certificate",
                 ..
             })
@@ -370,14 +367,20 @@ async fn an_unknown_run_is_mlflows_own_word() {
         .await
         .expect_err("there is none");
     assert!(
-        matches!(&error, Error::Mlflow { code, .. } if code == "RESOURCE_DOES_NOT_EXIST"),
+        matches!(
+            &error,
+            Error::Mlflow {
+                code: Some(MlflowCode::ResourceDoesNotExist),
+                ..
+            }
+        ),
         "{error:?}"
     );
     let error = mlflow.run("../etc").await.expect_err("that is no id");
     assert!(
         matches!(
             error,
-            Error::Argument {
+            Error::InvalidArgument {
                 argument: "run id",
                 ..
             }

@@ -283,7 +283,7 @@ async fn counts_facets_and_distinct_values_are_those_of_the_runs() {
     let search = Search::from(Query::new().with_status("FAILED")).projection(doc! { "user": 1 });
     let other = store.find_runs_as::<Auc>(search).await.expect("sent");
     let other: Vec<_> = other.collect().await;
-    let [Err(Error::Document { id, reason })] = &other[..] else {
+    let [Err(Error::Document { id, reason, .. })] = &other[..] else {
         panic!("{} items", other.len())
     };
     assert!(

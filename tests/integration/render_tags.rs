@@ -90,7 +90,7 @@ fn what_mlopus_cannot_say_is_an_error_and_never_another_query() {
     assert!(
         matches!(
             bad,
-            Err(Error::Argument {
+            Err(Error::InvalidArgument {
                 argument: "model name",
                 ..
             })

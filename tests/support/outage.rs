@@ -61,7 +61,10 @@ pub(crate) async fn recovers(lab: &Lab, first: Result<Report>) -> Report {
             Err(error) => {
                 let said = chain(&error);
                 assert!(
-                    matches!(error, Error::Mongo { .. } | Error::Leased { .. }),
+                    matches!(
+                        error,
+                        Error::Mongo { .. } | Error::Leased { .. } | Error::LeaseLost { .. }
+                    ),
                     "{said}"
                 );
                 assert!(start.elapsed() < RECOVERED, "it does not recover: {said}");

@@ -79,8 +79,5 @@ pub(crate) fn run_page(address: &str, run: &Run) -> Option<String> {
 }
 
 pub(crate) fn usage(argument: &'static str, reason: impl Into<String>) -> Error {
-    Error::Argument {
-        argument,
-        reason: reason.into(),
-    }
+    Error::invalid_argument(argument, reason)
 }

@@ -9,7 +9,7 @@ use crate::connect::usage;
 /// A date and time, a date, or how long ago.
 pub(crate) fn parse(argument: &'static str, text: &str) -> Result<DateTime, Error> {
     parse_time(text).map_err(|error| match error {
-        Error::Argument { reason, .. } => usage(argument, reason),
+        Error::InvalidArgument { reason, .. } => usage(argument, reason),
         error => error,
     })
 }

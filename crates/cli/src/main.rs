@@ -103,7 +103,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
     say::error(error);
     let usage = matches!(
         error.downcast_ref::<runlineage::Error>(),
-        Some(runlineage::Error::Argument { .. } | runlineage::Error::Unsupported { .. })
+        Some(runlineage::Error::InvalidArgument { .. } | runlineage::Error::Unsupported { .. })
     );
     ExitCode::from(if usage { 2 } else { 1 })
 }

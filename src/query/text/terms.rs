@@ -360,7 +360,7 @@ impl Given {
     fn time(&self) -> Result<DateTime, ParseError> {
         match &self.value {
             Operand::Text(text) => parse_time(text).map_err(|error| match error {
-                Error::Argument { reason, .. } => ParseError::new(self.offset, reason),
+                Error::InvalidArgument { reason, .. } => ParseError::new(self.offset, reason),
                 error => ParseError::new(self.offset, error.to_string()),
             }),
             Operand::Integer(millis) => Some(*millis)
@@ -430,7 +430,7 @@ fn lineage_term(subject: Subject, direction: Direction, given: &Given) -> Result
 fn node(direction: Direction, given: &Given) -> Result<Node, ParseError> {
     let refused = |reason: String| ParseError::new(given.offset, reason);
     let node: Node = given.text()?.parse().map_err(|error| match error {
-        Error::Argument { reason, .. } => refused(reason),
+        Error::InvalidArgument { reason, .. } => refused(reason),
         error => refused(error.to_string()),
     })?;
     if !node.kind().spec().directions.contains(&direction) {

@@ -23,7 +23,7 @@ pub(super) fn parse(condition: &str) -> Result<Search, Error> {
     }
     // Whole, so that the columns of an error are those of what was written.
     match condition.parse::<Query>() {
-        Err(Error::Argument { reason, .. }) => Err(usage("--where", reason)),
+        Err(Error::InvalidArgument { reason, .. }) => Err(usage("--where", reason)),
         query => Ok(query?.into()),
     }
 }
