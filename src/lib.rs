@@ -43,7 +43,7 @@ pub mod sync;
 pub use bson;
 pub use mongodb;
 
-pub use codec::nest::Texts;
+pub use codec::nest::{Texts, text_of};
 pub use error::{Error, MlflowCode, Result};
 pub use mlflow::MlflowClient;
 pub use mongo::MongoRunStore;

@@ -244,7 +244,7 @@ impl RunStore for MlflowClient {
     fn find_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
         Box::pin(async move {
             let filter = search.filter()?;
-            if search.sort.is_some() || search.projection.is_some() {
+            if search.is_sorted() || search.projection.is_some() {
                 return Err(Error::unsupported(
                     "an order or a projection on MLflow itself",
                     "search the mirror, or sort what you receive",

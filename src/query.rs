@@ -4,10 +4,12 @@ mod artifacts;
 mod attribute;
 mod check;
 mod condition;
+mod field;
 mod fields;
 mod indexed;
 mod matches;
 mod models;
+mod order;
 mod print;
 #[cfg(test)]
 mod print_tests;
@@ -30,8 +32,11 @@ pub use check::{
 };
 use condition::Root;
 pub use condition::{Condition, Operand};
+pub use field::Field;
 pub(crate) use indexed::{IndexedTerm, indexed_parts, is_served};
 pub(crate) use matches::Matcher;
+pub use order::Order;
+pub(crate) use order::without_keys;
 pub use search::Search;
 pub use time::parse_time;
 

@@ -47,6 +47,45 @@ impl Texts {
     }
 }
 
+/// What MLflow shows for one tag, param or metric of a stored run: its own text, or the shortest text of the number.
+///
+/// `root` is `tags`, `params` or `metrics`. `None` where the run has none of this key, be it the beginning of longer ones.
+#[must_use]
+pub fn text_of(document: &Document, root: &str, key: &str) -> Option<String> {
+    let mirror = document.get_document(field::MIRROR).ok();
+    let apart = |list: &str| {
+        let lists = mirror?.get_document(list).ok()?;
+        let mut entries = lists
+            .get_array(root)
+            .ok()?
+            .iter()
+            .filter_map(Bson::as_document);
+        let entry = entries.find(|entry| entry.get_str("key").is_ok_and(|other| other == key))?;
+        entry.get("value")
+    };
+    if let Some(text) = apart(field::TEXT).and_then(Bson::as_str) {
+        return Some(text.to_owned());
+    }
+    let value = match apart(field::UNNESTED) {
+        Some(value) => value,
+        None => match nested(document.get_document(root).ok()?, key)? {
+            Bson::Document(longer) if !longer.is_empty() => return None,
+            value => value,
+        },
+    };
+    Some(match root {
+        field::TAGS => encode_tag(key, value),
+        _ => value::encode(value),
+    })
+}
+
+fn nested<'a>(tree: &'a Document, key: &str) -> Option<&'a Bson> {
+    match key.split_once('.') {
+        None => tree.get(key),
+        Some((first, rest)) => nested(tree.get_document(first).ok()?, rest),
+    }
+}
+
 /// Nests tags: `mlflow.*` is left alone, the rest is decoded.
 pub(crate) fn tags(texts: &BTreeMap<&str, &str>) -> Nested {
     let decoded = |key: &str, text: &str| {

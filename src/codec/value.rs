@@ -145,6 +145,14 @@ fn dump_string(text: &str, out: &mut String) {
 
 /// Python's `repr` of a float: the shortest digits, an exponent below 1e-4 and from 1e16 on.
 fn dump_float(value: f64, out: &mut String) {
+    if !value.is_finite() {
+        out.push_str(match value {
+            _ if value.is_nan() => "NaN",
+            _ if value > 0.0 => "Infinity",
+            _ => "-Infinity",
+        });
+        return;
+    }
     let scientific = format!("{value:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();

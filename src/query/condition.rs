@@ -118,7 +118,8 @@ pub(super) enum Kind {
     Missing,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What of a run is kept by flat keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Root {
     Tags,
     Params,
@@ -469,6 +470,16 @@ fn begins_a_decoded_text(prefix: &str) -> bool {
 }
 
 impl Root {
+    /// The root that a word of MLflow or of the document names.
+    pub(super) fn of_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "params" | "param" | "parameters" | "parameter" => Self::Params,
+            "tags" | "tag" => Self::Tags,
+            "metrics" | "metric" => Self::Metrics,
+            _ => return None,
+        })
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Tags => "tags",

@@ -15,6 +15,10 @@ impl Query {
         self.with_term(equal(attribute, text))
     }
 
+    pub(super) fn with_data(self, root: Root, key: &str, condition: Condition) -> Self {
+        self.with_term(data(root, key, condition))
+    }
+
     /// Runs of the experiment with this id or this name.
     ///
     /// ```
@@ -180,7 +184,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_tag(self, key: &str, condition: impl Into<Condition>) -> Self {
-        self.with_term(data(Root::Tags, key, condition.into()))
+        self.with_data(Root::Tags, key, condition.into())
     }
 
     /// Runs with a param that fulfils this condition. No index serves it by itself.
@@ -220,7 +224,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_param(self, key: &str, condition: impl Into<Condition>) -> Self {
-        self.with_term(data(Root::Params, key, condition.into()))
+        self.with_data(Root::Params, key, condition.into())
     }
 
     /// Runs with a metric whose last value fulfils this condition. No index serves it by itself.
@@ -238,7 +242,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_metric(self, key: &str, condition: impl Into<Condition>) -> Self {
-        self.with_term(data(Root::Metrics, key, condition.into()))
+        self.with_data(Root::Metrics, key, condition.into())
     }
 
     /// Runs of which something could not be mirrored as it is.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, doc};
 
+use super::order::{self, Order, Sorting};
 use super::{Query, check, render};
 use crate::error::Result;
 use crate::node::Refused;
@@ -27,6 +28,8 @@ pub struct Search {
     filters: Vec<Filter>,
     refused: Option<Refused>,
     pub(crate) sort: Option<Document>,
+    /// Where MongoDB's own sort would not give the order: the stages that do.
+    pub(crate) sort_stages: Option<Vec<Document>>,
     pub(crate) limit: Option<u32>,
     pub(crate) skip: Option<u64>,
     pub(crate) projection: Option<Document>,
@@ -116,7 +119,23 @@ impl Search {
     pub fn sort(self, sort: Document) -> Self {
         Self {
             sort: Some(sort),
+            sort_stages: None,
             ..self
+        }
+    }
+
+    /// The order of the runs by these fields, the first one counting most, as MLflow sorts: numbers, NaN, texts, then the
+    /// runs without a value, whichever way the order goes.
+    #[must_use]
+    pub fn order_by(self, orders: impl IntoIterator<Item = Order>) -> Self {
+        let orders: Vec<Order> = orders.into_iter().collect();
+        match order::sorting(&orders) {
+            Sorting::Native(sort) => self.sort(sort),
+            Sorting::Stages { before, sort } => Self {
+                sort: None,
+                sort_stages: Some(vec![before, doc! { "$sort": sort }]),
+                ..self
+            },
         }
     }
 
@@ -178,9 +197,18 @@ impl Search {
         self.limit = [self.limit, other.limit].into_iter().flatten().min();
         let refused = &mut self.refused;
         self.sort = only(self.sort, other.sort, "sort", refused);
+        self.sort_stages = only(self.sort_stages, other.sort_stages, "sort", refused);
+        if self.sort.is_some() && self.sort_stages.is_some() {
+            refused.get_or_insert(two("sort"));
+        }
         self.projection = only(self.projection, other.projection, "projection", refused);
         self.skip = only(self.skip, other.skip, "skip", refused);
         self
+    }
+
+    /// Whether the runs come in an order.
+    pub(crate) fn is_sorted(&self) -> bool {
+        self.sort.is_some() || self.sort_stages.is_some()
     }
 
     /// The filter as MongoDB takes it.
@@ -209,12 +237,16 @@ fn only<T: PartialEq>(
     if let (Some(mine), Some(theirs)) = (&mine, &theirs)
         && mine != theirs
     {
-        refused.get_or_insert(Refused::argument(
-            what,
-            "two searches that are joined have different ones; set it on the joined search",
-        ));
+        refused.get_or_insert(two(what));
     }
     mine.or(theirs)
+}
+
+fn two(what: &'static str) -> Refused {
+    Refused::argument(
+        what,
+        "two searches that are joined have different ones; set it on the joined search",
+    )
 }
 
 /// The filter of what comes after a run in an order of `_id`, or of `start_time` and `_id`.
@@ -307,6 +339,7 @@ impl Search {
             filters: vec![filter],
             refused: None,
             sort: None,
+            sort_stages: None,
             limit: None,
             skip: None,
             projection: None,

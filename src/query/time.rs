@@ -4,7 +4,7 @@ use bson::DateTime;
 
 use crate::error::{Error, Result};
 
-/// The time that a text names: a date, a date and time (of this machine's zone unless it says which), or a span back from now.
+/// The time that a text names: a date, a date and time (in UTC unless it says which zone), or a span back from now.
 ///
 /// ```
 /// # use runlineage::query::parse_time;
@@ -16,21 +16,29 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::InvalidArgument`] when it is none of these.
 pub fn parse_time(text: &str) -> Result<DateTime> {
-    let now = jiff::ZonedDateTime::now();
     let timestamp = if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
         Some(timestamp)
     } else if let Ok(date) = text.parse::<jiff::civil::DateTime>() {
-        date.to_zoned_datetime(now.time_zone().clone())
-            .ok()
-            .map(|zoned| zoned.timestamp())
+        // One rule everywhere: what is printed is in UTC, and so is what is typed.
+        let zoned = date.to_zoned_datetime(jiff::tz::TimeZone::UTC);
+        zoned.ok().map(|zoned| zoned.timestamp())
     } else {
-        text.parse::<jiff::Span>()
-            .ok()
-            .and_then(|span| now.checked_sub(span.abs()).ok())
-            .map(|zoned| zoned.timestamp())
+        let now = jiff::ZonedDateTime::now().with_time_zone(jiff::tz::TimeZone::UTC);
+        let span = text.parse::<jiff::Span>().ok();
+        let then = span.and_then(|span| now.checked_sub(span.abs()).ok());
+        then.map(|then| then.timestamp())
     };
-    let timestamp = timestamp.ok_or_else(|| {
-        Error::invalid_argument("time", format!("{text:?} is neither a date nor a time span; write 2026-03-01, 2026-03-01T12:00:00Z, 7d or 12h"))
-    })?;
+    let timestamp = timestamp.ok_or_else(|| Error::invalid_argument("time", unreadable(text)))?;
     Ok(DateTime::from_millis(timestamp.as_millisecond()))
+}
+
+fn unreadable(text: &str) -> String {
+    let shown: String = text.chars().take(60).collect();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    if digits > 4 && text.as_bytes().get(digits) == Some(&b'-') {
+        return format!("{shown:?} lies past the year 9999, the last one that dates can hold");
+    }
+    format!(
+        "{shown:?} is neither a time nor a span back from now; write 2026-03-01, 2026-03-01T12:00:00Z, 7d or 12h"
+    )
 }

@@ -1,21 +1,27 @@
 //! The arguments of every command, and their errors.
 
+mod column;
 mod example;
+mod experiment;
 mod facet;
 mod lineage;
 mod values;
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use runlineage::RunId;
+use runlineage::query::{Field, Order};
+use runlineage::{Error, RunId};
 
+pub(crate) use column::{Column, ColumnArg};
 pub(crate) use example::parse;
+pub(crate) use experiment::ExperimentArg;
 pub(crate) use facet::FacetArg;
 pub(crate) use lineage::{LineageArgs, PathArgs};
-pub(crate) use values::{PairArg, SortArg};
-use values::{parse_database, parse_duration, parse_field};
+pub(crate) use values::PairArg;
+use values::{parse_database, parse_duration};
 
 /// The milliseconds that MongoDB takes, in seconds.
 const MAX_TIME: u64 = i32::MAX as u64 / 1000;
@@ -153,7 +159,7 @@ pub(crate) struct VerifyArgs {
     after_help = "Example:\n  runlineage purge --deleted-before 90d --mongodb-uri mongodb://localhost/runlineage"
 )]
 pub(crate) struct PurgeArgs {
-    /// Deleted before this date, or this long ago: 2026-03-01, 90d.
+    /// Deleted before this time, or this long ago: 2026-03-01, 90d. Times without a zone are in UTC.
     #[arg(long, value_name = "WHEN")]
     pub(crate) deleted_before: String,
 }
@@ -161,20 +167,20 @@ pub(crate) struct PurgeArgs {
 /// Find runs by what they read and wrote. Every condition given must hold.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Examples:\n  runlineage find --local --input-model churn:2\n  runlineage find --local --output-artifact 8f2c61d04a7b4f0e9d3c5b6a7e8f9012/plots/roc.png --format ndjson\n  runlineage find --local --input-model churn --where \"metrics.auc > 0.9 or not status = 'FAILED'\"\n  runlineage find --local --exp churn --where '{\"params.lr\": {\"$lt\": 0.01}}'\n  runlineage find --local --input-model churn --facet exp\n\n--where takes a text in the manner of MLflow's filter_string, with AND, OR, NOT and parentheses:\n  input.model = 'churn:3'  input.artifact under 'RUN_ID/data'  input.path = 'data/train.csv'  inputs missing  (the same with output)\n  exp, exp.id, exp.name, status, user, name, run_id, parent: = != in not-in exists missing; name like 'train-%'; start_time, end_time: >= '2026-03-01' or '7d'\n  params.KEY, tags.KEY, metrics.KEY: = != < <= > >= in exists missing like; a text compares MLflow's text, a number the number\nor, when it begins with {, a MongoDB filter as JSON, of a checked list of operators."
+    after_help = "Examples:\n  runlineage find --local --input-model churn:2\n  runlineage find --local --output-artifact 8f2c61d04a7b4f0e9d3c5b6a7e8f9012/plots/roc.png --format ndjson\n  runlineage find --local --input-model churn --where \"metrics.auc > 0.9 or not status = 'FAILED'\"\n  runlineage find --local --exp churn --where '{\"params.lr\": {\"$lt\": 0.01}}'\n  runlineage find --local --input-model churn --facet exp\n\n--where takes a text in the manner of MLflow's filter_string, with AND, OR, NOT and parentheses:\n  input.model = 'churn:3'  input.artifact under 'RUN_ID/data'  input.path = 'data/train.csv'  inputs missing  (the same with output)\n  exp, exp.id, exp.name, status, user, name, run_id, parent: = != in not-in exists missing; name like 'train-%'; start_time, end_time: >= '2026-03-01' (UTC) or '7d'\n  params.KEY, tags.KEY, metrics.KEY: = != < <= > >= in exists missing like; a text compares MLflow's text, a number the number\nor, when it begins with {, a MongoDB filter as JSON, of a checked list of operators."
 )]
 pub(crate) struct FindArgs {
     #[command(flatten)]
     pub(crate) lineage: LineageArgs,
     #[command(flatten)]
     pub(crate) paths: PathArgs,
-    /// In this experiment, by name or id; repeatable: in any of them.
+    /// In this experiment, by name or id, or `id:12`, `name:churn`; repeatable: in any of them.
     #[arg(long, value_name = "EXPERIMENT")]
-    pub(crate) exp: Vec<String>,
+    pub(crate) exp: Vec<ExperimentArg>,
     /// With this status; repeatable: any of them.
     #[arg(long, value_name = "STATUS", ignore_case = true, value_parser = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"])]
     pub(crate) status: Vec<String>,
-    /// Started since this date, or this long ago: 2026-03-01, 2026-03-01T12:00Z, 7d, 12h.
+    /// Started since this time, or this long ago: 2026-03-01, 2026-03-01T12:00Z, 7d, 12h. Times without a zone are in UTC.
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<String>,
     /// With this tag, in MLflow's own text; repeatable.
@@ -192,9 +198,10 @@ pub(crate) struct FindArgs {
     /// Any further condition: a text, or a MongoDB filter as JSON; see below.
     #[arg(long = "where", value_name = "CONDITION")]
     pub(crate) condition: Option<String>,
-    /// Order by this field, `-FIELD` for descending; repeatable. A table is newest first unless said.
-    #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
-    pub(crate) sort: Vec<SortArg>,
+    /// Order by this field, `-FIELD` or `FIELD DESC` for descending; repeatable. Numbers come first, then NaN, then texts, then
+    /// runs without a value. A table is newest first unless said.
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true, value_parser = parse_as::<Order>)]
+    pub(crate) sort: Vec<Order>,
     /// At most this many runs, 0 for all. Unless said, a table shows 100, and other formats end with an error after 1,000,000.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u32>,
@@ -205,8 +212,8 @@ pub(crate) struct FindArgs {
     #[arg(long, value_name = "RUN_ID", conflicts_with_all = ["sort", "skip"])]
     pub(crate) after: Option<RunId>,
     /// The columns of a table or CSV, comma-separated: any fields, such as _id,name,params.lr. Of JSON, these with _id and start_time.
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',', value_parser = parse_field)]
-    pub(crate) columns: Vec<String>,
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',', value_parser = parse_as::<ColumnArg>)]
+    pub(crate) columns: Vec<ColumnArg>,
     /// How results look.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
@@ -220,8 +227,8 @@ pub(crate) struct FindArgs {
     #[arg(long, value_name = "FACET", value_parser = FacetArg::parser(), group = "instead", conflicts_with_all = ["sort", "skip", "after", "columns"])]
     pub(crate) facet: Option<FacetArg>,
     /// Only print the distinct values of this field, one a line as JSON.
-    #[arg(long, value_name = "FIELD", group = "instead", value_parser = parse_field, conflicts_with_all = ["sort", "limit", "skip", "after", "columns"])]
-    pub(crate) distinct: Option<String>,
+    #[arg(long, value_name = "FIELD", group = "instead", value_parser = parse_as::<Field>, conflicts_with_all = ["sort", "limit", "skip", "after", "columns"])]
+    pub(crate) distinct: Option<Field>,
     /// Only print the filter, to paste into mongosh: db.runs.find(…).
     #[arg(long, group = "instead")]
     pub(crate) render: bool,
@@ -289,6 +296,14 @@ pub(crate) enum ReportFormat {
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+/// Parses what the library names; the flag is named beside the error already.
+fn parse_as<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| match error {
+        Error::InvalidArgument { reason, .. } => reason,
+        error => error.to_string(),
+    })
 }
 
 impl Args {

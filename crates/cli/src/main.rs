@@ -4,6 +4,7 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod args;
+mod cell;
 mod commands;
 mod connect;
 mod date;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bson::{Bson, DateTime, Document};
+use bson::{Bson, DateTime};
 use comfy_table::{ContentArrangement, Table, presets};
 
 /// A table as wide as the terminal; in a pipe, as wide as its cells.
@@ -38,58 +38,6 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
 fn printable_lines(cell: &str) -> String {
     let lines: Vec<_> = cell.split('\n').map(printable).collect();
     lines.join("\n")
-}
-
-/// What stands at a dotted path, through arrays, as text for a cell.
-pub(crate) fn cell(document: &Document, path: &str) -> String {
-    let mut found = Vec::new();
-    collect(document, path, &mut found);
-    found
-        .iter()
-        .map(|value| text(value))
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-fn collect<'a>(document: &'a Document, path: &str, found: &mut Vec<&'a Bson>) {
-    if let Some(value) = document.get(path) {
-        found.push(value);
-        return;
-    }
-    for (end, _) in path.match_indices('.') {
-        match document.get(&path[..end]) {
-            Some(Bson::Document(inner)) => collect(inner, &path[end + 1..], found),
-            Some(Bson::Array(elements)) => {
-                for element in elements.iter().filter_map(Bson::as_document) {
-                    collect(element, &path[end + 1..], found);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-/// A value as text: of a document, its values.
-pub(crate) fn value_text(value: &Bson) -> String {
-    match value {
-        Bson::Document(fields) => {
-            let values = fields.values().map(text);
-            values.collect::<Vec<_>>().join(" ")
-        }
-        value => text(value),
-    }
-}
-
-fn text(value: &Bson) -> String {
-    match value {
-        Bson::String(text) => text.clone(),
-        Bson::DateTime(date) => date
-            .try_to_rfc3339_string()
-            .unwrap_or_else(|_| date.to_string()),
-        Bson::Null => "null".into(),
-        Bson::Double(number) => number.to_string(),
-        other => other.clone().into_relaxed_extjson().to_string(),
-    }
 }
 
 /// Times that a text of four digits for the year can name.

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::node::{Direction, Kind, Node, NodeArg};
 use crate::query::attribute::{Attribute, Clock};
 use crate::query::check::MAX_LIST;
-use crate::query::condition::{Condition, Operand};
+use crate::query::condition::{Condition, Operand, Root};
 use crate::query::{Query, Term, parse_time};
 
 /// The dates of JavaScript, and so of mongosh, end there.
@@ -98,17 +98,58 @@ impl Parser<'_> {
             .iter()
             .find_map(|prefix| name.strip_prefix(prefix))
             .unwrap_or(&name);
-        if let Some((root, key)) = plain.split_once('.') {
-            let add: fn(Query, &str, Condition) -> Query = match root {
-                "params" | "param" | "parameters" | "parameter" => Query::with_param,
-                "tags" | "tag" => Query::with_tag,
-                "metrics" | "metric" => Query::with_metric,
-                _ => return self.field(plain, offset),
-            };
-            let condition = self.asked()?.into_condition()?;
-            return Ok(add(Query::new(), key, condition));
+        let data = plain.split_once('.');
+        let data = data.and_then(|(root, key)| Some((Root::of_word(root)?, key)));
+        match data {
+            Some((root, key)) => {
+                if let Some(words) = self.words_before_operator() {
+                    let quoted = format!("{}.`{key} {words}`", root.name());
+                    return Err(ParseError::new(
+                        offset,
+                        format!("a key with spaces stands in backquotes: {quoted}"),
+                    ));
+                }
+                let condition = self.asked()?.into_condition()?;
+                Ok(Query::new().with_data(root, key, condition))
+            }
+            None => self.field(plain, offset),
         }
-        self.field(plain, offset)
+    }
+
+    /// Words that stand where an operator should, as the rest of a key with spaces does.
+    fn words_before_operator(&self) -> Option<String> {
+        const ASKING: [&str; 9] = [
+            "in", "like", "ilike", "prefix", "under", "exists", "missing", "not", "is",
+        ];
+        let words: Vec<&str> = self.words_ahead();
+        let first = words.first()?;
+        let is_asking = ASKING.iter().any(|word| word.eq_ignore_ascii_case(first));
+        (!is_asking).then(|| {
+            let is_asked = |word: &&&str| {
+                ASKING
+                    .iter()
+                    .all(|asking| !asking.eq_ignore_ascii_case(word))
+            };
+            let key: Vec<&str> = words.iter().take_while(is_asked).copied().collect();
+            key.join(" ")
+        })
+    }
+
+    /// The words from here on, up to anything else and to `and` and `or`.
+    fn words_ahead(&self) -> Vec<&str> {
+        let rest = self.tokens.get(self.next..).unwrap_or_default();
+        let words = rest.iter().map_while(|token| match &token.kind {
+            Token::Word(word)
+                if !["and", "or"]
+                    .iter()
+                    .any(|joins| joins.eq_ignore_ascii_case(word)) =>
+            {
+                Some(word.as_str())
+            }
+            Token::Number(number) => Some(number.as_str()),
+            _ => None,
+        });
+        words.collect()
     }
 
     fn field(&mut self, name: &str, offset: usize) -> Result<Query, ParseError> {
@@ -206,6 +247,14 @@ impl Parser<'_> {
         if self.takes_word("in") {
             return Ok(Asked::In(self.values()?));
         }
+        if self.peek().is_some_and(
+            |token| matches!(&token.kind, Token::Word(word) if word.eq_ignore_ascii_case("ilike")),
+        ) {
+            return Err(ParseError::new(
+                self.offset(),
+                "`ilike` is not supported, since no index is without case; write `like 'Train-%' or … like 'train-%'`",
+            ));
+        }
         if self.takes_word("like") {
             return Ok(Asked::Like(self.value()?));
         }
@@ -267,7 +316,10 @@ impl Parser<'_> {
             Some(Token::Word(word)) => {
                 return Err(ParseError::new(
                     offset,
-                    format!("expected a value, not `{word}`; a text stands in quotes"),
+                    format!(
+                        "expected a value, not `{word}`; a text stands in quotes: '{}'",
+                        self.words_ahead().join(" ")
+                    ),
                 ));
             }
             _ => return Err(self.expected("a text in quotes or a number")),
@@ -381,7 +433,7 @@ impl Given {
         let refused = || {
             ParseError::new(
                 self.offset,
-                "`like` takes a text that ends in %, and holds no other %: 'train-%'; _ stands for itself",
+                "`like` takes a text that ends in %, and holds no other %: 'train-%'; _ stands for itself. What a text holds in its middle is not searched for: print the column with `--format csv` and filter it",
             )
         };
         let text = self.text()?.strip_suffix('%').ok_or_else(refused)?;

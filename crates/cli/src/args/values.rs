@@ -1,4 +1,4 @@
-//! What single arguments hold, parsed once: pairs, orders, durations, names of databases.
+//! What single arguments hold, parsed once: pairs, durations, names of databases.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,13 +8,6 @@ use std::time::Duration;
 pub(crate) struct PairArg {
     pub(crate) key: String,
     pub(crate) value: String,
-}
-
-/// A field to order by, and its direction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SortArg {
-    pub(crate) field: String,
-    pub(crate) descending: bool,
 }
 
 impl FromStr for PairArg {
@@ -39,15 +32,6 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "write a number with its unit, such as 60s, 5m or 1h".to_owned())
 }
 
-/// A field of a document, by MongoDB's rules.
-pub(super) fn parse_field(field: &str) -> Result<String, String> {
-    let is_name = |part: &str| !part.is_empty() && !part.starts_with('$');
-    if !field.split('.').all(is_name) || field.contains('\0') {
-        return Err("write a field, such as start_time, metrics.auc or params.lr".into());
-    }
-    Ok(field.to_owned())
-}
-
 /// A database's name, by MongoDB's rules.
 pub(super) fn parse_database(name: &str) -> Result<String, String> {
     let refused = |c: char| matches!(c, '/' | '\\' | '.' | ' ' | '"' | '$' | '\0');
@@ -57,17 +41,4 @@ pub(super) fn parse_database(name: &str) -> Result<String, String> {
         );
     }
     Ok(name.to_owned())
-}
-
-impl FromStr for SortArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (field, descending) = match text.strip_prefix('-') {
-            Some(field) => (field, true),
-            None => (text, false),
-        };
-        let field = parse_field(field)?;
-        Ok(Self { field, descending })
-    }
 }

@@ -1,18 +1,21 @@
 //! `find`: from flags to one search, and its results.
 
 mod condition;
+mod named;
 mod print;
+mod trim;
 
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, DateTime};
 use runlineage::lineage::{Direction, ModelPointer, Node, NodeArg};
+use runlineage::query::Order;
 use runlineage::{MongoRunStore, Query, Search};
 
 use super::{Result, say_freshness};
-use crate::args::{ConnectionArgs, FindArgs, Format, LineageArgs, SortArg};
+use crate::args::{ColumnArg, ConnectionArgs, ExperimentArg, FindArgs, Format, LineageArgs};
 use crate::connect::{self, usage};
 use crate::date;
 use crate::output::mongosh;
@@ -20,15 +23,17 @@ use crate::say::say;
 use crate::stdout::stdout;
 
 const COLUMNS: [&str; 6] = ["_id", "name", "exp.name", "status", "start_time", "user"];
-/// The column of `--ui-url`, no field of a run.
-const LINK: &str = "url";
 const TABLE_LIMIT: u32 = 100;
 /// What a program gets unless it asks for more: more by far than fits a screen, less than what fills a disk unseen.
 const EXPORT_LIMIT: u32 = 1_000_000;
 
 pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Result {
     resolve(connection, &mut args.lineage).await?;
-    let (search, sort) = (search(&args)?, sort(&args)?);
+    let since = args.since.as_deref();
+    let since = since
+        .map(|since| date::parse("--since", since))
+        .transpose()?;
+    let (search, orders, columns) = (search(&args, since)?, orders(&args)?, columns(&args)?);
     let filter = search.filter()?;
     if args.render {
         writeln!(stdout(), "{}", mongosh(&Bson::Document(filter)))?;
@@ -49,12 +54,16 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
         Format::Table => TABLE_LIMIT,
         _ => EXPORT_LIMIT,
     });
+    let is_json = matches!(args.format, Format::Json | Format::Ndjson);
+    let prints_all = is_json && args.columns.is_empty();
     let max_time = Duration::from_secs(args.max_time);
     let all = || search.clone().limit(0).max_time(max_time);
     let ordered = |limit| {
         let mut search = all().limit(limit);
-        if let Some(sort) = &sort {
-            search = search.sort(sort.clone());
+        if !orders.is_empty() {
+            search = search.order_by(orders.clone());
+        } else if args.format == Format::Table {
+            search = search.newest_first();
         }
         if let Some(skip) = args.skip {
             search = search.skip(skip);
@@ -62,13 +71,22 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
         if let Some(last) = &last {
             search = search.newest_first().after(last);
         }
-        match projection(&args) {
-            Some(fields) => search.projection(fields),
-            None => search,
+        if prints_all {
+            return search;
         }
+        search.projection(trim::projection(&columns))
     };
     let about = async {
         let holds_runs = say_freshness(store).await?;
+        if holds_runs {
+            named::check_experiments(store, &args.exp).await?;
+        }
+        if let Some(since) = since {
+            say!(
+                "Started since {}.",
+                since.try_to_rfc3339_string().unwrap_or_default()
+            );
+        }
         // What cannot be told here fails no search.
         let served = async { store.is_indexed(all()).await.unwrap_or(true) };
         if holds_runs && !args.explain && !filter.is_empty() && !served.await {
@@ -96,7 +114,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
             return print::facets(counts, args.format);
         }
         if let Some(field) = &args.distinct {
-            return print::distinct(store.distinct(field, all()).await?);
+            return print::distinct(store.distinct(&field.path(), all()).await?);
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -110,7 +128,8 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
     let runs = runs?;
     let mut printer = print::Printer {
         links: links(connection, store, &args).await?,
-        columns: columns(&args),
+        trims: is_json && !prints_all,
+        columns: columns.clone(),
         limit,
         shown: 0,
         more: false,
@@ -120,6 +139,9 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
         Format::Csv => printer.csv(runs).await?,
         Format::Ndjson => printer.ndjson(runs).await?,
         Format::Json => printer.json(runs).await?,
+    }
+    if printer.shown == 0 {
+        named::say_unknown(store, &args).await?;
     }
     if !printer.more {
         return Ok(ExitCode::SUCCESS);
@@ -157,7 +179,7 @@ pub(crate) async fn resolve(connection: &ConnectionArgs, args: &mut LineageArgs)
     Ok(())
 }
 
-fn query(args: &FindArgs) -> Result<Query> {
+fn query(args: &FindArgs, since: Option<DateTime>) -> Query {
     let mut query = Query::new();
     for (direction, node) in &args.lineage.nodes {
         let NodeArg::Node(node) = node.clone() else {
@@ -177,14 +199,14 @@ fn query(args: &FindArgs) -> Result<Query> {
         };
     }
     if !args.exp.is_empty() {
-        query = query.with_any_of(args.exp.iter().map(|exp| Query::new().with_exp(exp)));
+        query = query.with_any_of(args.exp.iter().map(ExperimentArg::query));
     }
     if !args.status.is_empty() {
         let status = |status: &String| Query::new().with_status(&status.to_uppercase());
         query = query.with_any_of(args.status.iter().map(status));
     }
-    if let Some(since) = &args.since {
-        query = query.with_start_time(date::parse("--since", since)?..);
+    if let Some(since) = since {
+        query = query.with_start_time(since..);
     }
     for tag in &args.tag {
         query = query.with_tag(&tag.key, tag.value.as_str());
@@ -198,66 +220,44 @@ fn query(args: &FindArgs) -> Result<Query> {
     if args.problems {
         query = query.with_problems();
     }
-    Ok(query)
+    query
 }
 
 /// All that the flags ask for, as one search without order and limit.
-fn search(args: &FindArgs) -> Result<Search> {
-    let flags = Search::from(query(args)?);
+fn search(args: &FindArgs, since: Option<DateTime>) -> Result<Search> {
+    let flags = Search::from(query(args, since));
     let Some(condition) = &args.condition else {
         return Ok(flags);
     };
     Ok(flags.and(condition::parse(condition)?))
 }
 
-fn sort(args: &FindArgs) -> Result<Option<Document>> {
-    if args.sort.is_empty() {
-        let newest_first = || doc! { "start_time": -1, "_id": -1 };
-        return Ok((args.format == Format::Table).then(newest_first));
-    }
-    let mut sort = Document::new();
-    for SortArg { field, descending } in &args.sort {
-        let direction = if *descending { -1 } else { 1 };
-        if sort.insert(field, direction).is_some() {
+/// The order that was asked for, of which no field stands twice; none where none was.
+fn orders(args: &FindArgs) -> Result<Vec<Order>> {
+    for (index, order) in args.sort.iter().enumerate() {
+        let earlier = &args.sort[..index];
+        if earlier.iter().any(|other| other.field() == order.field()) {
             let reason = format!(
-                "it names {field} twice; write each field once, such as --sort -start_time --sort name"
+                "it names {} twice; write each field once, such as --sort -start_time --sort name",
+                order.field()
             );
             return Err(usage("--sort", reason).into());
         }
     }
-    Ok(Some(sort))
+    Ok(args.sort.clone())
 }
 
-fn columns(args: &FindArgs) -> Vec<String> {
+fn columns(args: &FindArgs) -> Result<Vec<ColumnArg>> {
     let mut columns = if args.columns.is_empty() {
-        COLUMNS.map(str::to_owned).into()
+        let columns = COLUMNS.iter().map(|column| column.parse());
+        columns.collect::<Result<_, _>>()?
     } else {
         args.columns.clone()
     };
-    if args.ui_url.is_some() && !columns.iter().any(|column| column == LINK) {
-        columns.push(LINK.to_owned());
+    if args.ui_url.is_some() && !columns.contains(&ColumnArg::link()) {
+        columns.push(ColumnArg::link());
     }
-    columns
-}
-
-/// The fields to ask for, where not all are printed; none of them within another one, which MongoDB refuses.
-fn projection(args: &FindArgs) -> Option<Document> {
-    let mut fields = match args.format {
-        Format::Json | Format::Ndjson if args.columns.is_empty() => return None,
-        _ => columns(args),
-    };
-    fields.retain(|field| field != LINK);
-    if args.ui_url.is_some() {
-        fields.push("exp".to_owned());
-    }
-    let is_within = |field: &str, other: &String| {
-        let rest = field.strip_prefix(other.as_str());
-        rest.is_some_and(|rest| rest.starts_with('.'))
-    };
-    let outer = fields
-        .iter()
-        .filter(|field| !fields.iter().any(|other| is_within(field, other)));
-    Some(outer.map(|field| (field.clone(), Bson::Int32(1))).collect())
+    Ok(columns)
 }
 
 /// The address before which a run's page has its path, where links are wanted.

@@ -9,8 +9,9 @@ use runlineage::{MongoRunStore, Run};
 
 use super::{Result, say_freshness};
 use crate::args::{ConnectionArgs, ReportFormat, ShowArgs};
+use crate::cell::at_path;
 use crate::connect;
-use crate::output::{cell, printable, table};
+use crate::output::{printable, table};
 use crate::stdout::stdout;
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
@@ -54,7 +55,7 @@ async fn text(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) -> 
         "user",
         "repo",
     ] {
-        let value = cell(&document, field);
+        let value = at_path(&document, field);
         if !value.is_empty() {
             writeln!(text, "{field:<11} {}", printable(&value))?;
         }

@@ -11,10 +11,12 @@ use runlineage::{Run, RunStream};
 use tokio::task::spawn_blocking;
 
 use super::super::Result;
-use super::LINK;
+use super::trim;
 use crate::args::Format;
+use crate::args::{Column, ColumnArg};
+use crate::cell::{cell, value_text};
 use crate::connect::run_page;
-use crate::output::{cell, table, value_text};
+use crate::output::table;
 use crate::say::say;
 use crate::stdout::{csv_failed, stdout};
 
@@ -24,7 +26,9 @@ const CHUNK: usize = 64 * 1024;
 /// Prints runs as they come, up to a limit.
 pub(super) struct Printer {
     pub(super) links: Option<String>,
-    pub(super) columns: Vec<String>,
+    pub(super) columns: Vec<ColumnArg>,
+    /// Whether only the columns are printed, of JSON too.
+    pub(super) trims: bool,
     pub(super) limit: u32,
     pub(super) shown: u64,
     pub(super) more: bool,
@@ -52,14 +56,14 @@ impl Printer {
         if rows.is_empty() {
             say!("No run matches.");
         } else {
-            writeln!(stdout(), "{}", table(&self.columns, rows))?;
+            writeln!(stdout(), "{}", table(&self.header(), rows))?;
         }
         Ok(())
     }
 
     pub(super) async fn csv(&mut self, mut runs: RunStream) -> Result<()> {
         let mut out = csv::Writer::from_writer(Vec::new());
-        out.write_record(&self.columns).map_err(csv_failed)?;
+        out.write_record(self.header()).map_err(csv_failed)?;
         while let Some(run) = self.next(&mut runs).await? {
             out.write_record(self.row(&run)?).map_err(csv_failed)?;
             if out.get_ref().len() >= CHUNK {
@@ -103,7 +107,11 @@ impl Printer {
     }
 
     fn write(&self, run: &Run, out: &mut Vec<u8>) -> Result<()> {
-        run.write_json(out)?;
+        if self.trims {
+            trim::to_columns(run, &self.columns)?.write_json(out)?;
+        } else {
+            run.write_json(out)?;
+        }
         if let Some(link) = self.link(run) {
             // In place of the brace at the end.
             out.pop();
@@ -116,11 +124,16 @@ impl Printer {
 
     fn row(&self, run: &Run) -> Result<Vec<String>> {
         let document = run.to_document()?;
-        let cell = |column: &String| match self.link(run) {
-            Some(link) if column == LINK => link,
-            _ => cell(&document, column),
+        let cell = |column: &ColumnArg| match &column.what {
+            Column::Field(field) => cell(&document, field),
+            Column::Link => self.link(run).unwrap_or_default(),
         };
         Ok(self.columns.iter().map(cell).collect())
+    }
+
+    fn header(&self) -> Vec<String> {
+        let name = |column: &ColumnArg| column.name.clone();
+        self.columns.iter().map(name).collect()
     }
 
     fn link(&self, run: &Run) -> Option<String> {
