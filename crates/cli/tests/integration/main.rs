@@ -7,6 +7,7 @@
 )]
 
 mod arguments;
+mod as_in_mlflow;
 mod bad_input;
 mod bad_tags;
 mod broken_output;
