@@ -1,8 +1,8 @@
 //! One process at a time writes to a mirror.
 
 use futures::TryStreamExt;
+use tokio_util::sync::CancellationToken;
 
-use super::CancellationToken;
 use super::settings::Settings;
 use crate::error::Result;
 use crate::mongo::lease::Lease;

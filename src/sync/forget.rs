@@ -2,8 +2,8 @@
 
 use bson::doc;
 use futures::TryStreamExt;
+use tokio_util::sync::CancellationToken;
 
-use super::CancellationToken;
 use super::exclusive::exclusively;
 use super::settings::Settings;
 use crate::error::{Error, Result};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::CancellationToken;
+use tokio_util::sync::CancellationToken;
+
 use super::exclusive::exclusively;
 use super::forget::forget_experiment;
 use super::pass::FullPass;

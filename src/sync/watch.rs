@@ -5,8 +5,8 @@ mod schedule;
 use std::time::{Duration, Instant};
 
 use schedule::Schedule;
+use tokio_util::sync::CancellationToken;
 
-use super::CancellationToken;
 use super::job::SyncJob;
 use super::report::{Progress, Report};
 use crate::error::{Error, Result};
