@@ -124,12 +124,12 @@ impl Findings<'_> {
         let (run, said) = self.example.as_ref()?;
         let count = self.undecided + self.not_asked;
         let mut reason = format!(
-            "MLflow did not list {count} mirrored runs, which stay; of run {run} it says: {said}"
+            "MLflow did not list {count} mirrored runs, which stay; of run {run:?}: {said}"
         );
         if self.not_asked > 0 {
             let not_asked = self.not_asked;
             reason.push_str(&format!(
-                "; after that, it was not asked for {not_asked} of them"
+                "; after that, it was not asked about {not_asked} of them"
             ));
         }
         Some(reason)
@@ -202,7 +202,7 @@ mod tests {
             assert_eq!(ask(&mut findings, 50, undecided), MAX_UNDECIDED);
             let reason = findings.incomplete().expect("it is undecided");
             assert!(reason.contains("did not list 50"), "{reason}");
-            assert!(reason.contains("not asked for 30"), "{reason}");
+            assert!(reason.contains("not asked about 30"), "{reason}");
         }
         assert_eq!(guard.refusal(), None);
     }
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(ask(&mut findings, 10, undecided), 0);
         let reason = findings.incomplete().expect("it is undecided");
         assert!(
-            reason.contains("of run a it says: 503") && reason.contains("not asked for 10"),
+            reason.contains("of run \"a\": 503") && reason.contains("not asked about 10"),
             "{reason}"
         );
     }

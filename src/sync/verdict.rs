@@ -29,7 +29,11 @@ pub(super) struct Inquiry<'a> {
 impl Inquiry<'_> {
     /// MLflow's verdict on a run; where it fails to answer, for as long as the retries last, an error.
     pub(super) async fn verdict(self, run: &str) -> Result<Verdict> {
-        let id = run.parse()?;
+        let Ok(id) = run.parse() else {
+            // MLflow cannot be asked about it: another program wrote this document.
+            let reason = "this is not a run id of MLflow's, so another program wrote it; remove the document";
+            return Ok(Verdict::Undecided(reason.into()));
+        };
         let ticket = self.saver.store.draw_ticket().await?;
         match self.mlflow.raw_run(&id).await {
             Ok(raw) if raw.info.experiment_id == self.experiment.experiment_id => {

@@ -605,3 +605,18 @@ async fn a_pass_over_some_experiments_expects_their_runs_only() {
         assert_eq!(expected.into_inner().unwrap(), BTreeSet::from([20]));
     }
 }
+
+#[tokio::test]
+async fn a_foreign_document_among_the_mirrored_runs_does_not_stop_the_pass() {
+    let (lab, [first, _], _) = mirrored_lab().await;
+    let runs = lab.test.database.collection::<Document>("runs");
+    let foreign = doc! { "_id": "no id of MLflow's", "exp": { "id": &first, "name": "a" } };
+    let insert = runs.insert_one(foreign).bypass_document_validation(true);
+    insert.await.expect("MongoDB takes it");
+    let report = lab.sync().run(|_| {}).await.expect("the pass goes on");
+    assert_eq!(report.seen, 40, "{report:?}");
+    assert_eq!(report.incomplete.len(), 1, "{report:?}");
+    let reason = &report.incomplete[0].reason;
+    assert!(reason.contains("no id of MLflow's"), "{report:?}");
+    assert_eq!(lab.mirrored().await.len(), 41, "nothing was removed");
+}
