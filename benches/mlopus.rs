@@ -18,7 +18,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt as _;
-use runlineage::sync::Sync;
+use runlineage::sync::SyncJob;
 use runlineage::{MlflowClient, MongoRunStore, Query};
 use serde_json::json;
 
@@ -56,7 +56,7 @@ async fn main() {
     let uri = format!("mongodb://127.0.0.1:{}/bench", mongod.port);
     let store = MongoRunStore::connect(&uri).await.expect("mongod answers");
     let client = MlflowClient::new(&mlflow.uri()).expect("a client");
-    let report = Sync::new(&client, &store).run(|_| {}).await;
+    let report = SyncJob::new(&client, &store).run(|_| {}).await;
     assert_eq!(report.expect("a pass").seen as usize, runs);
 
     let query = Query::new().with_input_model("churn", "7");

@@ -23,7 +23,7 @@ use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::{Acknowledgment, WriteConcern};
-use runlineage::sync::Sync;
+use runlineage::sync::SyncJob;
 use runlineage::{MlflowClient, MongoRunStore, Run};
 use serde_json::json;
 
@@ -160,7 +160,7 @@ impl Bench {
         let client = MlflowClient::builder(&self.mlflow.uri()).concurrency(CONCURRENCY);
         let client = client.source("bench").build().expect("a client");
         let start = Instant::now();
-        let report = Sync::new(&client, store)
+        let report = SyncJob::new(&client, store)
             .concurrency(CONCURRENCY)
             .run(|_| {})
             .await;
@@ -180,7 +180,7 @@ impl Bench {
             .source("bench")
             .build()
             .expect("a client");
-        Sync::new(&client, &store)
+        SyncJob::new(&client, &store)
             .run(|_| {})
             .await
             .expect("a pass");

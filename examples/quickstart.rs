@@ -5,7 +5,7 @@
 //! ```
 
 use futures::TryStreamExt;
-use runlineage::sync::Sync;
+use runlineage::sync::SyncJob;
 use runlineage::{MlflowClient, MongoRunStore, Query};
 
 #[tokio::main]
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mlflow = MlflowClient::new(tracking_uri)?;
     let store = MongoRunStore::connect(mongodb_uri).await?;
 
-    let report = Sync::new(&mlflow, &store).run(|_| {}).await?;
+    let report = SyncJob::new(&mlflow, &store).run(|_| {}).await?;
     println!(
         "{} runs mirrored, {} of them new",
         report.seen, report.written

@@ -24,7 +24,7 @@ use crate::store::{RunStore, RunStream};
 
 pub use builder::MlflowClientBuilder;
 use connection::Connection;
-pub(crate) use connection::Room;
+pub(crate) use connection::PagePermit;
 use scan::Scan;
 use wire::{
     Empty, ExperimentAnswer, ExperimentsPage, RawExperiment, RawRun, RunAnswer, SearchExperiments,
@@ -110,9 +110,8 @@ impl MlflowClient {
     ///
     /// # Errors
     /// [`Error::Mlflow`] with [`MlflowCode::ResourceDoesNotExist`](crate::MlflowCode) when MLflow does not show such a run.
-    pub async fn run(&self, id: &str) -> Result<Run> {
-        let id: RunId = id.parse()?;
-        let raw = self.raw_run(&id).await?;
+    pub async fn run(&self, id: &RunId) -> Result<Run> {
+        let raw = self.raw_run(id).await?;
         let experiment = self.raw_experiment(&raw.info.experiment_id).await?;
         document::map(&raw, &experiment.name)
     }

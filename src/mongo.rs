@@ -1,12 +1,13 @@
 //! [`MongoRunStore`]: the mirror, searched natively.
 
 mod batches;
-mod experiments;
+pub(crate) mod checkpoint;
 mod explain;
 mod find;
 mod indexes;
 pub(crate) mod lease;
 mod migrate;
+pub(crate) mod mirrored;
 mod race;
 pub(crate) mod retry;
 mod save;

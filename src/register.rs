@@ -8,7 +8,9 @@ use crate::error::{Error, Result};
 use crate::mlflow::wire::RawExperiment;
 use crate::mlflow::{MlflowClient, document};
 use crate::mongo::MongoRunStore;
+use crate::mongo::checkpoint::Checkpoints;
 use crate::mongo::lease::Lease;
+use crate::mongo::mirrored::Mirrored;
 use crate::node::{Direction, Lineage, Node, Origin, Reference, Refused, named_builders};
 use crate::run::{Run, RunId};
 
@@ -139,9 +141,11 @@ impl Registration {
 /// A run that is the first mirrored one of its experiment says which experiment that is.
 async fn remember(store: &MongoRunStore, experiment: &RawExperiment) -> Result<()> {
     let id = &experiment.experiment_id;
-    if store.holds_experiment(id).await? {
+    if Mirrored::of(store).has_experiment(id).await? {
         return Ok(());
     }
     let (name, created) = (&experiment.name, experiment.creation_time);
-    store.record_experiment(id, name, created).await
+    Checkpoints::of(store)
+        .record_experiment(id, name, created)
+        .await
 }

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::MlflowClient;
-use super::connection::{Connection, ROOM};
+use super::connection::{Connection, PAGE_BYTES};
 use crate::error::{Error, Result};
 
 const WORKSPACE_HEADER: &str = "X-MLFLOW-WORKSPACE";
@@ -249,7 +249,7 @@ impl MlflowClientBuilder {
             source,
             backoff,
             permits,
-            room: Semaphore::new(ROOM).into(),
+            page_bytes: Semaphore::new(PAGE_BYTES).into(),
         };
         Ok(MlflowClient {
             connection: connection.into(),

@@ -20,7 +20,7 @@ use crate::error::{Error, MlflowCode, Result};
 pub(super) const MAX_PAGE_BYTES: usize = 64 << 20;
 /// What all pages that wait, are parsed or are saved may take together, counted by the bytes that MLflow sent; a larger one
 /// is alone. Pages of the usual size fill it only where MongoDB is slower than MLflow.
-pub(super) const ROOM: usize = 6 << 20;
+pub(super) const PAGE_BYTES: usize = 6 << 20;
 /// A page of one run cannot be halved; dataset profiles have made one of 103 MB.
 const MAX_ANSWER_BYTES: usize = 1 << 30;
 /// A server may ask to be left alone for long; a sync that waits looks like one that hangs.
@@ -32,27 +32,27 @@ pub(super) struct Connection {
     pub(super) source: String,
     pub(super) backoff: ExponentialBuilder,
     pub(super) permits: Semaphore,
-    pub(super) room: Arc<Semaphore>,
+    pub(super) page_bytes: Arc<Semaphore>,
 }
 
-/// A page's part of the room that all pages share; dropping it makes room.
+/// A page's part of the memory that all pages share; dropping it gives that back.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct PagePermit {
     _held: Option<OwnedSemaphorePermit>,
     /// The page as MLflow sent it.
     pub(super) bytes: usize,
 }
 
-/// How much of an answer is read, and whether it has to wait for room.
+/// How much of an answer is read, and whether it has to wait for a [`PagePermit`].
 #[derive(Clone, Copy)]
 struct Bound {
     bytes: usize,
-    shares_room: bool,
+    needs_permit: bool,
 }
 
-const UNSHARED: Bound = Bound {
+const SINGLE_ANSWER: Bound = Bound {
     bytes: MAX_ANSWER_BYTES,
-    shares_room: false,
+    needs_permit: false,
 };
 
 /// What one attempt failed with, and when the server asks to be asked again.
@@ -89,7 +89,7 @@ impl Connection {
         self.ask(
             call,
             || self.http.request(Method::GET, url.clone()),
-            UNSHARED,
+            SINGLE_ANSWER,
         )
         .await
         .map(|(answer, _)| answer)
@@ -100,20 +100,27 @@ impl Connection {
         call: &'static str,
         body: &impl Serialize,
     ) -> Result<A> {
-        self.ask(call, || self.http.post(self.url(call)).json(body), UNSHARED)
-            .await
-            .map(|(answer, _)| answer)
+        self.ask(
+            call,
+            || self.http.post(self.url(call)).json(body),
+            SINGLE_ANSWER,
+        )
+        .await
+        .map(|(answer, _)| answer)
     }
 
     /// Like `post`; a page over its bound ends in [`Error::PageTooLarge`].
-    pub(super) async fn search_runs(&self, request: &SearchRuns<'_>) -> Result<(RunsPage, Room)> {
+    pub(super) async fn search_runs(
+        &self,
+        request: &SearchRuns<'_>,
+    ) -> Result<(RunsPage, PagePermit)> {
         let bound = Bound {
             bytes: if request.max_results > 1 {
                 MAX_PAGE_BYTES
             } else {
                 MAX_ANSWER_BYTES
             },
-            shares_room: true,
+            needs_permit: true,
         };
         self.ask(
             "runs/search",
@@ -138,7 +145,7 @@ impl Connection {
         call: &'static str,
         request: impl Fn() -> reqwest::RequestBuilder,
         bound: Bound,
-    ) -> Result<(A, Room)> {
+    ) -> Result<(A, PagePermit)> {
         let attempt = || async {
             // The semaphore is never closed.
             let permit = self.permits.acquire().await.ok();
@@ -162,7 +169,7 @@ impl Connection {
         request: reqwest::RequestBuilder,
         bound: Bound,
         permit: Option<SemaphorePermit<'_>>,
-    ) -> Result<(A, Room), Failure> {
+    ) -> Result<(A, PagePermit), Failure> {
         let response = request
             .send()
             .await
@@ -174,8 +181,8 @@ impl Connection {
             .get(reqwest::header::LOCATION)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
-        let held = if bound.shares_room && status.is_success() {
-            self.make_room(&response, permit).await
+        let held = if bound.needs_permit && status.is_success() {
+            self.reserve(&response, permit).await
         } else {
             None
         };
@@ -188,7 +195,7 @@ impl Connection {
             }
             let answer =
                 serde_json::from_slice(&body).map_err(|error| self.not_json(call, &body, error))?;
-            return Ok((answer, Room::of(held, body.len())));
+            return Ok((answer, PagePermit::of(held, body.len())));
         }
         if let (true, Some(location)) = (status.is_redirection(), location) {
             let answer = self.redirected(call, &location);
@@ -219,8 +226,8 @@ impl Connection {
         format!("it redirects to {to}; give the address it redirects to as the tracking URI")
     }
 
-    /// Waits until there is room for this answer.
-    async fn make_room(
+    /// Waits until the memory for this answer is free.
+    async fn reserve(
         &self,
         response: &Response,
         permit: Option<SemaphorePermit<'_>>,
@@ -228,14 +235,14 @@ impl Connection {
         // One of unknown length takes it all until it has been read: to ask for more on the way could wait for ever.
         let length = response
             .content_length()
-            .map_or(ROOM, |length| length as usize);
-        let share = u32::try_from(length.min(ROOM)).unwrap_or(u32::MAX);
-        if let Ok(held) = self.room.clone().try_acquire_many_owned(share) {
+            .map_or(PAGE_BYTES, |length| length as usize);
+        let share = u32::try_from(length.min(PAGE_BYTES)).unwrap_or(u32::MAX);
+        if let Ok(held) = self.page_bytes.clone().try_acquire_many_owned(share) {
             return Some(held);
         }
-        // MLflow has answered. Whoever makes room may have to ask it for something first.
+        // MLflow has answered. Whoever gives memory back may have to ask MLflow for something first.
         drop(permit);
-        self.room.clone().acquire_many_owned(share).await.ok()
+        self.page_bytes.clone().acquire_many_owned(share).await.ok()
     }
 
     async fn read(
@@ -344,7 +351,7 @@ impl Connection {
     }
 }
 
-impl Room {
+impl PagePermit {
     /// Gives back what the answer turned out not to need.
     fn of(mut held: Option<OwnedSemaphorePermit>, bytes: usize) -> Self {
         if let Some(held) = &mut held {

@@ -8,12 +8,12 @@ use std::collections::HashSet;
 
 use super::connection::MAX_PAGE_BYTES;
 use super::wire::{RawRun, RunsPage, SearchRuns};
-use super::{MlflowClient, Room};
+use super::{MlflowClient, PagePermit};
 use crate::error::{Error, Result};
 
 const PAGE: u32 = 1_000;
 
-/// A scan of experiments, page by page, that can be taken up again where it was.
+/// A scan of experiments, page by page, that can resume where it was.
 #[derive(Debug)]
 pub(crate) struct Scan {
     client: MlflowClient,
@@ -90,24 +90,26 @@ impl Scan {
 
     /// The next runs, deleted ones too, none of them shown before; `None` once all have been shown.
     pub(crate) async fn next_page(&mut self) -> Result<Option<Vec<RawRun>>> {
-        let page = self.next_page_in_room().await?;
+        let page = self.next_page_with_permit().await?;
         Ok(page.map(|(runs, _)| runs))
     }
 
-    /// Like `next_page`; no more pages are read than there is room for, until what comes with them is dropped.
-    pub(crate) async fn next_page_in_room(&mut self) -> Result<Option<(Vec<RawRun>, Room)>> {
+    /// Like `next_page`; no more pages are read than fit into memory, until the permits that come with them are dropped.
+    pub(crate) async fn next_page_with_permit(
+        &mut self,
+    ) -> Result<Option<(Vec<RawRun>, PagePermit)>> {
         while self.place != Place::End {
-            let (page, room) = self.fetch().await?;
+            let (page, permit) = self.fetch().await?;
             let fresh = self.advance(page)?;
             if !fresh.is_empty() {
-                return Ok(Some((fresh, room)));
+                return Ok(Some((fresh, permit)));
             }
         }
         Ok(None)
     }
 
     /// Asks for the page at this place; a page too large to hold is asked for in halves.
-    async fn fetch(&mut self) -> Result<(RunsPage, Room)> {
+    async fn fetch(&mut self) -> Result<(RunsPage, PagePermit)> {
         let (place, token) = match &self.place {
             Place::Start | Place::End => (None, None),
             Place::From(start_time) => {
@@ -132,12 +134,12 @@ impl Scan {
             match self.client.connection.search_runs(&request).await {
                 Err(Error::PageTooLarge { .. }) if self.page_size > 1 => self.page_size /= 2,
                 Err(error) => return Err(error),
-                Ok((page, room)) => {
+                Ok((page, permit)) => {
                     // Two pages like this one would have been one that is not too large.
-                    if room.bytes <= MAX_PAGE_BYTES / 2 {
+                    if permit.bytes <= MAX_PAGE_BYTES / 2 {
                         self.page_size = self.page_size.saturating_mul(2).min(self.wanted);
                     }
-                    return Ok((page, room));
+                    return Ok((page, permit));
                 }
             }
         }

@@ -1,164 +1,161 @@
-//! Scans one experiment to its end, from where an earlier process came.
+//! [`ExperimentScanner`]: scans one experiment to its end, from where an earlier process came.
 
 use futures::FutureExt;
 use tokio::sync::Mutex;
 
-use super::absences::Absences;
-use super::deletions::MassDelete;
-use super::pages::{Seen, names};
+use super::deletion_guard::{DeletionGuard, Findings};
+use super::missing::MissingRuns;
+use super::pages::{PageMirror, names};
 use super::report::Incomplete;
-use super::state::{Pass, Place};
-use super::{Sync, Totals};
-use crate::error::{Error, Result};
+use super::save::Saver;
+use super::seen::Seen;
+use super::settings::Settings;
+use super::totals::Totals;
+use super::triage::Triage;
+use super::verdict::Inquiry;
+use crate::error::Result;
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::RawExperiment;
-
-/// Without a valid user, MLflow refuses everything, with this HTTP status.
-const UNAUTHENTICATED: u16 = 401;
+use crate::mongo::checkpoint::{Checkpoints, Place, RecordedPass};
+use crate::mongo::mirrored::Mirrored;
 
 /// What the scans of a pass share.
-pub(super) struct Scanning<'a> {
-    pub(super) pass: Pass,
-    pub(super) totals: Totals<'a>,
-    pub(super) experiments: Vec<RawExperiment>,
-    pub(super) limit: MassDelete,
+#[derive(Clone, Copy)]
+pub(super) struct ExperimentScanner<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) pass: &'a RecordedPass,
+    pub(super) totals: &'a Totals<'a>,
+    pub(super) guard: &'a DeletionGuard,
+    pub(super) triage: Triage<'a>,
 }
 
 /// What the scan of an experiment leaves to the end of the pass.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    pub(super) incomplete: Vec<Incomplete>,
+    pub(super) incomplete: Option<Incomplete>,
     /// Ids of mirrored runs that MLflow no longer knows at all.
     pub(super) gone: Vec<String>,
 }
 
-impl Sync {
-    pub(super) async fn scan_experiment(
-        &self,
-        experiment: &RawExperiment,
-        scanning: &Scanning<'_>,
-    ) -> Result<Outcome> {
-        let (id, pass) = (&experiment.experiment_id, &scanning.pass);
-        let place = pass.place(id);
-        scanning.limit.add(pass.gone(id).len());
-        let is_held = self.store.holds_experiment(id).await?;
-        if place == Place::Done || (experiment.is_deleted() && !is_held) {
-            scanning.totals.add(|report| report.experiments += 1);
+impl<'a> ExperimentScanner<'a> {
+    /// Mirrors the experiment; what MLflow refuses for it alone makes it incomplete, and is no error.
+    pub(super) async fn scan(self, experiment: &'a RawExperiment) -> Result<Outcome> {
+        let id = &experiment.experiment_id;
+        let store = &self.settings.store;
+        let place = self.pass.place(id);
+        let findings = self.guard.findings(self.pass.gone(id));
+        let is_mirrored = Mirrored::of(store).has_experiment(id).await?;
+        if place == Place::Done || (experiment.is_deleted() && !is_mirrored) {
+            self.totals.add(|report| report.experiments += 1);
             return Ok(Outcome {
-                gone: pass.gone(id),
-                ..Outcome::default()
+                incomplete: None,
+                gone: findings.into_gone(),
             });
         }
-        if is_held && !pass.is_same(experiment) {
+        let recorded = self.pass.creation_time(id);
+        if is_mirrored && contradicts(recorded, experiment.creation_time) {
             return Ok(Outcome::incomplete(
-                id,
-                "MLflow made it at another time than the experiment of this id that was mirrored; is this another server, or one that was set up anew? Give it a database of its own, or remove what is mirrored with `sync --forget-experiment`",
+                experiment,
+                "MLflow made it at another time than the experiment of this id that was mirrored; is this another server, or one that was set up anew? Give it a database of its own, or remove what is mirrored with `sync --forget-experiment`".into(),
             ));
         }
-        let created = if is_held {
-            pass.creation_time(id)
+        let created = if is_mirrored {
+            recorded
         } else {
             // Whatever will be mirrored under this id is of this experiment.
-            self.record_experiment(experiment, pass.creation_time(id))
-                .await?
+            let now = experiment.creation_time;
+            if recorded != now {
+                let checkpoints = Checkpoints::of(store);
+                checkpoints
+                    .record_experiment(id, &experiment.name, now)
+                    .await?;
+            }
+            now
         };
-        match self.scan(experiment, created, scanning).await {
-            Ok(outcome) => {
-                if outcome.incomplete.is_empty() {
-                    scanning.totals.add(|report| report.experiments += 1);
+        match self.scan_pages(experiment, created, place, findings).await {
+            Ok(findings) => {
+                let incomplete = findings.incomplete();
+                if incomplete.is_none() {
+                    self.totals.add(|report| report.experiments += 1);
                 }
-                Ok(outcome)
+                Ok(Outcome {
+                    incomplete: incomplete.map(|reason| Incomplete {
+                        experiment: id.clone(),
+                        reason,
+                    }),
+                    gone: findings.into_gone(),
+                })
             }
-            // MLflow's word on one experiment is no reason to leave the others out.
             Err(error) => {
-                let said = self.said_of_one(error, experiment, scanning).await?;
-                Ok(Outcome::incomplete(id, &said))
+                let reason = self.triage.reason(error, experiment).await?;
+                Ok(Outcome::incomplete(experiment, reason))
             }
         }
     }
 
-    async fn scan(
-        &self,
-        experiment: &RawExperiment,
+    async fn scan_pages(
+        self,
+        experiment: &'a RawExperiment,
         created: Option<i64>,
-        scanning: &Scanning<'_>,
-    ) -> Result<Outcome> {
-        let mut scan = Scan::new(self.mlflow.clone(), vec![experiment.experiment_id.clone()])
-            .page_size(self.page_size);
-        if let Place::From(start_time) = scanning.pass.place(&experiment.experiment_id) {
-            scan = scan.resume_at(start_time);
-        }
-        let seen = Seen::default();
-        let absences = Mutex::new(Absences::new(self, experiment, created, scanning, &seen));
-        let names = names(std::slice::from_ref(experiment));
-        let decided = &absences;
-        let reached = |next| async move { decided.lock().await.reached(next).await }.boxed();
-        self.mirror(&mut scan, &names, &seen, &scanning.totals, &reached)
-            .await?;
-        absences.into_inner().ended().await
-    }
-
-    async fn record_experiment(
-        &self,
-        experiment: &RawExperiment,
-        recorded: Option<i64>,
-    ) -> Result<Option<i64>> {
-        if recorded != experiment.creation_time {
-            self.store
-                .record_experiment(
-                    &experiment.experiment_id,
-                    &experiment.name,
-                    experiment.creation_time,
-                )
-                .await?;
-        }
-        Ok(experiment.creation_time)
-    }
-
-    /// What MLflow says of one experiment alone; an error that the others would meet too is the pass' own.
-    pub(super) async fn said_of_one(
-        &self,
-        error: Error,
-        experiment: &RawExperiment,
-        scanning: &Scanning<'_>,
-    ) -> Result<String> {
-        let is_of_all = match &error {
-            error if error.is_transient() => self.is_out(experiment, scanning).await,
-            Error::Mlflow { status, .. } => *status == UNAUTHENTICATED,
-            Error::MlflowProtocol { .. } | Error::PageTooLarge { .. } => false,
-            _ => true,
+        place: Place,
+        findings: Findings<'a>,
+    ) -> Result<Findings<'a>> {
+        let Settings { mlflow, store, .. } = self.settings;
+        let mut scan = Scan::new(mlflow.clone(), vec![experiment.experiment_id.clone()])
+            .page_size(self.settings.page_size);
+        let from = match place {
+            Place::From(start_time) => Some(start_time),
+            Place::Start | Place::Done => None,
         };
-        if is_of_all {
-            Err(error)
-        } else {
-            Ok(error.to_string())
+        if let Some(from) = from {
+            scan = scan.resume_at(from);
         }
-    }
-
-    /// Whether MLflow fails for another experiment too, or for a single run of the only one: some are too much for a server
-    /// that is well.
-    async fn is_out(&self, experiment: &RawExperiment, scanning: &Scanning<'_>) -> bool {
-        let is_this = |other: &RawExperiment| other.experiment_id == experiment.experiment_id;
-        let all = &scanning.experiments;
-        let after = all.iter().skip_while(|other| !is_this(other));
-        let next = after.chain(all).find(|other| !is_this(other));
-        let other = next.unwrap_or(experiment);
-        let mut probe =
-            Scan::new(self.mlflow.clone(), vec![other.experiment_id.clone()]).page_size(1);
-        probe
-            .next_page()
-            .await
-            .is_err_and(|error| error.is_transient())
+        let saver = Saver {
+            store,
+            totals: self.totals,
+        };
+        let inquiry = Inquiry {
+            mlflow,
+            saver,
+            experiment,
+            created,
+        };
+        let seen = Seen::default();
+        let missing = Mutex::new(MissingRuns {
+            pass: self.pass,
+            inquiry,
+            triage: self.triage,
+            seen: &seen,
+            from,
+            findings,
+        });
+        let names = names(std::slice::from_ref(experiment));
+        let pages = PageMirror {
+            saver,
+            names: &names,
+            seen: &seen,
+        };
+        let decided = &missing;
+        let reached = |next| async move { decided.lock().await.reached(next).await }.boxed();
+        pages.mirror(&mut scan, &reached).await?;
+        missing.into_inner().ended().await
     }
 }
 
+/// Whether both times are known and differ: then MLflow shows another experiment than the one that was mirrored.
+fn contradicts(recorded: Option<i64>, shown: Option<i64>) -> bool {
+    recorded
+        .zip(shown)
+        .is_some_and(|(recorded, shown)| recorded != shown)
+}
+
 impl Outcome {
-    fn incomplete(experiment: &str, reason: &str) -> Self {
+    fn incomplete(experiment: &RawExperiment, reason: String) -> Self {
         Self {
-            incomplete: vec![Incomplete {
-                experiment: experiment.to_owned(),
-                reason: reason.to_owned(),
-            }],
+            incomplete: Some(Incomplete {
+                experiment: experiment.experiment_id.clone(),
+                reason,
+            }),
             gone: Vec::new(),
         }
     }

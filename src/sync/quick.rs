@@ -1,104 +1,150 @@
-//! A quick pass: new runs, runs that are not over, and runs that ended lately.
+//! [`QuickPass`]: new runs, runs that are not over, and runs that ended lately.
 
 use std::time::{Duration, Instant};
 
-use bson::doc;
+use bson::DateTime;
 use futures::{FutureExt, TryStreamExt};
 
-use super::pages::{Names, Seen, names};
-use super::state;
-use super::{Sync, Totals};
+use super::pages::{Names, PageMirror, names};
+use super::report::Report;
+use super::save::Saver;
+use super::seen::Seen;
+use super::settings::Settings;
+use super::totals::{ProgressFn, Totals};
 use crate::error::Result;
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::RawExperiment;
-use crate::mongo::failed;
-use crate::run::Run;
+use crate::mongo::checkpoint::Checkpoints;
+use crate::mongo::mirrored::Mirrored;
+use crate::run::RunId;
 
 /// How many experiments, or runs, one request names.
 const NAMED_AT_ONCE: usize = 100;
 
-/// The words of MLflow for runs that are not over.
+/// MLflow's statuses of runs that are not over.
 const UNDER_WAY: [&str; 2] = ["RUNNING", "SCHEDULED"];
 
-impl Sync {
-    /// Mirrors what is likely to have changed: a full pass finds the rest, such as tags of runs that ended long ago, runs
-    /// that were imported with the start and the end they had elsewhere, and what was erased.
-    pub(super) async fn quick_pass(&self, settle: Duration, totals: &Totals<'_>) -> Result<()> {
+/// Mirrors what is likely to have changed: a full pass finds the rest, such as tags of runs that ended long ago, runs
+/// that were imported with the start and the end they had elsewhere, and deletions.
+pub(super) struct QuickPass<'a> {
+    settings: &'a Settings,
+    lookback: Duration,
+    progress: &'a ProgressFn<'a>,
+}
+
+impl<'a> QuickPass<'a> {
+    pub(super) fn new(
+        settings: &'a Settings,
+        lookback: Duration,
+        progress: &'a ProgressFn<'a>,
+    ) -> Self {
+        Self {
+            settings,
+            lookback,
+            progress,
+        }
+    }
+
+    pub(super) async fn run(self) -> Result<Report> {
         let started = Instant::now();
-        let experiments: Vec<RawExperiment> = self.mlflow.raw_experiments().try_concat().await?;
-        let mut chosen = self.choose(experiments)?;
+        let Settings {
+            mlflow,
+            store,
+            scope,
+            ..
+        } = self.settings;
+        let (checkpoints, mirrored) = (Checkpoints::of(store), Mirrored::of(store));
+        let experiments: Vec<RawExperiment> = mlflow.raw_experiments().try_concat().await?;
+        let mut chosen = scope.choose(experiments)?;
         chosen.retain(|experiment| !experiment.is_deleted());
-        let names = names(&chosen);
-        let held = self.store.held_experiments().await?;
-        let seen = Seen::default();
-        let settled = bson::DateTime::now().timestamp_millis()
-            - i64::try_from(settle.as_millis()).unwrap_or(i64::MAX);
-        let mut filters = vec![
-            format!("attributes.start_time >= {settled}"),
-            format!("attributes.end_time >= {settled}"),
-        ];
-        filters.extend(UNDER_WAY.map(|status| format!("attributes.status = '{status}'")));
-        for filter in filters {
-            self.search(&filter, &names, &seen, totals).await?;
+        let known = mirrored.experiments().await?;
+
+        let totals = Totals::new(0, 0, self.progress);
+        let (names, seen) = (names(&chosen), Seen::default());
+        let search = Search {
+            settings: self.settings,
+            pages: PageMirror {
+                saver: Saver {
+                    store,
+                    totals: &totals,
+                },
+                names: &names,
+                seen: &seen,
+            },
+        };
+        for filter in self.filters() {
+            search.mirror(&filter).await?;
         }
         // Mirrored as under way, and over by now with an end time of long ago.
-        for ids in self.under_way(&names, &seen).await?.chunks(NAMED_AT_ONCE) {
+        let under_way = search.still_under_way(mirrored).await?;
+        for ids in under_way.chunks(NAMED_AT_ONCE) {
             let filter = format!("attributes.run_id IN ('{}')", ids.join("','"));
-            self.search(&filter, &names, &seen, totals).await?;
+            search.mirror(&filter).await?;
         }
-        for id in self.store.held_experiments().await? {
-            let is_new = !held.contains(&id);
+        for id in mirrored.experiments().await? {
+            let is_new = !known.contains(&id);
             if let Some(new) = chosen.iter().find(|exp| is_new && exp.experiment_id == id) {
-                self.store
+                checkpoints
                     .record_experiment(&id, &new.name, new.creation_time)
                     .await?;
             }
         }
-        if self.is_everything() {
-            state::quick_pass_ended(&self.store, started).await?;
+        if scope.is_everything() {
+            checkpoints.quick_pass_ended(started).await?;
         }
-        Ok(())
+        let mut report = totals.report();
+        report.problems = store.count_problems().await?;
+        report.took = started.elapsed();
+        Ok(report)
     }
 
-    async fn search(
-        &self,
-        filter: &str,
-        names: &Names,
-        seen: &Seen,
-        totals: &Totals<'_>,
-    ) -> Result<()> {
-        let ids: Vec<String> = names.keys().cloned().collect();
+    /// What the runs match that are likely to have changed, in MLflow's own words.
+    fn filters(&self) -> Vec<String> {
+        let lookback = i64::try_from(self.lookback.as_millis()).unwrap_or(i64::MAX);
+        let since = DateTime::now().timestamp_millis() - lookback;
+        let mut filters = vec![
+            format!("attributes.start_time >= {since}"),
+            format!("attributes.end_time >= {since}"),
+        ];
+        filters.extend(UNDER_WAY.map(|status| format!("attributes.status = '{status}'")));
+        filters
+    }
+}
+
+/// Searches MLflow in all chosen experiments.
+struct Search<'a> {
+    settings: &'a Settings,
+    pages: PageMirror<'a>,
+}
+
+impl Search<'_> {
+    fn names(&self) -> &Names {
+        self.pages.names
+    }
+
+    /// Mirrors the runs that match this filter of MLflow's.
+    async fn mirror(&self, filter: &str) -> Result<()> {
+        let ids: Vec<String> = self.names().keys().cloned().collect();
         for ids in ids.chunks(NAMED_AT_ONCE) {
-            let mut scan = Scan::new(self.mlflow.clone(), ids.to_vec())
+            let mut scan = Scan::new(self.settings.mlflow.clone(), ids.to_vec())
                 .filter(filter.to_owned())
-                .page_size(self.page_size);
-            self.mirror(&mut scan, names, seen, totals, &|_| {
-                async { Ok(()) }.boxed()
-            })
-            .await?;
+                .page_size(self.settings.page_size);
+            let reached = |_| async { Ok(()) }.boxed();
+            self.pages.mirror(&mut scan, &reached).await?;
         }
         Ok(())
     }
 
-    async fn under_way(&self, names: &Names, seen: &Seen) -> Result<Vec<String>> {
-        let doing = "cannot list the runs under way";
-        let filter = doc! { "status": { "$in": UNDER_WAY.as_slice() } };
-        let runs = self.store.runs();
-        let found = runs.find(filter).projection(doc! { "exp": 1 }).await;
-        let mut found = found.map_err(|error| failed(doing, error))?;
-        let mut ids = Vec::new();
-        while let Some(document) = found
-            .try_next()
-            .await
-            .map_err(|error| failed(doing, error))?
-        {
-            let run = Run::try_from(document)?;
-            let chosen = run.exp().is_some_and(|exp| names.contains_key(&exp.id));
-            // An id of another form would not be one in MLflow's filter.
-            if chosen && !seen.contains(run.id()) && run.id().parse::<crate::RunId>().is_ok() {
-                ids.push(run.id().to_owned());
-            }
-        }
-        Ok(ids)
+    /// The chosen runs that are mirrored as under way and that no search has shown.
+    async fn still_under_way(&self, mirrored: Mirrored<'_>) -> Result<Vec<String>> {
+        let mut runs = mirrored.with_status(&UNDER_WAY).await?;
+        runs.retain(|run| {
+            let experiment = run.exp();
+            experiment.is_some_and(|experiment| self.names().contains_key(&experiment.id))
+                && !self.pages.seen.contains(run.id())
+                // An id of another form would not be one in MLflow's filter.
+                && run.id().parse::<RunId>().is_ok()
+        });
+        Ok(runs.iter().map(|run| run.id().to_owned()).collect())
     }
 }

@@ -1,5 +1,7 @@
 //! What a pass came to, and how far it is.
 
+use std::time::Duration;
+
 use bson::DateTime;
 use serde::{Serialize, Serializer};
 
@@ -25,12 +27,13 @@ pub struct Report {
     pub experiments: u64,
     /// What was not scanned to the end, or could not be decided, and why; the pass did not do all of its work.
     pub incomplete: Vec<Incomplete>,
-    /// When the interrupted pass began that this one took up: what that one had looked at was not looked at again, so the
+    /// When the interrupted pass began that this one resumed: what that one had looked at was not looked at again, so the
     /// mirror is as fresh as that. `None` for a pass from the start. In JSON, RFC 3339 text or null.
     #[serde(serialize_with = "rfc_3339")]
     pub resumed_from: Option<DateTime>,
-    /// How long the pass took.
-    pub seconds: f64,
+    /// How long the pass took. In JSON, the number `seconds`.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub took: Duration,
 }
 
 /// Something that a pass could not finish.
@@ -62,4 +65,8 @@ pub struct Progress {
 fn rfc_3339<S: Serializer>(date: &Option<DateTime>, serializer: S) -> Result<S::Ok, S::Error> {
     let text = date.and_then(|date| date.try_to_rfc3339_string().ok());
     text.serialize(serializer)
+}
+
+fn seconds<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    took.as_secs_f64().serialize(serializer)
 }

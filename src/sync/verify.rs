@@ -1,18 +1,19 @@
-//! Compares the mirror with MLflow, document by document and text by text. Nothing is written.
+//! [`Verifier`]: compares the mirror with MLflow, run by run. Nothing is written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use bson::{Bson, Document, doc};
+use bson::doc;
 use futures::TryStreamExt;
 use serde::Serialize;
 
-use super::pages::Seen;
-use super::{Progress, Sync, Totals};
-use crate::codec::nest::Texts;
+use super::compare::{Difference, compare};
+use super::seen::Seen;
+use super::settings::Settings;
+use super::totals::{ProgressFn, Totals};
 use crate::error::{Error, MlflowCode, Result};
-use crate::mlflow::document;
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::{RawExperiment, RawRun};
+use crate::mongo::mirrored::Mirrored;
 use crate::run::{Run, RunId, field};
 
 /// What a comparison of the mirror with MLflow came to.
@@ -25,51 +26,45 @@ pub struct Verification {
     pub differences: Vec<Difference>,
 }
 
-/// A run that the mirror does not hold as MLflow does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Difference {
-    /// The run's id.
-    pub run: String,
-    /// `missing`, `extra`, or `stale`.
-    pub kind: &'static str,
-    /// What differs.
-    pub what: String,
+/// One comparison of everything that is in the scope.
+pub(super) struct Verifier<'a> {
+    settings: &'a Settings,
+    progress: &'a ProgressFn<'a>,
+    seen: Seen,
+    /// What differed at the first look.
+    suspects: Vec<Difference>,
 }
 
-impl Sync {
-    /// Compares every run of the chosen experiments with the mirror, and lists every difference.
-    ///
-    /// The document is compared with what this program would write now, and MLflow's raw names, times, texts and
-    /// numbers with what the stored document gives back. A run that differs is looked at once more before it is
-    /// listed, since it may have changed in between.
-    ///
-    /// # Errors
-    /// As [`run`](Self::run); what MLflow refuses ends the comparison, which would not be complete.
-    pub async fn verify(
-        &self,
-        progress: impl Fn(Progress) + Send + std::marker::Sync,
-    ) -> Result<Verification> {
-        let experiments: Vec<RawExperiment> = self.mlflow.raw_experiments().try_concat().await?;
-        let chosen = self.choose(experiments)?;
-        let totals = Totals::new(chosen.len(), self.store.count_estimate().await?, &progress);
-        let mut seen = Seen::default();
-        let mut suspects = Vec::new();
+impl<'a> Verifier<'a> {
+    pub(super) fn new(settings: &'a Settings, progress: &'a ProgressFn<'a>) -> Self {
+        Self {
+            settings,
+            progress,
+            seen: Seen::default(),
+            suspects: Vec::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Result<Verification> {
+        let Settings {
+            mlflow,
+            store,
+            scope,
+            ..
+        } = self.settings;
+        let experiments: Vec<RawExperiment> = mlflow.raw_experiments().try_concat().await?;
+        let chosen = scope.choose(experiments)?;
+        let totals = Totals::new(chosen.len(), store.count_estimate().await?, self.progress);
         for experiment in &chosen {
-            if !experiment.is_deleted()
-                || self
-                    .store
-                    .holds_experiment(&experiment.experiment_id)
-                    .await?
-            {
-                self.compare_experiment(experiment, &mut seen, &mut suspects, &totals)
-                    .await?;
+            let id = &experiment.experiment_id;
+            if !experiment.is_deleted() || Mirrored::of(store).has_experiment(id).await? {
+                self.compare_experiment(experiment, &totals).await?;
             }
             totals.add(|report| report.experiments += 1);
         }
-        self.look_for_extra(&chosen, &seen, &mut suspects).await?;
+        self.look_for_extra(&chosen).await?;
         let mut differences = Vec::new();
-        for suspect in suspects {
+        for suspect in std::mem::take(&mut self.suspects) {
             differences.extend(self.second_look(suspect).await?);
         }
         let seen = totals.report().seen;
@@ -77,25 +72,22 @@ impl Sync {
     }
 
     async fn compare_experiment(
-        &self,
+        &mut self,
         experiment: &RawExperiment,
-        seen: &mut Seen,
-        suspects: &mut Vec<Difference>,
         totals: &Totals<'_>,
     ) -> Result<()> {
-        let mut scan = Scan::new(self.mlflow.clone(), vec![experiment.experiment_id.clone()])
-            .page_size(self.page_size);
+        let mlflow = self.settings.mlflow.clone();
+        let mut scan = Scan::new(mlflow, vec![experiment.experiment_id.clone()])
+            .page_size(self.settings.page_size);
         while let Some(page) = scan.next_page().await? {
             let stored = self.stored(&page).await?;
             let mut active = 0;
             for raw in &page {
-                seen.insert(&raw.info.run_id);
+                let id = &raw.info.run_id;
+                self.seen.insert(id);
                 active += u64::from(!raw.is_deleted());
-                suspects.extend(compare(
-                    raw,
-                    &experiment.name,
-                    stored.get(&raw.info.run_id),
-                )?);
+                let difference = compare(raw, &experiment.name, stored.get(id))?;
+                self.suspects.extend(difference);
             }
             totals.add(|report| report.seen += active);
         }
@@ -104,7 +96,8 @@ impl Sync {
 
     async fn stored(&self, page: &[RawRun]) -> Result<HashMap<String, Run>> {
         let ids: Vec<&str> = page.iter().map(|run| run.info.run_id.as_str()).collect();
-        let found = self.store.find_runs(doc! { field::ID: { "$in": ids } });
+        let store = &self.settings.store;
+        let found = store.find_runs(doc! { field::ID: { "$in": ids } });
         found
             .await?
             .map_ok(|run| (run.id().to_owned(), run))
@@ -113,13 +106,8 @@ impl Sync {
     }
 
     /// Mirrored runs that no scan showed.
-    async fn look_for_extra(
-        &self,
-        chosen: &[RawExperiment],
-        seen: &Seen,
-        suspects: &mut Vec<Difference>,
-    ) -> Result<()> {
-        let filter = if self.is_everything() {
+    async fn look_for_extra(&mut self, chosen: &[RawExperiment]) -> Result<()> {
+        let filter = if self.settings.scope.is_everything() {
             doc! {}
         } else {
             let ids: Vec<&str> = chosen
@@ -128,252 +116,51 @@ impl Sync {
                 .collect();
             doc! { "exp.id": { "$in": ids } }
         };
-        let mut mirrored = self.store.find_ids(filter).await?;
+        let mut mirrored = self.settings.store.find_ids(filter).await?;
         while let Some(run) = mirrored.try_next().await? {
-            if !seen.contains(run.id()) {
-                suspects.push(difference(run.id(), "extra", "MLflow does not list it"));
+            if !self.seen.contains(run.id()) {
+                let extra = Difference::extra(run.id(), "MLflow does not list it");
+                self.suspects.push(extra);
             }
         }
         Ok(())
     }
 
+    /// Looks at a run once more, since it may have changed in between.
     async fn second_look(&self, suspect: Difference) -> Result<Option<Difference>> {
-        let Ok(id) = suspect.run.parse() else {
+        let Ok(id) = suspect.run.parse::<RunId>() else {
             return Ok(Some(suspect));
         };
-        let stored = self.store.get_run(&suspect.run).await?;
-        match self.run_with_exp_name(&id).await {
-            Ok((raw, exp_name)) => compare(&raw, &exp_name, stored.as_ref()),
+        let mlflow = &self.settings.mlflow;
+        let stored = self.settings.store.get_run(&suspect.run).await?;
+        let raw = match mlflow.raw_run(&id).await {
+            Ok(raw) => raw,
             // Only this answer says that the run is not there; any other says nothing of it.
             Err(Error::Mlflow {
-                call: "runs/get",
                 code: Some(MlflowCode::ResourceDoesNotExist),
                 answer,
                 ..
-            }) => Ok(stored.map(|_| difference(&suspect.run, "extra", answer))),
-            // An outage decides nothing on any run; an answer that is no MLflow's may be this run's alone.
-            Err(error @ (Error::Mlflow { .. } | Error::MlflowProtocol { .. }))
-                if !error.is_transient() || matches!(error, Error::MlflowProtocol { .. }) =>
-            {
-                let what = format!("{}; at a second look: {error}", suspect.what);
-                Ok(Some(Difference { what, ..suspect }))
-            }
-            Err(error) => Err(error),
+            }) => return Ok(stored.map(|_| Difference::extra(&suspect.run, answer))),
+            Err(error) => return unclear(suspect, error),
+        };
+        match mlflow.raw_experiment(&raw.info.experiment_id).await {
+            Ok(experiment) => compare(&raw, &experiment.name, stored.as_ref()),
+            Err(error) => unclear(suspect, error),
         }
     }
-
-    async fn run_with_exp_name(&self, id: &RunId) -> Result<(RawRun, String)> {
-        let raw = self.mlflow.raw_run(id).await?;
-        let experiment = self.mlflow.raw_experiment(&raw.info.experiment_id).await?;
-        Ok((raw, experiment.name))
-    }
 }
 
-fn difference(run: &str, kind: &'static str, what: impl Into<String>) -> Difference {
-    Difference {
-        run: run.to_owned(),
-        kind,
-        what: what.into(),
-    }
-}
-
-fn compare(raw: &RawRun, exp_name: &str, stored: Option<&Run>) -> Result<Option<Difference>> {
-    let id = &raw.info.run_id;
-    let Some(stored) = stored else {
-        return Ok(
-            (!raw.is_deleted()).then(|| difference(id, "missing", "the mirror does not hold it"))
-        );
+/// Where MLflow answers, but not with the run, the difference of the first look stays; an outage ends the comparison.
+fn unclear(suspect: Difference, error: Error) -> Result<Option<Difference>> {
+    let is_answer = match &error {
+        Error::Mlflow { .. } => !error.is_transient(),
+        // Of one run alone, no other run is the worse for it.
+        Error::MlflowProtocol { .. } => true,
+        _ => false,
     };
-    if raw.is_deleted() {
-        return Ok(Some(difference(id, "extra", "it is deleted in MLflow")));
+    if !is_answer {
+        return Err(error);
     }
-    let what = match differing_raw(raw, exp_name, stored) {
-        Ok(None) => differing_document(raw, exp_name, stored)?,
-        Ok(what) => what,
-        // What this program did not write may not even have the shape of a run.
-        Err(Error::Document { reason, .. }) => Some(reason),
-        Err(error) => return Err(error),
-    };
-    Ok(what.map(|what| difference(id, "stale", what)))
-}
-
-/// Compares MLflow's own words with what the document says, without mapping them first.
-fn differing_raw(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<String>> {
-    let info = &raw.info;
-    let document = stored.to_document()?;
-    let text = |path: &str| document.get_str(path).unwrap_or_default().to_owned();
-    let exp = stored.exp();
-    let exp = exp.as_ref();
-    let pairs = [
-        (
-            "name",
-            text(field::NAME),
-            info.run_name.clone().unwrap_or_default(),
-        ),
-        (
-            "status",
-            text(field::STATUS),
-            info.status.clone().unwrap_or_default(),
-        ),
-        ("user", text(field::USER), user(raw)),
-        ("repo", text(field::REPO), repo(raw)),
-        (
-            "exp.id",
-            exp.map(|exp| exp.id.clone()).unwrap_or_default(),
-            info.experiment_id.clone(),
-        ),
-        (
-            "exp.name",
-            exp.and_then(|exp| exp.name.clone()).unwrap_or_default(),
-            exp_name.to_owned(),
-        ),
-        (
-            "start_time",
-            millis(&document, field::START_TIME),
-            info.start_time
-                .map_or_else(String::new, |millis| millis.to_string()),
-        ),
-        (
-            "end_time",
-            millis(&document, field::END_TIME),
-            info.end_time
-                .map_or_else(String::new, |millis| millis.to_string()),
-        ),
-    ];
-    for (what, mirrored, original) in pairs {
-        if mirrored != original {
-            return Ok(Some(format!(
-                "{what}: {mirrored:?}, in MLflow {original:?}"
-            )));
-        }
-    }
-    let texts = Texts::of(stored)?;
-    for (what, mirrored, originals) in [
-        ("tag", texts.tags, &raw.data.tags),
-        ("param", texts.params, &raw.data.params),
-    ] {
-        let originals: BTreeMap<_, _> = originals
-            .iter()
-            .map(|text| (text.key.clone(), text.value.clone()))
-            .collect();
-        if let Some(key) = differing_key(&mirrored, &originals, |a, b| a == b) {
-            return Ok(Some(format!(
-                "{what} {key:?}: {:?}, in MLflow {:?}",
-                mirrored.get(&key),
-                originals.get(&key)
-            )));
-        }
-    }
-    let mirrored = metrics(&document);
-    let originals: BTreeMap<_, _> = raw
-        .data
-        .metrics
-        .iter()
-        .map(|metric| (metric.key.clone(), metric.value))
-        .collect();
-    let same = |a: &f64, b: &f64| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
-    Ok(differing_key(&mirrored, &originals, same).map(|key| {
-        format!(
-            "metric {key:?}: {:?}, in MLflow {:?}",
-            mirrored.get(&key),
-            originals.get(&key)
-        )
-    }))
-}
-
-/// Compares the whole document, lineage too, with what would be written now.
-fn differing_document(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<String>> {
-    let would_be = document::map(raw, exp_name)?.to_document()?;
-    let mut is = stored.to_document()?;
-    if let Ok(mirror) = is.get_document_mut(field::MIRROR) {
-        mirror.remove(field::TICKET);
-        mirror.remove(field::CHANGED_AT);
-    }
-    let fields = would_be.keys().chain(is.keys());
-    // NaN is no reason to differ: the bytes are compared.
-    let bytes = |document: &Document, field: &str| {
-        document
-            .get(field)
-            .map(|value| doc! { "v": value }.to_vec().ok())
-    };
-    let differing = fields
-        .into_iter()
-        .find(|field| bytes(&would_be, field) != bytes(&is, field));
-    Ok(differing.map(|field| {
-        format!(
-            "{field}: {}, should be {}",
-            shown(is.get(field)),
-            shown(would_be.get(field))
-        )
-    }))
-}
-
-fn user(raw: &RawRun) -> String {
-    let user = raw.info.user_id.clone().filter(|user| user != "unknown");
-    tag(raw, "mlflow.user").or(user).unwrap_or_default()
-}
-
-fn repo(raw: &RawRun) -> String {
-    let repo = tag(raw, "artifacts_repo").or_else(|| raw.info.artifact_uri.clone());
-    repo.unwrap_or_default()
-}
-
-fn tag(raw: &RawRun, key: &str) -> Option<String> {
-    let tag = raw.data.tags.iter().find(|tag| tag.key == key)?;
-    Some(tag.value.clone()).filter(|text| !text.is_empty())
-}
-
-fn differing_key<V>(
-    a: &BTreeMap<String, V>,
-    b: &BTreeMap<String, V>,
-    same: impl Fn(&V, &V) -> bool,
-) -> Option<String> {
-    let differs = |key: &&String| match (a.get(*key), b.get(*key)) {
-        (Some(a), Some(b)) => !same(a, b),
-        _ => true,
-    };
-    a.keys().chain(b.keys()).find(differs).cloned()
-}
-
-fn millis(document: &Document, field: &str) -> String {
-    match document.get(field) {
-        Some(Bson::DateTime(date)) => date.timestamp_millis().to_string(),
-        Some(Bson::String(text)) => text.clone(),
-        _ => String::new(),
-    }
-}
-
-fn metrics(document: &Document) -> BTreeMap<String, f64> {
-    let mut metrics = BTreeMap::new();
-    let mut open: Vec<(String, &Document)> = document
-        .get_document(field::METRICS)
-        .map(|tree| (String::new(), tree))
-        .into_iter()
-        .collect();
-    while let Some((prefix, tree)) = open.pop() {
-        for (name, value) in tree {
-            match value {
-                Bson::Document(inner) => open.push((format!("{prefix}{name}."), inner)),
-                Bson::Double(value) => drop(metrics.insert(format!("{prefix}{name}"), *value)),
-                _ => {}
-            }
-        }
-    }
-    let unnested = document
-        .get_document(field::MIRROR)
-        .and_then(|mirror| mirror.get_document(field::UNNESTED))
-        .and_then(|unnested| unnested.get_array(field::METRICS));
-    for entry in unnested.into_iter().flatten().filter_map(Bson::as_document) {
-        if let (Ok(key), Ok(value)) = (entry.get_str("key"), entry.get_f64("value")) {
-            metrics.insert(key.to_owned(), value);
-        }
-    }
-    metrics
-}
-
-fn shown(value: Option<&Bson>) -> String {
-    let text = value.map_or_else(|| "absent".to_owned(), ToString::to_string);
-    text.char_indices()
-        .nth(200)
-        .map_or_else(|| text.clone(), |(end, _)| format!("{}…", &text[..end]))
+    let what = format!("{}; at a second look: {error}", suspect.what);
+    Ok(Some(Difference { what, ..suspect }))
 }

@@ -1,25 +1,27 @@
 //! [`Watch`]: quick passes, and a full pass now and then, until told to stop.
 
-mod pace;
+mod schedule;
 
 use std::time::{Duration, Instant};
 
-use pace::Pace;
+use schedule::Schedule;
+use tokio_util::sync::CancellationToken;
 
-use super::{Progress, Report, Sync};
+use super::job::SyncJob;
+use super::report::{Progress, Report};
 use crate::error::{Error, Result};
 
 /// Keeps a mirror fresh: a quick pass every so often, a full pass less often.
 ///
-/// What fails in passing (MLflow or MongoDB away for a while) fails the pass, and it is tried again within seconds, then
-/// less often. What will not mend by itself ends the watch.
+/// A pass that fails because of MLflow, MongoDB or another process is tried again within seconds, then less often. An error
+/// that no later pass can mend ends the watch.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Watch {
-    sync: Sync,
+    job: SyncJob,
     every: Duration,
     full_every: Duration,
-    settle: Duration,
+    lookback: Duration,
 }
 
 /// Which runs a pass looks at.
@@ -44,14 +46,14 @@ pub struct PassEnded<'a> {
 }
 
 impl Watch {
-    /// Watches with this sync, a pass begun every so often.
-    pub fn new(sync: Sync, every: Duration) -> Self {
+    /// Watches with this job, a pass begun every so often.
+    pub fn new(job: SyncJob, every: Duration) -> Self {
         let hour = Duration::from_secs(3_600);
         Self {
-            sync,
+            job,
             every,
             full_every: hour,
-            settle: 24 * hour,
+            lookback: 24 * hour,
         }
     }
 
@@ -61,41 +63,36 @@ impl Watch {
     }
 
     /// How long after its end a run is looked at by quick passes; 24 hours unless said.
-    pub fn settle(self, settle: Duration) -> Self {
-        Self { settle, ..self }
+    pub fn lookback(self, lookback: Duration) -> Self {
+        Self { lookback, ..self }
     }
 
-    /// Makes passes until `stop` is ready, and tells `ended` of each. A pass under way is left where it is: the next
+    /// Makes passes until `stop` is cancelled, and tells `ended` of each. A pass under way is left where it is: the next
     /// one goes on from there.
     ///
     /// # Errors
     /// Whatever the first pass fails with, and later [`Error::InvalidArgument`], [`Error::Database`] and [`Error::Migration`],
-    /// which do not mend by themselves.
+    /// which no later pass can mend.
     pub async fn run(
         &self,
-        stop: impl Future<Output = ()>,
-        progress: impl Fn(Progress) + Send + std::marker::Sync,
+        stop: &CancellationToken,
+        progress: impl Fn(Progress) + Send + Sync,
         mut ended: impl FnMut(PassEnded<'_>),
     ) -> Result<()> {
-        let mut stop = std::pin::pin!(stop);
-        let mut pace = Pace::new(self.every, self.full_every);
+        let mut schedule = Schedule::new(self.every, self.full_every);
         let mut first = true;
         loop {
             let began = Instant::now();
-            let kind = pace.kind(began);
+            let kind = schedule.kind(began);
             let result = match kind {
-                PassKind::Full => self.sync.run_until(&progress, stop.as_mut()).await,
-                PassKind::Quick => {
-                    self.sync
-                        .run_quick(self.settle, &progress, stop.as_mut())
-                        .await
-                }
+                PassKind::Full => self.job.run_until(stop, &progress).await,
+                PassKind::Quick => self.job.run_quick(self.lookback, stop, &progress).await,
             };
             let took = began.elapsed();
             let Some(result) = result.transpose() else {
                 return Ok(());
             };
-            pace.ended(kind, began, result.is_ok());
+            schedule.ended(kind, began, result.is_ok());
             ended(PassEnded {
                 kind,
                 result: result.as_ref(),
@@ -106,9 +103,24 @@ impl Watch {
                 _ => first = false,
             }
             tokio::select! {
-                () = tokio::time::sleep(pace.pause(took)) => {}
-                () = stop.as_mut() => return Ok(()),
+                () = tokio::time::sleep(schedule.pause(took)) => {}
+                () = stop.cancelled() => return Ok(()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{CancellationToken, SyncJob, Watch};
+
+    fn assert_send<T: Send>(_: T) {}
+
+    /// Never called: that it compiles is the test.
+    #[allow(dead_code)]
+    fn a_watch_can_be_spawned(job: SyncJob, stop: &CancellationToken) {
+        assert_send(Watch::new(job, Duration::from_secs(1)).run(stop, |_| {}, |_| {}));
     }
 }

@@ -211,14 +211,14 @@ fn a_new_file_needs_a_place() {
 #[test]
 fn what_is_no_import_does_not_count() {
     let text = "
-        //! Of [`Sync`](crate::sync::Sync).
+        //! Of [`Sync`](crate::sync::SyncJob).
         /// As [`crate::mongo::MongoRunStore`] does.
-        // use crate::sync::Sync;
-        const A: &str = \"crate::sync::Sync\";
-        #[cfg(test)] use crate::sync::Sync;
+        // use crate::sync::SyncJob;
+        const A: &str = \"crate::sync::SyncJob\";
+        #[cfg(test)] use crate::sync::SyncJob;
         #[cfg(all(test, unix))] fn f() { crate::sync::f() }
         impl A { #[cfg(test)] fn f() { crate::sync::f() } }
-        #[cfg(test)] mod tests { use crate::sync::Sync; use mongodb::Client; }
+        #[cfg(test)] mod tests { use crate::sync::SyncJob; use mongodb::Client; }
         #[cfg(test)] #[path = \"run_tests.rs\"] mod more_tests;
         mod sync { pub struct A; }
         use sync::A; use self::sync::A as B; use ::bson::doc;
@@ -232,10 +232,10 @@ fn what_is_no_import_does_not_count() {
         "#[cfg(any(test, unix))]",
         "#[cfg(feature = \"test\")]",
     ] {
-        let text = format!("{condition} use crate::sync::Sync;");
+        let text = format!("{condition} use crate::sync::SyncJob;");
         assert_broken(
             &[("run.rs", &text)],
-            &["src/run.rs: `run` may not import `sync`: crate::sync::Sync"],
+            &["src/run.rs: `run` may not import `sync`: crate::sync::SyncJob"],
         );
     }
 }

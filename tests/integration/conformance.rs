@@ -56,7 +56,10 @@ impl Scene {
                 .await;
             }
             let wanted = draw(runner, &entries());
-            let run = mlflow.run(&id).await.expect("the run is there");
+            let run = mlflow
+                .run(&id.parse().expect("a run id"))
+                .await
+                .expect("the run is there");
             let registration = lineage::of(&run).expect("its lineage can be read");
             let registration =
                 wanted

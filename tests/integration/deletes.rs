@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mongodb::bson::{Document, doc};
-use runlineage::sync::Sync;
+use runlineage::sync::{CancellationToken, SyncJob};
 use serde_json::{Value, json};
 
 use crate::support::lab::{Lab, plain_runs, run_id};
@@ -29,9 +29,9 @@ async fn mirrored_lab() -> (Lab, [String; 2], BTreeSet<String>) {
     (lab, exps, mirrored)
 }
 
-fn impatient(lab: &Lab) -> Sync {
+fn impatient(lab: &Lab) -> SyncJob {
     let client = lab.builder().retries(0).build().expect("the URI is valid");
-    Sync::new(&client, &lab.store).page_size(7)
+    SyncJob::new(&client, &lab.store).page_size(7)
 }
 
 fn empty() -> Answer {
@@ -321,7 +321,7 @@ async fn an_experiment_that_became_unreadable(guarded: &MlflowServer) {
         .retries(1)
         .build()
         .expect("the URI is valid");
-    let sync = Sync::new(&client, &lab.store).page_size(7);
+    let sync = SyncJob::new(&client, &lab.store).page_size(7);
     Lab::complete(sync.run(|_| {}).await);
     let mirrored = lab.mirrored().await;
     assert_eq!(mirrored.len(), 20);
@@ -388,7 +388,7 @@ async fn a_wrong_server(wrong: &MlflowServer) {
         .retries(1)
         .build()
         .expect("the URI is valid");
-    let sync = Sync::new(&client, &lab.store).page_size(7);
+    let sync = SyncJob::new(&client, &lab.store).page_size(7);
     // What the first pass notes of the wrong server must not make the second one believe it.
     for _ in 0..3 {
         let report = sync.run(|_| {}).await.expect("the pass goes on");
@@ -434,14 +434,17 @@ async fn lab_without_a_full_pass() -> (Lab, [String; 2], Vec<NewRun>) {
     runs.extend(plain_runs(&exps[1], 1));
     lab.sql().insert(&runs);
     let client = lab.builder().build().expect("the URI is valid");
-    let run = client.run(&runs[5].id).await.expect("it is there");
+    let run = client
+        .run(&runs[5].id.parse().expect("a run id"))
+        .await
+        .expect("it is there");
     let registration = runlineage::lineage::of(&run).expect("it has tags");
     let registration = registration.with_input_model("m", "1");
     let registered = registration.register(&client, &lab.store).await;
     registered.expect("MLflow takes it");
     let day = std::time::Duration::from_secs(86_400);
     let pass = lab.sync();
-    let pass = pass.run_quick(day, |_| {}, std::future::pending()).await;
+    let pass = pass.run_quick(day, &CancellationToken::new(), |_| {}).await;
     pass.expect("a quick pass");
     assert_eq!(lab.mirrored().await.len(), 6);
     (lab, exps, runs)
@@ -555,7 +558,7 @@ async fn mlflow_is_not_asked_run_by_run_for_ever() {
         });
         lab.proxy.take_requests();
         let client = lab.builder().retries(1).build().expect("the URI is valid");
-        let report = Sync::new(&client, &lab.store).run(|_| {}).await;
+        let report = SyncJob::new(&client, &lab.store).run(|_| {}).await;
         let report = report.expect("the pass goes on");
         assert_eq!(asked(&lab), times, "{report:?}");
         let reason = &report.incomplete[0].reason;
@@ -601,4 +604,19 @@ async fn a_pass_over_some_experiments_expects_their_runs_only() {
         Lab::complete(sync.run(note).await);
         assert_eq!(expected.into_inner().unwrap(), BTreeSet::from([20]));
     }
+}
+
+#[tokio::test]
+async fn a_foreign_document_among_the_mirrored_runs_does_not_stop_the_pass() {
+    let (lab, [first, _], _) = mirrored_lab().await;
+    let runs = lab.test.database.collection::<Document>("runs");
+    let foreign = doc! { "_id": "no id of MLflow's", "exp": { "id": &first, "name": "a" } };
+    let insert = runs.insert_one(foreign).bypass_document_validation(true);
+    insert.await.expect("MongoDB takes it");
+    let report = lab.sync().run(|_| {}).await.expect("the pass goes on");
+    assert_eq!(report.seen, 40, "{report:?}");
+    assert_eq!(report.incomplete.len(), 1, "{report:?}");
+    let reason = &report.incomplete[0].reason;
+    assert!(reason.contains("no id of MLflow's"), "{report:?}");
+    assert_eq!(lab.mirrored().await.len(), 41, "nothing was removed");
 }

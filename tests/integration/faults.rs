@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use runlineage::sync::Sync;
+use runlineage::sync::SyncJob;
 use serde_json::{Value, json};
 
 use crate::support::lab::{Lab, chain, plain_runs, run_id};
@@ -42,12 +42,12 @@ async fn lab_with_runs(count: usize) -> (Lab, String) {
 }
 
 /// A sync that gives up after so many retries, and on a server that is silent for 2 s.
-fn sync(lab: &Lab, retries: usize) -> Sync {
+fn sync(lab: &Lab, retries: usize) -> SyncJob {
     let client = lab
         .builder()
         .timeout(Duration::from_secs(2))
         .retries(retries);
-    Sync::new(&client.build().expect("the URI is valid"), &lab.store).page_size(7)
+    SyncJob::new(&client.build().expect("the URI is valid"), &lab.store).page_size(7)
 }
 
 #[tokio::test]
@@ -332,7 +332,7 @@ async fn the_server_is_never_asked_more_at_once_than_was_said() {
         .build()
         .expect("the URI is valid");
     Lab::complete(
-        Sync::new(&client, &lab.store)
+        SyncJob::new(&client, &lab.store)
             .concurrency(4)
             .page_size(7)
             .run(|_| {})

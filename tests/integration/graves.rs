@@ -47,7 +47,10 @@ async fn a_late_write_brings_no_deleted_run_back_however_it_is_made() {
         }
         let ticket = lab.store.draw_ticket().await.expect("a ticket");
         let client = lab.builder().build().expect("a client");
-        let mut read = client.run(&id).await.expect("a run");
+        let mut read = client
+            .run(&id.parse().expect("a run id"))
+            .await
+            .expect("a run");
         if late == Late::StoresAPart {
             read = too_large(&read);
         }
@@ -111,7 +114,10 @@ async fn what_was_read_between_two_deletions_does_not_come_back_either() {
     sql.set_stage(&run.id, "active").write();
     let ticket = lab.store.draw_ticket().await.expect("a ticket");
     let client = lab.builder().build().expect("a client");
-    let read = client.run(&run.id).await.expect("a run");
+    let read = client
+        .run(&run.id.parse().expect("a run id"))
+        .await
+        .expect("a run");
     sql.set_stage(&run.id, "deleted").write();
     Lab::complete(lab.sync().run(|_| {}).await);
     let saved = lab.store.save_runs(vec![read], ticket).await;
@@ -134,7 +140,10 @@ async fn a_purged_run_leaves_its_id_alone_and_that_still_keeps_it_away() {
     lab.store.migrate().await.expect("migrations");
     let early = lab.store.draw_ticket().await.expect("a ticket");
     let client = lab.builder().build().expect("a client");
-    let read = client.run(&runs[0].id).await.expect("a run");
+    let read = client
+        .run(&runs[0].id.parse().expect("a run id"))
+        .await
+        .expect("a run");
     Lab::complete(lab.sync().run(|_| {}).await);
     sql.set_stage(&runs[0].id, "deleted").write();
     Lab::complete(lab.sync().run(|_| {}).await);

@@ -35,7 +35,11 @@ impl Scene {
     }
 
     async fn register(&self, add: impl FnOnce(Registration) -> Registration) -> Run {
-        let run = self.mlflow.run(&self.run).await.expect("it is there");
+        let run = self
+            .mlflow
+            .run(&self.run.parse().expect("a run id"))
+            .await
+            .expect("it is there");
         let registration = add(lineage::of(&run).expect("its lineage can be read"));
         let registered = registration.register(&self.mlflow, &self.store).await;
         registered.expect("MLflow takes the lineage")

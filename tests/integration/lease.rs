@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mongodb::Collection;
 use mongodb::bson::{DateTime, Document, doc};
-use runlineage::sync::Sync;
+use runlineage::sync::SyncJob;
 use runlineage::{Error, MlflowClient, MongoRunStore};
 use serde_json::json;
 
@@ -104,7 +104,7 @@ async fn a_second_sync_refuses_while_the_first_still_waits_for_migrations() {
         let store = MongoRunStore::connect(&lab.test.uri).await;
         let store = store.expect("the server is there");
         let client = lab.builder().build().expect("a client");
-        let second = Sync::new(&client, &store);
+        let second = SyncJob::new(&client, &store);
         let second = tokio::time::timeout(Duration::from_secs(5), second.run(|_| {})).await;
         leases
             .delete_one(doc! { "_id": "migrate" })
@@ -193,7 +193,7 @@ async fn a_sync_that_was_stopped_past_its_lease_ends_itself_and_undoes_nothing()
     let name = lab.name("a");
     let start = Instant::now();
     loop {
-        match Sync::new(&direct, &lab.store)
+        match SyncJob::new(&direct, &lab.store)
             .only([name.clone()])
             .run(|_| {})
             .await
@@ -229,7 +229,7 @@ async fn be_stalled(settings: &str) {
         .build()
         .expect("a client");
     let store = MongoRunStore::connect(mongodb).await.expect("a store");
-    let result = Sync::new(&client, &store)
+    let result = SyncJob::new(&client, &store)
         .lease(Duration::from_secs(3))
         .run(|_| {})
         .await;
@@ -259,7 +259,12 @@ async fn a_late_write_of_an_early_read_replaces_nothing_and_brings_nothing_back(
     let early = lab.store.draw_ticket().await.expect("a ticket");
     let mut read = Vec::new();
     for run in &runs {
-        read.push(client.run(&run.id).await.expect("a run"));
+        read.push(
+            client
+                .run(&run.id.parse().expect("a run id"))
+                .await
+                .expect("a run"),
+        );
     }
     Lab::complete(lab.sync().run(|_| {}).await);
     sql.set_tag(&runs[0].id, "edited", "later")

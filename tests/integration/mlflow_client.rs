@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
-use runlineage::{Error, MlflowClient, MlflowCode};
+use runlineage::{Error, MlflowClient, MlflowCode, RunId};
 use serde_json::json;
 use tokio::net::TcpListener;
 use wiremock::matchers::{header, method};
@@ -363,7 +363,11 @@ async fn an_unknown_run_is_mlflows_own_word() {
         .build()
         .expect("the URI is one");
     let error = mlflow
-        .run("00000000000000000000000000000000")
+        .run(
+            &"00000000000000000000000000000000"
+                .parse()
+                .expect("a run id"),
+        )
         .await
         .expect_err("there is none");
     assert!(
@@ -376,7 +380,7 @@ async fn an_unknown_run_is_mlflows_own_word() {
         ),
         "{error:?}"
     );
-    let error = mlflow.run("../etc").await.expect_err("that is no id");
+    let error = "../etc".parse::<RunId>().expect_err("that is no id");
     assert!(
         matches!(
             error,

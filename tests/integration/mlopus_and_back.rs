@@ -87,7 +87,10 @@ output = run.id
     let files: Vec<String> = (0..300)
         .map(|n| format!("data/part-{n:05}.parquet"))
         .collect();
-    let run = mlflow.run(run_id).await.expect("the run is there");
+    let run = mlflow
+        .run(&run_id.parse().expect("a run id"))
+        .await
+        .expect("the run is there");
     let mut registration = lineage::of(&run)
         .expect("its lineage can be read")
         .with_input_model("churn", "3")
@@ -156,7 +159,10 @@ async fn mlopus_reads_a_tag_of_over_500_characters_that_was_written_from_here() 
     let run_id = rest.run(&exp, &[]).await;
     let (test, mlflow) = (TestDatabase::new().await, client(server));
     let store = mirror(&test).await;
-    let run = mlflow.run(&run_id).await.expect("the run is there");
+    let run = mlflow
+        .run(&run_id.parse().expect("a run id"))
+        .await
+        .expect("the run is there");
     let mut registration = lineage::of(&run).expect("its lineage can be read");
     for n in 0..100 {
         registration =
@@ -184,7 +190,10 @@ async fn ten_concurrent_registers_on_one_run_lose_nothing() {
         .await;
     let (test, mlflow) = (TestDatabase::new().await, client(server));
     let store = mirror(&test).await;
-    let run = mlflow.run(&run_id).await.expect("the run is there");
+    let run = mlflow
+        .run(&run_id.parse().expect("a run id"))
+        .await
+        .expect("the run is there");
     // All begin with what the run records now, and each adds to one tag and to overflow.
     let registers = (1..=10).map(|n: u32| {
         let registration = lineage::of(&run)
@@ -210,7 +219,10 @@ async fn ten_concurrent_registers_on_one_run_lose_nothing() {
         lineage.outputs.models()["dotted.name"],
         set((1..=10).map(|n| n.to_string()))
     );
-    let now = mlflow.run(&run_id).await.expect("the run is there");
+    let now = mlflow
+        .run(&run_id.parse().expect("a run id"))
+        .await
+        .expect("the run is there");
     assert_eq!(now.lineage().expect("its lineage can be read"), lineage);
 }
 
@@ -231,7 +243,10 @@ async fn a_mirror_that_fails_after_mlflow_took_the_tags_is_said_and_healed_by_th
     };
     set_validator(doc! { "never": { "$exists": true } }).await;
 
-    let run = mlflow.run(&run_id).await.expect("the run is there");
+    let run = mlflow
+        .run(&run_id.parse().expect("a run id"))
+        .await
+        .expect("the run is there");
     let registration = lineage::of(&run)
         .expect("its lineage can be read")
         .with_input_model("churn", "3");
@@ -291,7 +306,10 @@ async fn a_page_read_before_a_register_and_written_after_it_does_not_erase_it() 
         .expect("MLflow answers");
     assert_eq!(page.len(), 2);
 
-    let run = mlflow.run(&registered).await.expect("the run is there");
+    let run = mlflow
+        .run(&registered.parse().expect("a run id"))
+        .await
+        .expect("the run is there");
     let registration = lineage::of(&run)
         .expect("its lineage can be read")
         .with_input_model("churn", "3");
@@ -324,7 +342,10 @@ async fn what_mlopus_registers_while_this_program_registers_is_kept() {
     let run_id = rest.run(&exp, &[]).await;
     let (test, mlflow) = (TestDatabase::new().await, client(server));
     let store = mirror(&test).await;
-    let run = mlflow.run(&run_id).await.expect("the run is there");
+    let run = mlflow
+        .run(&run_id.parse().expect("a run id"))
+        .await
+        .expect("the run is there");
     let registration = lineage::of(&run)
         .expect("its lineage can be read")
         .with_input_model("churn", "3");

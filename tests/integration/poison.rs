@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
-use runlineage::sync::Sync;
+use runlineage::sync::SyncJob;
 use runlineage::{Run, Texts};
 use serde_json::json;
 
 use crate::support::lab::{Lab, plain_runs};
 
 /// Much of a page is worked on at once, which takes a debug build on a busy machine longer than a lease.
-fn patient(lab: &Lab) -> Sync {
+fn patient(lab: &Lab) -> SyncJob {
     lab.sync().page_size(12).lease(Duration::from_secs(600))
 }
 

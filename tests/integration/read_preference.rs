@@ -43,7 +43,8 @@ async fn searches_go_where_the_uri_says_and_what_a_write_rests_on_comes_from_the
         .active()
         .next()
         .and_then(|run| run["info"]["run_id"].as_str());
-    let run = mlflow.run(run.expect("it has an id")).await;
+    let run = run.expect("it has an id").parse().expect("a run id");
+    let run = mlflow.run(&run).await;
     let run = run.expect("MLflow has it");
     let lineage = lineage::of(&run)
         .expect("it is one")

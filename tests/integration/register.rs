@@ -13,7 +13,10 @@ async fn register(before: impl FnOnce(&Lab, &str)) -> (Lab, String, Error) {
     let run = plain_runs(&lab.experiment("registered"), 1).remove(0);
     lab.sql().insert(std::slice::from_ref(&run));
     let client = lab.builder().build().expect("the URI is valid");
-    let read = client.run(&run.id).await.expect("it is there");
+    let read = client
+        .run(&run.id.parse().expect("a run id"))
+        .await
+        .expect("it is there");
     before(&lab, &run.id);
     let registration = lineage::of(&read).expect("its document is whole");
     let registration = registration.with_input_model("another", "7");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
+use runlineage::sync::CancellationToken;
 use serde_json::{Value, json};
 
 use crate::support::lab::{Lab, plain_runs};
@@ -128,14 +129,17 @@ async fn give_up_at_the_third_page(
         Answer::Silence(Duration::from_secs(5))
     });
     let sync = lab.sync();
-    let stop = async {
+    let stop = CancellationToken::new();
+    let stopped = async {
         while third.try_recv().is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         // What was fetched before is saved by then.
         tokio::time::sleep(Duration::from_secs(2)).await;
+        stop.cancel();
     };
-    let report = sync.run_until(|_| {}, stop).await.expect("no error");
+    let (report, ()) = tokio::join!(sync.run_until(&stop, |_| {}), stopped);
+    let report = report.expect("no error");
     assert_eq!(report, None, "the pass was given up in the middle");
 }
 

@@ -22,7 +22,10 @@ async fn debug_and_errors_of_a_client_hide_what_it_authenticates_with() {
     assert_hidden("Debug of the client", &format!("{client:?}"));
     assert_hidden("the source", client.source());
     lab.proxy.on(|_| Answer::Reset(0.2));
-    let error = client.run("r1").await.expect_err("the connection is reset");
+    let error = client
+        .run(&"r1".parse().expect("a run id"))
+        .await
+        .expect_err("the connection is reset");
     assert_hidden("the error", &format!("{} {error:?}", chain(&error)));
     for uri in [
         format!("ftp://ana:{CANARY}@host"),
@@ -55,7 +58,7 @@ async fn credentials_do_not_follow_a_redirect_to_another_host() {
             .basic_auth("ana", CANARY)
             .build()
             .expect("a client");
-        let error = runlineage::sync::Sync::new(&client, &lab.store)
+        let error = runlineage::sync::SyncJob::new(&client, &lab.store)
             .run(|_| {})
             .await;
         let error = chain(&error.expect_err("it is no tracking server"));
@@ -90,7 +93,10 @@ async fn a_redirect_is_told_without_the_secrets_of_either_url() {
             .on(move |_| Answer::Say(302, vec![("Location", says.clone())], Vec::new()));
         let client = MlflowClient::builder(&format!("{uri}/?key={CANARY}"));
         let client = client.retries(0).build().expect("a client");
-        let error = client.run("r1").await.expect_err("it is redirected");
+        let error = client
+            .run(&"r1".parse().expect("a run id"))
+            .await
+            .expect_err("it is redirected");
         let told = chain(&error);
         assert!(told.contains("redirects to"), "{told}");
         assert_hidden(&location, &format!("{told} {error:?}"));

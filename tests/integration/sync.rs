@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bson::{Document, doc};
 use futures::TryStreamExt as _;
-use runlineage::sync::{Report, Sync};
+use runlineage::sync::{Report, SyncJob};
 use runlineage::{MlflowClient, MongoRunStore, Query};
 use serde_json::{Value, json};
 use wiremock::MockServer;
@@ -147,7 +147,7 @@ async fn runs_outside_the_chosen_experiments_are_left_alone() {
     assert_eq!(set(after.keys()), set([&out_run]));
     assert_eq!(after[&out_run], before[&out_run]);
 
-    let except = Sync::new(&mlflow, &store)
+    let except = SyncJob::new(&mlflow, &store)
         .except([outside])
         .run(|_| {})
         .await
@@ -199,7 +199,7 @@ async fn pass_over(server: &MockServer, source: &str, store: &MongoRunStore) -> 
         .retries(0)
         .build()
         .expect("the server's URI is one");
-    Sync::new(&mlflow, store)
+    SyncJob::new(&mlflow, store)
         .run(|_| {})
         .await
         .expect("the pass ends")
@@ -334,7 +334,7 @@ async fn a_database_that_mirrors_another_source_is_refused() {
         .retries(0)
         .build()
         .expect("the server's URI is one");
-    let error = Sync::new(&mlflow, &store)
+    let error = SyncJob::new(&mlflow, &store)
         .run(|_| {})
         .await
         .expect_err("it mirrors another source");

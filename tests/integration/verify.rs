@@ -1,7 +1,7 @@
 //! What `verify` lists: every run that the mirror does not hold as MLflow does, whatever differs, and no other.
 
 use mongodb::bson::{DateTime, Document, doc};
-use runlineage::sync::{Difference, Sync};
+use runlineage::sync::{Difference, SyncJob};
 use serde_json::json;
 
 use crate::support::lab::{Lab, chain, plain_runs};
@@ -138,9 +138,9 @@ async fn a_run_too_few_and_one_too_many_are_listed_each_as_what_it_is() {
     assert_eq!(found, expected);
 }
 
-fn impatient(lab: &Lab) -> Sync {
+fn impatient(lab: &Lab) -> SyncJob {
     let client = lab.builder().retries(0).build().expect("the URI is valid");
-    Sync::new(&client, &lab.store)
+    SyncJob::new(&client, &lab.store)
 }
 
 /// With a run missing from the mirror, and this as MLflow's answer to a second look at it.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mongodb::bson::{DateTime, Document, doc};
 use runlineage::Error;
-use runlineage::sync::{PassKind, Report, Watch};
+use runlineage::sync::{CancellationToken, PassKind, Report, Watch};
 use serde_json::json;
 
 use crate::support::held::{hold, lab_with_runs, now};
@@ -70,23 +70,23 @@ async fn held_up(lab: &Lab, pass: impl Future<Output = runlineage::Result<Option
 #[tokio::test(flavor = "multi_thread")]
 async fn the_mirror_is_as_fresh_as_the_beginning_of_a_pass_over_everything() {
     let (lab, exp, _) = lab_with_runs(3).await;
-    let never = std::future::pending;
+    let never = CancellationToken::new();
     let day = Duration::from_secs(86_400);
     let freshness = || async { lab.store.freshness().await.expect("MongoDB answers") };
     let before = now();
-    let went_on = held_up(&lab, lab.sync().run_until(|_| {}, never())).await;
+    let went_on = held_up(&lab, lab.sync().run_until(&never, |_| {})).await;
     let full = freshness().await.full_pass.expect("it is recorded");
     assert!((before..went_on).contains(&full.timestamp_millis()));
 
     let before = now();
-    let went_on = held_up(&lab, lab.sync().run_quick(day, |_| {}, never())).await;
+    let went_on = held_up(&lab, lab.sync().run_quick(day, &never, |_| {})).await;
     let quick = freshness().await.quick_pass.expect("it is recorded");
     assert!((before..went_on).contains(&quick.timestamp_millis()));
 
     lab.proxy.pass();
     let part = lab.sync().only([exp]);
     part.run(|_| {}).await.expect("the pass ends");
-    let quickly = part.run_quick(day, |_| {}, never()).await;
+    let quickly = part.run_quick(day, &never, |_| {}).await;
     assert!(quickly.expect("no error").is_some(), "the pass ends");
     let after = freshness().await;
     assert_eq!(
@@ -105,19 +105,18 @@ async fn a_watch_mirrors_new_runs_by_quick_passes_and_stops_when_told() {
         .expect("it is past 1970");
     let now = i64::try_from(now.as_millis()).expect("it is long before the end of time");
     rest::create_run(&uri, &exp, now);
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let mut stop = Some(stop);
+    let stop = CancellationToken::new();
     let mut passes = Vec::new();
     let watch = Watch::new(lab.sync(), Duration::from_millis(50));
     let ended = watch.run(
-        async { stopped.await.unwrap_or_default() },
+        &stop,
         |_| {},
         |pass| {
             let report = pass.result.expect("the servers are there");
             passes.push((pass.kind, report.seen, report.written));
             match passes.len() {
                 1 => drop(rest::create_run(&uri, &exp, now + 1)),
-                2 => drop(stop.take()),
+                2 => stop.cancel(),
                 _ => {}
             }
         },
@@ -144,18 +143,17 @@ async fn passes(
     count: usize,
     mut ended: impl FnMut(usize),
 ) -> Vec<(PassKind, bool, usize, Instant)> {
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let mut stop = Some(stop);
+    let stop = CancellationToken::new();
     let mut passes = Vec::new();
     let watched = watch.run(
-        async { stopped.await.unwrap_or_default() },
+        &stop,
         |_| {},
         |pass| {
             let undecided = pass.result.map_or(0, |report| report.incomplete.len());
             passes.push((pass.kind, pass.result.is_err(), undecided, Instant::now()));
             ended(passes.len());
             if passes.len() == count {
-                drop(stop.take());
+                stop.cancel();
             }
         },
     );
@@ -216,8 +214,9 @@ async fn a_watch_ends_once_a_newer_program_has_migrated_the_database() {
     let watch = Watch::new(lab.sync(), Duration::from_millis(50));
     let (migrate, told) = tokio::sync::oneshot::channel::<()>();
     let mut migrate = Some(migrate);
+    let never = CancellationToken::new();
     let watched = watch.run(
-        futures::future::pending(),
+        &never,
         |_| {},
         |_| {
             passes += 1;

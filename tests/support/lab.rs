@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, doc};
 use runlineage::mlflow::MlflowClientBuilder;
-use runlineage::sync::{Report, Sync};
+use runlineage::sync::{Report, SyncJob};
 use runlineage::{MlflowClient, MongoRunStore, Run, Texts};
 use serde_json::{Value, json};
 
@@ -84,8 +84,8 @@ impl Lab {
             .timeout(Duration::from_secs(60))
     }
 
-    pub(crate) fn sync(&self) -> Sync {
-        Sync::new(
+    pub(crate) fn sync(&self) -> SyncJob {
+        SyncJob::new(
             &self.builder().build().expect("the URI is valid"),
             &self.store,
         )

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::TryStreamExt as _;
-use runlineage::sync::{Report, Sync};
+use runlineage::sync::{Report, SyncJob};
 use runlineage::{MlflowClient, MongoRunStore, Run, RunStore, Search};
 
 use super::mlflow::MlflowServer;
@@ -32,7 +32,7 @@ pub(crate) async fn sync(
     experiments: &[&str],
 ) -> Report {
     let only = experiments.iter().map(|name| (*name).to_owned());
-    let report = Sync::new(mlflow, store).only(only).run(|_| {}).await;
+    let report = SyncJob::new(mlflow, store).only(only).run(|_| {}).await;
     let report = report.expect("the pass ends");
     assert_eq!(report.incomplete, []);
     assert_eq!(

@@ -71,25 +71,24 @@ impl Monitor {
     /// Counts a pass, and logs it.
     pub(crate) fn ended(&self, pass: &PassEnded<'_>) {
         let kind = pass_log::name(pass.kind);
-        let seconds = pass.took.as_secs_f64();
         counter!("runlineage_passes_total", "kind" => kind).increment(1);
-        gauge!("runlineage_pass_seconds", "kind" => kind).set(seconds);
+        gauge!("runlineage_pass_seconds", "kind" => kind).set(pass.took.as_secs_f64());
         // What a pass could not decide is for a human, and no restart mends it.
         self.healthy.store(pass.result.is_ok(), Ordering::Relaxed);
         match pass.result {
             Ok(report) => {
                 count(pass.kind, report);
                 self.renew_ages();
-                pass_log::ended(pass.kind, seconds, report);
+                pass_log::ended(pass.kind, report);
             }
             Err(error) => {
                 counter!("runlineage_errors_total").increment(1);
-                pass_log::failed(pass.kind, seconds, error);
+                pass_log::failed(pass.kind, pass.took, error);
             }
         }
     }
 
-    /// What the mirror records counts: a pass that took up an interrupted one is only as fresh as the beginning of that.
+    /// What the mirror records counts: a pass that resumed an interrupted one is only as fresh as the beginning of that.
     fn renew_ages(&self) {
         let Self { store, ages, .. } = self.clone();
         // Beside the passes: neither they nor a stop wait for it.

@@ -1,16 +1,17 @@
 //! How a pass shows in the log: one line, and one for each thing that it left undecided.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use runlineage::Error;
 use runlineage::sync::{PassKind, Report};
 
-pub(crate) fn ended(kind: PassKind, seconds: f64, report: &Report) {
+pub(crate) fn ended(kind: PassKind, report: &Report) {
     let resumed_from = report.resumed_from;
     let resumed_from = resumed_from.and_then(|began| began.try_to_rfc3339_string().ok());
     tracing::info!(
         kind = name(kind),
-        seconds,
+        seconds = report.took.as_secs_f64(),
         seen = report.seen,
         written = report.written,
         unchanged = report.unchanged,
@@ -27,10 +28,10 @@ pub(crate) fn ended(kind: PassKind, seconds: f64, report: &Report) {
     }
 }
 
-pub(crate) fn failed(kind: PassKind, seconds: f64, error: &Error) {
+pub(crate) fn failed(kind: PassKind, took: Duration, error: &Error) {
     let causes = std::iter::successors(error.source(), |error: &&dyn StdError| (*error).source());
     let causes: Vec<String> = causes.map(ToString::to_string).collect();
-    let (kind, causes) = (name(kind), causes.join("; "));
+    let (kind, seconds, causes) = (name(kind), took.as_secs_f64(), causes.join("; "));
     tracing::error!(kind, seconds, %error, causes, "pass failed");
 }
 

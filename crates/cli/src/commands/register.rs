@@ -48,7 +48,7 @@ async fn register(
     run: &RunId,
     args: &LineageArgs,
 ) -> Result<()> {
-    let mut registration = lineage::of(&mlflow.run(run.as_str()).await?)?;
+    let mut registration = lineage::of(&mlflow.run(run).await?)?;
     for (direction, node) in &args.nodes {
         let NodeArg::Node(node) = node.clone() else {
             continue;

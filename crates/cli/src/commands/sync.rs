@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use runlineage::MongoRunStore;
-use runlineage::sync::{Incomplete, PassEnded, PassKind, Report, Sync, Watch};
+use runlineage::sync::{
+    CancellationToken, Incomplete, PassEnded, PassKind, Report, SyncJob, Watch,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Result;
@@ -21,46 +23,51 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
     let concurrency = usize::from(args.concurrency);
     let mlflow = connect::mlflow(connection, concurrency)?;
     let mirror = connect::mirror(connection).await?;
-    let sync = Sync::new(&mlflow, &mirror.store)
+    let job = SyncJob::new(&mlflow, &mirror.store)
         .only(args.exp.iter().cloned())
         .except(args.exclude_exp.iter().cloned())
         .concurrency(concurrency)
         .page_size(args.page_size)
         .allow_mass_delete(args.allow_mass_delete);
     for id in &args.forget_experiment {
-        let forgotten = sync.forget_experiment(id).await?;
+        let forgotten = job.forget_experiment(id).await?;
         say!("Experiment {id}: {forgotten} mirrored runs removed.");
     }
     match args.every {
-        Some(every) => keep_fresh(sync, &mirror.store, every, &args).await,
-        None => once(&sync, &args).await,
+        Some(every) => keep_fresh(job, &mirror.store, every, &args).await,
+        None => once(&job, &args).await,
     }
 }
 
-async fn keep_fresh(sync: Sync, store: &MongoRunStore, every: Duration, args: &SyncArgs) -> Result {
+async fn keep_fresh(
+    job: SyncJob,
+    store: &MongoRunStore,
+    every: Duration,
+    args: &SyncArgs,
+) -> Result {
     let monitor = Monitor::of(store);
     // Before signals are caught: until then, one ends the program at once.
     if let Some(address) = args.metrics_listen {
         monitor.serve(address).await?;
     }
-    let stop = stopped()?;
+    let stop = cancelled_by_signals()?;
     let bar = Bar::new();
-    let watch = Watch::new(sync, every)
+    let watch = Watch::new(job, every)
         .full_every(args.full_every)
-        .settle(args.settle);
+        .lookback(args.settle);
     let progress = |progress| bar.show(progress);
     let ended = |pass: PassEnded<'_>| bar.aside(|| monitor.ended(&pass));
-    let watched = watch.run(stop, progress, ended).await;
+    let watched = watch.run(&stop, progress, ended).await;
     bar.finish();
     watched?;
     say!("Stopped; the next sync goes on from here.");
     Ok(ExitCode::SUCCESS)
 }
 
-async fn once(sync: &Sync, args: &SyncArgs) -> Result {
-    let stop = stopped()?;
+async fn once(job: &SyncJob, args: &SyncArgs) -> Result {
+    let stop = cancelled_by_signals()?;
     let bar = Bar::new();
-    let report = sync.run_until(|progress| bar.show(progress), stop).await;
+    let report = job.run_until(&stop, |progress| bar.show(progress)).await;
     bar.finish();
     let Some(report) = report? else {
         say!("Stopped before the end; the next sync goes on from here.");
@@ -76,25 +83,29 @@ async fn once(sync: &Sync, args: &SyncArgs) -> Result {
     })
 }
 
-/// Ready when somebody asks the program to stop.
-fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+/// Cancelled when somebody asks the program to stop.
+fn cancelled_by_signals() -> std::io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
+    let stop = CancellationToken::new();
+    let cancel = stop.clone();
+    tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-    })
+        cancel.cancel();
+    });
+    Ok(stop)
 }
 
 fn print(report: &Report, format: ReportFormat) -> Result<()> {
     if say::is_json() {
-        pass_log::ended(PassKind::Full, report.seconds, report);
+        pass_log::ended(PassKind::Full, report);
     } else {
         if let Some(began) = report.resumed_from {
             say!(
-                "This pass took up one that began {}; what that one had looked at was not looked at again.",
+                "This pass resumed one that began {}; what that one had looked at was not looked at again.",
                 ago(began)
             );
         }
@@ -128,8 +139,8 @@ fn print(report: &Report, format: ReportFormat) -> Result<()> {
                 "{}",
                 table(&counts.map(|(name, _)| name.to_owned()), [cells.to_vec()])
             )?;
-            let rate = report.seen as f64 / report.seconds.max(0.001);
-            let (experiments, seconds) = (report.experiments, report.seconds);
+            let (experiments, seconds) = (report.experiments, report.took.as_secs_f64());
+            let rate = report.seen as f64 / seconds.max(0.001);
             say!("{experiments} experiments in {seconds:.1} s, {rate:.0} runs/s.");
         }
     }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use runlineage::sync::Sync;
+use runlineage::sync::SyncJob;
 
 use super::{Result, say_freshness};
 use crate::args::{ConnectionArgs, ReportFormat, VerifyArgs};
@@ -19,11 +19,11 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: VerifyArgs) -> Result
     if !say_freshness(&mirror.store).await? {
         return Ok(ExitCode::FAILURE);
     }
-    let sync = Sync::new(&mlflow, &mirror.store)
+    let job = SyncJob::new(&mlflow, &mirror.store)
         .only(args.exp)
         .except(args.exclude_exp);
     let bar = Bar::new();
-    let verification = sync.verify(|progress| bar.show(progress)).await;
+    let verification = job.verify(|progress| bar.show(progress)).await;
     bar.finish();
     let verification = verification?;
     let differences = &verification.differences;

@@ -9,14 +9,14 @@ const AGAIN: Duration = Duration::from_secs(10);
 
 /// What the passes so far say of the next one.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Schedule {
     every: Duration,
     full_every: Duration,
     last_full: Option<Instant>,
     failures: u32,
 }
 
-impl Pace {
+impl Schedule {
     pub(super) fn new(every: Duration, full_every: Duration) -> Self {
         Self {
             every,
@@ -35,7 +35,7 @@ impl Pace {
         }
     }
 
-    /// Takes in a pass; what a full one left undecided does not mend by passes in quick succession, so it counts as made.
+    /// Takes in a pass; what a full one left undecided is not decided by passes in quick succession either, so it counts as made.
     pub(super) fn ended(&mut self, kind: PassKind, began: Instant, succeeded: bool) {
         if !succeeded {
             self.failures = self.failures.saturating_add(1);
@@ -63,42 +63,42 @@ impl Pace {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Pace, PassKind};
+    use super::{PassKind, Schedule};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
     fn a_full_pass_is_due_at_first_and_again_when_its_time_has_passed() {
-        let mut pace = Pace::new(MINUTE, 60 * MINUTE);
+        let mut schedule = Schedule::new(MINUTE, 60 * MINUTE);
         let start = Instant::now();
-        assert_eq!(pace.kind(start), PassKind::Full);
-        pace.ended(PassKind::Full, start, true);
-        assert_eq!(pace.kind(start + 59 * MINUTE), PassKind::Quick);
-        pace.ended(PassKind::Quick, start + 59 * MINUTE, true);
-        assert_eq!(pace.kind(start + 60 * MINUTE), PassKind::Full);
+        assert_eq!(schedule.kind(start), PassKind::Full);
+        schedule.ended(PassKind::Full, start, true);
+        assert_eq!(schedule.kind(start + 59 * MINUTE), PassKind::Quick);
+        schedule.ended(PassKind::Quick, start + 59 * MINUTE, true);
+        assert_eq!(schedule.kind(start + 60 * MINUTE), PassKind::Full);
     }
 
     #[test]
     fn a_full_pass_that_failed_is_still_due() {
-        let mut pace = Pace::new(MINUTE, 60 * MINUTE);
+        let mut schedule = Schedule::new(MINUTE, 60 * MINUTE);
         let start = Instant::now();
-        pace.ended(PassKind::Full, start, true);
-        pace.ended(PassKind::Full, start + 60 * MINUTE, false);
-        assert_eq!(pace.kind(start + 61 * MINUTE), PassKind::Full);
+        schedule.ended(PassKind::Full, start, true);
+        schedule.ended(PassKind::Full, start + 60 * MINUTE, false);
+        assert_eq!(schedule.kind(start + 61 * MINUTE), PassKind::Full);
     }
 
     #[test]
     fn a_pass_that_failed_is_tried_again_soon_and_then_less_often_but_never_later_than_any_pass() {
         let seconds = Duration::from_secs;
         let pauses = |every: Duration| {
-            let mut pace = Pace::new(every, 60 * MINUTE);
-            let mut pauses = vec![pace.pause(seconds(1))];
+            let mut schedule = Schedule::new(every, 60 * MINUTE);
+            let mut pauses = vec![schedule.pause(seconds(1))];
             for _ in 0..4 {
-                pace.ended(PassKind::Quick, Instant::now(), false);
-                pauses.push(pace.pause(seconds(1)));
+                schedule.ended(PassKind::Quick, Instant::now(), false);
+                pauses.push(schedule.pause(seconds(1)));
             }
-            pace.ended(PassKind::Quick, Instant::now(), true);
-            pauses.push(pace.pause(seconds(1)));
+            schedule.ended(PassKind::Quick, Instant::now(), true);
+            pauses.push(schedule.pause(seconds(1)));
             pauses
         };
         assert_eq!(
@@ -107,6 +107,6 @@ mod tests {
             "a minute"
         );
         assert_eq!(pauses(seconds(5)), [4, 5, 5, 5, 5, 4].map(seconds), "5 s");
-        assert_eq!(Pace::new(MINUTE, MINUTE).pause(2 * MINUTE), seconds(0));
+        assert_eq!(Schedule::new(MINUTE, MINUTE).pause(2 * MINUTE), seconds(0));
     }
 }

@@ -1,33 +1,26 @@
-//! Which experiments a pass is over.
+//! [`Scope`]: which experiments a job is over.
 
 use std::collections::HashSet;
 
-use bson::doc;
-
-use super::Sync;
 use crate::error::{Error, Result};
 use crate::mlflow::wire::RawExperiment;
 
-impl Sync {
-    /// About how many runs a pass will see.
-    pub(super) async fn expected(&self, chosen: &[RawExperiment], held: u64) -> Result<u64> {
-        if self.is_everything() {
-            return Ok(held);
-        }
-        let ids = chosen.iter().map(|exp| exp.experiment_id.as_str());
-        let ids: Vec<&str> = ids.collect();
-        self.store
-            .count_runs(doc! { "exp.id": { "$in": ids } })
-            .await
-    }
+/// Which experiments were asked for, by name or id.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    /// Empty: all of them.
+    pub(super) only: Vec<String>,
+    pub(super) except: Vec<String>,
+}
 
+impl Scope {
     /// Whether no experiment was left out.
     pub(super) fn is_everything(&self) -> bool {
         self.only.is_empty() && self.except.is_empty()
     }
 
     /// A text that two passes share when they are over the same experiments.
-    pub(super) fn scope(&self) -> String {
+    pub(super) fn key(&self) -> String {
         let list = |names: &[String]| {
             let mut names = names.to_vec();
             names.sort();

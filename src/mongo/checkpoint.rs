@@ -1,0 +1,269 @@
+//! [`Checkpoints`]: what outlives a killed pass: which experiments it has finished, and where it was in the others.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use bson::{Bson, DateTime, Document, doc};
+use futures::TryStreamExt;
+use mongodb::options::ReturnDocument;
+
+use super::retry::retried;
+use super::{MongoRunStore, failed, majority};
+use crate::error::Result;
+
+const PASS: &str = "pass";
+const SCAN_PREFIX: &str = "scan/";
+
+/// What a mirror records of the passes over it, in `sync_state`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Checkpoints<'a> {
+    store: &'a MongoRunStore,
+}
+
+/// A pass over MLflow, possibly begun by a process that is gone, and what was recorded of each experiment when it began.
+#[derive(Debug)]
+pub(crate) struct RecordedPass {
+    id: i64,
+    /// By the server's clock: what the pass saw first may have changed since.
+    began: DateTime,
+    /// Whether another process began it.
+    resumed: bool,
+    scans: HashMap<String, Document>,
+}
+
+/// How far an earlier process came in an experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Start,
+    /// At the runs of this start time.
+    From(i64),
+    Done,
+}
+
+/// How far the scan of an experiment has come, and what it found on the way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Checkpoint<'a> {
+    /// The experiment's id.
+    pub(crate) experiment: &'a str,
+    pub(crate) name: &'a str,
+    /// When MLflow made the experiment that the mirrored runs are of.
+    pub(crate) creation_time: Option<i64>,
+    pub(crate) place: Place,
+    /// Ids of runs that leave the mirror at the end of the pass: until then, a killed one has to know of them.
+    pub(crate) gone: &'a [String],
+}
+
+impl<'a> Checkpoints<'a> {
+    pub(crate) fn of(store: &'a MongoRunStore) -> Self {
+        Self { store }
+    }
+
+    /// Resumes the pass that did not end, if it is over the same experiments; else records that another has begun.
+    pub(crate) async fn begin_or_resume(
+        self,
+        scope: &str,
+        started: Instant,
+    ) -> Result<RecordedPass> {
+        let doing = "cannot read where the last sync was";
+        let state = self.store.state();
+        let find = || async { state.find_one(doc! { "_id": PASS }).await };
+        let last = retried(find).await.map_err(|error| failed(doing, error))?;
+        let list = || async {
+            let scans = state.find(doc! { "_id": { "$regex": format!("^{SCAN_PREFIX}") } });
+            scans.await?.try_collect::<Vec<Document>>().await
+        };
+        let scans = retried(list).await.map_err(|error| failed(doing, error))?;
+        let by_experiment = |scan: Document| {
+            let experiment = scan.get_str("_id").ok()?.strip_prefix(SCAN_PREFIX)?;
+            Some((experiment.to_owned(), scan))
+        };
+        let scans = scans.into_iter().filter_map(by_experiment).collect();
+        let unfinished = last.filter(|last| last.get_str("scope").is_ok_and(|last| last == scope));
+        if let Some((id, last)) = unfinished.and_then(|last| Some((last.get_i64(PASS).ok()?, last)))
+        {
+            return Ok(RecordedPass {
+                id,
+                began: began(&last),
+                resumed: true,
+                scans,
+            });
+        }
+        let id = self.store.draw_ticket().await?.0;
+        let put = || async {
+            let begin = vec![doc! { "$replaceWith": {
+                "_id": PASS, PASS: id, "scope": { "$literal": scope }, "began": server_time(started),
+            } }];
+            let update = state.find_one_and_update(doc! { "_id": PASS }, begin);
+            let update = update.return_document(ReturnDocument::After);
+            update.upsert(true).write_concern(majority()).await
+        };
+        let begun = retried(put)
+            .await
+            .map_err(|error| failed("cannot record the beginning of the sync", error))?;
+        Ok(RecordedPass {
+            id,
+            began: began(&begun.unwrap_or_default()),
+            resumed: false,
+            scans,
+        })
+    }
+
+    /// Records, once a majority has acknowledged the runs before it, that a later pass may start here.
+    pub(crate) async fn save(self, pass: &RecordedPass, checkpoint: Checkpoint<'_>) -> Result<()> {
+        let id = scan_id(checkpoint.experiment);
+        let mut scan = doc! { "_id": &id, PASS: pass.id, "name": checkpoint.name };
+        if let Some(creation_time) = checkpoint.creation_time {
+            scan.insert("creation_time", creation_time);
+        }
+        if !checkpoint.gone.is_empty() {
+            scan.insert("gone", checkpoint.gone);
+        }
+        match checkpoint.place {
+            Place::Start => None,
+            Place::From(from) => scan.insert("from", from),
+            Place::Done => scan.insert("done", true),
+        };
+        let state = self.store.state();
+        let replace = || async {
+            let replace = state.replace_one(doc! { "_id": &id }, scan.clone());
+            replace.upsert(true).write_concern(majority()).await
+        };
+        retried(replace)
+            .await
+            .map_err(|error| failed("cannot record how far the sync is", error))?;
+        Ok(())
+    }
+
+    /// Records the end of the pass; the mirror is as fresh as the beginning of the last complete one over everything.
+    pub(crate) async fn end(self, pass: RecordedPass, is_complete: bool) -> Result<()> {
+        if is_complete {
+            self.update_source(|| doc! { "full_pass": pass.began })
+                .await?;
+        }
+        self.delete(PASS, "cannot record the end of the sync").await
+    }
+
+    /// Records when a quick pass over everything began.
+    pub(crate) async fn quick_pass_ended(self, started: Instant) -> Result<()> {
+        self.update_source(|| doc! { "quick_pass": server_time(started) })
+            .await
+    }
+
+    /// When MLflow made this experiment, as it said when a pass last saw it.
+    pub(crate) async fn creation_time(self, experiment: &str) -> Result<Option<i64>> {
+        let state = self.store.state();
+        let find = || async { state.find_one(doc! { "_id": scan_id(experiment) }).await };
+        let scan = retried(find)
+            .await
+            .map_err(|error| failed("cannot read what was mirrored", error))?;
+        Ok(scan.and_then(|scan| creation_time(&scan)))
+    }
+
+    /// Records when MLflow made an experiment that no run was mirrored of before: what is mirrored from now on is of it.
+    pub(crate) async fn record_experiment(
+        self,
+        id: &str,
+        name: &str,
+        creation_time: Option<i64>,
+    ) -> Result<()> {
+        let record = match creation_time {
+            Some(creation_time) => {
+                doc! { "$set": { "name": name, "creation_time": creation_time } }
+            }
+            None => doc! { "$set": { "name": name }, "$unset": { "creation_time": "" } },
+        };
+        let state = self.store.state();
+        let update = || async {
+            let update = state.update_one(doc! { "_id": scan_id(id) }, record.clone());
+            update.upsert(true).write_concern(majority()).await
+        };
+        retried(update)
+            .await
+            .map_err(|error| failed("cannot record an experiment", error))?;
+        Ok(())
+    }
+
+    /// Forgets an experiment, so that no pass misses it any more.
+    pub(crate) async fn forget_experiment(self, id: &str) -> Result<()> {
+        self.delete(&scan_id(id), "cannot forget an experiment")
+            .await
+    }
+
+    async fn update_source(self, set: impl Fn() -> Document) -> Result<()> {
+        let state = self.store.state();
+        let update = || async {
+            let update = state.update_one(doc! { "_id": "source" }, vec![doc! { "$set": set() }]);
+            update.write_concern(majority()).await
+        };
+        let updated = retried(update).await;
+        updated.map_err(|error| failed("cannot record the end of the sync", error))?;
+        Ok(())
+    }
+
+    async fn delete(self, id: &str, doing: &'static str) -> Result<()> {
+        let state = self.store.state();
+        let delete = || async {
+            let delete = state.delete_one(doc! { "_id": id });
+            delete.write_concern(majority()).await
+        };
+        retried(delete)
+            .await
+            .map_err(|error| failed(doing, error))?;
+        Ok(())
+    }
+}
+
+impl RecordedPass {
+    /// When the pass began that this one resumes, where it does.
+    pub(crate) fn resumed_from(&self) -> Option<DateTime> {
+        self.resumed.then_some(self.began)
+    }
+
+    /// Where an earlier process of this pass came in this experiment.
+    pub(crate) fn place(&self, experiment: &str) -> Place {
+        match self.of_this_pass(experiment) {
+            None => Place::Start,
+            Some(scan) if scan.get_bool("done").unwrap_or_default() => Place::Done,
+            Some(scan) => scan.get_i64("from").map_or(Place::Start, Place::From),
+        }
+    }
+
+    /// The runs of this experiment that an earlier process of this pass found to be gone.
+    pub(crate) fn gone(&self, experiment: &str) -> Vec<String> {
+        let gone = self
+            .of_this_pass(experiment)
+            .and_then(|scan| scan.get_array("gone").ok());
+        let ids = gone.into_iter().flatten().filter_map(Bson::as_str);
+        ids.map(str::to_owned).collect()
+    }
+
+    /// When MLflow made this experiment, as it said when a pass last saw it.
+    pub(crate) fn creation_time(&self, experiment: &str) -> Option<i64> {
+        creation_time(self.scans.get(experiment)?)
+    }
+
+    fn of_this_pass(&self, experiment: &str) -> Option<&Document> {
+        let scan = self.scans.get(experiment)?;
+        (scan.get_i64(PASS).ok()? == self.id).then_some(scan)
+    }
+}
+
+fn scan_id(experiment: &str) -> String {
+    format!("{SCAN_PREFIX}{experiment}")
+}
+
+fn creation_time(scan: &Document) -> Option<i64> {
+    scan.get_i64("creation_time").ok()
+}
+
+/// When a pass began; not known, it is no newer than anything.
+fn began(pass: &Document) -> DateTime {
+    let began = pass.get_datetime("began").ok().copied();
+    began.unwrap_or(DateTime::from_millis(0))
+}
+
+/// A moment of this process by the server's clock, in a pipeline that is sent at once.
+fn server_time(moment: Instant) -> Document {
+    let ago = i64::try_from(moment.elapsed().as_millis()).unwrap_or(i64::MAX);
+    doc! { "$subtract": ["$$NOW", ago] }
+}

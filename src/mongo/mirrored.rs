@@ -1,0 +1,121 @@
+//! [`Mirrored`]: which experiments and runs the mirror holds, as a pass asks it.
+
+use bson::raw::RawDocumentBuf;
+use bson::{Bson, DateTime, Document, doc};
+use futures::TryStreamExt;
+
+use super::retry::retried;
+use super::{MongoRunStore, failed};
+use crate::error::Result;
+use crate::run::{Run, field};
+
+/// The mirrored runs, without their contents.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mirrored<'a> {
+    store: &'a MongoRunStore,
+}
+
+impl<'a> Mirrored<'a> {
+    pub(crate) fn of(store: &'a MongoRunStore) -> Self {
+        Self { store }
+    }
+
+    /// Whether any run of this experiment is mirrored.
+    pub(crate) async fn has_experiment(self, id: &str) -> Result<bool> {
+        let find = || async {
+            let runs = self.store.runs();
+            let find = runs.find_one(doc! { "exp.id": id });
+            find.projection(doc! { field::ID: 1 }).await
+        };
+        let found = retried(find).await;
+        let found = found.map_err(|error| failed("cannot look for runs of an experiment", error));
+        Ok(found?.is_some())
+    }
+
+    /// The ids of all experiments that runs are mirrored of.
+    pub(crate) async fn experiments(self) -> Result<Vec<String>> {
+        let list = || async { self.store.runs().distinct("exp.id", doc! {}).await };
+        let ids = retried(list).await;
+        let ids = ids.map_err(|error| failed("cannot list the mirrored experiments", error))?;
+        let ids = ids.iter().filter_map(Bson::as_str);
+        Ok(ids.map(str::to_owned).collect())
+    }
+
+    /// How many runs of these experiments are mirrored.
+    pub(crate) async fn count_of(self, experiments: &[&str]) -> Result<u64> {
+        let filter = doc! { "exp.id": { "$in": experiments } };
+        self.store.count_runs(filter).await
+    }
+
+    /// The ids of an experiment's runs that started at `from` or later and before `to`; the last range holds those
+    /// without a date too.
+    pub(crate) async fn started(
+        self,
+        experiment: &str,
+        from: Option<i64>,
+        to: Option<i64>,
+    ) -> Result<Vec<String>> {
+        let filter = range(experiment, from, to);
+        let id = |run: RawDocumentBuf| async move {
+            let id = run.get_str(field::ID).map(str::to_owned);
+            Ok(id.unwrap_or_default())
+        };
+        let list = || async {
+            let runs = self.store.runs();
+            let find = runs.find(filter.clone()).projection(doc! { field::ID: 1 });
+            find.await?.and_then(id).try_collect().await
+        };
+        let ids = retried(list).await;
+        ids.map_err(|error| failed("cannot list the mirrored runs", error))
+    }
+
+    /// The runs that are mirrored with one of these statuses, with nothing but their ids and experiments.
+    pub(crate) async fn with_status(self, statuses: &[&str]) -> Result<Vec<Run>> {
+        let list = || async {
+            let runs = self.store.runs();
+            let find = runs.find(doc! { field::STATUS: { "$in": statuses } });
+            let found = find.projection(doc! { field::EXP: 1 }).await?;
+            found.try_collect::<Vec<_>>().await
+        };
+        let found = retried(list).await;
+        let found = found.map_err(|error| failed("cannot list the runs under way", error))?;
+        found.into_iter().map(Run::try_from).collect()
+    }
+}
+
+fn range(experiment: &str, from: Option<i64>, to: Option<i64>) -> Document {
+    let date = DateTime::from_millis;
+    let start_time = match (from, to) {
+        (None, None) => return doc! { "exp.id": experiment },
+        (None, Some(to)) => doc! { "$lt": date(to) },
+        (Some(from), Some(to)) => doc! { "$gte": date(from), "$lt": date(to) },
+        (Some(from), None) => doc! { "$not": { "$lt": date(from) } },
+    };
+    doc! { "exp.id": experiment, field::START_TIME: start_time }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{DateTime, doc};
+
+    use super::range;
+
+    #[test]
+    fn ranges_that_follow_each_other_hold_every_run_once() {
+        let date = DateTime::from_millis;
+        assert_eq!(range("1", None, None), doc! { "exp.id": "1" });
+        assert_eq!(
+            range("1", None, Some(5)),
+            doc! { "exp.id": "1", "start_time": { "$lt": date(5) } }
+        );
+        assert_eq!(
+            range("1", Some(5), Some(9)),
+            doc! { "exp.id": "1", "start_time": { "$gte": date(5), "$lt": date(9) } }
+        );
+        // Runs without a date are in the last one, as MLflow shows them last.
+        assert_eq!(
+            range("1", Some(9), None),
+            doc! { "exp.id": "1", "start_time": { "$not": { "$lt": date(9) } } }
+        );
+    }
+}

@@ -1,0 +1,250 @@
+//! Compares one mirrored run with MLflow's, as a document and text by text.
+
+use std::collections::BTreeMap;
+
+use bson::{Bson, Document, doc};
+use serde::Serialize;
+
+use crate::codec::nest::Texts;
+use crate::error::{Error, Result};
+use crate::mlflow::document;
+use crate::mlflow::wire::RawRun;
+use crate::run::{Run, field};
+
+/// A run that the mirror does not hold as MLflow does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Difference {
+    /// The run's id.
+    pub run: String,
+    /// `missing`, `extra`, or `stale`.
+    pub kind: &'static str,
+    /// What differs.
+    pub what: String,
+}
+
+impl Difference {
+    fn missing(run: &str) -> Self {
+        Self::new(run, "missing", "the mirror does not hold it")
+    }
+
+    pub(super) fn extra(run: &str, what: impl Into<String>) -> Self {
+        Self::new(run, "extra", what)
+    }
+
+    fn stale(run: &str, what: String) -> Self {
+        Self::new(run, "stale", what)
+    }
+
+    fn new(run: &str, kind: &'static str, what: impl Into<String>) -> Self {
+        Self {
+            run: run.to_owned(),
+            kind,
+            what: what.into(),
+        }
+    }
+}
+
+/// How the stored run differs from what MLflow shows, if it does.
+pub(super) fn compare(
+    raw: &RawRun,
+    exp_name: &str,
+    stored: Option<&Run>,
+) -> Result<Option<Difference>> {
+    let id = &raw.info.run_id;
+    let Some(stored) = stored else {
+        return Ok((!raw.is_deleted()).then(|| Difference::missing(id)));
+    };
+    if raw.is_deleted() {
+        return Ok(Some(Difference::extra(id, "it is deleted in MLflow")));
+    }
+    let what = match differing_raw(raw, exp_name, stored) {
+        Ok(None) => differing_document(raw, exp_name, stored)?,
+        Ok(what) => what,
+        // What this program did not write may not even have the shape of a run.
+        Err(Error::Document { reason, .. }) => Some(reason),
+        Err(error) => return Err(error),
+    };
+    Ok(what.map(|what| Difference::stale(id, what)))
+}
+
+/// Compares MLflow's raw fields with what the document says, without mapping them first.
+fn differing_raw(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<String>> {
+    let info = &raw.info;
+    let document = stored.to_document()?;
+    let text = |path: &str| document.get_str(path).unwrap_or_default().to_owned();
+    let exp = stored.exp();
+    let exp = exp.as_ref();
+    let pairs = [
+        (
+            "name",
+            text(field::NAME),
+            info.run_name.clone().unwrap_or_default(),
+        ),
+        (
+            "status",
+            text(field::STATUS),
+            info.status.clone().unwrap_or_default(),
+        ),
+        ("user", text(field::USER), user(raw)),
+        ("repo", text(field::REPO), repo(raw)),
+        (
+            "exp.id",
+            exp.map(|exp| exp.id.clone()).unwrap_or_default(),
+            info.experiment_id.clone(),
+        ),
+        (
+            "exp.name",
+            exp.and_then(|exp| exp.name.clone()).unwrap_or_default(),
+            exp_name.to_owned(),
+        ),
+        (
+            "start_time",
+            millis(&document, field::START_TIME),
+            info.start_time
+                .map_or_else(String::new, |millis| millis.to_string()),
+        ),
+        (
+            "end_time",
+            millis(&document, field::END_TIME),
+            info.end_time
+                .map_or_else(String::new, |millis| millis.to_string()),
+        ),
+    ];
+    for (what, mirrored, original) in pairs {
+        if mirrored != original {
+            return Ok(Some(format!(
+                "{what}: {mirrored:?}, in MLflow {original:?}"
+            )));
+        }
+    }
+    let texts = Texts::of(stored)?;
+    for (what, mirrored, originals) in [
+        ("tag", texts.tags, &raw.data.tags),
+        ("param", texts.params, &raw.data.params),
+    ] {
+        let originals: BTreeMap<_, _> = originals
+            .iter()
+            .map(|text| (text.key.clone(), text.value.clone()))
+            .collect();
+        if let Some(key) = differing_key(&mirrored, &originals, |a, b| a == b) {
+            return Ok(Some(format!(
+                "{what} {key:?}: {:?}, in MLflow {:?}",
+                mirrored.get(&key),
+                originals.get(&key)
+            )));
+        }
+    }
+    let mirrored = metrics(&document);
+    let originals: BTreeMap<_, _> = raw
+        .data
+        .metrics
+        .iter()
+        .map(|metric| (metric.key.clone(), metric.value))
+        .collect();
+    let same = |a: &f64, b: &f64| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+    Ok(differing_key(&mirrored, &originals, same).map(|key| {
+        format!(
+            "metric {key:?}: {:?}, in MLflow {:?}",
+            mirrored.get(&key),
+            originals.get(&key)
+        )
+    }))
+}
+
+/// Compares the whole document, lineage too, with what would be written now.
+fn differing_document(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<String>> {
+    let would_be = document::map(raw, exp_name)?.to_document()?;
+    let mut is = stored.to_document()?;
+    if let Ok(mirror) = is.get_document_mut(field::MIRROR) {
+        mirror.remove(field::TICKET);
+        mirror.remove(field::CHANGED_AT);
+    }
+    let fields = would_be.keys().chain(is.keys());
+    // NaN is no reason to differ: the bytes are compared.
+    let bytes = |document: &Document, field: &str| {
+        document
+            .get(field)
+            .map(|value| doc! { "v": value }.to_vec().ok())
+    };
+    let differing = fields
+        .into_iter()
+        .find(|field| bytes(&would_be, field) != bytes(&is, field));
+    Ok(differing.map(|field| {
+        format!(
+            "{field}: {}, should be {}",
+            shown(is.get(field)),
+            shown(would_be.get(field))
+        )
+    }))
+}
+
+fn user(raw: &RawRun) -> String {
+    let user = raw.info.user_id.clone().filter(|user| user != "unknown");
+    tag(raw, "mlflow.user").or(user).unwrap_or_default()
+}
+
+fn repo(raw: &RawRun) -> String {
+    let repo = tag(raw, "artifacts_repo").or_else(|| raw.info.artifact_uri.clone());
+    repo.unwrap_or_default()
+}
+
+fn tag(raw: &RawRun, key: &str) -> Option<String> {
+    let tag = raw.data.tags.iter().find(|tag| tag.key == key)?;
+    Some(tag.value.clone()).filter(|text| !text.is_empty())
+}
+
+fn differing_key<V>(
+    a: &BTreeMap<String, V>,
+    b: &BTreeMap<String, V>,
+    same: impl Fn(&V, &V) -> bool,
+) -> Option<String> {
+    let differs = |key: &&String| match (a.get(*key), b.get(*key)) {
+        (Some(a), Some(b)) => !same(a, b),
+        _ => true,
+    };
+    a.keys().chain(b.keys()).find(differs).cloned()
+}
+
+fn millis(document: &Document, field: &str) -> String {
+    match document.get(field) {
+        Some(Bson::DateTime(date)) => date.timestamp_millis().to_string(),
+        Some(Bson::String(text)) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+fn metrics(document: &Document) -> BTreeMap<String, f64> {
+    let mut metrics = BTreeMap::new();
+    let mut open: Vec<(String, &Document)> = document
+        .get_document(field::METRICS)
+        .map(|tree| (String::new(), tree))
+        .into_iter()
+        .collect();
+    while let Some((prefix, tree)) = open.pop() {
+        for (name, value) in tree {
+            match value {
+                Bson::Document(inner) => open.push((format!("{prefix}{name}."), inner)),
+                Bson::Double(value) => drop(metrics.insert(format!("{prefix}{name}"), *value)),
+                _ => {}
+            }
+        }
+    }
+    let unnested = document
+        .get_document(field::MIRROR)
+        .and_then(|mirror| mirror.get_document(field::UNNESTED))
+        .and_then(|unnested| unnested.get_array(field::METRICS));
+    for entry in unnested.into_iter().flatten().filter_map(Bson::as_document) {
+        if let (Ok(key), Ok(value)) = (entry.get_str("key"), entry.get_f64("value")) {
+            metrics.insert(key.to_owned(), value);
+        }
+    }
+    metrics
+}
+
+fn shown(value: Option<&Bson>) -> String {
+    let text = value.map_or_else(|| "absent".to_owned(), ToString::to_string);
+    text.char_indices()
+        .nth(200)
+        .map_or_else(|| text.clone(), |(end, _)| format!("{}…", &text[..end]))
+}

@@ -1,0 +1,49 @@
+//! One process at a time writes to a mirror.
+
+use futures::TryStreamExt;
+use tokio_util::sync::CancellationToken;
+
+use super::settings::Settings;
+use crate::error::Result;
+use crate::mongo::lease::Lease;
+
+/// Does the work as the only sync of this database, for as long as the lease lasts; `None` when `stop` is cancelled first.
+pub(super) async fn exclusively<T>(
+    settings: &Settings,
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T>>,
+) -> Result<Option<T>> {
+    let store = &settings.store;
+    let taken = async {
+        // The database of a newer program is not written, not even to name the holder of a lease.
+        store.expect_writable().await?;
+        Lease::take(store, "a sync of this database", "sync", settings.lease).await
+    };
+    let lease = tokio::select! {
+        lease = taken => lease?,
+        () = stop.cancelled() => return Ok(None),
+    };
+    // Migrations too may take long: a second sync that starts meanwhile fails at once and names this one.
+    let work = async {
+        prepare(settings).await?;
+        work.await
+    };
+    let result = tokio::select! {
+        done = work => done.map(Some),
+        lost = lease.keep() => Err(lost),
+        () = stop.cancelled() => Ok(None),
+    };
+    store.writes_ended().await;
+    lease.release().await;
+    result
+}
+
+async fn prepare(settings: &Settings) -> Result<()> {
+    let store = &settings.store;
+    store.ensure_migrated().await?;
+    if store.freshness().await?.source.is_none() {
+        // A mistyped address must not become the source that every later sync is held to: it answers as MLflow first.
+        settings.mlflow.raw_experiments().try_next().await?;
+    }
+    store.claim_source(settings.mlflow.source()).await
+}

@@ -1,0 +1,46 @@
+//! Removes what is mirrored of an experiment that MLflow no longer lists.
+
+use bson::doc;
+use futures::TryStreamExt;
+use tokio_util::sync::CancellationToken;
+
+use super::exclusive::exclusively;
+use super::settings::Settings;
+use crate::error::{Error, Result};
+use crate::mlflow::wire::RawExperiment;
+use crate::mongo::checkpoint::Checkpoints;
+
+/// How many runs are moved at once.
+const CHUNK: usize = 500;
+
+pub(super) async fn forget_experiment(settings: &Settings, id: &str) -> Result<u64> {
+    let checkpoints = Checkpoints::of(&settings.store);
+    let listed: Vec<RawExperiment> = settings.mlflow.raw_experiments().try_concat().await?;
+    let mut active = listed
+        .iter()
+        .filter(|experiment| experiment.experiment_id == id && !experiment.is_deleted());
+    if let Some(experiment) = active.next() {
+        // One of another age, or of an unknown one, may be another experiment of that id.
+        let recorded = checkpoints.creation_time(id).await?;
+        if recorded.is_some() && recorded == experiment.creation_time {
+            return Err(Error::invalid_argument(
+                "experiment to forget",
+                format!("MLflow lists {id:?}; leave it out of a sync with `--exclude-exp`"),
+            ));
+        }
+    }
+    let store = &settings.store;
+    let forget = async {
+        let mut forgotten = 0;
+        let mirrored = store.find_runs(doc! { "exp.id": id }).await?;
+        let mut chunks = mirrored.try_chunks(CHUNK);
+        while let Some(runs) = chunks.try_next().await.map_err(|error| error.1)? {
+            let ticket = store.draw_ticket().await?;
+            forgotten += store.bury_runs(runs, ticket).await?;
+        }
+        checkpoints.forget_experiment(id).await?;
+        Ok(forgotten)
+    };
+    let forgotten = exclusively(settings, &CancellationToken::new(), forget).await?;
+    Ok(forgotten.unwrap_or_default())
+}

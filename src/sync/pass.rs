@@ -1,0 +1,155 @@
+//! [`FullPass`]: scans every experiment of the scope, and decides on what no scan showed.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use bson::doc;
+use futures::future::FutureExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use super::deletion_guard::DeletionGuard;
+use super::experiment::{ExperimentScanner, Outcome};
+use super::report::{Incomplete, Report};
+use super::save::Saver;
+use super::settings::Settings;
+use super::totals::{ProgressFn, Totals};
+use super::triage::Triage;
+use crate::error::Result;
+use crate::mlflow::wire::RawExperiment;
+use crate::mongo::checkpoint::{Checkpoints, RecordedPass};
+use crate::mongo::mirrored::Mirrored;
+use crate::run::field;
+
+/// How many runs are moved at once.
+const CHUNK: usize = 500;
+/// In a report, something that is said of the whole pass.
+const ALL: &str = "*";
+
+/// One pass over everything that is in the scope.
+pub(super) struct FullPass<'a> {
+    settings: &'a Settings,
+    progress: &'a ProgressFn<'a>,
+}
+
+impl<'a> FullPass<'a> {
+    pub(super) fn new(settings: &'a Settings, progress: &'a ProgressFn<'a>) -> Self {
+        Self { settings, progress }
+    }
+
+    pub(super) async fn run(self) -> Result<Report> {
+        let started = Instant::now();
+        let Settings {
+            mlflow,
+            store,
+            scope,
+            ..
+        } = self.settings;
+        let checkpoints = Checkpoints::of(store);
+        let experiments: Vec<RawExperiment> = mlflow.raw_experiments().try_concat().await?;
+        let listed: HashSet<String> = experiments
+            .iter()
+            .map(|experiment| experiment.experiment_id.clone())
+            .collect();
+        let chosen = scope.choose(experiments)?;
+        // Experiments that are made after the list was read are for the next pass.
+        let pass = checkpoints.begin_or_resume(&scope.key(), started).await?;
+        let mirrored = store.count_estimate().await?;
+        let expected = self.expected(&chosen, mirrored).await?;
+        let totals = Totals::new(chosen.len(), expected, self.progress);
+        let guard = DeletionGuard::new(mirrored, self.settings.allow_mass_delete);
+        let outcomes = self.scan(&chosen, &pass, &totals, &guard).await?;
+
+        let (mut incomplete, mut gone) = (Vec::new(), Vec::new());
+        for outcome in outcomes {
+            incomplete.extend(outcome.incomplete);
+            gone.extend(outcome.gone);
+        }
+        incomplete.extend(self.unlisted(&listed).await?);
+        match guard.refusal() {
+            Some(refusal) => incomplete.push(of_all(refusal)),
+            None => self.remove(&gone, &totals).await?,
+        }
+        let mut report = totals.report();
+        report.resumed_from = pass.resumed_from();
+        report.problems = store.count_problems().await?;
+        let is_complete = incomplete.is_empty() && scope.is_everything();
+        checkpoints.end(pass, is_complete).await?;
+        report.incomplete = incomplete;
+        report.took = started.elapsed();
+        Ok(report)
+    }
+
+    async fn scan(
+        &self,
+        chosen: &[RawExperiment],
+        pass: &RecordedPass,
+        totals: &Totals<'_>,
+        guard: &DeletionGuard,
+    ) -> Result<Vec<Outcome>> {
+        let scanner = ExperimentScanner {
+            settings: self.settings,
+            pass,
+            totals,
+            guard,
+            triage: Triage {
+                mlflow: &self.settings.mlflow,
+                experiments: chosen,
+            },
+        };
+        let scan = |experiment| scanner.scan(experiment).boxed();
+        let scans: Vec<_> = chosen.iter().map(scan).collect();
+        stream::iter(scans)
+            .buffer_unordered(self.settings.concurrency)
+            .try_collect()
+            .await
+    }
+
+    /// About how many runs the pass will see.
+    async fn expected(&self, chosen: &[RawExperiment], mirrored: u64) -> Result<u64> {
+        if self.settings.scope.is_everything() {
+            return Ok(mirrored);
+        }
+        let ids = chosen
+            .iter()
+            .map(|experiment| experiment.experiment_id.as_str());
+        let ids: Vec<&str> = ids.collect();
+        Mirrored::of(&self.settings.store).count_of(&ids).await
+    }
+
+    /// Experiments that the mirror holds runs of and that MLflow did not list: unreadable, or gone for good.
+    async fn unlisted(&self, listed: &HashSet<String>) -> Result<Vec<Incomplete>> {
+        let mut incomplete = Vec::new();
+        if listed.is_empty() {
+            // Every tracking server has experiments: this one is no proof that there is nothing to mirror.
+            incomplete.push(of_all("MLflow shows this user no experiment at all; are the tracking URI, the user and the workspace right?".into()));
+        }
+        if self.settings.scope.is_everything() {
+            let mut mirrored = Mirrored::of(&self.settings.store).experiments().await?;
+            mirrored.retain(|id| !listed.contains(id));
+            incomplete.extend(mirrored.into_iter().map(|id| Incomplete {
+                reason: format!("MLflow no longer lists this experiment to this user; its mirrored runs stay, until `sync --forget-experiment {id}` removes them"),
+                experiment: id,
+            }));
+        }
+        Ok(incomplete)
+    }
+
+    async fn remove(&self, gone: &[String], totals: &Totals<'_>) -> Result<()> {
+        let store = &self.settings.store;
+        let saver = Saver { store, totals };
+        for ids in gone.chunks(CHUNK) {
+            let ticket = store.draw_ticket().await?;
+            let runs = store.find_runs(doc! { field::ID: { "$in": ids } });
+            let runs = runs.await?.try_collect().await?;
+            saver.tombstone(runs, ticket).await?;
+        }
+        Ok(())
+    }
+}
+
+fn of_all(reason: String) -> Incomplete {
+    Incomplete {
+        experiment: ALL.into(),
+        reason,
+    }
+}
