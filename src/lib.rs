@@ -49,7 +49,7 @@ pub use mlflow::MlflowClient;
 pub use mongo::MongoRunStore;
 pub use node::{Direction, Inputs, Kind, Lineage, Node, Origin, Outputs, Reference};
 pub use query::{Query, Search};
-pub use run::{Experiment, Problem, Run, RunId};
+pub use run::{Experiment, ExperimentSelector, Problem, Run, RunId};
 pub use store::{RunStore, RunStream};
 
 /// What runs read and wrote, and how that is registered.

@@ -2,6 +2,7 @@
 
 mod json;
 pub(crate) mod lineage;
+mod selector;
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,6 +12,8 @@ use bson::{Bson, DateTime, Document};
 
 use crate::error::{Error, Result};
 use crate::node::is_run_id;
+
+pub use selector::ExperimentSelector;
 
 /// Names of the fields of a stored run.
 pub(crate) mod field {

@@ -8,6 +8,7 @@ use super::attribute::{Attribute, Clock};
 use super::condition::{self, Condition, Root};
 use super::{Query, Term};
 use crate::node::Refused;
+use crate::run::ExperimentSelector;
 
 impl Query {
     /// Runs of which this field of their own is this text.
@@ -32,6 +33,16 @@ impl Query {
     #[must_use]
     pub fn with_exp(self, id_or_name: &str) -> Self {
         self.with_attribute(Attribute::Experiment, id_or_name)
+    }
+
+    /// Runs of the experiment that is selected so.
+    #[must_use]
+    pub fn with_experiment(self, experiment: &ExperimentSelector) -> Self {
+        match experiment {
+            ExperimentSelector::Either(text) => self.with_exp(text),
+            ExperimentSelector::Id(id) => self.with_exp_id(id),
+            ExperimentSelector::Name(name) => self.with_exp_name(name),
+        }
     }
 
     /// Runs of the experiment with this id.

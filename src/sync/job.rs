@@ -15,6 +15,7 @@ use super::verify::{Verification, Verifier};
 use crate::error::Result;
 use crate::mlflow::MlflowClient;
 use crate::mongo::MongoRunStore;
+use crate::run::ExperimentSelector;
 
 /// How long a sync that was killed keeps the next one waiting.
 const LEASE: Duration = Duration::from_secs(30);
@@ -45,15 +46,21 @@ impl SyncJob {
         }
     }
 
-    /// Only these experiments, by name or id.
-    pub fn only(mut self, experiments: impl IntoIterator<Item = String>) -> Self {
-        self.settings.scope.only = experiments.into_iter().collect();
+    /// Only these experiments.
+    pub fn only<E: Into<ExperimentSelector>>(
+        mut self,
+        experiments: impl IntoIterator<Item = E>,
+    ) -> Self {
+        self.settings.scope.only = experiments.into_iter().map(Into::into).collect();
         self
     }
 
-    /// All but these experiments, by name or id. What is mirrored of them stays as it is.
-    pub fn except(mut self, experiments: impl IntoIterator<Item = String>) -> Self {
-        self.settings.scope.except = experiments.into_iter().collect();
+    /// All but these experiments. What is mirrored of them stays as it is.
+    pub fn except<E: Into<ExperimentSelector>>(
+        mut self,
+        experiments: impl IntoIterator<Item = E>,
+    ) -> Self {
+        self.settings.scope.except = experiments.into_iter().map(Into::into).collect();
         self
     }
 

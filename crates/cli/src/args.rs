@@ -2,7 +2,6 @@
 
 mod column;
 mod example;
-mod experiment;
 mod facet;
 mod lineage;
 mod values;
@@ -13,11 +12,10 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use runlineage::query::{Field, Order};
-use runlineage::{Error, RunId};
+use runlineage::{Error, ExperimentSelector, RunId};
 
 pub(crate) use column::{Column, ColumnArg};
 pub(crate) use example::parse;
-pub(crate) use experiment::ExperimentArg;
 pub(crate) use facet::FacetArg;
 pub(crate) use lineage::{LineageArgs, PathArgs};
 pub(crate) use values::PairArg;
@@ -98,12 +96,12 @@ pub(crate) enum Command {
     after_help = "Example:\n  runlineage sync --tracking-uri http://localhost:5000 --mongodb-uri mongodb://localhost/runlineage"
 )]
 pub(crate) struct SyncArgs {
-    /// Only this experiment, by name or id; repeatable.
+    /// Only this experiment, by name or id, or `id:12`, `name:churn`; repeatable.
     #[arg(long, value_name = "EXPERIMENT")]
-    pub(crate) exp: Vec<String>,
-    /// All experiments but this one, by name or id; repeatable.
+    pub(crate) exp: Vec<ExperimentSelector>,
+    /// All experiments but this one, by name or id, or `id:12`, `name:churn`; repeatable.
     #[arg(long, value_name = "EXPERIMENT")]
-    pub(crate) exclude_exp: Vec<String>,
+    pub(crate) exclude_exp: Vec<ExperimentSelector>,
     /// How many requests the tracking server is asked at once.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) concurrency: u16,
@@ -142,12 +140,12 @@ pub(crate) struct SyncArgs {
     after_help = "Example:\n  runlineage verify --tracking-uri http://localhost:5000 --mongodb-uri mongodb://localhost/runlineage"
 )]
 pub(crate) struct VerifyArgs {
-    /// Only this experiment, by name or id; repeatable.
+    /// Only this experiment, by name or id, or `id:12`, `name:churn`; repeatable.
     #[arg(long, value_name = "EXPERIMENT")]
-    pub(crate) exp: Vec<String>,
-    /// All experiments but this one, by name or id; repeatable.
+    pub(crate) exp: Vec<ExperimentSelector>,
+    /// All experiments but this one, by name or id, or `id:12`, `name:churn`; repeatable.
     #[arg(long, value_name = "EXPERIMENT")]
-    pub(crate) exclude_exp: Vec<String>,
+    pub(crate) exclude_exp: Vec<ExperimentSelector>,
     /// How the differences look.
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
@@ -176,7 +174,7 @@ pub(crate) struct FindArgs {
     pub(crate) paths: PathArgs,
     /// In this experiment, by name or id, or `id:12`, `name:churn`; repeatable: in any of them.
     #[arg(long, value_name = "EXPERIMENT")]
-    pub(crate) exp: Vec<ExperimentArg>,
+    pub(crate) exp: Vec<ExperimentSelector>,
     /// With this status; repeatable: any of them.
     #[arg(long, value_name = "STATUS", ignore_case = true, value_parser = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"])]
     pub(crate) status: Vec<String>,

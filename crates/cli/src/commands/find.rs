@@ -15,7 +15,7 @@ use runlineage::query::Order;
 use runlineage::{MongoRunStore, Query, Search};
 
 use super::{Result, say_freshness};
-use crate::args::{ColumnArg, ConnectionArgs, ExperimentArg, FindArgs, Format, LineageArgs};
+use crate::args::{ColumnArg, ConnectionArgs, FindArgs, Format, LineageArgs};
 use crate::connect::{self, usage};
 use crate::date;
 use crate::output::mongosh;
@@ -199,7 +199,7 @@ fn query(args: &FindArgs, since: Option<DateTime>) -> Query {
         };
     }
     if !args.exp.is_empty() {
-        query = query.with_any_of(args.exp.iter().map(ExperimentArg::query));
+        query = query.with_any_of(args.exp.iter().map(|exp| Query::new().with_experiment(exp)));
     }
     if !args.status.is_empty() {
         let status = |status: &String| Query::new().with_status(&status.to_uppercase());

@@ -2,26 +2,26 @@
 
 use futures::TryStreamExt;
 use runlineage::lineage::{Direction, Kind, NodeArg};
-use runlineage::{MongoRunStore, Query, Run, Search};
+use runlineage::{ExperimentSelector, MongoRunStore, Query, Run, Search};
 
 use super::super::Result;
-use crate::args::{ExperimentArg, FindArgs};
+use crate::args::FindArgs;
 use crate::connect::usage;
 use crate::say::say;
 
 /// Fails where an experiment is not mirrored, or is the id of one and the name of another.
 pub(super) async fn check_experiments(
     store: &MongoRunStore,
-    experiments: &[ExperimentArg],
+    experiments: &[ExperimentSelector],
 ) -> Result<()> {
     for experiment in experiments {
         let text = experiment.text();
         let by_id = one(store, Query::new().with_exp_id(text)).await?;
         let by_name = one(store, Query::new().with_exp_name(text)).await?;
         let (by_id, by_name) = match experiment {
-            ExperimentArg::Either(_) => (by_id, by_name),
-            ExperimentArg::Id(_) => (by_id, None),
-            ExperimentArg::Name(_) => (None, by_name),
+            ExperimentSelector::Either(_) => (by_id, by_name),
+            ExperimentSelector::Id(_) => (by_id, None),
+            ExperimentSelector::Name(_) => (None, by_name),
         };
         match (
             by_id.as_ref().and_then(Run::exp),
