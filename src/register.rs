@@ -1,7 +1,6 @@
 //! `lineage::of(&run)` … `register`: tags in MLflow first, then the mirror, from what MLflow answers afterwards.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::codec::tags;
 use crate::error::{Error, Result};
@@ -9,14 +8,11 @@ use crate::mlflow::wire::RawExperiment;
 use crate::mlflow::{MlflowClient, document};
 use crate::mongo::MongoRunStore;
 use crate::mongo::checkpoint::Checkpoints;
-use crate::mongo::lease::Lease;
 use crate::mongo::mirrored::Mirrored;
-use crate::node::{Direction, Lineage, Node, Origin, Reference, Refused, named_builders};
+use crate::node::{Direction, Lineage, Node, Reference, Refused, named_builders};
 use crate::run::{Run, RunId};
 
-/// Setting tags takes a handful of requests; a holder that died holds others up for this long.
-const LEASE: Duration = Duration::from_secs(60);
-/// mlopus reads and writes whole tags, so it can undo what was written in between; it does not do so for ever.
+/// Other programs read and write whole tags, so they can undo mlopus' form; they do not do so for ever.
 const MAX_ATTEMPTS: usize = 10;
 
 /// The lineage of a run, to be added to and registered.
@@ -24,9 +20,8 @@ const MAX_ATTEMPTS: usize = 10;
 pub struct Registration {
     run: RunId,
     lineage: Lineage,
-    /// What the tags are to record: not what MLflow knows by itself, but "no version" where versions stand beside, which
-    /// a [`Lineage`] does not tell.
-    references: BTreeSet<Reference>,
+    /// What was added: the tags are to record it.
+    added: BTreeSet<Reference>,
 }
 
 /// The lineage that a run records so far, ready to be added to.
@@ -34,12 +29,10 @@ pub struct Registration {
 /// # Errors
 /// [`Error::Document`] when the run's document has another shape than this program writes.
 pub fn of(run: &Run) -> Result<Registration> {
-    let references: BTreeSet<Reference> = run.references().collect::<Result<_>>()?;
-    let is_tag = |reference: &Reference| reference.origin == Origin::Tag;
     Ok(Registration {
         run: run.id().parse()?,
-        references: references.into_iter().filter(is_tag).collect(),
         lineage: run.lineage()?,
+        added: BTreeSet::new(),
     })
 }
 
@@ -52,7 +45,7 @@ impl Registration {
 
     fn with_node(mut self, direction: Direction, node: Result<Node, Refused>) -> Self {
         if let Ok(node) = &node {
-            self.references
+            self.added
                 .insert(Reference::tagged(direction, node.clone()));
         }
         self.lineage = self.lineage.with_node(direction, node);
@@ -67,69 +60,51 @@ impl Registration {
 
     /// Sets the tags on the MLflow run, then mirrors what MLflow says afterwards, and returns it.
     ///
-    /// What the tags record already stays; whatever else registers at the same time loses nothing.
+    /// What the tags record already stays. What is acknowledged stays too, whoever else registers on the run, through
+    /// whichever database: it stands in a tag that no other program writes. Only mlopus' own form of it can be undone by a
+    /// program that writes whole tags at the same moment, as mlopus does; the next `register` on the run restores it.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for the first bad argument, before anything is sent. [`Error::Mlflow`] when MLflow refuses;
-    /// [`Error::RunDeleted`] when the run is deleted there; [`Error::TagsOverwritten`] when another program writes over the
-    /// tags again and again; [`Error::MirrorBehind`] when MLflow holds the lineage but the mirror could not be written: the
+    /// [`Error::RunDeleted`] when the run is deleted there; [`Error::TagsOverwritten`] when another program takes the
+    /// tags away again and again; [`Error::MirrorBehind`] when MLflow holds the lineage but the mirror could not be written: the
     /// next sync heals that.
     pub async fn register(self, mlflow: &MlflowClient, store: &MongoRunStore) -> Result<Run> {
         self.lineage.check()?;
         let store = &store.at_primary();
         store.ensure_migrated().await?;
         store.claim_source(mlflow.source()).await?;
-        // MLflow cannot compare and set a tag, so registers of one run take turns.
-        let id = format!("register/{}", self.run);
-        let lease = Lease::wait(store, "a registration of this run", &id, LEASE).await?;
-        let registered = self.register_leased(mlflow, store, &lease).await;
-        lease.release().await;
-        registered
-    }
-
-    async fn register_leased(
-        &self,
-        mlflow: &MlflowClient,
-        store: &MongoRunStore,
-        lease: &Lease,
-    ) -> Result<Run> {
         let behind = |source| Error::MirrorBehind {
             run: self.run.to_string(),
             source: Box::new(source),
         };
-        let failed = |tagged: bool, error| if tagged { behind(error) } else { error };
-        let mut tagged = false;
-        for _ in 0..MAX_ATTEMPTS {
-            let ticket = store
-                .draw_ticket()
-                .await
-                .map_err(|error| failed(tagged, error))?;
+        for attempt in 0..=MAX_ATTEMPTS {
+            // Drawn before the request: what MLflow answers is at least as new.
+            let drawn = store.draw_ticket().await;
+            let ticket = drawn.map_err(|error| if attempt > 0 { behind(error) } else { error })?;
             let raw = mlflow.raw_run(&self.run).await?;
             if raw.is_deleted() {
                 return Err(Error::RunDeleted {
                     run: self.run.to_string(),
                 });
             }
-            let present = raw
-                .data
-                .tags
-                .iter()
+            let tags = raw.data.tags.iter();
+            let present: BTreeMap<String, String> = tags
                 .map(|tag| (tag.key.clone(), tag.value.clone()))
                 .collect();
-            let missing = tags::write(&self.references, &present)?;
-            if missing.is_empty() {
+            let missing = tags::write(&self.added, &present)?;
+            let is_last = attempt == MAX_ATTEMPTS;
+            if missing.is_empty() || (is_last && tags::is_recorded(&self.added, &present)) {
                 let experiment = mlflow.raw_experiment(&raw.info.experiment_id).await?;
                 let run = document::map(&raw, &experiment.name)?;
                 remember(store, &experiment).await.map_err(behind)?;
-                store
-                    .save_runs(vec![run.clone()], ticket)
-                    .await
-                    .map_err(behind)?;
+                let saved = store.save_runs(vec![run.clone()], ticket).await;
+                saved.map_err(behind)?;
                 return Ok(run);
             }
-            lease.check().map_err(|error| failed(tagged, error))?;
-            mlflow.set_tags(&self.run, &missing).await?;
-            tagged = true;
+            if !is_last {
+                mlflow.set_tags(&self.run, &missing).await?;
+            }
         }
         Err(Error::TagsOverwritten {
             run: self.run.to_string(),

@@ -60,41 +60,53 @@ pub(crate) fn read<'a>(
 
 /// The tags to set so that the run records these references beside what its tags record already.
 ///
+/// MLflow cannot compare and set a tag, so whoever writes mlopus' tag of a key may undo what another program has just
+/// written there. That is why each reference also stands in an overflow tag, which is never changed and which no other
+/// program writes; mlopus' tag then holds what it held and all that the overflow tags say of its key.
+///
 /// # Errors
 /// [`Error::InvalidArgument`] when a name, version or path is too long for any tag.
 pub(crate) fn write(
     references: &BTreeSet<Reference>,
     present: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>> {
-    let (recorded, _) = read(
-        present
-            .iter()
-            .map(|(key, text)| (key.as_str(), text.as_str())),
-    );
+    let overflowed = overflowed(present);
+    let mut tags = BTreeMap::new();
+    for value in overflow_values(references.difference(&overflowed))? {
+        tags.insert(format!("{OVERFLOW}{}", hash(&value)), value);
+    }
     let mut by_key: BTreeMap<(Direction, Kind, &str), Vec<&Reference>> = BTreeMap::new();
-    for reference in references.difference(&recorded) {
+    for reference in references.union(&overflowed) {
         let node = &reference.node;
         by_key
             .entry((reference.direction, node.kind(), node.key()))
             .or_default()
             .push(reference);
     }
-    let mut tags = BTreeMap::new();
-    let mut overflow = Vec::new();
-    for ((direction, kind, key), new) in by_key {
+    for ((direction, kind, key), references) in by_key {
         let tag = format!("{PREFIX}{}.{key}", kind.path(direction));
-        match mlopus_value(&tag, key, present.get(&tag), &new) {
-            Some(value) => drop(tags.insert(tag, value)),
-            None => overflow.extend(new),
+        if let Some(value) = mlopus_value(&tag, key, present.get(&tag), &references) {
+            tags.insert(tag, value);
         }
-    }
-    for value in overflow_values(overflow)? {
-        tags.insert(format!("{OVERFLOW}{}", hash(&value)), value);
     }
     Ok(tags)
 }
 
-/// The value of mlopus' tag with these references added, or `None` where mlopus' form cannot hold them.
+/// Whether overflow tags record all of these references: no other program undoes that.
+pub(crate) fn is_recorded(
+    references: &BTreeSet<Reference>,
+    present: &BTreeMap<String, String>,
+) -> bool {
+    references.is_subset(&overflowed(present))
+}
+
+fn overflowed(present: &BTreeMap<String, String>) -> BTreeSet<Reference> {
+    let tags = present.iter().filter(|(key, _)| key.starts_with(OVERFLOW));
+    read(tags.map(|(key, text)| (key.as_str(), text.as_str()))).0
+}
+
+/// The value of mlopus' tag with these references added; `None` where it holds them already, and where mlopus' form
+/// cannot hold them.
 fn mlopus_value(
     tag: &str,
     key: &str,
@@ -111,8 +123,12 @@ fn mlopus_value(
         // A tag that cannot be read whole is left as it stands: rewriting it would lose what it says.
         values = read_array(text).ok()?;
     }
+    let before = present.is_some().then(|| values.clone());
     let new = new.iter().map(|reference| reference.node.detail());
     values.extend(new.map(|detail| detail.map(str::to_owned)));
+    if before.as_ref() == Some(&values) {
+        return None;
+    }
     // An empty array says "without a version or path" to everybody; beside others, an empty string does.
     if values.iter().all(Option::is_none) {
         values.clear();
@@ -123,7 +139,7 @@ fn mlopus_value(
     (text.chars().count() <= MAX_VALUE).then_some(text)
 }
 
-fn overflow_values(references: Vec<&Reference>) -> Result<Vec<String>> {
+fn overflow_values<'a>(references: impl Iterator<Item = &'a Reference>) -> Result<Vec<String>> {
     let mut values: Vec<String> = Vec::new();
     let mut current = String::new();
     for Reference {
