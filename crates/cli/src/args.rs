@@ -263,6 +263,9 @@ pub(crate) struct RegisterArgs {
     /// Register every line of this file; `-` is stdin.
     #[arg(long, value_name = "FILE", conflicts_with = lineage::GROUP)]
     pub(crate) from: Option<String>,
+    /// With --from: begin at this line, such as one that an interrupted `register` named.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "from", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) from_line: u64,
 }
 
 /// Apply pending migrations of the database.

@@ -1,11 +1,10 @@
 //! `register`: lineage of one run by flags, or of many from a file.
 
+mod file;
 mod line;
 
-use std::io::{BufRead, BufReader, Read};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use runlineage::lineage::{Direction, NodeArg};
 use runlineage::{MlflowClient, MongoRunStore, RunId, lineage};
 
@@ -14,9 +13,6 @@ use super::find::resolve;
 use crate::args::{ConnectionArgs, LineageArgs, RegisterArgs};
 use crate::connect::{self, usage};
 use crate::say::say;
-
-/// What editors of Windows put before the text.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 pub(crate) async fn run(connection: &ConnectionArgs, mut args: RegisterArgs) -> Result {
     resolve(connection, &mut args.lineage).await?;
@@ -29,7 +25,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: RegisterArgs) -> 
         )
         .into());
     }
-    let mlflow = connect::mlflow(connection, 4)?;
+    let mlflow = connect::mlflow(connection, file::AT_ONCE)?;
     let mirror = connect::mirror(connection).await?;
     match (args.run_id, args.from) {
         (Some(run), _) => {
@@ -37,7 +33,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: RegisterArgs) -> 
             say!("Registered; `runlineage show {run}` shows it.");
             Ok(ExitCode::SUCCESS)
         }
-        (None, Some(file)) => register_file(&mlflow, &mirror.store, &file).await,
+        (None, Some(file)) => file::register(&mlflow, &mirror.store, &file, args.from_line).await,
         (None, None) => Err(usage("RUN_ID", "none is given, and no `--from FILE` either").into()),
     }
 }
@@ -60,42 +56,4 @@ async fn register(
     }
     registration.register(mlflow, store).await?;
     Ok(())
-}
-
-/// Registers line by line; a bad line is reported and does not stop the others.
-async fn register_file(mlflow: &MlflowClient, store: &MongoRunStore, file: &str) -> Result {
-    let input: Box<dyn Read> = match file {
-        "-" => Box::new(std::io::stdin()),
-        _ => Box::new(std::fs::File::open(file).with_context(|| format!("cannot open {file}"))?),
-    };
-    let (mut registered, mut failed) = (0, 0);
-    // As bytes: a line that is no text is the affair of that line alone.
-    for (number, line) in (1..).zip(BufReader::new(input).split(b'\n')) {
-        let line = line.with_context(|| format!("cannot read {file}"))?;
-        let line = match number {
-            1 => line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line),
-            _ => &line,
-        };
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        match register_line(mlflow, store, line).await {
-            Ok(()) => registered += 1,
-            Err(error) => {
-                failed += 1;
-                say!("line {number}: {error:#}");
-            }
-        }
-    }
-    say!("{registered} runs registered, {failed} lines failed.");
-    Ok(if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
-}
-
-async fn register_line(mlflow: &MlflowClient, store: &MongoRunStore, line: &[u8]) -> Result<()> {
-    let (run, lineage) = line::parse(line)?;
-    register(mlflow, store, &run, &lineage).await
 }

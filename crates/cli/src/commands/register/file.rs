@@ -1,0 +1,160 @@
+//! `register --from`: the lines of a file, several at once.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use futures::{StreamExt, stream};
+use runlineage::{Error, MlflowClient, MongoRunStore};
+
+use super::super::Result;
+use super::line;
+use crate::say::say;
+
+/// How many lines are registered at once.
+pub(super) const AT_ONCE: usize = 8;
+/// A longer line is no lineage: the tags of a run hold less.
+const MAX_LINE: u64 = 32 << 20;
+/// What editors of Windows put before the text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// The lines of a file by their numbers; one that is too long is an error of that line alone.
+struct Lines {
+    input: BufReader<Box<dyn Read + Send>>,
+    number: u64,
+}
+
+impl Lines {
+    fn of(file: &str) -> Result<Self> {
+        let input: Box<dyn Read + Send> = match file {
+            "-" => Box::new(std::io::stdin()),
+            _ => {
+                Box::new(std::fs::File::open(file).with_context(|| format!("cannot open {file}"))?)
+            }
+        };
+        Ok(Self {
+            input: BufReader::new(input),
+            number: 0,
+        })
+    }
+
+    /// As bytes: a line that is no text is the affair of that line alone.
+    fn read(&mut self) -> std::io::Result<Option<(u64, Result<Vec<u8>>)>> {
+        let mut line = Vec::new();
+        if self
+            .input
+            .by_ref()
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut line)?
+            == 0
+        {
+            return Ok(None);
+        }
+        self.number += 1;
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if line.len() as u64 == MAX_LINE {
+            self.skip_line()?;
+            let too_long = anyhow::anyhow!("it is longer than {} MiB", MAX_LINE >> 20);
+            return Ok(Some((self.number, Err(too_long))));
+        }
+        if self.number == 1 && line.starts_with(BYTE_ORDER_MARK) {
+            line.drain(..BYTE_ORDER_MARK.len());
+        }
+        Ok(Some((self.number, Ok(line))))
+    }
+
+    fn skip_line(&mut self) -> std::io::Result<()> {
+        loop {
+            let buffer = self.input.fill_buf()?;
+            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let (length, is_over) = (end.map_or(buffer.len(), |end| end + 1), end.is_some());
+            let is_over = is_over || length == 0;
+            self.input.consume(length);
+            if is_over {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Iterator for Lines {
+    type Item = std::io::Result<(u64, Result<Vec<u8>>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+/// Registers the lines from this one on. A bad line is reported and does not stop the others; what every line would meet
+/// ends the work, and says at which line to go on.
+pub(super) async fn register(
+    mlflow: &MlflowClient,
+    store: &MongoRunStore,
+    file: &str,
+    from_line: u64,
+) -> Result {
+    let lines = Lines::of(file)?;
+    let is_asked_for = |line: &std::io::Result<(u64, _)>| {
+        line.as_ref()
+            .map_or(true, |(number, _)| *number >= from_line)
+    };
+    // In the order of the lines, so that all before the one that is named are done.
+    let mut registered = stream::iter(lines.filter(is_asked_for))
+        .map(async |line| {
+            let (number, line) = line.with_context(|| format!("cannot read {file}"))?;
+            let registered = match line {
+                Ok(line) if line.trim_ascii().is_empty() => Ok(false),
+                Ok(line) => register_line(mlflow, store, &line).await.map(|()| true),
+                Err(error) => Err(error),
+            };
+            anyhow::Ok((number, registered))
+        })
+        .buffered(AT_ONCE);
+    let (mut done, mut failed) = (0_u64, 0_u64);
+    while let Some(line) = registered.next().await {
+        match line? {
+            (_, Ok(is_line)) => done += u64::from(is_line),
+            (number, Err(error)) if is_of_every_line(&error) => {
+                say!("{done} runs registered, {failed} lines failed.");
+                let go_on =
+                    format!("line {number}: go on with `--from {file} --from-line {number}`");
+                return Err(error.context(go_on));
+            }
+            (number, Err(error)) => {
+                failed += 1;
+                say!("line {number}: {error:#}");
+            }
+        }
+    }
+    say!("{done} runs registered, {failed} lines failed.");
+    if failed > 0 {
+        return Ok(ExitCode::FAILURE);
+    }
+    if done == 0 {
+        bail!("{file} holds no line to register");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn register_line(mlflow: &MlflowClient, store: &MongoRunStore, line: &[u8]) -> Result<()> {
+    let (run, lineage) = line::parse(line)?;
+    super::register(mlflow, store, &run, &lineage).await
+}
+
+/// Whether the other lines would meet the same: a server that is away, or that refuses the user.
+fn is_of_every_line(error: &anyhow::Error) -> bool {
+    let Some(error) = error.downcast_ref::<Error>() else {
+        return false;
+    };
+    match error {
+        Error::MirrorBehind { .. }
+        | Error::Mongo { .. }
+        | Error::Database { .. }
+        | Error::Migration { .. }
+        | Error::MlflowUnreachable { .. }
+        | Error::MlflowProtocol { .. } => true,
+        Error::Mlflow { status, .. } => error.is_transient() || matches!(status, 401 | 407),
+        _ => false,
+    }
+}
