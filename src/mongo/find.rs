@@ -102,23 +102,26 @@ impl MongoRunStore {
     /// As [`RunStore::find_runs`].
     pub async fn count_runs(&self, search: impl Into<Search> + Send) -> Result<u64> {
         let search = search.into();
-        let filter = search.filter()?;
-        let (filter, hint) = self.planned(filter, &search).await;
+        let choice = IndexChooser::for_all(self, &search).choose().await?;
         let runs = self.runs();
-        let mut count = runs.count_documents(filter);
-        if let Some(max_time) = search.max_time {
-            count = count.max_time(max_time);
-        }
-        if let Some(limit) = search.limit {
-            count = count.limit(limit.into());
-        }
-        if let Some(skip) = search.skip {
-            count = count.skip(skip);
-        }
-        if let Some(hint) = hint {
-            count = count.hint(Hint::Name(hint.to_owned()));
-        }
-        count
+        let count = |hint| {
+            let mut count = runs.count_documents(choice.filter.clone());
+            if let Some(max_time) = search.max_time {
+                count = count.max_time(max_time);
+            }
+            if let Some(limit) = search.limit {
+                count = count.limit(limit.into());
+            }
+            if let Some(skip) = search.skip {
+                count = count.skip(skip);
+            }
+            if let Some(hint) = hint {
+                count = count.hint(hint);
+            }
+            count.into_future()
+        };
+        choice
+            .send(count)
             .await
             .map_err(|error| failed("cannot count runs", error))
     }
