@@ -7,7 +7,7 @@ use futures::future::join_all;
 use mongodb::error::ErrorKind;
 use mongodb::options::Hint;
 
-use super::indexes::BY_ID;
+use super::indexes::{BY_ID, Holds, INDEXES, Index};
 use super::terms::{Part, Term, one_of, parts};
 use super::{MongoRunStore, RUNS};
 use crate::error::Result;
@@ -32,17 +32,28 @@ const BAD_VALUE: i32 = 2;
 /// the fewest is insisted on:
 ///
 /// - first up to [`FEW`], all at once. So few are the right ones whatever is wanted.
-/// - where none has so few, up to [`MANY`]. Where an order is wanted, only an index that holds the runs in it is worth
-///   that: by another one, all matches were read before the first run is sent.
+/// - where none has so few, up to [`MANY`], one after the other. Where an order is wanted that an index may hold, only an
+///   index that holds it is worth that: by another one, all matches were read before the first run is sent.
 /// - where none has that few, the choice is the server's.
 ///
 /// No index is insisted on but that of a term which every match fulfils: a sparse one would lose the others without an error.
 pub(super) struct IndexChooser<'a> {
     store: &'a MongoRunStore,
     search: &'a Search,
-    sort: Option<&'a Document>,
+    order: Order,
     /// When counting has to end.
     deadline: Instant,
+}
+
+/// In which order runs are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// All matches are read: none is wanted, or one that no index holds.
+    None,
+    /// That of the time, which indexes hold for one value of another field each.
+    ByTime,
+    /// One that an index may hold, of which the server makes what it can.
+    Other,
 }
 
 /// The filter to send, and the index to insist on; with none, the server chooses.
@@ -55,7 +66,7 @@ impl<'a> IndexChooser<'a> {
     /// For what finds runs in the search's order.
     pub(super) fn for_runs(store: &'a MongoRunStore, search: &'a Search) -> Self {
         Self {
-            sort: search.sort.as_ref(),
+            order: search.sort.as_ref().map_or(Order::None, Order::of),
             ..Self::for_all(store, search)
         }
     }
@@ -66,7 +77,7 @@ impl<'a> IndexChooser<'a> {
         Self {
             store,
             search,
-            sort: None,
+            order: Order::None,
             deadline: Instant::now() + time,
         }
     }
@@ -80,7 +91,10 @@ impl<'a> IndexChooser<'a> {
                 index: Some(term.index.name),
                 filter: narrowed(filter, term.filter),
             },
-            None => Choice { filter, index: None },
+            None => Choice {
+                filter,
+                index: None,
+            },
         })
     }
 
@@ -92,7 +106,7 @@ impl<'a> IndexChooser<'a> {
         if let [part] = &parts[..] {
             // With a range of times, the server may take the index of all times instead of the one that holds both.
             let term = single(part).filter(|term| term.filter.len() > 1)?;
-            if self.sort.is_none() || self.is_in_order(term) {
+            if self.order == Order::None || self.is_in_order(term) {
                 return Some(term.clone());
             }
         }
@@ -106,7 +120,7 @@ impl<'a> IndexChooser<'a> {
 
     /// The parts to count, the one that has the fewest matches as a rule first.
     fn candidates(&self, mut parts: Vec<Part>) -> Vec<Part> {
-        if self.sort.is_some_and(is_by_time) {
+        if self.order == Order::ByTime {
             for part in &mut parts {
                 if let [term] = &mut part[..]
                     && let Some(ordered) = term.by_time()
@@ -157,7 +171,8 @@ impl<'a> IndexChooser<'a> {
         let mut fewest = None;
         let mut bound = MANY;
         for part in parts {
-            if self.sort.is_some() && !single(&part).is_some_and(|term| self.is_in_order(term)) {
+            let is_in_order = single(&part).is_some_and(|term| self.is_in_order(term));
+            if self.order != Order::None && !is_in_order {
                 continue;
             }
             let counts = self.count_each(&part, bound).await;
@@ -172,7 +187,7 @@ impl<'a> IndexChooser<'a> {
     }
 
     fn is_in_order(&self, term: &Term) -> bool {
-        self.sort.is_some_and(is_by_time) && term.by_time().as_ref() == Some(term)
+        self.order == Order::ByTime && term.by_time().as_ref() == Some(term)
     }
 
     /// How many matches each term of a part has, up to a bound; `None` where that cannot be told.
@@ -254,16 +269,28 @@ fn single(part: &[Term]) -> Option<&Term> {
     }
 }
 
-/// Whether an order is that of the time, which the indexes hold both ways.
-fn is_by_time(sort: &Document) -> bool {
-    let directions: Vec<(&str, Option<i64>)> = sort
-        .iter()
-        .map(|(field, direction)| (field.as_str(), sign(direction)))
-        .collect();
-    match directions[..] {
-        [(field::START_TIME, Some(_))] => true,
-        [(field::START_TIME, Some(one)), (field::ID, Some(other))] => one == other,
-        _ => false,
+impl Order {
+    fn of(sort: &Document) -> Self {
+        let directions: Vec<(&str, Option<i64>)> = sort
+            .iter()
+            .map(|(field, direction)| (field.as_str(), sign(direction)))
+            .collect();
+        let is_by_time = match directions[..] {
+            [(field::START_TIME, Some(_))] => true,
+            // An index can be read from both ends.
+            [(field::START_TIME, Some(one)), (field::ID, Some(other))] => one == other,
+            _ => false,
+        };
+        let first = sort.keys().next();
+        let leads = |index: &Index| {
+            index.holds == Holds::EveryRun
+                && first.is_some_and(|first| first == index.leading_field())
+        };
+        match is_by_time {
+            true => Self::ByTime,
+            false if INDEXES.iter().any(leads) => Self::Other,
+            false => Self::None,
+        }
     }
 }
 

@@ -23,8 +23,7 @@ pub(super) type Part = Vec<Term>;
 pub(super) fn parts(filter: &Document) -> Vec<Part> {
     let mut parts = Vec::new();
     collect(filter, &mut parts);
-    let is_time =
-        |part: &Part| matches!(&part[..], [term] if term.index.leading_field() == field::START_TIME);
+    let is_time = |part: &Part| matches!(&part[..], [term] if term.index.leading_field() == field::START_TIME);
     let Some(time) = parts.iter().position(is_time) else {
         return parts;
     };
@@ -68,7 +67,9 @@ fn collect(filter: &Document, parts: &mut Vec<Part>) {
 fn alternatives(any: &[Bson]) -> Option<Vec<Term>> {
     let mut terms = Vec::new();
     for alternative in any {
-        let alternative = alternative.as_document().filter(|filter| filter.len() == 1)?;
+        let alternative = alternative
+            .as_document()
+            .filter(|filter| filter.len() == 1)?;
         let (key, value) = alternative.iter().next()?;
         match (key.as_str(), value) {
             ("$or", Bson::Array(any)) => terms.extend(alternatives(any)?),
@@ -88,7 +89,10 @@ pub(super) fn one_of(alternatives: Vec<Term>) -> Part {
     }
     let index = first.index;
     let filters: Vec<Document> = alternatives.into_iter().map(|term| term.filter).collect();
-    vec![Term { filter: bson::doc! { "$or": filters }, index }]
+    vec![Term {
+        filter: bson::doc! { "$or": filters },
+        index,
+    }]
 }
 
 impl Term {
@@ -103,9 +107,15 @@ impl Term {
     pub(super) fn by_time(&self) -> Option<Self> {
         let index = self.index.by_time()?;
         // A range of the first field leaves the time behind it in no order.
-        let mut others = self.filter.iter().filter(|(key, _)| *key != field::START_TIME);
+        let mut others = self
+            .filter
+            .iter()
+            .filter(|(key, _)| *key != field::START_TIME);
         let is_one_value = others.all(|(_, value)| matches!(value, Bson::String(_)));
-        is_one_value.then(|| Self { index, ..self.clone() })
+        is_one_value.then(|| Self {
+            index,
+            ..self.clone()
+        })
     }
 
     /// Takes a range of start times in, where an index holds the term's one field and then the time.
@@ -259,11 +269,7 @@ mod tests {
             doc! { "end_time": { "$lte": Bson::Null } },
             doc! { "inputs.runs": { "$elemMatch": { "id": { "$exists": true }, "$or": [{ "path": Bson::Null }] } } },
         ] {
-            assert_eq!(
-                parts(&filter),
-                Vec::<Part>::new(),
-                "{filter}"
-            );
+            assert_eq!(parts(&filter), Vec::<Part>::new(), "{filter}");
             assert!(!is_served(&filter), "{filter}");
         }
     }
