@@ -2,19 +2,21 @@
 
 mod batches;
 pub(crate) mod checkpoint;
+mod chooser;
 mod explain;
+mod facet;
 mod find;
 mod indexes;
 pub(crate) mod lease;
 mod migrate;
 pub(crate) mod mirrored;
-mod race;
 pub(crate) mod retry;
 mod save;
 mod source;
+mod terms;
 
 pub use explain::Plan;
-pub use find::{Facet, FacetCount};
+pub use facet::{Facet, FacetCount};
 pub use migrate::MigrationStatus;
 pub use save::Saved;
 pub use source::Freshness;
@@ -259,18 +261,6 @@ pub(crate) fn failed(doing: impl Into<String>, error: mongodb::error::Error) -> 
         doing,
         source: Box::new(Said(error)),
     }
-}
-
-/// Whether the server refused a part of the command, as it does with the name of an index that is missing.
-pub(crate) fn is_bad_value(error: &Error) -> bool {
-    use mongodb::error::ErrorKind;
-    let Error::Mongo { source, .. } = error else {
-        return false;
-    };
-    let said = source.downcast_ref::<Said>();
-    said.is_some_and(|Said(error)| {
-        matches!(error.kind.as_ref(), ErrorKind::Command(command) if command.code == 2)
-    })
 }
 
 /// The driver's error without the server's whole response, which its own `Display` appends.

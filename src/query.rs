@@ -6,7 +6,6 @@ mod check;
 mod condition;
 mod field;
 mod fields;
-mod indexed;
 mod matches;
 mod models;
 mod order;
@@ -33,7 +32,6 @@ pub use check::{
 use condition::Root;
 pub use condition::{Condition, Operand};
 pub use field::Field;
-pub(crate) use indexed::{IndexedTerm, indexed_parts, is_served};
 pub(crate) use matches::Matcher;
 pub use order::Order;
 pub(crate) use order::without_keys;

@@ -3,61 +3,36 @@
 use std::future::ready;
 
 use bson::raw::RawDocumentBuf;
-use bson::{Document, RawBsonRef};
+use bson::{Document, RawBsonRef, doc};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use mongodb::action::Action as _;
 use mongodb::options::Hint;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
+use super::chooser::IndexChooser;
 use super::{MongoRunStore, failed};
 use crate::error::Result;
-use crate::query::Search;
+use crate::query::{Search, without_keys};
 
-/// What a find has sent so far, and whence the rest comes.
-pub(super) struct Found {
-    first: Option<RawBatch>,
-    rest: RawBatchCursor,
-}
-
-impl MongoRunStore {
-    pub(super) async fn find(
-        &self,
-        filter: Document,
-        search: &Search,
-        hint: Option<&'static str>,
-    ) -> Result<Found> {
-        let runs = self.runs();
-        let mut find = runs
-            .find(filter)
-            .limit(search.limit.map_or(0, i64::from))
-            .skip(search.skip.unwrap_or_default());
-        if let Some(sort) = &search.sort {
-            find = find.sort(sort.clone());
-        }
-        if let Some(projection) = &search.projection {
-            find = find.projection(projection.clone());
-        }
-        if let Some(max_time) = search.max_time {
-            find = find.max_time(max_time);
-        }
-        if let Some(hint) = hint {
-            find = find.hint(Hint::Name(hint.to_owned()));
-        }
-        let cannot = |error| failed("cannot search runs", error);
-        let mut rest = find.batch().await.map_err(cannot)?;
-        let first = rest.try_next().await.map_err(cannot)?;
-        Ok(Found { first, rest })
-    }
-}
+/// The batches of a search that MongoDB has begun to answer.
+pub(super) struct Found(RawBatchCursor);
 
 impl Found {
-    /// Whether the server closed the cursor with the first batch: there is no more.
-    pub(super) fn is_whole(&self) -> bool {
-        let cursor = |batch: &RawBatch| {
-            let reply = batch.as_raw_document();
-            let cursor = reply.get_document("cursor").ok()?;
-            cursor.get_i64("id").ok()
+    /// Sends the search; an error of the search itself comes from here, one of a later batch from the stream.
+    pub(super) async fn send(store: &MongoRunStore, search: &Search) -> Result<Self> {
+        let choice = IndexChooser::for_runs(store, search).choose().await?;
+        let sent = match pipeline(&choice.filter, search) {
+            Some(pipeline) => {
+                let aggregate = |hint| aggregate(store, search, pipeline.clone(), hint);
+                choice.send(aggregate).await
+            }
+            None => {
+                let find = |hint| find(store, search, choice.filter.clone(), hint);
+                choice.send(find).await
+            }
         };
-        self.first.as_ref().and_then(cursor).unwrap_or_default() == 0
+        sent.map(Self)
+            .map_err(|error| failed("cannot search runs", error))
     }
 
     /// What `read` makes of each document, which is copied once, out of its batch; an error is the last item.
@@ -65,8 +40,7 @@ impl Found {
         self,
         read: impl Fn(RawDocumentBuf) -> Result<T> + Send + 'static,
     ) -> BoxStream<'static, Result<T>> {
-        let batches = stream::iter(self.first.map(Ok)).chain(self.rest);
-        let documents = batches.map(|batch| {
+        let documents = self.0.map(|batch| {
             let documents = batch.and_then(|batch| documents(&batch));
             let documents =
                 documents.map_err(|error| failed("cannot read on in the search", error))?;
@@ -82,6 +56,60 @@ impl Found {
         });
         until_error.boxed()
     }
+}
+
+/// The stages of a search whose order MongoDB has to compute; `None` where a plain `find` does it.
+pub(super) fn pipeline(filter: &Document, search: &Search) -> Option<Vec<Document>> {
+    let sort_stages = search.sort_stages.as_ref()?;
+    let mut pipeline = vec![doc! { "$match": filter }];
+    pipeline.extend(sort_stages.iter().cloned());
+    let skip = search.skip.filter(|skip| *skip > 0);
+    pipeline.extend(skip.map(|skip| doc! { "$skip": i64::try_from(skip).unwrap_or(i64::MAX) }));
+    pipeline.extend(
+        search
+            .limit
+            .map(|limit| doc! { "$limit": i64::from(limit) }),
+    );
+    pipeline.push(without_keys());
+    let projection = search.projection.as_ref();
+    pipeline.extend(projection.map(|projection| doc! { "$project": projection }));
+    Some(pipeline)
+}
+
+async fn find(
+    store: &MongoRunStore,
+    search: &Search,
+    filter: Document,
+    hint: Option<Hint>,
+) -> mongodb::error::Result<RawBatchCursor> {
+    let runs = store.runs();
+    runs.find(filter)
+        .optional(search.limit, |find, limit| find.limit(limit.into()))
+        .optional(search.skip, |find, skip| find.skip(skip))
+        .optional(search.sort.clone(), |find, sort| find.sort(sort))
+        .optional(search.projection.clone(), |find, fields| {
+            find.projection(fields)
+        })
+        .optional(search.max_time, |find, time| find.max_time(time))
+        .optional(hint, |find, hint| find.hint(hint))
+        .batch()
+        .await
+}
+
+async fn aggregate(
+    store: &MongoRunStore,
+    search: &Search,
+    pipeline: Vec<Document>,
+    hint: Option<Hint>,
+) -> mongodb::error::Result<RawBatchCursor> {
+    let runs = store.runs();
+    // MongoDB 5 does not go to disk unasked.
+    runs.aggregate(pipeline)
+        .allow_disk_use(true)
+        .optional(search.max_time, |aggregate, time| aggregate.max_time(time))
+        .optional(hint, |aggregate, hint| aggregate.hint(hint))
+        .batch()
+        .await
 }
 
 fn documents(batch: &RawBatch) -> mongodb::error::Result<Vec<RawDocumentBuf>> {

@@ -1,10 +1,14 @@
 //! How MongoDB serves a search, as it explains it.
 
 use bson::{Bson, Document, doc};
+use mongodb::options::Hint;
 
+use super::batches::pipeline;
+use super::chooser::IndexChooser;
+use super::terms::is_served;
 use super::{MongoRunStore, RUNS, failed};
 use crate::error::Result;
-use crate::query::{Search, is_served};
+use crate::query::Search;
 
 /// How MongoDB serves a search: the indexes it reads, and what it examined.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,13 +33,12 @@ pub struct Plan {
 impl MongoRunStore {
     /// Runs a search, and tells how MongoDB served it; the runs themselves are not sent.
     ///
-    /// Of a search that several indexes serve it is the plan by the one with the fewest matches, or, where all have many, the
-    /// server's own. [`find_runs`](Self::find_runs) leaves the server its own choice where that has all runs at once.
+    /// It is the plan that [`find_runs`](Self::find_runs) has for the same search: the index is chosen by the same rule.
     ///
     /// # Errors
     /// As [`RunStore::find_runs`](RunStore::find_runs).
     pub async fn explain(&self, search: impl Into<Search> + Send) -> Result<Plan> {
-        self.explained(search.into(), "executionStats").await
+        self.explained(&search.into(), "executionStats").await
     }
 
     /// Whether an index leads to the runs of a search; where not, every run of the mirror is looked at.
@@ -49,62 +52,77 @@ impl MongoRunStore {
         if search.filter().is_ok_and(|filter| is_served(&filter)) {
             return Ok(true);
         }
-        let plan = self.explained(search, "queryPlanner").await?;
+        let plan = self.explained(&search, "queryPlanner").await?;
         Ok(!plan.examines_all)
     }
 
-    async fn explained(&self, search: Search, verbosity: &str) -> Result<Plan> {
-        let filter = search.filter()?;
-        let (filter, hint) = self.planned(filter, &search).await;
-        let mut find = doc! { "find": RUNS, "filter": filter };
-        if let Some(sort) = search.sort {
-            find.insert("sort", sort);
-        }
-        if let Some(projection) = search.projection {
-            find.insert("projection", projection);
-        }
-        if let Some(limit) = search.limit {
-            find.insert("limit", i64::from(limit));
-        }
-        if let Some(skip) = search.skip {
-            find.insert("skip", i64::try_from(skip).unwrap_or(i64::MAX));
-        }
-        if let Some(hint) = hint {
-            find.insert("hint", hint);
-        }
-        let mut command = doc! { "explain": find, "verbosity": verbosity };
-        if let Some(time) = search.max_time {
-            command.insert(
-                "maxTimeMS",
-                i64::try_from(time.as_millis()).unwrap_or(i64::MAX),
-            );
-        }
-        let explained = self.read(command).await;
+    async fn explained(&self, search: &Search, verbosity: &str) -> Result<Plan> {
+        let choice = IndexChooser::for_runs(self, search).choose().await?;
+        let command = command(&choice.filter, search);
+        let explain = async |hint: Option<Hint>| {
+            let mut command = command.clone();
+            if let Some(Hint::Name(index)) = hint {
+                command.insert("hint", index);
+            }
+            let mut explain = doc! { "explain": command, "verbosity": verbosity };
+            if let Some(time) = search.max_time {
+                let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+                explain.insert("maxTimeMS", millis);
+            }
+            self.read(explain).await
+        };
+        let explained = choice.send(explain).await;
         explained
             .map(Plan::from_explain)
             .map_err(|error| failed("cannot explain the search", error))
     }
 }
 
+/// The command that searches, as text of the protocol.
+fn command(filter: &Document, search: &Search) -> Document {
+    if let Some(pipeline) = pipeline(filter, search) {
+        return doc! { "aggregate": RUNS, "pipeline": pipeline, "cursor": {}, "allowDiskUse": true };
+    }
+    let mut find = doc! { "find": RUNS, "filter": filter };
+    if let Some(sort) = &search.sort {
+        find.insert("sort", sort);
+    }
+    if let Some(projection) = &search.projection {
+        find.insert("projection", projection);
+    }
+    if let Some(limit) = search.limit {
+        find.insert("limit", i64::from(limit));
+    }
+    if let Some(skip) = search.skip {
+        find.insert("skip", i64::try_from(skip).unwrap_or(i64::MAX));
+    }
+    find
+}
+
 impl Plan {
     fn from_explain(explained: Document) -> Self {
         let mut plan = Self::default();
-        let winning = explained
+        // Where the server computes the order, the search for the runs is the first of several stages.
+        let stages = explained.get_array("stages").ok();
+        let stage = |stage: &Bson| stage.as_document().cloned();
+        let first = stages.and_then(|stages| stages.first().and_then(stage));
+        let cursor = first.and_then(|first| first.get_document("$cursor").ok().cloned());
+        let search = cursor.as_ref().unwrap_or(&explained);
+        let winning = search
             .get_document("queryPlanner")
             .and_then(|planner| planner.get_document("winningPlan"));
         if let Ok(winning) = winning {
             plan.walk(winning);
         }
-        if let Ok(stats) = explained.get_document("executionStats") {
-            let count = |name: &str| match stats.get(name) {
-                Some(Bson::Int32(count)) => u64::try_from(*count).unwrap_or_default(),
-                Some(Bson::Int64(count)) => u64::try_from(*count).unwrap_or_default(),
-                _ => 0,
-            };
-            plan.keys_examined = count("totalKeysExamined");
-            plan.runs_examined = count("totalDocsExamined");
-            plan.runs_found = count("nReturned");
-            plan.millis = count("executionTimeMillis");
+        if let Ok(stats) = search.get_document("executionStats") {
+            plan.keys_examined = count(stats, "totalKeysExamined");
+            plan.runs_examined = count(stats, "totalDocsExamined");
+            plan.runs_found = count(stats, "nReturned");
+            plan.millis = count(stats, "executionTimeMillis");
+        }
+        let last = stages.and_then(|stages| stages.last().and_then(stage));
+        if let Some(last) = last.filter(|last| last.contains_key("nReturned")) {
+            plan.runs_found = count(&last, "nReturned");
         }
         plan.explained = explained;
         plan
@@ -128,6 +146,14 @@ impl Plan {
                 _ => {}
             }
         }
+    }
+}
+
+fn count(stats: &Document, name: &str) -> u64 {
+    match stats.get(name) {
+        Some(Bson::Int32(count)) => u64::try_from(*count).unwrap_or_default(),
+        Some(Bson::Int64(count)) => u64::try_from(*count).unwrap_or_default(),
+        _ => 0,
     }
 }
 

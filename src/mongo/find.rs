@@ -1,42 +1,18 @@
-//! Searching the mirror: runs as they come, counts, distinct values and facets.
+//! Searching the mirror: runs as they come, and how many there are.
 
 use bson::raw::RawDocumentBuf;
-use bson::{Bson, Document, doc};
-use futures::future::{BoxFuture, ready};
-use futures::stream::{BoxStream, TryStreamExt};
-use mongodb::options::Hint;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use mongodb::action::Action as _;
 use serde::de::DeserializeOwned;
 
+use super::batches::Found;
+use super::chooser::IndexChooser;
 use super::{MongoRunStore, failed};
 use crate::error::{Error, Result};
-use crate::node::{Direction, Kind};
 use crate::query::Search;
 use crate::run::{Run, field};
 use crate::store::{RunStore, RunStream};
-
-/// What runs are counted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Facet {
-    /// The experiment: `{id, name}`.
-    Exp,
-    /// MLflow's word for the state.
-    Status,
-    /// Who started the run.
-    User,
-    /// The nodes of a kind on one side, such as the models read: `{name, version}`. A run counts once for each.
-    Nodes(Direction, Kind),
-}
-
-/// How many of the runs share a value.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct FacetCount {
-    /// The value; null where a run has none.
-    pub value: Bson,
-    /// How many runs have it.
-    pub runs: u64,
-}
 
 impl MongoRunStore {
     /// Streams the runs that match a query, a search or a native filter; no match is an empty stream, not an error.
@@ -56,7 +32,7 @@ impl MongoRunStore {
         &self,
         search: impl Into<Search> + Send,
     ) -> Result<BoxStream<'static, Result<RawDocumentBuf>>> {
-        let found = self.found(search.into()).await?;
+        let found = Found::send(self, &search.into()).await?;
         Ok(found.read(Ok))
     }
 
@@ -86,7 +62,7 @@ impl MongoRunStore {
     where
         T: DeserializeOwned + Unpin + Send + Sync + 'static,
     {
-        let found = self.found(search.into()).await?;
+        let found = Found::send(self, &search.into()).await?;
         Ok(found.read(|document| {
             let value = bson::deserialize_from_slice(document.as_bytes());
             value.map_err(|error| Error::Document {
@@ -102,145 +78,28 @@ impl MongoRunStore {
     /// As [`RunStore::find_runs`].
     pub async fn count_runs(&self, search: impl Into<Search> + Send) -> Result<u64> {
         let search = search.into();
-        let filter = search.filter()?;
-        let (filter, hint) = self.planned(filter, &search).await;
-        let runs = self.runs();
-        let mut count = runs.count_documents(filter);
-        if let Some(max_time) = search.max_time {
-            count = count.max_time(max_time);
-        }
-        if let Some(limit) = search.limit {
-            count = count.limit(limit.into());
-        }
-        if let Some(skip) = search.skip {
-            count = count.skip(skip);
-        }
-        if let Some(hint) = hint {
-            count = count.hint(Hint::Name(hint.to_owned()));
-        }
-        count
+        let choice = IndexChooser::for_all(self, &search).choose().await?;
+        let count = async |hint| {
+            let runs = self.runs();
+            runs.count_documents(choice.filter.clone())
+                .optional(search.max_time, |count, time| count.max_time(time))
+                .optional(search.limit, |count, limit| count.limit(limit.into()))
+                .optional(search.skip, |count, skip| count.skip(skip))
+                .optional(hint, |count, hint| count.hint(hint))
+                .await
+        };
+        choice
+            .send(count)
             .await
             .map_err(|error| failed("cannot count runs", error))
-    }
-
-    /// The distinct values of a field among the runs that match, each once; elements of arrays count one by one.
-    ///
-    /// # Errors
-    /// As [`RunStore::find_runs`]; [`Error::Mongo`] where they do not fit 16 MB.
-    pub async fn distinct(
-        &self,
-        field: &str,
-        search: impl Into<Search> + Send,
-    ) -> Result<Vec<Bson>> {
-        let search = search.into();
-        let filter = search.filter()?;
-        let runs = self.runs();
-        let mut distinct = runs.distinct(field, filter);
-        if let Some(max_time) = search.max_time {
-            distinct = distinct.max_time(max_time);
-        }
-        distinct
-            .await
-            .map_err(|error| failed(format!("cannot list the values of {field}"), error))
-    }
-
-    /// How many of the runs that match share each value, the most frequent first; counted by the database.
-    ///
-    /// The limit of the search bounds the values, not the runs.
-    ///
-    /// # Errors
-    /// As [`RunStore::find_runs`].
-    pub async fn facet(
-        &self,
-        facet: Facet,
-        search: impl Into<Search> + Send,
-    ) -> Result<Vec<FacetCount>> {
-        let search = search.into();
-        let filter = search.filter()?;
-        let (filter, hint) = self.planned(filter, &search).await;
-        let mut pipeline = vec![doc! { "$match": filter }];
-        pipeline.extend(facet.stages());
-        pipeline.push(doc! { "$sort": { "runs": -1, "_id": 1 } });
-        if let Some(limit) = search.limit {
-            pipeline.push(doc! { "$limit": i64::from(limit) });
-        }
-        let runs = self.runs();
-        // MongoDB 5 does not go to disk unasked.
-        let mut aggregate = runs.aggregate(pipeline).allow_disk_use(true);
-        if let Some(max_time) = search.max_time {
-            aggregate = aggregate.max_time(max_time);
-        }
-        if let Some(hint) = hint {
-            aggregate = aggregate.hint(Hint::Name(hint.to_owned()));
-        }
-        let counted = aggregate
-            .await
-            .map_err(|error| failed("cannot count runs by value", error))?;
-        counted
-            .map_err(interrupted)
-            .and_then(|counted| ready(FacetCount::try_from(counted)))
-            .try_collect()
-            .await
     }
 }
 
 impl RunStore for MongoRunStore {
     fn find_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
         Box::pin(async move {
-            let found = self.found(search).await?;
+            let found = Found::send(self, &search).await?;
             Ok(found.read(Run::try_from))
         })
     }
-}
-
-impl Facet {
-    /// Groups by a field, or by the elements of an array of which each counts once a run.
-    fn stages(self) -> Vec<Document> {
-        let by = |value: Bson| doc! { "$group": { "_id": value, "runs": { "$sum": 1 } } };
-        let nodes = |direction: Direction, kind: Kind| {
-            let (path, spec) = (kind.path(direction), kind.spec());
-            let fields = [Some(spec.key), spec.detail.map(|detail| detail.field)];
-            let fields = fields.into_iter().flatten();
-            let node: Document = fields
-                .map(|field| (field.to_owned(), format!("${path}.{field}").into()))
-                .collect();
-            vec![
-                doc! { "$project": { &path: 1 } },
-                doc! { "$unwind": format!("${path}") },
-                doc! { "$group": { "_id": { "run": "$_id", "node": node } } },
-                by("$_id.node".into()),
-            ]
-        };
-        match self {
-            Self::Exp => vec![by(
-                bson::bson!({ "id": format!("${}.id", field::EXP), "name": format!("${}.name", field::EXP) }),
-            )],
-            Self::Status => vec![by(format!("${}", field::STATUS).into())],
-            Self::User => vec![by(format!("${}", field::USER).into())],
-            Self::Nodes(direction, kind) => nodes(direction, kind),
-        }
-    }
-}
-
-impl TryFrom<Document> for FacetCount {
-    type Error = Error;
-
-    fn try_from(counted: Document) -> Result<Self> {
-        let runs = match counted.get("runs") {
-            Some(Bson::Int32(runs)) => u64::try_from(*runs).unwrap_or_default(),
-            Some(Bson::Int64(runs)) => u64::try_from(*runs).unwrap_or_default(),
-            _ => {
-                return Err(Error::Document {
-                    id: "of a facet".into(),
-                    reason: "it has no count".into(),
-                });
-            }
-        };
-        let value = counted.get("_id").cloned().unwrap_or(Bson::Null);
-        Ok(Self { value, runs })
-    }
-}
-
-fn interrupted(error: mongodb::error::Error) -> Error {
-    failed("cannot read on in the count", error)
 }

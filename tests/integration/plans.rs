@@ -13,7 +13,7 @@ use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{ClientOptions, Hint, ServerAddress};
 use runlineage::mongo::Facet;
 use runlineage::query::Condition;
-use runlineage::{Error, MongoRunStore, Query, Search};
+use runlineage::{Error, MongoRunStore, Query, Run, RunStore as _, Search};
 
 use crate::support::mirror::{ids, mirror, set};
 use crate::support::mongodb::TestDatabase;
@@ -329,6 +329,177 @@ async fn more_than_a_batch_is_read_by_the_index_with_the_fewest_matches() {
     let filters = profiled.distinct("command.filter", finds).await;
     let filter = query.render().expect("the query is fine");
     assert_eq!(filters.expect("a list"), [Bson::from(filter)]);
+}
+
+/// The last command of this kind that the server was sent.
+async fn last_command(test: &TestDatabase, kind: &str) -> Document {
+    let profiled = test.database.collection::<Document>("system.profile");
+    let sent = profiled.find_one(doc! { format!("command.{kind}"): "runs" });
+    let last = sent.sort(doc! { "$natural": -1 }).await;
+    let last = last.expect("profiled").expect("it was sent");
+    last.get_document("command").expect("a command").clone()
+}
+
+#[tokio::test]
+async fn explain_tells_the_index_that_a_search_is_read_by() {
+    let (test, store) = filled().await;
+    add_bare_runs(&test).await;
+    let profiling = test.database.run_command(doc! { "profile": 2 }).await;
+    profiling.expect("it is on");
+    let seed = fastrand::u64(..);
+    let random = &mut fastrand::Rng::with_seed(seed);
+    let mut hinted = BTreeSet::new();
+    for round in 0..100 {
+        let query = any_query(random, 1).with_all_of([any_query(random, 1)]);
+        let search = Search::from(&query);
+        let search = match random.u32(..3) {
+            0 => search,
+            1 => search.newest_first().limit(20),
+            _ => search.sort(doc! { "name": 1 }),
+        };
+        let found = store.find_raw(search.clone()).await.expect("sent");
+        found.try_collect::<Vec<_>>().await.expect("read");
+        store.explain(search.clone()).await.expect("explained");
+        let find = last_command(&test, "find").await;
+        let explained = last_command(&test, "explain.find").await;
+        let explained = explained.get_document("explain").expect("a command");
+        for part in ["filter", "hint"] {
+            let about = format!("seed {seed}, round {round}: {part} of {query:?}");
+            assert_eq!(find.get(part), explained.get(part), "{about}");
+        }
+        hinted.extend(find.get_str("hint").map(str::to_owned));
+    }
+    assert!(hinted.len() > 3, "seed {seed}: {hinted:?}");
+}
+
+#[tokio::test]
+async fn a_search_with_an_order_is_read_by_an_index_that_holds_it_or_by_few_matches() {
+    let (test, store) = filled().await;
+    let newest = |query: Query| Search::from(query).newest_first().limit(20);
+    let query = || Query::new().with_status("FINISHED");
+    for (query, most) in [
+        // The newest of many matches come first from an index in the order of their time.
+        (query().with_input_model("everywhere", "1"), 200),
+        (query().with_user("bob"), 50),
+        (query().with_user("ana"), 50),
+        (query().with_exp("old"), 50),
+        // Few matches are all read.
+        (query().with_input_model("rare", "3"), 20),
+        (
+            query()
+                .with_input_model("everywhere", None)
+                .with_input_model("rare", None),
+            130,
+        ),
+    ] {
+        let filter = query.render().expect("the query is fine");
+        let runs = test.database.collection::<Document>("runs");
+        let by_time = doc! { "start_time": -1, "_id": -1 };
+        let sorted = runs.find(filter).sort(by_time).limit(20);
+        let all = sorted.hint(Hint::Keys(doc! { "$natural": 1 })).await;
+        let all: Vec<Document> = all.expect("sent").try_collect().await.expect("read");
+        let expected: Vec<&str> = all
+            .iter()
+            .map(|run| run.get_str("_id").expect("an id"))
+            .collect();
+        assert!(expected.len() > 15, "{query:?}");
+        let found = store.find_runs(newest(query.clone())).await.expect("sent");
+        let found: Vec<Run> = found.try_collect().await.expect("read");
+        let found: Vec<&str> = found.iter().map(Run::id).collect();
+        assert_eq!(found, expected, "{query:?}");
+        let plan = store
+            .explain(newest(query.clone()))
+            .await
+            .expect("explained");
+        assert!(
+            plan.keys_examined <= most,
+            "{query:?}: {} keys of {:?}",
+            plan.keys_examined,
+            plan.indexes
+        );
+    }
+}
+
+/// Texts, numbers, nothing, null, lists, lists of lists and documents, one level deep and two.
+fn odd_values() -> Vec<Bson> {
+    let simple = [
+        Bson::from("a"),
+        Bson::from(1),
+        Bson::from(1.0),
+        Bson::Null,
+        bson::bson!([]),
+        bson::bson!([1, "b", null]),
+        bson::bson!([[1, 2], [1]]),
+        bson::bson!({ "x": 3 }),
+        bson::bson!([{ "x": 4 }, { "x": [5, [6]] }, 7, [{ "x": 8 }], null, {}]),
+        bson::bson!({ "x": { "y": 9 } }),
+        bson::bson!({ "x": [{ "y": 10 }, { "y": [11] }] }),
+        bson::bson!({ "0": { "x": 12 } }),
+    ];
+    simple.into()
+}
+
+#[tokio::test]
+async fn distinct_values_are_those_of_the_server_and_read_by_the_same_index() {
+    let (test, store) = filled().await;
+    let runs = test.database.collection::<Document>("runs");
+    for (n, value) in odd_values().into_iter().enumerate() {
+        let odd = doc! { "$set": { "tags.odd": value } };
+        let set = runs.update_one(doc! { "_id": format!("run{n:05}") }, odd);
+        set.await.expect("it is stored");
+    }
+    let profiling = test.database.run_command(doc! { "profile": 2 }).await;
+    profiling.expect("it is on");
+    let query = Query::new().with_input_model("everywhere", None);
+    let query = query.with_exp_id("1");
+    let filter = query.render().expect("the query is fine");
+    for (field, by_stages) in [
+        ("tags.odd", true),
+        ("tags.odd.x", true),
+        ("tags.odd.x.y", true),
+        ("tags.odd.0", false),
+        ("tags.odd.0.x", false),
+        ("inputs.models.version", true),
+        ("inputs.runs.path", true),
+        ("user", true),
+        ("exp", true),
+        ("end_time", true),
+        ("nowhere.at.all", true),
+    ] {
+        let values = |values: Vec<Bson>| {
+            let mut values: Vec<String> = values
+                .into_iter()
+                .map(|value| value.into_relaxed_extjson().to_string())
+                .collect();
+            values.sort();
+            values
+        };
+        let expected = runs.distinct(field, filter.clone()).await.expect("listed");
+        let found = store.distinct(field, &query).await.expect("listed");
+        assert_eq!(values(found), values(expected), "{field}");
+        if by_stages {
+            let sent = last_command(&test, "aggregate").await;
+            assert_eq!(sent.get_str("hint").ok(), Some("newest_of_exp"), "{field}");
+            let text = sent.to_string();
+            assert!(
+                text.contains(field.split('.').next_back().expect("a name")),
+                "{field}: {text}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_is_missing_leaves_the_others_to_be_chosen_from() {
+    let (test, store) = filled().await;
+    let drop = doc! { "dropIndexes": "runs", "index": "newest_of_user" };
+    let dropped = test.database.run_command(drop).await;
+    dropped.expect("it was there");
+    let query = Query::new().with_input_model("everywhere", None);
+    let query = query.with_user("ana").with_exp_id("1");
+    let plan = store.explain(&query).await.expect("explained");
+    assert_eq!(plan.indexes, ["newest_of_exp"]);
+    assert_eq!(ids(&store, &query).await.len() as i64, OLDEST);
 }
 
 #[tokio::test]

@@ -1,0 +1,200 @@
+//! Values of the runs that match: how many runs share each, or each once.
+
+use std::future::ready;
+
+use bson::{Bson, Document, doc};
+use futures::stream::TryStreamExt;
+use mongodb::Cursor;
+use mongodb::action::Action as _;
+
+use super::chooser::{Choice, IndexChooser};
+use super::{MongoRunStore, failed};
+use crate::error::{Error, Result};
+use crate::node::{Direction, Kind};
+use crate::query::Search;
+use crate::run::field;
+
+/// What runs are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Facet {
+    /// The experiment: `{id, name}`.
+    Exp,
+    /// MLflow's word for the state.
+    Status,
+    /// Who started the run.
+    User,
+    /// The nodes of a kind on one side, such as the models read: `{name, version}`. A run counts once for each.
+    Nodes(Direction, Kind),
+}
+
+/// How many of the runs share a value.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct FacetCount {
+    /// The value; null where a run has none.
+    pub value: Bson,
+    /// How many runs have it.
+    pub runs: u64,
+}
+
+impl MongoRunStore {
+    /// How many of the runs that match share each value, the most frequent first; counted by the database.
+    ///
+    /// The limit of the search bounds the values, not the runs.
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`](crate::RunStore::find_runs).
+    pub async fn facet(
+        &self,
+        facet: Facet,
+        search: impl Into<Search> + Send,
+    ) -> Result<Vec<FacetCount>> {
+        let search = search.into();
+        let choice = IndexChooser::for_all(self, &search).choose().await?;
+        let mut stages = facet.stages();
+        stages.push(doc! { "$sort": { "runs": -1, "_id": 1 } });
+        stages.extend(
+            search
+                .limit
+                .map(|limit| doc! { "$limit": i64::from(limit) }),
+        );
+        let cannot = |error| failed("cannot count runs by value", error);
+        let counted = aggregate(self, &search, &choice, stages).await;
+        counted
+            .map_err(cannot)?
+            .map_err(cannot)
+            .and_then(|counted| ready(FacetCount::try_from(counted)))
+            .try_collect()
+            .await
+    }
+
+    /// The distinct values of a field among the runs that match, each once; elements of arrays count one by one.
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`](crate::RunStore::find_runs); [`Error::Mongo`] where they do not fit 16 MB.
+    pub async fn distinct(
+        &self,
+        field: &str,
+        search: impl Into<Search> + Send,
+    ) -> Result<Vec<Bson>> {
+        let search = search.into();
+        let choice = IndexChooser::for_all(self, &search).choose().await?;
+        let cannot = |error| failed(format!("cannot list the values of {field}"), error);
+        // Only since version 7.1 can `distinct` be told an index; where none is told, it may look at a key a value.
+        let stages = choice.index().and_then(|_| distinct_stages(field));
+        let Some(stages) = stages else {
+            let runs = self.runs();
+            let distinct = runs.distinct(field, choice.filter);
+            let distinct =
+                distinct.optional(search.max_time, |distinct, time| distinct.max_time(time));
+            return distinct.await.map_err(cannot);
+        };
+        let values = aggregate(self, &search, &choice, stages).await;
+        values
+            .map_err(cannot)?
+            .map_ok(|mut value| value.remove(field::ID).unwrap_or(Bson::Null))
+            .try_collect()
+            .await
+            .map_err(cannot)
+    }
+}
+
+/// Sends the stages, which come after the filter of the search.
+async fn aggregate(
+    store: &MongoRunStore,
+    search: &Search,
+    choice: &Choice,
+    stages: Vec<Document>,
+) -> mongodb::error::Result<Cursor<Document>> {
+    let mut pipeline = vec![doc! { "$match": &choice.filter }];
+    pipeline.extend(stages);
+    let runs = store.runs();
+    let aggregate = async |hint| {
+        // MongoDB 5 does not go to disk unasked.
+        runs.aggregate(pipeline.clone())
+            .allow_disk_use(true)
+            .optional(search.max_time, |aggregate, time| aggregate.max_time(time))
+            .optional(hint, |aggregate, hint| aggregate.hint(hint))
+            .await
+    };
+    choice.send(aggregate).await
+}
+
+/// What `distinct` does, as stages: it looks into arrays, one level deep at each field of the path.
+///
+/// `None` for a path that may name a place in an array.
+fn distinct_stages(path: &str) -> Option<Vec<Document>> {
+    let is_name = |name: &str| {
+        let is_place = name.bytes().all(|byte| byte.is_ascii_digit());
+        !is_place && !name.starts_with('$') && !name.contains('\0')
+    };
+    let mut stages = Vec::new();
+    let mut of = "$$ROOT".to_owned();
+    for name in path.split('.') {
+        if !is_name(name) {
+            return None;
+        }
+        if !stages.is_empty() {
+            // Of an array within an array, `distinct` sees no fields.
+            stages
+                .push(doc! { "$match": { "$expr": { "$eq": [{ "$type": "$value" }, "object"] } } });
+        }
+        stages.push(doc! { "$project": { field::ID: 0, "value": format!("{of}.{name}") } });
+        let unwind = doc! { "path": "$value", "preserveNullAndEmptyArrays": true };
+        stages.push(doc! { "$unwind": unwind });
+        // Null is a value, and nothing is none.
+        stages.push(doc! { "$match": { "value": { "$exists": true } } });
+        of = "$value".to_owned();
+    }
+    stages.push(doc! { "$group": { field::ID: "$value" } });
+    Some(stages)
+}
+
+impl Facet {
+    /// Groups by a field, or by the elements of an array of which each counts once a run.
+    fn stages(self) -> Vec<Document> {
+        let by = |value: Bson| doc! { "$group": { "_id": value, "runs": { "$sum": 1 } } };
+        let nodes = |direction: Direction, kind: Kind| {
+            let (path, spec) = (kind.path(direction), kind.spec());
+            let fields = [Some(spec.key), spec.detail.map(|detail| detail.field)];
+            let fields = fields.into_iter().flatten();
+            let node: Document = fields
+                .map(|field| (field.to_owned(), format!("${path}.{field}").into()))
+                .collect();
+            vec![
+                doc! { "$project": { &path: 1 } },
+                doc! { "$unwind": format!("${path}") },
+                doc! { "$group": { "_id": { "run": "$_id", "node": node } } },
+                by("$_id.node".into()),
+            ]
+        };
+        match self {
+            Self::Exp => vec![by(
+                bson::bson!({ "id": format!("${}.id", field::EXP), "name": format!("${}.name", field::EXP) }),
+            )],
+            Self::Status => vec![by(format!("${}", field::STATUS).into())],
+            Self::User => vec![by(format!("${}", field::USER).into())],
+            Self::Nodes(direction, kind) => nodes(direction, kind),
+        }
+    }
+}
+
+impl TryFrom<Document> for FacetCount {
+    type Error = Error;
+
+    fn try_from(counted: Document) -> Result<Self> {
+        let runs = match counted.get("runs") {
+            Some(Bson::Int32(runs)) => u64::try_from(*runs).unwrap_or_default(),
+            Some(Bson::Int64(runs)) => u64::try_from(*runs).unwrap_or_default(),
+            _ => {
+                return Err(Error::Document {
+                    id: "of a facet".into(),
+                    reason: "it has no count".into(),
+                });
+            }
+        };
+        let value = counted.get("_id").cloned().unwrap_or(Bson::Null);
+        Ok(Self { value, runs })
+    }
+}
