@@ -1,6 +1,7 @@
 //! `register --from`: what a line may be, and what is refused without stopping the others.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use runlineage::{Lineage, MongoRunStore};
 use serde_json::json;
@@ -10,6 +11,7 @@ use crate::support::mirror::set;
 use crate::support::mlflow;
 use crate::support::mongodb::TestDatabase;
 use crate::support::program::{Finished, run, runlineage};
+use crate::support::proxy::{Answer, Proxy};
 use crate::support::rest::Rest;
 
 /// Runs of a real MLflow, and a database to mirror them.
@@ -138,4 +140,65 @@ fn a_file_and_lineage_by_flags_exclude_each_other() {
         assert!(finished.stderr.contains("--from"), "{finished:?}");
         assert!(finished.stderr.contains(flag), "{finished:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_goes_away_ends_the_file_and_the_next_call_goes_on_where_it_was() {
+    let scene = Scene::new(40).await;
+    let proxy = Proxy::before(&mlflow::shared().uri());
+    let set = AtomicUsize::new(0);
+    proxy.on(move |request| {
+        let is_set = request.call == "runs/log-batch";
+        if set.fetch_add(usize::from(is_set), Ordering::SeqCst) >= 12 {
+            return Answer::Reset(0.0);
+        }
+        Answer::Pass
+    });
+    let line = |run: &String| {
+        json!({ "_id": run, "inputs": { "models": [{ "name": "churn", "version": "1" }] } })
+            .to_string()
+            .into_bytes()
+    };
+    let file = scene.file(&scene.runs.iter().map(line).collect::<Vec<_>>());
+    let register = |uri: &str, more: &[&str]| {
+        let mut command = runlineage(["register", "--mongodb-uri", &scene.test.uri]);
+        command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0");
+        run(command
+            .args(["--tracking-uri", uri, "--from"])
+            .arg(&file)
+            .args(more))
+    };
+    let began = std::time::Instant::now();
+    let ended = register(&proxy.uri(), &[]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(began.elapsed().as_secs() < 60, "it does not try every line");
+    let from = ended.stderr.split("--from-line ").nth(1);
+    let from = from.unwrap_or_else(|| panic!("it says where to go on: {}", ended.stderr));
+    let from: usize = from.split('`').next().unwrap().parse().unwrap();
+    assert!((2..30).contains(&from), "{}", ended.stderr);
+    for before in 0..from - 1 {
+        assert!(scene.lineage(before).await.inputs.models()["churn"].contains("1"));
+    }
+    register(&mlflow::shared().uri(), &["--from-line", &from.to_string()]).success();
+    for all in 0..scene.runs.len() {
+        assert!(scene.lineage(all).await.inputs.models()["churn"].contains("1"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_without_an_end_is_bounded_and_costs_itself_alone() {
+    let scene = Scene::new(1).await;
+    let good = json!({ "_id": scene.runs[0], "outputs": { "models": [{ "name": "geo" }] } });
+    let ended = scene.register(&[vec![b'x'; 40 << 20], good.to_string().into_bytes()]);
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains("line 1: it is longer than 32 MiB"),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        ended.stderr.contains("1 runs registered, 1 lines failed"),
+        "{}",
+        ended.stderr
+    );
 }
