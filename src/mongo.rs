@@ -14,6 +14,7 @@ pub(crate) mod retry;
 mod save;
 mod source;
 mod terms;
+mod values;
 
 pub use explain::Plan;
 pub use facet::{Facet, FacetCount};
