@@ -3,6 +3,7 @@
 mod batches;
 pub(crate) mod checkpoint;
 mod chooser;
+mod deleted;
 mod explain;
 mod facet;
 mod find;
@@ -16,6 +17,7 @@ mod source;
 mod terms;
 mod values;
 
+pub use deleted::DeletedRun;
 pub use explain::Plan;
 pub use facet::{Facet, FacetCount};
 pub use migrate::MigrationStatus;

@@ -1,0 +1,41 @@
+//! What is kept of runs that were deleted in MLflow.
+
+use bson::raw::RawDocumentBuf;
+use bson::{DateTime, doc};
+
+use super::{DELETED_RUNS, MongoRunStore, failed};
+use crate::error::Result;
+use crate::run::{Run, field};
+
+/// A run that was deleted in MLflow, as it was mirrored last.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct DeletedRun {
+    /// The run; no more than its id where it was purged.
+    pub run: Run,
+    /// When the mirror saw that it was deleted.
+    pub deleted_at: Option<DateTime>,
+    /// Whether all but its id was removed for good.
+    pub purged: bool,
+}
+
+impl MongoRunStore {
+    /// The deleted run of this id, or `None`: MLflow has it, or the mirror has never seen it.
+    ///
+    /// # Errors
+    /// As [`get_run`](Self::get_run).
+    pub async fn get_deleted_run(&self, id: &str) -> Result<Option<DeletedRun>> {
+        let deleted = self.database().collection::<RawDocumentBuf>(DELETED_RUNS);
+        let found = deleted.find_one(doc! { field::ID: id }).await;
+        let found = found.map_err(|error| failed(format!("cannot read deleted run {id}"), error))?;
+        let Some(document) = found else {
+            return Ok(None);
+        };
+        let mirror = document.get_document(field::MIRROR).ok();
+        Ok(Some(DeletedRun {
+            deleted_at: mirror.and_then(|mirror| mirror.get_datetime(field::CHANGED_AT).ok()),
+            purged: mirror.is_some_and(|mirror| mirror.get_bool(field::PURGED).unwrap_or_default()),
+            run: document.try_into()?,
+        }))
+    }
+}
