@@ -15,7 +15,6 @@ pub(crate) mod retry;
 mod save;
 mod source;
 mod terms;
-mod values;
 
 pub use deleted::DeletedRun;
 pub use explain::Plan;

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use mongodb::Client;
+use mongodb::bson::raw::RawDocumentBuf;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{ClientOptions, Hint, ServerAddress};
 use runlineage::mongo::Facet;
-use runlineage::query::Condition;
-use runlineage::{Error, MongoRunStore, Query, Run, RunStore as _, Search};
+use runlineage::query::{Condition, Order};
+use runlineage::{Error, MongoRunStore, Query, Run, Search};
 
 use crate::support::mirror::{ids, mirror, set};
 use crate::support::mongodb::TestDatabase;
@@ -383,6 +384,7 @@ async fn a_search_with_an_order_is_read_by_an_index_that_holds_it_or_by_few_matc
         (query().with_user("bob"), 50),
         (query().with_user("ana"), 50),
         (query().with_exp("old"), 50),
+        (query().with_user("bob").with_parent("run00000"), 200),
         // Few matches are all read.
         (query().with_input_model("rare", "3"), 20),
         (
@@ -420,6 +422,28 @@ async fn a_search_with_an_order_is_read_by_an_index_that_holds_it_or_by_few_matc
     }
 }
 
+#[tokio::test]
+async fn an_order_that_the_server_computes_is_read_by_the_index_with_the_fewest_matches() {
+    let (_test, store) = filled().await;
+    let query = Query::new().with_input_model("everywhere", None);
+    let by_name: Order = "name ASC".parse().expect("an order");
+    let search = Search::from(query.with_exp_id("1")).order_by([by_name]);
+    let search = search.skip(5).limit(20).projection(doc! { "name": 1 });
+    let found = store.find_raw(search.clone()).await.expect("sent");
+    let found: Vec<RawDocumentBuf> = found.try_collect().await.expect("read");
+    let found: Vec<&str> = found
+        .iter()
+        .map(|run| run.get_str("name").expect("a name"))
+        .collect();
+    let names = (0..OLDEST).filter(|n| n % 4 != 0);
+    let mut names: Vec<String> = names.map(|n| format!("train-{n}")).collect();
+    names.sort();
+    assert_eq!(found, names[5..25]);
+    let plan = store.explain(search).await.expect("explained");
+    assert_eq!(plan.indexes, ["newest_of_exp"]);
+    assert_eq!((plan.runs_found, plan.keys_examined), (20, OLDEST as u64));
+}
+
 /// Texts, numbers, nothing, null, lists, lists of lists and documents, one level deep and two.
 fn odd_values() -> Vec<Bson> {
     let simple = [
@@ -431,6 +455,7 @@ fn odd_values() -> Vec<Bson> {
         bson::bson!([1, "b", null]),
         bson::bson!([[1, 2], [1]]),
         bson::bson!({ "x": 3 }),
+        bson::bson!({ "x": null }),
         bson::bson!([{ "x": 4 }, { "x": [5, [6]] }, 7, [{ "x": 8 }], null, {}]),
         bson::bson!({ "x": { "y": 9 } }),
         bson::bson!({ "x": [{ "y": 10 }, { "y": [11] }] }),
