@@ -52,12 +52,17 @@ pub(crate) fn dataset(n: u64) -> String {
     id(n * DATASET_RUNS)
 }
 
+/// When the n-th run started. Work comes in clusters: 200 runs within an hour, then a pause.
+pub(crate) fn start_of(n: u64) -> DateTime {
+    let cluster = 1_700_000_000_000 + (n / 200) as i64 * 7_200_000;
+    DateTime::from_millis(cluster + (n % 200) as i64 * 18_000)
+}
+
 /// The n-th of `count` runs: started after the one before it, reading models and what the last thousand runs wrote.
 pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
     let random = &mut Random(n ^ 0x5eed);
     let exp = n / 2_000 * 4 + random.below(4);
-    // Work comes in clusters: 200 runs within an hour, then a pause.
-    let start = 1_700_000_000_000 + (n / 200) as i64 * 7_200_000 + (n % 200) as i64 * 18_000;
+    let start = start_of(n).timestamp_millis();
     let recent = |random: &mut Random| id(n.saturating_sub(1 + random.below(1_000)));
     let mut read: Vec<Document> = (0..random.below(4))
         .map(|_| {

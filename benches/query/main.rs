@@ -18,7 +18,7 @@ use mongodb::{Client, Database};
 use runlineage::query::Condition;
 use runlineage::{MongoRunStore, Query, Search};
 
-use generator::{BASE_MODEL, FORMER_USER, READ_MODEL, READERS, Random, dataset, id};
+use generator::{BASE_MODEL, FORMER_USER, READ_MODEL, READERS, Random, dataset, id, start_of};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -221,7 +221,64 @@ async fn conjunctions(database: &Database, runs: u64) -> Outcome {
     let query = Query::new().with_input_model(BASE_MODEL, None);
     let oldest = query.with_input_artifact(&dataset(0), None);
     let what = "AND of the most popular model and the oldest dataset";
-    conjunction(database, what, vec![(oldest, "input_runs"); 5]).await
+    conjunction(database, what, vec![(oldest, "input_runs"); 5]).await?;
+    // More than are counted, and again the planner finds matches sooner by the index with the most.
+    let query = Query::new().with_input_model(BASE_MODEL, "1");
+    let oldest = query.with_start_time(..start_of(6_000));
+    let what = "AND of the most popular version and the 6,000 oldest runs";
+    conjunction(database, what, vec![(oldest, "newest"); 5]).await?;
+    // Conditions on two fields of an array's element are counted by reading runs.
+    let pairs = (0..5).map(|n| {
+        let query = Query::new().with_input_model("model-0", "1");
+        let made = dataset(n * runs / 20_000);
+        let query = query.with_input_artifact(&made, "data/train.parquet");
+        (query, "input_paths")
+    });
+    let what = "AND of a version and a path of 3,000 readers";
+    conjunction(database, what, pairs.collect()).await?;
+    newest(database, runs).await
+}
+
+/// The newest runs of two terms: ours beside the server's own choice.
+async fn newest(database: &Database, runs: u64) -> Outcome {
+    let store = MongoRunStore::from_database(database.clone());
+    let query = || Query::new().with_input_model("model-0", None);
+    for (what, query) in [
+        ("a model and a status", query().with_status("FINISHED")),
+        (
+            "a model and a user who left",
+            query().with_user(FORMER_USER),
+        ),
+        (
+            "a model and the oldest dataset",
+            query().with_input_artifact(&dataset(0), None),
+        ),
+        (
+            "a model and a run",
+            query().with_input_artifact(&id(runs / 2), None),
+        ),
+    ] {
+        let filter = query.render()?;
+        let (mut ours, mut planner) = (Vec::new(), Vec::new());
+        for _ in 0..20 {
+            let start = Instant::now();
+            let search = Search::from(&query).newest_first().limit(20);
+            let _: Vec<_> = store.find_runs(search).await?.try_collect().await?;
+            ours.push(start.elapsed());
+            let start = Instant::now();
+            let runs = database.collection::<RawDocumentBuf>("runs");
+            let order = doc! { "start_time": -1, "_id": -1 };
+            let find = runs.find(filter.clone()).sort(order).limit(20);
+            let _: Vec<_> = find.await?.try_collect().await?;
+            planner.push(start.elapsed());
+        }
+        row(
+            &format!("newest 20 of {what} ÷ the planner alone"),
+            &ours,
+            &planner,
+        );
+    }
+    Ok(())
 }
 
 /// Searches for a model and something else: ours beside the better of both indexes, and beside the server's own choice.
@@ -388,7 +445,7 @@ fn memory(server: &Server, small: &Database, large: &Database) -> Outcome {
 async fn terms(database: &Database, runs: u64) -> Outcome {
     let store = MongoRunStore::from_database(database.clone());
     let some = id(runs / 2);
-    let from = DateTime::from_millis(1_700_000_000_000 + (runs / 400) as i64 * 7_200_000);
+    let from = start_of(runs / 2);
     let to = DateTime::from_millis(from.timestamp_millis() + 36_000_000);
     let query = Query::new;
     for (what, query) in [

@@ -5,7 +5,7 @@ use mongodb::bson::{Bson, DateTime, Document, doc};
 use runlineage::Query;
 
 use super::Outcome;
-use super::generator::{FORMER_USER, RETIRED_MODEL, id};
+use super::generator::{FORMER_USER, RETIRED_MODEL, id, start_of};
 
 /// Hides one index after the other from the planner, and lets the server explain the same search both times.
 pub(crate) async fn of_each(database: &Database, runs: u64) -> Outcome {
@@ -28,7 +28,7 @@ pub(crate) async fn of_each(database: &Database, runs: u64) -> Outcome {
 
 fn searches(runs: u64) -> Outcome<Vec<(&'static str, &'static str, Document)>> {
     let some = id(runs / 2);
-    let from = DateTime::from_millis(1_700_000_000_000 + (runs / 400) as i64 * 7_200_000);
+    let from = start_of(runs / 2);
     let to = DateTime::from_millis(from.timestamp_millis() + 36_000_000);
     let query = Query::new;
     let newest = |query: Query| -> Outcome<Document> {
