@@ -36,7 +36,7 @@ impl MongoRunStore {
     /// It is the plan that [`find_runs`](Self::find_runs) has for the same search: the index is chosen by the same rule.
     ///
     /// # Errors
-    /// As [`RunStore::find_runs`](RunStore::find_runs).
+    /// As [`RunStore::find_runs`](crate::RunStore::find_runs).
     pub async fn explain(&self, search: impl Into<Search> + Send) -> Result<Plan> {
         self.explained(&search.into(), "executionStats").await
     }
@@ -46,7 +46,7 @@ impl MongoRunStore {
     /// MongoDB is asked only where the filter alone does not tell.
     ///
     /// # Errors
-    /// As [`RunStore::find_runs`](RunStore::find_runs).
+    /// As [`RunStore::find_runs`](crate::RunStore::find_runs).
     pub async fn is_indexed(&self, search: impl Into<Search> + Send) -> Result<bool> {
         let search = search.into();
         if search.filter().is_ok_and(|filter| is_served(&filter)) {

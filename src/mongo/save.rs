@@ -68,7 +68,7 @@ impl MongoRunStore {
     /// A run that was deleted later than that stays deleted; one that was deleted earlier is back.
     ///
     /// # Errors
-    /// [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not acknowledge the writes by a majority; some may have been made.
+    /// [`Error::Mongo`] when MongoDB does not acknowledge the writes by a majority; some may have been made.
     pub async fn save_runs(&self, runs: Vec<Run>, ticket: Ticket) -> Result<Saved> {
         self.ensure_migrated().await?;
         let size = runs.len().div_ceil(PARTS).max(MIN_PART);

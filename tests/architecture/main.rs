@@ -32,19 +32,9 @@ fn the_library_imports_one_way() {
 
 #[test]
 fn the_crates_depend_one_way() {
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--no-deps",
-            "--offline",
-            "--format-version",
-            "1",
-        ])
-        .current_dir(ROOT)
-        .output()
-        .expect("cargo runs");
+    let metadata = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
     let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).expect("cargo answers in JSON");
+        serde_json::from_str(&metadata).expect("cargo answers in JSON");
     let mut crates = Vec::new();
     let mut dependencies = Vec::new();
     for package in metadata["packages"].as_array().expect("a list") {
@@ -63,4 +53,76 @@ fn the_crates_depend_one_way() {
         crate_violations(&crates, &dependencies),
         Vec::<String>::new()
     );
+}
+
+#[test]
+fn who_adds_the_library_gets_nothing_of_the_program() {
+    const FOREIGN: [&str; 8] = [
+        "anyhow",
+        "axum",
+        "clap",
+        "comfy-table",
+        "csv",
+        "directories",
+        "indicatif",
+        "metrics",
+    ];
+    let tree = cargo(&[
+        "tree",
+        "--package",
+        "runlineage",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+    ]);
+    let crates: Vec<&str> = tree
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert!(crates.contains(&"mongodb"), "{crates:?}");
+    let pulled: Vec<&str> = FOREIGN
+        .into_iter()
+        .filter(|foreign| crates.contains(foreign))
+        .collect();
+    assert_eq!(pulled, Vec::<&str>::new());
+}
+
+#[test]
+fn the_package_of_the_library_holds_what_its_user_needs() {
+    let list = cargo(&[
+        "package",
+        "--package",
+        "runlineage",
+        "--list",
+        "--allow-dirty",
+    ]);
+    let (mut folders, mut files): (Vec<&str>, Vec<&str>) =
+        list.lines().partition(|file| file.contains('/'));
+    folders.retain(|file| !file.starts_with("src/") && !file.starts_with("migrations/"));
+    assert_eq!(folders, Vec::<&str>::new());
+    // Those of cargo itself.
+    files.retain(|file| !file.starts_with(".cargo_vcs_info") && *file != "Cargo.toml.orig");
+    assert_eq!(
+        files,
+        [
+            "CHANGELOG.md",
+            "Cargo.lock",
+            "Cargo.toml",
+            "LICENSE",
+            "README.md"
+        ]
+    );
+}
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .arg("--offline")
+        .current_dir(ROOT)
+        .output()
+        .expect("cargo runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
