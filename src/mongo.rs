@@ -15,6 +15,7 @@ pub(crate) mod retry;
 mod save;
 mod source;
 mod terms;
+mod values;
 
 pub use deleted::DeletedRun;
 pub use explain::Plan;

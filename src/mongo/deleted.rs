@@ -27,7 +27,8 @@ impl MongoRunStore {
     pub async fn get_deleted_run(&self, id: &str) -> Result<Option<DeletedRun>> {
         let deleted = self.database().collection::<RawDocumentBuf>(DELETED_RUNS);
         let found = deleted.find_one(doc! { field::ID: id }).await;
-        let found = found.map_err(|error| failed(format!("cannot read deleted run {id}"), error))?;
+        let found =
+            found.map_err(|error| failed(format!("cannot read deleted run {id}"), error))?;
         let Some(document) = found else {
             return Ok(None);
         };

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bson::{Bson, Document, doc};
+
 use super::attribute::{Attribute, Clock};
 use super::check::FIELD_ROOTS;
 use super::condition::Root;
@@ -62,6 +64,42 @@ impl Field {
             Place::Data(root, key) => Some((root.name(), key)),
         }
     }
+}
+
+impl Field {
+    /// The expression of an aggregation for its own value, which stands apart where longer keys are nested below it.
+    pub(crate) fn value_expression(&self) -> Bson {
+        let path = self.path();
+        match &self.0 {
+            Place::Stored(_) => format!("${path}").into(),
+            Place::Data(root, key) => {
+                let apart = entry_of(field::UNNESTED, *root, key);
+                if can_nest(key) {
+                    doc! { "$ifNull": [apart, format!("${path}")] }.into()
+                } else {
+                    apart.into()
+                }
+            }
+        }
+    }
+
+    /// The expression for MLflow's exact text, where the value does not give it back.
+    pub(crate) fn text_expression(&self) -> Option<Document> {
+        match &self.0 {
+            Place::Stored(_) => None,
+            Place::Data(root, key) => Some(entry_of(field::TEXT, *root, key)),
+        }
+    }
+}
+
+/// The expression for the value of a key in a list of the mirror.
+fn entry_of(list: &str, root: Root, key: &str) -> Document {
+    let list = format!("${}.{list}.{}", field::MIRROR, root.name());
+    let of_key = doc! { "$filter": {
+        "input": { "$ifNull": [list, []] },
+        "cond": { "$eq": ["$$this.key", { "$literal": key }] },
+    } };
+    doc! { "$let": { "vars": { "entry": { "$first": of_key } }, "in": "$$entry.value" } }
 }
 
 impl fmt::Display for Field {

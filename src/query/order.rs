@@ -6,7 +6,6 @@ use std::str::FromStr;
 use bson::{Bson, Document, doc};
 
 use super::Field;
-use crate::codec::nest::can_nest;
 use crate::error::{Error, Result};
 use crate::run::field;
 
@@ -67,10 +66,7 @@ impl Order {
 
     /// The value to sort by, and which group of values it is in: numbers, NaN, texts and the like, nothing.
     fn keys(&self) -> (Bson, Document) {
-        let value: Bson = match self.field.data() {
-            None => format!("${}", self.field.path()).into(),
-            Some((root, key)) => own_value(root, key, &self.field.path()),
-        };
+        let value = self.field.value_expression();
         let group = doc! { "$switch": { "branches": [
             { "case": { "$eq": [&value, f64::NAN] }, "then": 1 },
             { "case": { "$isNumber": &value }, "then": 0 },
@@ -79,18 +75,6 @@ impl Order {
             { "case": { "$and": [self.field.data().is_some(), { "$eq": [{ "$type": &value }, "object"] }] }, "then": 3 },
         ], "default": 2 } };
         (value, group)
-    }
-}
-
-/// The value of a key, which stands apart where longer keys are nested below it.
-fn own_value(root: &str, key: &str, path: &str) -> Bson {
-    let list = format!("${}.{}.{root}", field::MIRROR, field::UNNESTED);
-    let of_key = doc! { "$filter": { "input": { "$ifNull": [list, []] }, "cond": { "$eq": ["$$this.key", { "$literal": key }] } } };
-    let apart = doc! { "$let": { "vars": { "own": { "$first": of_key } }, "in": "$$own.value" } };
-    if can_nest(key) {
-        doc! { "$ifNull": [apart, format!("${path}")] }.into()
-    } else {
-        apart.into()
     }
 }
 

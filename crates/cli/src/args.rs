@@ -27,6 +27,7 @@ const MAX_TIME: u64 = i32::MAX as u64 / 1000;
 /// A lineage index for machine-learning runs: mirrors MLflow into MongoDB and answers from there.
 #[derive(Debug, Parser)]
 #[command(
+    name = "runlineage",
     version,
     about,
     max_term_width = 110,

@@ -114,7 +114,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
             return print::facets(counts, args.format);
         }
         if let Some(field) = &args.distinct {
-            return print::distinct(store.distinct(&field.path(), all()).await?);
+            return print::distinct(store.distinct_values(field, all()).await?);
         }
         return Ok(ExitCode::SUCCESS);
     }

@@ -97,7 +97,7 @@ async fn runs_are_sorted_by_a_metric_as_in_mlflow() {
         assert_eq!(last, ["missing", "only below"], "{order}");
         assert_eq!(scene.names(&["--sort", order, "--limit", "1"]), first[..1]);
     }
-    // MLflow's own client, of the same runs.
+    // MLflow's own answer of the same runs; it holds an infinity as the largest number.
     let search = json!({ "experiment_ids": [scene.exp.1], "order_by": ["metrics.val_loss DESC"] });
     let answer = scene.rest.post("runs/search", search).await;
     let theirs = answer["runs"].as_array().unwrap().iter();
@@ -116,7 +116,7 @@ async fn runs_are_sorted_by_a_metric_as_in_mlflow() {
     ]);
     assert_eq!(
         table.success(),
-        "name,metrics.val_loss\nboth,0.05\ninfinite,Infinity\nmissing,\nnan,NaN\nonly below,\"{\"\"class_a\"\":0.01}\"\ntenth,0.1\n"
+        "name,metrics.val_loss\nboth,0.05\ninfinite,1.7976931348623157e+308\nmissing,\nnan,NaN\nonly below,\"{\"\"class_a\"\":0.01}\"\ntenth,0.1\n"
     );
 }
 
@@ -142,7 +142,7 @@ async fn texts_and_numbers_are_shown_as_mlflow_holds_them() {
     assert_eq!(
         csv,
         format!(
-            "name,tags.git_sha,params.lr,metrics.tiny,metrics.huge,run_id\na,1234e56,1.10,1e-300,1e300,{first}\n"
+            "name,tags.git_sha,params.lr,metrics.tiny,metrics.huge,run_id\na,1234e56,1.10,1e-300,1e+300,{first}\n"
         )
     );
     let table = scene.find(&["--columns", columns]).success();

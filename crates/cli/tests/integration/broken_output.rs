@@ -26,7 +26,11 @@ fn closed() -> Stdio {
 
 /// A mirror of one run with lineage, and the tracking server that holds it.
 async fn scene() -> (MockServer, TestDatabase) {
-    let tags = json!({ "tags": [{ "key": "lineage.inputs.models.churn", "value": r#"["3"]"# }] });
+    // In both forms, so that to register it again sets no tag.
+    let tags = json!({ "tags": [
+        { "key": "lineage.inputs.models.churn", "value": r#"["3"]"# },
+        { "key": "lineage_overflow.0", "value": r#"[["inputs", "models", "churn", "3"]]"# },
+    ] });
     let known = fake_run("r1", "1", tags);
     let server = with_runs(experiment("1"), vec![known.clone()]).await;
     answer(&server, "runs/get", ok(json!({ "run": known }))).await;

@@ -496,7 +496,7 @@ async fn a_field_that_a_run_lacks_is_unequal_to_nothing() {
 #[tokio::test]
 async fn json_holds_the_columns_that_are_asked_for() {
     let test = mirror_of(3).await;
-    let columns = ["--columns", "name,params.lr,exp.name,nothing"];
+    let columns = ["--columns", "name,params.lr,exp.name,tags.nothing"];
     let found = find(&test, &[&columns[..], &["--format", "ndjson"]].concat()).success();
     let found = lines(&found);
     assert_eq!(found.len(), 3);
@@ -537,8 +537,8 @@ fn what_would_be_ignored_or_is_no_field_is_refused() {
             vec!["--distinct", "user", "--limit", "5"],
             "cannot be used with",
         ),
-        (vec!["--distinct", "$where"], "write a field"),
-        (vec!["--columns", "name,"], "write a field"),
+        (vec!["--distinct", "$where"], "has no field `$where`"),
+        (vec!["--columns", "name,"], "has no field ``"),
         (
             vec!["--skip", "18446744073709551615"],
             "18446744073709551615 is not in",

@@ -164,7 +164,7 @@ async fn a_server_that_goes_away_ends_the_file_and_the_next_call_goes_on_where_i
         let mut command = runlineage(["register", "--mongodb-uri", &scene.test.uri]);
         command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0");
         run(command
-            .args(["--tracking-uri", uri, "--from"])
+            .args(["--source", "lab", "--tracking-uri", uri, "--from"])
             .arg(&file)
             .args(more))
     };

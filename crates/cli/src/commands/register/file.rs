@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use futures::{StreamExt, stream};
 use runlineage::{Error, MlflowClient, MongoRunStore};
 
@@ -128,13 +128,11 @@ pub(super) async fn register(
         }
     }
     say!("{done} runs registered, {failed} lines failed.");
-    if failed > 0 {
-        return Ok(ExitCode::FAILURE);
-    }
-    if done == 0 {
-        bail!("{file} holds no line to register");
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn register_line(mlflow: &MlflowClient, store: &MongoRunStore, line: &[u8]) -> Result<()> {

@@ -1,0 +1,62 @@
+//! The values that runs have of one field, each once, as MLflow holds them.
+
+use bson::{Bson, Document, doc};
+use futures::stream::TryStreamExt;
+use mongodb::action::Action as _;
+
+use super::chooser::IndexChooser;
+use super::{MongoRunStore, failed};
+use crate::error::Result;
+use crate::query::{Field, Search};
+
+impl MongoRunStore {
+    /// The distinct values of a field among the runs that match, each once.
+    ///
+    /// Of a tag or a param whose decoded value does not give MLflow's text back, that text is the value: `1.10` and
+    /// `1.1` are two. Elements of arrays in other fields, such as `inputs.models.name`, count one by one.
+    ///
+    /// # Errors
+    /// As [`find_runs`](Self::find_runs); [`Error::Mongo`](crate::Error::Mongo) where they do not fit 16 MB.
+    pub async fn distinct_values(
+        &self,
+        field: &Field,
+        search: impl Into<Search> + Send,
+    ) -> Result<Vec<Bson>> {
+        let search = search.into();
+        let Some(text) = field.text_expression() else {
+            return self.distinct(&field.path(), search).await;
+        };
+        let choice = IndexChooser::for_all(self, &search).choose().await?;
+        let pipeline = [
+            doc! { "$match": &choice.filter },
+            doc! { "$group": { "_id": { "text": text, "value": field.value_expression() } } },
+            doc! { "$sort": { "_id": 1 } },
+        ];
+        let aggregate = async |hint| {
+            let runs = self.runs();
+            let cursor = runs
+                .aggregate(pipeline.clone())
+                .allow_disk_use(true)
+                .optional(search.max_time, |aggregate, time| aggregate.max_time(time))
+                .optional(hint, |aggregate, hint| aggregate.hint(hint))
+                .await?;
+            cursor.try_collect::<Vec<Document>>().await
+        };
+        let grouped = choice.send(aggregate).await;
+        let grouped =
+            grouped.map_err(|error| failed(format!("cannot list the values of {field}"), error))?;
+        Ok(grouped.into_iter().filter_map(value).collect())
+    }
+}
+
+/// The value of a group; none where the key is absent, or only the beginning of longer ones.
+fn value(mut group: Document) -> Option<Bson> {
+    let Some(Bson::Document(mut own)) = group.remove("_id") else {
+        return None;
+    };
+    match (own.remove("text"), own.remove("value")) {
+        (Some(text @ Bson::String(_)), _) => Some(text),
+        (_, Some(Bson::Document(longer))) if !longer.is_empty() => None,
+        (_, value) => value,
+    }
+}
