@@ -510,7 +510,7 @@ async fn json_holds_the_columns_that_are_asked_for() {
     let id = first["_id"].clone();
     assert_eq!(
         Value::from(first.clone()),
-        json!({ "_id": id, "name": name, "exp": { "name": "churn" }, "params": { "lr": 0.1 } })
+        json!({ "_id": id, "name": name, "exp": { "name": "churn" }, "params": { "lr": 0.1 }, "tags": {} })
     );
     let linked = ["--columns", "exp.name", "--ui-url", "--format", "json"];
     let linked: Value = serde_json::from_str(&find(&test, &linked).success()).expect("JSON");
