@@ -85,7 +85,8 @@ impl MongoRunStore {
     /// # Errors
     /// [`Error::InvalidArgument`] for a URI with a mistake in it.
     pub async fn open(uri: &str, database: Option<&str>) -> Result<Self> {
-        let mut options = ClientOptions::parse(uri)
+        // A secret's file ends in a line end, which the driver would take for a part of the database's name.
+        let mut options = ClientOptions::parse(uri.trim())
             .await
             .map_err(|error| unusable_uri(&error))?;
         options.app_name.get_or_insert_with(|| "runlineage".into());
@@ -99,6 +100,10 @@ impl MongoRunStore {
             .or(database)
             .unwrap_or(DEFAULT_DATABASE)
             .to_owned();
+        if uri.trim().contains(char::is_control) || name.contains(char::is_control) {
+            let reason = "it holds a line end or another control character; remove it";
+            return Err(Error::invalid_argument("MongoDB URI", reason));
+        }
         let client = Client::with_options(options).map_err(|error| unusable_uri(&error))?;
         Ok(Self::from_database(client.database(&name)))
     }

@@ -1,21 +1,33 @@
 //! [`MlflowClientBuilder`]: how to reach a tracking server, one setting at a time or from MLflow's own variables.
 
+mod credentials;
+mod environment;
+mod proxy;
+mod setting;
+mod tracking_uri;
+mod trust;
+
 use std::fmt;
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use percent_encoding::percent_decode_str;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Identity, redirect};
+use reqwest::{Proxy, redirect};
 use tokio::sync::Semaphore;
 use url::Url;
 
 use super::MlflowClient;
+use credentials::Credentials;
+pub(super) use proxy::CompanyProxy;
+use proxy::Route;
+use setting::Setting;
+use trust::Trust;
+
 use super::connection::{Connection, PAGE_BYTES};
 use crate::error::{Error, Result};
 
+/// Where credentials came from that stand in the URI.
+const OF_URI: &str = "tracking URI";
 const WORKSPACE_HEADER: &str = "X-MLFLOW-WORKSPACE";
 
 /// Settings of an [`MlflowClient`].
@@ -23,29 +35,28 @@ const WORKSPACE_HEADER: &str = "X-MLFLOW-WORKSPACE";
 #[must_use]
 pub struct MlflowClientBuilder {
     tracking_uri: String,
-    username: Option<String>,
-    password: Option<String>,
-    token: Option<String>,
-    workspace: Option<String>,
+    credentials: Credentials,
+    workspace: Option<Setting>,
     insecure_tls: bool,
-    server_cert: Option<String>,
-    client_cert: Option<String>,
+    server_cert: Option<Setting>,
+    /// What Python's requests trusts where MLflow names no certificate.
+    requests_bundle: Option<Setting>,
+    client_cert: Option<Setting>,
     timeout: Duration,
     retries: usize,
     concurrency: usize,
-    source: Option<String>,
+    source: Option<Setting>,
 }
 
 impl MlflowClientBuilder {
     pub(super) fn new(tracking_uri: &str) -> Self {
         Self {
             tracking_uri: tracking_uri.to_owned(),
-            username: None,
-            password: None,
-            token: None,
+            credentials: Credentials::default(),
             workspace: None,
             insecure_tls: false,
             server_cert: None,
+            requests_bundle: None,
             client_cert: None,
             timeout: Duration::from_secs(120),
             retries: 6,
@@ -54,80 +65,27 @@ impl MlflowClientBuilder {
         }
     }
 
-    /// Takes over what MLflow's own variables and `~/.mlflow/credentials` say.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for a value that MLflow would refuse, and for ways to authenticate that only MLflow's
-    /// Python client has.
-    pub fn environment(mut self) -> Result<Self> {
-        let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        for name in ["MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_AUTH"] {
-            if var(name)
-                .is_some_and(|value| !matches!(value.to_lowercase().as_str(), "false" | "0"))
-            {
-                return Err(Error::unsupported(
-                    name,
-                    "it names a way to sign requests that lives in MLflow's Python client; use MLFLOW_TRACKING_TOKEN, or a signing proxy",
-                ));
-            }
-        }
-        let (file_username, file_password) = credentials_file();
-        self.username = var("MLFLOW_TRACKING_USERNAME")
-            .or(file_username)
-            .or(self.username);
-        self.password = var("MLFLOW_TRACKING_PASSWORD")
-            .or(file_password)
-            .or(self.password);
-        self.token = var("MLFLOW_TRACKING_TOKEN").or(self.token);
-        self.workspace = var("MLFLOW_WORKSPACE").or(self.workspace);
-        self.server_cert = var("MLFLOW_TRACKING_SERVER_CERT_PATH").or(self.server_cert);
-        self.client_cert = var("MLFLOW_TRACKING_CLIENT_CERT_PATH").or(self.client_cert);
-        if let Some(insecure) = var("MLFLOW_TRACKING_INSECURE_TLS") {
-            self.insecure_tls = match insecure.to_lowercase().as_str() {
-                "true" | "1" => true,
-                "false" | "0" => false,
-                _ => {
-                    return Err(Error::invalid_argument(
-                        "MLFLOW_TRACKING_INSECURE_TLS",
-                        "it is neither true nor false",
-                    ));
-                }
-            };
-        }
-        if let Some(seconds) = var("MLFLOW_HTTP_REQUEST_TIMEOUT") {
-            let seconds = seconds.parse().ok().filter(|seconds| *seconds > 0);
-            let seconds = seconds.ok_or_else(|| {
-                Error::invalid_argument(
-                    "MLFLOW_HTTP_REQUEST_TIMEOUT",
-                    "it is not a number of seconds",
-                )
-            })?;
-            self.timeout = Duration::from_secs(seconds);
-        }
-        if let Some(retries) = var("MLFLOW_HTTP_REQUEST_MAX_RETRIES") {
-            self.retries = retries.parse().map_err(|_| {
-                Error::invalid_argument(
-                    "MLFLOW_HTTP_REQUEST_MAX_RETRIES",
-                    "it is not a number of retries",
-                )
-            })?;
-        }
-        Ok(self)
-    }
-
     /// HTTP basic authentication.
     pub fn basic_auth(self, username: &str, password: &str) -> Self {
+        let credentials = Credentials {
+            username: Some(Setting::new(username, "user name")),
+            password: Some(Setting::new(password, "password")),
+            ..self.credentials
+        };
         Self {
-            username: Some(username.to_owned()),
-            password: Some(password.to_owned()),
+            credentials,
             ..self
         }
     }
 
     /// HTTP bearer authentication. Basic authentication, where set too, wins, as in MLflow.
     pub fn token(self, token: &str) -> Self {
+        let credentials = Credentials {
+            token: Some(Setting::new(token, "token")),
+            ..self.credentials
+        };
         Self {
-            token: Some(token.to_owned()),
+            credentials,
             ..self
         }
     }
@@ -135,12 +93,12 @@ impl MlflowClientBuilder {
     /// The workspace of the server.
     pub fn workspace(self, workspace: &str) -> Self {
         Self {
-            workspace: Some(workspace.to_owned()),
+            workspace: Some(Setting::new(workspace, "workspace")),
             ..self
         }
     }
 
-    /// Accepts any certificate of the server.
+    /// Accepts any certificate of the server. Not together with a certificate to trust.
     pub fn insecure_tls(self, insecure: bool) -> Self {
         Self {
             insecure_tls: insecure,
@@ -148,10 +106,11 @@ impl MlflowClientBuilder {
         }
     }
 
-    /// A PEM file with the certificates to trust beside the system's.
+    /// A PEM file, or a folder of such files, with the certificates to trust instead of the system's: authorities, or the
+    /// server's own.
     pub fn server_cert(self, path: &str) -> Self {
         Self {
-            server_cert: Some(path.to_owned()),
+            server_cert: Some(Setting::new(path, "server certificate")),
             ..self
         }
     }
@@ -159,12 +118,12 @@ impl MlflowClientBuilder {
     /// A PEM file with a client certificate and its key.
     pub fn client_cert(self, path: &str) -> Self {
         Self {
-            client_cert: Some(path.to_owned()),
+            client_cert: Some(Setting::new(path, "client certificate")),
             ..self
         }
     }
 
-    /// How long the server may be silent; 120 s unless said.
+    /// How long the server may be silent; 120 s unless said. An answer may take this long and a second more for every 8 KiB.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
@@ -185,7 +144,7 @@ impl MlflowClientBuilder {
     /// The name under which a mirror records this server; the URL without credentials, and the workspace, unless said.
     pub fn source(self, name: &str) -> Self {
         Self {
-            source: Some(name.to_owned()),
+            source: Some(Setting::new(name, "source")),
             ..self
         }
     }
@@ -193,11 +152,12 @@ impl MlflowClientBuilder {
     /// The client. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the URL is none, or a certificate cannot be used.
+    /// [`Error::InvalidArgument`] when the URL is none, or a certificate or a setting cannot be used.
     pub fn build(mut self) -> Result<MlflowClient> {
         let base = self.take_base_url()?;
         // Fails where another part of the program has chosen one already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let route = proxy::route(&base)?;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("runlineage/", env!("CARGO_PKG_VERSION")))
             .default_headers(self.headers()?)
@@ -205,33 +165,24 @@ impl MlflowClientBuilder {
             .read_timeout(self.timeout)
             // A redirect would turn a POST into a GET, or hand credentials to another host.
             .redirect(redirect::Policy::none())
-            .tls_danger_accept_invalid_certs(self.insecure_tls);
-        if let Some(path) = &self.server_cert {
-            // A file without any certificate is an empty bundle, which would silently trust nobody more.
-            let certificates = Certificate::from_pem_bundle(&read_pem("server certificate", path)?)
-                .ok()
-                .filter(|certificates| !certificates.is_empty())
-                .ok_or_else(|| {
-                    Error::invalid_argument(
-                        "server certificate",
-                        format!("{path} holds no PEM certificates"),
-                    )
-                })?;
-            builder = builder.tls_certs_merge(certificates);
+            .tls_backend_preconfigured(trust::client_config(
+                &self.trust(&base, &route)?,
+                self.client_cert.as_ref(),
+            )?);
+        let unusable = |error: reqwest::Error| {
+            Error::invalid_argument("connection settings", innermost(&error.without_url()))
+        };
+        let mut proxy = None;
+        match route {
+            Route::Unset => {}
+            Route::Direct => builder = builder.no_proxy(),
+            Route::Through(url, named) => {
+                let through = Proxy::all(url).map_err(unusable)?;
+                builder = builder.no_proxy().proxy(through);
+                proxy = Some(named);
+            }
         }
-        if let Some(path) = &self.client_cert {
-            let identity =
-                Identity::from_pem(&read_pem("client certificate", path)?).map_err(|_| {
-                    Error::invalid_argument(
-                        "client certificate",
-                        format!("{path} does not hold a PEM certificate and its key"),
-                    )
-                })?;
-            builder = builder.identity(identity);
-        }
-        let http = builder
-            .build()
-            .map_err(|error| Error::invalid_argument("TLS settings", innermost(&error)))?;
+        let http = builder.build().map_err(unusable)?;
         let backoff = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(250))
             .with_max_delay(Duration::from_secs(20))
@@ -239,14 +190,18 @@ impl MlflowClientBuilder {
             .with_jitter();
         let permits = Semaphore::new(self.concurrency);
         let address = base.as_str().trim_end_matches('/');
-        let source = self.source.unwrap_or_else(|| match &self.workspace {
-            Some(workspace) => format!("{address} workspace {workspace}"),
-            None => address.to_owned(),
-        });
+        let source = match (&self.source, &self.workspace) {
+            (Some(source), _) => source.value.clone(),
+            (None, Some(workspace)) => format!("{address} workspace {}", workspace.value),
+            (None, None) => address.to_owned(),
+        };
         let connection = Connection {
             http,
             base,
             source,
+            when_refused: self.credentials.when_refused(),
+            proxy,
+            timeout: self.timeout,
             backoff,
             permits,
             page_bytes: Semaphore::new(PAGE_BYTES).into(),
@@ -256,56 +211,48 @@ impl MlflowClientBuilder {
         })
     }
 
-    /// Parses the URL, and moves its credentials to where no error or log shows them.
+    /// Parses the URI; its credentials go before others.
     fn take_base_url(&mut self) -> Result<Url> {
-        let hint =
-            "a tracking URI looks like http://localhost:5000 or https://mlflow.example.com/prefix";
-        let mut url = Url::parse(self.tracking_uri.trim()).map_err(|error| {
-            Error::invalid_argument("tracking URI", format!("it is not a URL ({error}); {hint}"))
-        })?;
-        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-            let reason = format!(
-                "its scheme is {:?}, but lineage is read from a tracking server; {hint}",
-                url.scheme()
-            );
-            return Err(Error::invalid_argument("tracking URI", reason));
+        let parsed = tracking_uri::parse(&self.tracking_uri)?;
+        let Credentials {
+            username, password, ..
+        } = &mut self.credentials;
+        *username = parsed.username.or(username.take());
+        *password = parsed.password.or(password.take());
+        if let Some(source) = &self.source {
+            source.check("the name")?;
         }
-        let decoded = |text: &str| Some(percent_decode_str(text).decode_utf8_lossy().into_owned());
-        if !url.username().is_empty() {
-            self.username = decoded(url.username());
+        Ok(parsed.base)
+    }
+
+    /// Whom to trust, in the order of MLflow's client: what MLflow is told, what requests is told, this machine.
+    fn trust(&self, base: &Url, route: &Route) -> Result<Trust> {
+        if self.insecure_tls && self.server_cert.is_some() {
+            return Err(Error::invalid_argument(
+                "TLS settings",
+                "MLFLOW_TRACKING_INSECURE_TLS switches off the check that MLFLOW_TRACKING_SERVER_CERT_PATH asks for; unset one of the two",
+            ));
         }
-        if let Some(password) = url.password() {
-            self.password = decoded(password);
-        }
-        // Both fail for URLs without a host only.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        url.set_query(None);
-        url.set_fragment(None);
-        let path = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&path);
-        Ok(url)
+        let is_spoken = base.scheme() == "https"
+            || matches!(route, Route::Through(url, _) if url.scheme() == "https");
+        Ok(match (&self.server_cert, &self.requests_bundle) {
+            _ if self.insecure_tls => Trust::Anybody,
+            (Some(file), _) => Trust::File(file.clone()),
+            // These are set for every program of a machine, and none of this one's affair where it speaks no TLS.
+            _ if !is_spoken => Trust::Nobody,
+            (None, Some(file)) => Trust::File(file.clone()),
+            (None, None) => Trust::Machine,
+        })
     }
 
     fn headers(&self) -> Result<HeaderMap> {
         let mut headers = HeaderMap::new();
-        let authorization = match (&self.username, &self.password, &self.token) {
-            (Some(username), Some(password), _) => Some((
-                "password",
-                format!("Basic {}", BASE64.encode(format!("{username}:{password}"))),
-            )),
-            (_, _, Some(token)) => Some(("token", format!("Bearer {token}"))),
-            _ => None,
-        };
-        if let Some((argument, value)) = authorization {
-            let mut value = HeaderValue::from_str(&value).map_err(|_| {
-                Error::invalid_argument(argument, "it holds characters that no HTTP header can")
-            })?;
-            value.set_sensitive(true);
+        if let Some(value) = self.credentials.header()? {
             headers.insert(AUTHORIZATION, value);
         }
         if let Some(workspace) = &self.workspace {
-            let value = HeaderValue::from_str(workspace).map_err(|_| {
+            workspace.check("the name")?;
+            let value = HeaderValue::from_str(&workspace.value).map_err(|_| {
                 Error::invalid_argument("workspace", "it holds characters that no HTTP header can")
             })?;
             headers.insert(WORKSPACE_HEADER, value);
@@ -319,27 +266,6 @@ impl fmt::Debug for MlflowClientBuilder {
         f.debug_struct("MlflowClientBuilder")
             .finish_non_exhaustive()
     }
-}
-
-fn credentials_file() -> (Option<String>, Option<String>) {
-    let Some(home) = std::env::home_dir() else {
-        return (None, None);
-    };
-    let Ok(file) = ini::Ini::load_from_file(home.join(".mlflow/credentials")) else {
-        return (None, None);
-    };
-    let get = |key: &str| file.get_from(Some("mlflow"), key).map(str::to_owned);
-    (
-        get("mlflow_tracking_username"),
-        get("mlflow_tracking_password"),
-    )
-}
-
-fn read_pem(what: &'static str, path: &str) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io {
-        doing: format!("cannot read the {what} {path}"),
-        source,
-    })
 }
 
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {

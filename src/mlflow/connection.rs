@@ -1,18 +1,23 @@
 //! One HTTP connection to a tracking server: credentials, retries, and errors that say what was answered.
 
+mod network;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::StreamExt;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
+use super::builder::CompanyProxy;
+use super::scan::PageSize;
 use super::wire::{ApiError, RunsPage, SearchRuns};
 use crate::error::{Error, MlflowCode, Result};
 
@@ -26,10 +31,18 @@ const MAX_ANSWER_BYTES: usize = 1 << 30;
 /// A server may ask to be left alone for long; a sync that waits looks like one that hangs.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
 
+/// A whole answer has its time: that of silence, and a second more for so many bytes. Less is no line, but a server that keeps a pass
+/// from ending.
+const MIN_BYTES_PER_SECOND: usize = 8 << 10;
+
 pub(super) struct Connection {
     pub(super) http: reqwest::Client,
     pub(super) base: Url,
     pub(super) source: String,
+    /// What to do when the server does not let this user in.
+    pub(super) when_refused: String,
+    pub(super) proxy: Option<CompanyProxy>,
+    pub(super) timeout: Duration,
     pub(super) backoff: ExponentialBuilder,
     pub(super) permits: Semaphore,
     pub(super) page_bytes: Arc<Semaphore>,
@@ -55,10 +68,21 @@ const SINGLE_ANSWER: Bound = Bound {
     needs_permit: false,
 };
 
+/// The runs to ask for; how many, each attempt decides.
+pub(super) struct RunsRequest<'a> {
+    pub(super) experiments: &'a [String],
+    pub(super) filter: Option<&'a str>,
+    pub(super) token: Option<&'a str>,
+}
+
 /// What one attempt failed with, and when the server asks to be asked again.
 struct Failure {
     error: Error,
     retry_after: Option<Duration>,
+    /// No connection was made, or none that the certificates allow.
+    unconnected: bool,
+    /// It stays so until somebody changes a setting.
+    is_final: bool,
 }
 
 impl From<Error> for Failure {
@@ -66,8 +90,27 @@ impl From<Error> for Failure {
         Self {
             error,
             retry_after: None,
+            unconnected: false,
+            is_final: false,
         }
     }
+}
+
+impl Failure {
+    /// Whether a smaller answer may come where this one did not.
+    fn may_be_of_size(&self) -> bool {
+        match &self.error {
+            // Who asks for time, or for fewer requests, says what it is.
+            Error::Mlflow { status, .. } => *status != 429 && self.retry_after.is_none(),
+            _ => !self.unconnected,
+        }
+    }
+}
+
+/// One attempt of a call that failed, seen by the next.
+struct Failed<'a> {
+    failure: &'a Failure,
+    is_last_try: bool,
 }
 
 impl Connection {
@@ -86,11 +129,9 @@ impl Connection {
     ) -> Result<A> {
         let mut url = self.url(call);
         url.query_pairs_mut().extend_pairs(query);
-        self.ask(
-            call,
-            || self.http.request(Method::GET, url.clone()),
-            SINGLE_ANSWER,
-        )
+        self.ask(call, |_| {
+            (self.http.request(Method::GET, url.clone()), SINGLE_ANSWER)
+        })
         .await
         .map(|(answer, _)| answer)
     }
@@ -100,33 +141,42 @@ impl Connection {
         call: &'static str,
         body: &impl Serialize,
     ) -> Result<A> {
-        self.ask(
-            call,
-            || self.http.post(self.url(call)).json(body),
-            SINGLE_ANSWER,
-        )
+        self.ask(call, |_| {
+            (self.http.post(self.url(call)).json(body), SINGLE_ANSWER)
+        })
         .await
         .map(|(answer, _)| answer)
     }
 
-    /// Like `post`; a page over its bound ends in [`Error::PageTooLarge`].
+    /// Asks for a page, and for a smaller one where none comes; a page over its bound ends in [`Error::PageTooLarge`].
     pub(super) async fn search_runs(
         &self,
-        request: &SearchRuns<'_>,
+        request: &RunsRequest<'_>,
+        size: &mut PageSize,
     ) -> Result<(RunsPage, PagePermit)> {
-        let bound = Bound {
-            bytes: if request.max_results > 1 {
-                MAX_PAGE_BYTES
-            } else {
-                MAX_ANSWER_BYTES
-            },
-            needs_permit: true,
-        };
-        self.ask(
-            "runs/search",
-            || self.http.post(self.url("runs/search")).json(request),
-            bound,
-        )
+        self.ask("runs/search", |failed| {
+            if let Some(failed) = failed.filter(|failed| failed.failure.may_be_of_size()) {
+                size.unanswered(failed.is_last_try);
+            }
+            let body = SearchRuns {
+                experiment_ids: request.experiments,
+                run_view_type: "ALL",
+                max_results: size.now(),
+                order_by: ["attributes.start_time ASC"],
+                filter: request.filter,
+                page_token: request.token,
+            };
+            let bound = Bound {
+                bytes: if size.now() > 1 {
+                    MAX_PAGE_BYTES
+                } else {
+                    MAX_ANSWER_BYTES
+                },
+                needs_permit: true,
+            };
+            let request = self.http.post(self.url("runs/search")).json(&body);
+            (request, bound)
+        })
         .await
     }
 
@@ -140,27 +190,34 @@ impl Connection {
         }
     }
 
+    /// Asks until there is an answer, or an error that stays; each request is made when the one before has failed.
     async fn ask<A: DeserializeOwned>(
         &self,
         call: &'static str,
-        request: impl Fn() -> reqwest::RequestBuilder,
-        bound: Bound,
+        mut request: impl FnMut(Option<Failed<'_>>) -> (reqwest::RequestBuilder, Bound),
     ) -> Result<(A, PagePermit)> {
-        let attempt = || async {
+        let mut delays = self.backoff.build().peekable();
+        let (mut next, mut bound) = request(None);
+        loop {
             // The semaphore is never closed.
             let permit = self.permits.acquire().await.ok();
-            self.attempt(call, request(), bound, permit).await
-        };
-        attempt
-            .retry(self.backoff)
-            .when(|failure: &Failure| failure.error.is_transient())
-            .adjust(|failure, delay| match failure.retry_after {
-                Some(asked) => delay.map(|delay| delay.max(asked.min(MAX_RETRY_AFTER))),
-                None => delay,
-            })
-            .notify(|failure, delay| tracing::warn!(error = %failure.error, ?delay, "asking MLflow again"))
-            .await
-            .map_err(|failure| failure.error)
+            let failure = match self.attempt(call, next, bound, permit).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let repeats = failure.error.is_transient() && !failure.is_final;
+            let Some(delay) = delays.next().filter(|_| repeats) else {
+                return Err(failure.error);
+            };
+            let asked_for = failure.retry_after.unwrap_or_default();
+            let delay = delay.max(asked_for.min(MAX_RETRY_AFTER));
+            tracing::warn!(error = %failure.error, ?delay, "asking MLflow again");
+            (next, bound) = request(Some(Failed {
+                failure: &failure,
+                is_last_try: delays.peek().is_none(),
+            }));
+            tokio::time::sleep(delay).await;
+        }
     }
 
     async fn attempt<A: DeserializeOwned>(
@@ -201,9 +258,10 @@ impl Connection {
             let answer = self.redirected(call, &location);
             return Err(self.api_error(call, status, None, answer).into());
         }
+        let error = self.refused(call, status, &body);
         Err(Failure {
-            error: self.refused(call, status, &body),
             retry_after,
+            ..error.into()
         })
     }
 
@@ -258,7 +316,14 @@ impl Connection {
         }
         let mut body = Vec::with_capacity(length as usize);
         let mut chunks = response.bytes_stream();
-        while let Some(chunk) = chunks.next().await {
+        let begun = Instant::now();
+        loop {
+            let earned = (body.len() / MIN_BYTES_PER_SECOND) as u64;
+            let allowed = self.timeout + Duration::from_secs(earned);
+            let chunk = timeout_at(begun + allowed, chunks.next()).await;
+            let Some(chunk) = chunk.map_err(|_| self.too_slow(call, body.len(), allowed))? else {
+                break;
+            };
             let chunk = chunk.map_err(|error| self.unreachable(call, error))?;
             if body.len() + chunk.len() > bound {
                 return Err(too_large().into());
@@ -275,7 +340,10 @@ impl Connection {
                 error_code,
                 message,
             }) => {
-                let answer = format!("{error_code}: {}", abridged(&message));
+                let mut answer = format!("{error_code}: {}", abridged(&message));
+                if status == StatusCode::UNAUTHORIZED {
+                    answer += &format!("; {}", self.when_refused);
+                }
                 self.api_error(call, status, Some(error_code.as_str().into()), answer)
             }
             Err(_) => {
@@ -285,43 +353,78 @@ impl Connection {
         }
     }
 
+    /// What to do about an answer that is not in MLflow's form.
     fn hint(&self, status: StatusCode, body: &[u8]) -> String {
-        match status.as_u16() {
-            401 => "; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN".into(),
-            403 => "; this user may not do that".into(),
-            404 => "; is this the root of an MLflow tracking server?".into(),
-            _ => {
-                let text = String::from_utf8_lossy(body);
-                let text = text.trim();
-                if text.is_empty() || text.starts_with('<') { String::new() } else { format!(": {}", abridged(text)) }
-            }
+        let text = String::from_utf8_lossy(body);
+        let text = text.trim();
+        // The words of its own basic authentication; all its other errors are JSON.
+        let is_mlflows =
+            text.starts_with("You are not authenticated") || text == "Permission denied";
+        let proxy = self.proxy.as_ref().filter(|_| !is_mlflows);
+        let mut hint = match (status.as_u16(), proxy) {
+            (401, _) => format!("; {}", self.when_refused),
+            (403, None) => "; this user may not do that".into(),
+            (404, _) => "; is this the root of an MLflow tracking server?".into(),
+            (407, Some(proxy)) => return format!("; {}", network::wants_credentials(proxy)),
+            _ if text.is_empty() || text.starts_with('<') => String::new(),
+            _ => format!(": {}", abridged(text)),
+        };
+        if let Some(proxy) = proxy {
+            hint += &format!("; {}", network::answered(proxy));
         }
+        hint
     }
 
     fn not_json(&self, call: &'static str, body: &[u8], error: serde_json::Error) -> Error {
         let answer = if body.trim_ascii_start().starts_with(b"<") {
-            "it answered a web page, not JSON; is this the root of an MLflow tracking server, or does a login page stand before it?"
+            let page = "it answered a web page, not JSON; is this the root of an MLflow tracking server, or does a login page stand before it?";
+            match &self.proxy {
+                Some(proxy) => format!("{page} The request went through the proxy {proxy}."),
+                None => page.to_owned(),
+            }
         } else {
-            "it answered JSON that is cut off or not MLflow's"
+            "it answered JSON that is cut off or not MLflow's".to_owned()
         };
         Error::MlflowProtocol {
             call,
             url: self.url(call).to_string(),
-            answer: answer.to_owned(),
+            answer,
             source: Some(error.into()),
         }
     }
 
-    fn unreachable(&self, call: &'static str, error: reqwest::Error) -> Error {
+    fn unreachable(&self, call: &'static str, error: reqwest::Error) -> Failure {
         let url = self.url(call).to_string();
+        let error = error.without_url();
         if error.is_builder() {
-            let reason = format!("no request can be made of it: {}", error.without_url());
-            return Error::invalid_argument("tracking URI", reason);
+            let reason = format!("no request can be made of it: {error}");
+            return Error::invalid_argument("tracking URI", reason).into();
         }
-        Error::MlflowUnreachable {
+        let unconnected = error.is_connect();
+        let cause = network::Cause::of(&error, &self.base, self.proxy.as_ref());
+        let is_final = cause.is_final;
+        let error = Error::MlflowUnreachable {
             call,
             url,
-            source: error.without_url().into(),
+            source: cause.into(),
+        };
+        Failure {
+            unconnected,
+            is_final,
+            ..error.into()
+        }
+    }
+
+    fn too_slow(&self, call: &'static str, bytes: usize, allowed: Duration) -> Error {
+        let rate = MIN_BYTES_PER_SECOND >> 10;
+        let said = format!(
+            "only {bytes} bytes of the answer came in {} s, less than {rate} KiB a second beyond the time of MLFLOW_HTTP_REQUEST_TIMEOUT",
+            allowed.as_secs()
+        );
+        Error::MlflowUnreachable {
+            call,
+            url: self.url(call).to_string(),
+            source: said.into(),
         }
     }
 

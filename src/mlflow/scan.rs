@@ -4,12 +4,15 @@
 //! asked for oldest first, deleted runs included, from the start time of the last run seen; a token is used only
 //! inside a group of runs with one start time that fills a page.
 
+mod page_size;
+
 use std::collections::HashSet;
 
-use super::connection::MAX_PAGE_BYTES;
-use super::wire::{RawRun, RunsPage, SearchRuns};
+use super::connection::{MAX_PAGE_BYTES, RunsRequest};
+use super::wire::{RawRun, RunsPage};
 use super::{MlflowClient, PagePermit};
 use crate::error::{Error, Result};
+pub(super) use page_size::PageSize;
 
 const PAGE: u32 = 1_000;
 
@@ -20,9 +23,7 @@ pub(crate) struct Scan {
     experiments: Vec<String>,
     /// What the runs must match, in MLflow's own words.
     filter: Option<String>,
-    /// How many runs a page should hold, and how many are asked for while runs are too large for that.
-    wanted: u32,
-    page_size: u32,
+    page_size: PageSize,
     place: Place,
     /// The runs at the last start time seen: the next page begins with them again.
     boundary: HashSet<String>,
@@ -46,8 +47,7 @@ impl Scan {
             client,
             experiments,
             filter: None,
-            wanted: PAGE,
-            page_size: PAGE,
+            page_size: PageSize::new(PAGE),
             place: Place::Start,
             boundary: HashSet::new(),
         }
@@ -74,8 +74,7 @@ impl Scan {
     #[must_use]
     pub(crate) fn page_size(self, page_size: u32) -> Self {
         Self {
-            wanted: page_size.max(1),
-            page_size: page_size.max(1),
+            page_size: PageSize::new(page_size),
             ..self
         }
     }
@@ -122,23 +121,22 @@ impl Scan {
         };
         let filters: Vec<String> = self.filter.clone().into_iter().chain(place).collect();
         let filter = (!filters.is_empty()).then(|| filters.join(" AND "));
+        let request = RunsRequest {
+            experiments: &self.experiments,
+            filter: filter.as_deref(),
+            token,
+        };
+        let connection = &self.client.connection;
         loop {
-            let request = SearchRuns {
-                experiment_ids: &self.experiments,
-                run_view_type: "ALL",
-                max_results: self.page_size,
-                order_by: ["attributes.start_time ASC"],
-                filter: filter.as_deref(),
-                page_token: token,
-            };
-            match self.client.connection.search_runs(&request).await {
-                Err(Error::PageTooLarge { .. }) if self.page_size > 1 => self.page_size /= 2,
+            match connection.search_runs(&request, &mut self.page_size).await {
+                Err(Error::PageTooLarge { .. }) if self.page_size.halve() => {}
+                // So says a gateway of what it asked for on its own account.
+                Err(Error::Mlflow { status: 413, .. }) if self.page_size.refused() => {}
                 Err(error) => return Err(error),
                 Ok((page, permit)) => {
                     // Two pages like this one would have been one that is not too large.
-                    if permit.bytes <= MAX_PAGE_BYTES / 2 {
-                        self.page_size = self.page_size.saturating_mul(2).min(self.wanted);
-                    }
+                    let may_grow = permit.bytes <= MAX_PAGE_BYTES / 2;
+                    self.page_size.succeeded(may_grow);
                     return Ok((page, permit));
                 }
             }

@@ -18,6 +18,7 @@ mod kept_beside_mlopus;
 mod lease;
 mod mirrored_texts;
 mod mlflow_client;
+mod mlflow_network;
 mod mlopus_and_back;
 mod mongodb_faults;
 mod paging;

@@ -57,10 +57,38 @@ async fn a_server_with_basic_auth_behind_a_prefix_is_read_with_the_right_passwor
     assert_eq!(mlflow.source(), server.uri());
     assert!(!format!("{mlflow:?}").contains(password));
 
-    for mlflow in [
-        builder().basic_auth(user, "canary-wrong").build(),
-        builder().build(),
+    let of_uri = server.uri().replacen("://", "://admin:canary-wrong@", 1);
+    for (mlflow, hint) in [
+        (
+            builder().basic_auth(user, "canary-wrong"),
+            "refused the user name (from user name) and the password (from password) that are set",
+        ),
+        (
+            builder().basic_auth(user, "canary-wrong "),
+            "the password begins or ends with white space",
+        ),
+        (
+            MlflowClient::builder(&of_uri).retries(0),
+            "refused the user name (from tracking URI)",
+        ),
+        (
+            builder().token("canary-token"),
+            "the server refused the token that is set",
+        ),
+        (
+            builder(),
+            "no credentials are set; set MLFLOW_TRACKING_USERNAME",
+        ),
+        (
+            MlflowClient::builder(&server.uri().replacen("://", "://admin@", 1)).retries(0),
+            "set MLFLOW_TRACKING_PASSWORD too",
+        ),
+        (
+            MlflowClient::builder(&server.uri().replacen("://", "://:canary@", 1)).retries(0),
+            "set MLFLOW_TRACKING_USERNAME too",
+        ),
     ] {
+        let mlflow = mlflow.build();
         let error = experiments(&mlflow.expect("the URI is one"))
             .await
             .expect_err("the password is wrong");
@@ -69,9 +97,27 @@ async fn a_server_with_basic_auth_behind_a_prefix_is_read_with_the_right_passwor
         assert!(
             said.contains("experiments/search")
                 && said.contains(&server.uri())
+                && said.contains(hint)
                 && !said.contains("canary"),
-            "{said}"
+            "no {hint:?} in {said}"
         );
+    }
+    for (user, password, hint) in [
+        (
+            "admin",
+            "canary\r",
+            "password: the password holds a carriage return",
+        ),
+        (
+            "admin\n",
+            "canary",
+            "user name: the user name holds a line end",
+        ),
+        ("ad:min", "canary", "user name: the user name holds a colon"),
+    ] {
+        let malformed = builder().basic_auth(user, password).build();
+        let said = whole(&malformed.expect_err("it is malformed"));
+        assert!(said.contains(hint) && !said.contains("canary"), "{said}");
     }
 }
 

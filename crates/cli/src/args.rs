@@ -309,15 +309,19 @@ fn parse_as<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
 }
 
 impl Args {
-    /// A variable that is set to nothing is not set.
-    fn without_empty(mut self) -> Self {
+    /// Settings come out of files of secrets with a line end; one that is set to nothing is not set.
+    fn trimmed(mut self) -> Self {
         let ConnectionArgs {
             mongodb_uri,
             tracking_uri,
+            database,
+            source,
             ..
         } = &mut self.connection;
-        for uri in [mongodb_uri, tracking_uri] {
-            uri.take_if(|uri| uri.is_empty());
+        for setting in [mongodb_uri, tracking_uri, database, source] {
+            let text = setting.take().unwrap_or_default();
+            let text = text.trim();
+            *setting = (!text.is_empty()).then(|| text.to_owned());
         }
         self
     }

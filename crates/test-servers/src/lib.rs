@@ -10,6 +10,7 @@
     reason = "what a name does not say is said beside it; no one else uses this crate"
 )]
 
+pub mod company_proxy;
 pub mod fake_mlflow;
 pub mod keeper;
 pub mod mlflow;

@@ -38,9 +38,19 @@ pub enum Answer {
     CutOff(f64),
     /// Nothing is answered for so long.
     Silence(Duration),
+    /// The server's answer, in pieces of so many bytes, each so long after the one before it.
+    Pieces(usize, Duration),
 }
 
-type Said = (u16, Vec<(&'static str, String)>, Vec<u8>, bool);
+/// How an answer reaches the client.
+#[derive(Clone, Copy)]
+enum Delivery {
+    Whole,
+    Reset,
+    Pieces(usize, Duration),
+}
+
+type Said = (u16, Vec<(&'static str, String)>, Vec<u8>, Delivery);
 type Handler = Arc<dyn Fn(&Request) -> Answer + Send + Sync>;
 
 /// A running proxy; dropping it ends it.
@@ -187,15 +197,25 @@ impl Shared {
         let answer = self.decide(&head, &body);
         // Before the client can know of it, and ask for more.
         self.under_way.fetch_sub(1, Ordering::SeqCst);
-        let Some((status, headers, body, is_reset)) = answer? else {
+        let Some((status, headers, body, delivery)) = answer? else {
             return Ok(());
         };
-        if !is_reset {
-            return say(stream, status, &headers, &body, body.len());
+        match delivery {
+            Delivery::Whole => say(stream, status, &headers, &body, body.len()),
+            Delivery::Reset => {
+                say(stream, status, &headers, &body, body.len() + 1)?;
+                // Closing sends a reset, not an end.
+                SockRef::from(&*stream).set_linger(Some(Duration::ZERO))
+            }
+            Delivery::Pieces(size, pause) => {
+                say(stream, status, &headers, &[], body.len())?;
+                for piece in body.chunks(size) {
+                    stream.write_all(piece)?;
+                    std::thread::sleep(pause);
+                }
+                Ok(())
+            }
         }
-        say(stream, status, &headers, &body, body.len() + 1)?;
-        // Closing sends a reset, not an end.
-        SockRef::from(&*stream).set_linger(Some(Duration::ZERO))
     }
 
     /// What to answer, if anything, and whether a reset follows.
@@ -219,26 +239,35 @@ impl Shared {
         Ok(match handler(&request) {
             Answer::Pass => {
                 let (status, answer) = forward()?;
-                Some((status, Vec::new(), answer, false))
+                Some((status, Vec::new(), answer, Delivery::Whole))
             }
             Answer::After(then) => {
                 let (status, answer) = forward()?;
                 then();
-                Some((status, Vec::new(), answer, false))
+                Some((status, Vec::new(), answer, Delivery::Whole))
             }
             Answer::Change(change) => {
                 let (status, answer) = forward()?;
                 let changed = change(serde_json::from_slice(&answer)?);
-                Some((status, Vec::new(), changed.to_string().into_bytes(), false))
+                Some((
+                    status,
+                    Vec::new(),
+                    changed.to_string().into_bytes(),
+                    Delivery::Whole,
+                ))
             }
-            Answer::Say(status, headers, body) => Some((status, headers, body, false)),
+            Answer::Say(status, headers, body) => Some((status, headers, body, Delivery::Whole)),
             Answer::CutOff(share) => {
                 let (status, answer) = forward()?;
-                Some((status, Vec::new(), part(answer, share), false))
+                Some((status, Vec::new(), part(answer, share), Delivery::Whole))
             }
             Answer::Reset(share) => {
                 let (status, answer) = forward()?;
-                Some((status, Vec::new(), part(answer, share), true))
+                Some((status, Vec::new(), part(answer, share), Delivery::Reset))
+            }
+            Answer::Pieces(size, pause) => {
+                let (status, answer) = forward()?;
+                Some((status, Vec::new(), answer, Delivery::Pieces(size, pause)))
             }
             Answer::Silence(length) => {
                 std::thread::sleep(length);

@@ -62,12 +62,8 @@ impl TlsProxy {
         };
         let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = config.with_single_cert(vec![server.der().clone()], private);
-        let acceptor = TlsAcceptor::from(Arc::new(config.expect("the certificate fits the key")));
-        let listener = TcpListener::bind("127.0.0.1:0").await;
-        let listener = listener.expect("a port is free");
-        let port = listener.local_addr().expect("it has an address").port();
-        tokio::spawn(serve(listener, acceptor, uri.replacen("http://", "", 1)));
-
+        let config = config.expect("the certificate fits the key");
+        let port = start(config, uri).await;
         let file = |name: &str, text: String| {
             let path = folder.path().join(name);
             std::fs::write(&path, text).expect("the folder can be written");
@@ -79,6 +75,56 @@ impl TlsProxy {
             client: file("client.pem", client.pem() + &client_key.serialize_pem()),
         }
     }
+}
+
+/// A proxy before the server at this tracking URI whose certificate is its own issuer, as `openssl req -x509` makes it.
+pub struct SelfSigned {
+    pub port: u16,
+    /// A PEM file with the certificate.
+    pub certificate: String,
+}
+
+impl SelfSigned {
+    /// For these names, marked as an authority's or not, valid until that year.
+    pub async fn before(
+        uri: &str,
+        names: &[&str],
+        is_authority: bool,
+        until: i32,
+        folder: &KeptFolder,
+    ) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut params = rcgen::CertificateParams::new(names).expect("the names are good");
+        if is_authority {
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        }
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let key = rcgen::KeyPair::generate().expect("a key can be made");
+        let certificate = params.self_signed(&key).expect("it signs itself");
+        let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], private)
+            .expect("the certificate fits the key");
+        let port = start(config, uri).await;
+        let path = folder.path().join(format!("self-signed-{port}.pem"));
+        std::fs::write(&path, certificate.pem()).expect("the folder can be written");
+        Self {
+            port,
+            certificate: path.to_string_lossy().into_owned(),
+        }
+    }
+}
+
+/// Listens at the port that it returns.
+async fn start(config: ServerConfig, uri: &str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port is free");
+    let port = listener.local_addr().expect("it has an address").port();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(serve(listener, acceptor, uri.replacen("http://", "", 1)));
+    port
 }
 
 async fn serve(listener: TcpListener, acceptor: TlsAcceptor, to: String) {

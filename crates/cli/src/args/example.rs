@@ -13,7 +13,7 @@ use crate::stdout::unwritten;
 /// The arguments of this process, or with what it ends: after `--help` too.
 pub(crate) fn parse() -> Result<Args, anyhow::Result<ExitCode>> {
     Args::try_parse()
-        .map(Args::without_empty)
+        .map(Args::trimmed)
         .map_err(|refusal| answer(&refusal))
 }
 

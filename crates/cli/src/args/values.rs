@@ -34,7 +34,8 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
 
 /// A database's name, by MongoDB's rules.
 pub(super) fn parse_database(name: &str) -> Result<String, String> {
-    let refused = |c: char| matches!(c, '/' | '\\' | '.' | ' ' | '"' | '$' | '\0');
+    let name = name.trim();
+    let refused = |c: char| matches!(c, '/' | '\\' | '.' | ' ' | '"' | '$') || c.is_control();
     if name.is_empty() || name.len() > 63 || name.contains(refused) {
         return Err(
             "MongoDB names a database by 1 to 63 bytes without / \\ . \" $ and spaces, such as runlineage".into(),

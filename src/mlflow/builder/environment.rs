@@ -1,0 +1,87 @@
+//! What MLflow's own variables and `~/.mlflow/credentials` say.
+
+use std::time::Duration;
+
+use super::MlflowClientBuilder;
+use super::setting::{Setting, password_variable, trimmed, variable};
+use crate::error::{Error, Result};
+
+const CREDENTIALS_FILE: &str = "~/.mlflow/credentials";
+
+impl MlflowClientBuilder {
+    /// Takes over what MLflow's own variables and `~/.mlflow/credentials` say.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a value that MLflow would refuse, and for ways to authenticate that only MLflow's
+    /// Python client has.
+    pub fn environment(mut self) -> Result<Self> {
+        for name in ["MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_AUTH"] {
+            let value = variable(name)?.map(|set| set.value.to_lowercase());
+            if value.is_some_and(|value| !matches!(value.as_str(), "false" | "0")) {
+                return Err(Error::unsupported(
+                    name,
+                    "it names a way to sign requests that lives in MLflow's Python client; use MLFLOW_TRACKING_TOKEN, or a signing proxy",
+                ));
+            }
+        }
+        let (file_username, file_password) = credentials_file();
+        let credentials = &mut self.credentials;
+        credentials.username = variable("MLFLOW_TRACKING_USERNAME")?
+            .or(file_username)
+            .or(credentials.username.take());
+        credentials.password = password_variable("MLFLOW_TRACKING_PASSWORD")?
+            .or(file_password)
+            .or(credentials.password.take());
+        credentials.token = variable("MLFLOW_TRACKING_TOKEN")?.or(credentials.token.take());
+        self.workspace = variable("MLFLOW_WORKSPACE")?.or(self.workspace);
+        self.server_cert = variable("MLFLOW_TRACKING_SERVER_CERT_PATH")?.or(self.server_cert);
+        self.requests_bundle = match variable("REQUESTS_CA_BUNDLE")? {
+            Some(bundle) => Some(bundle),
+            None => variable("CURL_CA_BUNDLE")?,
+        };
+        self.client_cert = variable("MLFLOW_TRACKING_CLIENT_CERT_PATH")?.or(self.client_cert);
+        if let Some(insecure) = variable("MLFLOW_TRACKING_INSECURE_TLS")? {
+            self.insecure_tls = match insecure.value.to_lowercase().as_str() {
+                "true" | "1" => true,
+                "false" | "0" => false,
+                _ => {
+                    return Err(Error::invalid_argument(
+                        insecure.origin,
+                        "it is neither true nor false",
+                    ));
+                }
+            };
+        }
+        if let Some(seconds) = variable("MLFLOW_HTTP_REQUEST_TIMEOUT")? {
+            let parsed = seconds.value.parse::<u32>().ok();
+            let parsed = parsed.filter(|seconds| *seconds > 0);
+            let parsed = parsed.ok_or_else(|| {
+                Error::invalid_argument(seconds.origin, "it is not a number of seconds")
+            })?;
+            self.timeout = Duration::from_secs(parsed.into());
+        }
+        if let Some(retries) = variable("MLFLOW_HTTP_REQUEST_MAX_RETRIES")? {
+            self.retries = retries.value.parse().map_err(|_| {
+                Error::invalid_argument(retries.origin, "it is not a number of retries")
+            })?;
+        }
+        Ok(self)
+    }
+}
+
+fn credentials_file() -> (Option<Setting>, Option<Setting>) {
+    let Some(home) = std::env::home_dir() else {
+        return (None, None);
+    };
+    let Ok(file) = ini::Ini::load_from_file(home.join(".mlflow/credentials")) else {
+        return (None, None);
+    };
+    let get = |key: &str| {
+        let value = file.get_from(Some("mlflow"), key).map(trimmed)?;
+        (!value.is_empty()).then(|| Setting::new(value, CREDENTIALS_FILE))
+    };
+    (
+        get("mlflow_tracking_username"),
+        get("mlflow_tracking_password"),
+    )
+}
