@@ -45,7 +45,7 @@ async fn keep_fresh(
     every: Duration,
     args: &SyncArgs,
 ) -> Result {
-    let monitor = Monitor::of(store);
+    let monitor = Monitor::of(store, every);
     // Before signals are caught: until then, one ends the program at once.
     if let Some(address) = args.metrics_listen {
         monitor.serve(address).await?;
