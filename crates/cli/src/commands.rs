@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use runlineage::MongoRunStore;
 use runlineage::mongo::Freshness;
 
-use crate::say::say;
+use crate::say::{counted, say};
 
 pub(crate) type Result<T = ExitCode, E = anyhow::Error> = std::result::Result<T, E>;
 
@@ -43,8 +43,14 @@ pub(crate) async fn say_freshness(store: &MongoRunStore) -> Result<bool> {
         when(full_pass)
     );
     if pending > 0 {
+        let (are, them) = if pending == 1 {
+            ("is", "it")
+        } else {
+            ("are", "them")
+        };
         say!(
-            "{pending} migrations are pending: searches may be slow until `runlineage migrate`, or the next sync, applies them."
+            "{} {are} pending: searches may be slow until `runlineage migrate`, or the next sync, applies {them}.",
+            counted(pending, "migration")
         );
     }
     Ok(full_pass.is_some() || store.find_any().await?)

@@ -13,9 +13,11 @@ mod output;
 mod pass_log;
 mod progress;
 mod say;
+mod secret;
 mod stdout;
+mod terminal;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
@@ -80,14 +82,15 @@ fn start_log(args: &Args) {
     });
     let levels = levels.with_target(say::TARGET, LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
+        // Its own colours would be sequences such as those that may not pass.
+        .with_ansi(false)
+        .with_writer(terminal::stderr)
         // It would tell on stderr that stderr cannot be written, and panic.
         .log_internal_errors(false);
     let log = tracing_subscriber::registry().with(levels);
     match args.log_format {
         LogFormat::Text => {
-            let colored = io::stderr().is_terminal();
-            log.with(lines.with_target(false).with_ansi(colored)).init();
+            log.with(lines.with_target(false)).init();
         }
         LogFormat::Json => {
             log.with(lines.json()).init();

@@ -1,16 +1,19 @@
 //! What a watch tells those who monitor it: metrics for Prometheus, and whether it is healthy.
 
 mod ages;
+mod health;
+mod server;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use ages::Ages;
 use anyhow::Context;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use health::Health;
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use runlineage::MongoRunStore;
@@ -23,15 +26,16 @@ use crate::pass_log;
 #[derive(Debug, Clone)]
 pub(crate) struct Monitor {
     store: MongoRunStore,
-    healthy: Arc<AtomicBool>,
+    health: Arc<Health>,
     ages: Arc<Ages>,
 }
 
 impl Monitor {
-    pub(crate) fn of(store: &MongoRunStore) -> Self {
+    /// Of a watch that begins a pass this often.
+    pub(crate) fn of(store: &MongoRunStore, every: Duration) -> Self {
         Self {
             store: store.clone(),
-            healthy: Arc::default(),
+            health: Arc::new(Health::new(every)),
             ages: Arc::default(),
         }
     }
@@ -45,15 +49,11 @@ impl Monitor {
         let listener = TcpListener::bind(address).await;
         let listener =
             listener.with_context(|| format!("cannot listen on {address} for --metrics-listen"))?;
-        let healthy = Arc::clone(&self.healthy);
+        let health = Arc::clone(&self.health);
         let health = move || async move {
-            if healthy.load(Ordering::Relaxed) {
-                (StatusCode::OK, "the last pass did not fail\n")
-            } else {
-                (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "no pass has ended yet, or the last one failed; see the log\n",
-                )
+            match health.trouble(Instant::now()) {
+                None => (StatusCode::OK, "the last pass did not fail\n".to_owned()),
+                Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, trouble + "\n"),
             }
         };
         let ages = Arc::clone(&self.ages);
@@ -64,7 +64,7 @@ impl Monitor {
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/health", get(health));
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(server::serve(listener, router));
         Ok(())
     }
 
@@ -73,8 +73,7 @@ impl Monitor {
         let kind = pass_log::name(pass.kind);
         counter!("runlineage_passes_total", "kind" => kind).increment(1);
         gauge!("runlineage_pass_seconds", "kind" => kind).set(pass.took.as_secs_f64());
-        // What a pass could not decide is for a human, and no restart mends it.
-        self.healthy.store(pass.result.is_ok(), Ordering::Relaxed);
+        self.health.ended(pass.result.is_ok(), pass.took);
         match pass.result {
             Ok(report) => {
                 count(pass.kind, report);

@@ -3,39 +3,83 @@
 use std::borrow::Cow;
 
 use bson::{Bson, DateTime};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-/// A table as wide as the terminal; in a pipe, as wide as its cells.
+use crate::secret::masked;
+use crate::terminal;
+
+/// A word that is longer may be broken where a table is wider than the terminal; ids never are.
+const UNBROKEN: usize = 10;
+const PADDING: usize = 2;
+
+/// A table as wide as the terminal or `COLUMNS`; where neither says a width, as in a pipe, as wide as its cells.
 pub(crate) fn table(header: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(header);
+    let mut least: Vec<usize> = header.iter().map(|name| least_width(name, false)).collect();
     for row in rows {
-        table.add_row(row.iter().map(|cell| printable_lines(cell)));
+        let cells: Vec<String> = row.iter().map(|cell| printable_lines(cell)).collect();
+        for ((cell, name), least) in cells.iter().zip(header).zip(&mut least) {
+            *least = least_width(cell, holds_ids(name)).max(*least);
+        }
+        table.add_row(cells);
+    }
+    if let Some(width) = terminal::width() {
+        table
+            .set_width(width)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_constraints(least.into_iter().map(|least| {
+                let least = u16::try_from(least + PADDING).unwrap_or(u16::MAX);
+                ColumnConstraint::LowerBoundary(Width::Fixed(least))
+            }));
     }
     table
 }
 
-/// A text as a terminal may show it: what would command the terminal is spelled out.
+/// The width below which the words of a cell would be broken that must not be.
+fn least_width(cell: &str, is_id: bool) -> usize {
+    let width = |word: &str| {
+        let width = word.chars().count();
+        if is_id || holds_id(word) {
+            width
+        } else {
+            width.min(UNBROKEN)
+        }
+    };
+    cell.split_whitespace().map(width).max().unwrap_or_default()
+}
+
+/// Whether a column of this name has ids and nothing else.
+fn holds_ids(name: &str) -> bool {
+    name == "_id" || name == "run" || name.ends_with(".id")
+}
+
+/// Whether an id of MLflow is part of the word, as in `m-…` or in the address of a run.
+fn holds_id(word: &str) -> bool {
+    let mut parts = word.split(|c: char| !c.is_ascii_hexdigit());
+    parts.any(|part| part.len() == 32)
+}
+
+/// A text as a terminal may show it: what would steer the terminal is spelled out.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(terminal::steers) {
         return text.into();
     }
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() {
-            printable.extend(c.escape_default());
-        } else {
-            printable.push(c);
+        match c {
+            '\t' | '\r' | '\n' => printable.extend(c.escape_default()),
+            c if terminal::steers(c) => printable.extend(c.escape_unicode()),
+            c => printable.push(c),
         }
     }
     printable.into()
 }
 
-/// The lines of a cell stay.
+/// The lines of a cell stay; credentials do not.
 fn printable_lines(cell: &str) -> String {
+    let cell = masked(cell);
     let lines: Vec<_> = cell.split('\n').map(printable).collect();
     lines.join("\n")
 }

@@ -1,11 +1,16 @@
 //! The progress bar of a sync, on stderr, where that is a terminal and no JSON log.
 
+use std::fmt;
 use std::time::Duration;
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use runlineage::sync::Progress;
 
 use crate::say;
+
+const KNOWN_END: &str = "{bar:30} {pos}/~{len} runs, {rate}, {eta} left{msg}";
+const UNKNOWN_END: &str = "{spinner} {pos} runs, {rate}, {elapsed}{msg}";
+const BETWEEN_PASSES: &str = "{spinner} waiting for the next pass";
 
 pub(crate) struct Bar(ProgressBar);
 
@@ -14,28 +19,24 @@ impl Bar {
         if say::is_json() {
             return Self(ProgressBar::hidden());
         }
-        let bar = ProgressBar::new_spinner()
-            .with_style(style("{spinner} {pos} runs, {per_sec}, {elapsed}{msg}"));
+        let bar = ProgressBar::new_spinner().with_style(style(UNKNOWN_END));
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
     }
 
     pub(crate) fn show(&self, progress: Progress) {
-        // MLflow does not tell how many runs it holds; what the mirror held before is close.
-        if progress.expected > 0 && self.0.length().is_none() {
-            self.0.set_style(style(
-                "{bar:30} {pos}/~{len} runs, {per_sec}, {eta} left{msg}",
-            ));
-        }
         let mut left = String::new();
+        // MLflow does not tell how many runs it holds; what the mirror held before is close. A quick pass looks at few.
         if progress.expected > 0 {
+            self.0.set_style(style(KNOWN_END));
             self.0.set_length(progress.expected.max(progress.seen));
-        } else if let Some(time) = time_left(
-            progress.experiments_done,
-            progress.experiments,
-            self.0.elapsed(),
-        ) {
-            left = format!(", about {} left", HumanDuration(time));
+        } else {
+            self.0.set_style(style(UNKNOWN_END));
+            let elapsed = self.0.elapsed();
+            if let Some(time) = time_left(progress.experiments_done, progress.experiments, elapsed)
+            {
+                left = format!(", about {} left", HumanDuration(time));
+            }
         }
         self.0.set_position(progress.seen);
         self.0.set_message(format!(
@@ -44,10 +45,14 @@ impl Bar {
         ));
     }
 
-    /// Prints something, such as a log line, without mixing it into the bar.
+    /// Prints what a pass came to, such as a log line, without mixing it into the bar; until the next pass, the bar says
+    /// that it waits.
     pub(crate) fn aside(&self, print: impl FnOnce()) {
         self.0.suspend(print);
         self.0.reset();
+        self.0.unset_length();
+        self.0.set_message("");
+        self.0.set_style(style(BETWEEN_PASSES));
     }
 
     pub(crate) fn finish(&self) {
@@ -62,14 +67,31 @@ fn time_left(done: u64, all: u64, elapsed: Duration) -> Option<Duration> {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key(
+            "rate",
+            |state: &ProgressState, text: &mut dyn fmt::Write| {
+                // A line that is too long is cut anyway.
+                let _ = text.write_str(&rate(state.per_sec()));
+            },
+        )
+}
+
+/// So many a second, in as few digits as tell something.
+fn rate(per_second: f64) -> String {
+    if per_second < 10.0 {
+        format!("{per_second:.1}/s")
+    } else {
+        format!("{per_second:.0}/s")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::time_left;
+    use super::{rate, time_left};
 
     #[test]
     fn experiments_to_come_are_thought_to_take_as_long_as_those_that_are_done() {
@@ -77,5 +99,10 @@ mod tests {
         assert_eq!(time_left(0, 8, minutes(3)), None);
         assert_eq!(time_left(2, 8, minutes(3)), Some(minutes(9)));
         assert_eq!(time_left(8, 8, minutes(3)), Some(minutes(0)));
+    }
+    #[test]
+    fn a_rate_is_rounded() {
+        let rates = [0.0, 0.25, 9.94, 11.0159, 1234.5678].map(rate);
+        assert_eq!(rates, ["0.0/s", "0.2/s", "9.9/s", "11/s", "1235/s"]);
     }
 }

@@ -4,6 +4,8 @@ use std::fmt::Arguments;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::terminal;
+
 /// By this name a filter of the log knows, and lets through, what is said.
 pub(crate) const TARGET: &str = "said";
 
@@ -31,7 +33,8 @@ pub(crate) fn line(line: Arguments<'_>) {
     if is_json() {
         tracing::info!(target: TARGET, "{line}");
     } else {
-        let _ = writeln!(std::io::stderr(), "{line}");
+        // At once, so that no other line comes between its parts.
+        let _ = terminal::stderr().write_all(format!("{line}\n").as_bytes());
     }
 }
 
@@ -46,4 +49,11 @@ pub(crate) fn error(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         say!("  caused by: {cause}");
     }
+}
+
+/// So many of them: `1 run`, `2 runs`.
+pub(crate) fn counted(count: impl TryInto<u64>, one: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{plural}")
 }

@@ -2,15 +2,17 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use crate::terminal::{self, Harmless};
+
 /// Standard output, whose errors say that it is what could not be written.
-pub(crate) struct Stdout(io::Stdout);
+pub(crate) struct Stdout(Harmless<io::Stdout>);
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to stdout")]
 struct Unwritten(#[source] io::Error);
 
 pub(crate) fn stdout() -> Stdout {
-    Stdout(io::stdout())
+    Stdout(terminal::stdout())
 }
 
 /// Whether the reader of results, such as `head`, has seen enough; what else is closed in passing is a failure.

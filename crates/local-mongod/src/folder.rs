@@ -1,13 +1,13 @@
 //! The folder that holds all that stays of the local database.
 
-use std::fs::{DirBuilder, Metadata};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::io_error;
-use crate::{Error, Result};
+use crate::{Error, Result, own_path};
 
-/// A folder that exists and belongs to this user; the path is absolute and without links.
+/// A folder that exists, belongs to this user and cannot be changed by others; the path is absolute and without links.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(PathBuf);
 
@@ -19,15 +19,8 @@ impl Folder {
             None => in_user_data()?,
         };
         create_private(&path)?;
-        let path = path
-            .canonicalize()
-            .map_err(io_error("cannot read folder", &path))?;
-        let metadata = path
-            .metadata()
-            .map_err(io_error("cannot read folder", &path))?;
         // Under sudo, files of root would lock the user out of the own folder.
-        verify_owner(&path, &metadata)?;
-        Ok(Self(path))
+        Ok(Self(own_path::resolve(&path)?))
     }
 
     /// A folder that [`prepare`](Self::prepare) returned in the process that started this one.
@@ -64,19 +57,6 @@ pub(crate) fn create_private(path: &Path) -> Result<()> {
         .mode(0o700)
         .create(path)
         .map_err(io_error("cannot create folder", path))
-}
-
-pub(crate) fn verify_owner(path: &Path, metadata: &Metadata) -> Result<()> {
-    let user = rustix::process::geteuid().as_raw();
-    if metadata.uid() == user {
-        return Ok(());
-    }
-    Err(Error::local(format!(
-        "folder {} belongs to user id {}, this command runs as user id {user}; run it as that user, or set \
-         XDG_DATA_HOME and XDG_RUNTIME_DIR to folders of your own",
-        path.display(),
-        metadata.uid()
-    )))
 }
 
 fn in_user_data() -> Result<PathBuf> {

@@ -13,7 +13,10 @@
 //! The lock file's lock is inherited by `mongod`, so it is free only when both are gone, and whoever comes next need not
 //! guess whether old sockets or process ids still mean anything.
 //!
+//! Neither the supervisor nor `mongod` has an environment: a command's may hold passwords, and both outlive it.
+//!
 //! - `folder`: the folder that holds it all; `sockets`: the folder for the sockets, closed to others
+//! - `own_path`: folders that others cannot change, and files that are no links
 //! - `lock`: one supervisor at a time, and where it can be reached
 //! - `share`: what a command and the supervisor say to each other
 //! - `supervisor`: its life; `mongod`: finding, starting and stopping the server; `diagnosis`: why it did not start
@@ -23,6 +26,7 @@ mod error;
 mod folder;
 mod lock;
 mod mongod;
+mod own_path;
 mod share;
 mod sockets;
 mod supervisor;
@@ -48,9 +52,6 @@ const LINGER: Duration = Duration::from_secs(60);
 
 /// Changes the linger time of a supervisor started from here, in milliseconds. For tests.
 const LINGER_VARIABLE: &str = "RUNLINEAGE_LOCAL_LINGER_MS";
-
-/// Set in the environment of a supervisor: see [`LocalOptions::open`].
-const STAGE_VARIABLE: &str = "RUNLINEAGE_LOCAL_STAGE";
 
 const SUPERVISOR_STAGE: &str = "local-supervisor";
 const MONGOD_STAGE: &str = "local-mongod";
@@ -84,7 +85,7 @@ impl LocalOptions {
         self
     }
 
-    /// Starts this `mongod`, not the one of `MONGOD`, `PATH` or `.tools`.
+    /// Starts this `mongod`, not the one of `MONGOD`, of `PATH` or beside this program.
     pub fn with_mongod(mut self, program: impl Into<PathBuf>) -> Self {
         self.mongod = Some(program.into());
         self
@@ -113,7 +114,10 @@ impl LocalOptions {
             ));
         }
         // A program that does not call run_stage would start itself again without end.
-        if std::env::var_os(STAGE_VARIABLE).is_some() {
+        if std::env::args_os()
+            .nth(1)
+            .is_some_and(|stage| stage == SUPERVISOR_STAGE)
+        {
             return Err(Error::local(
                 "this program opens it but does not call `run_stage` first in its `main`",
             ));

@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{Error as IoError, ErrorKind, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Error as IoError, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -11,11 +10,11 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::error::io_error;
 use crate::folder::Folder;
 use crate::share::Share;
 use crate::sockets::Sockets;
+use crate::{Result, own_path};
 
 /// Held by a supervisor and its `mongod`; free when both are gone, however they went.
 #[derive(Debug)]
@@ -33,14 +32,9 @@ impl Lock {
     /// Takes the lock, or says at once that it is held.
     pub(crate) fn try_take(folder: &Folder) -> Result<Option<Self>> {
         let path = folder.lock_file();
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io_error("cannot open", &path))?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).read(true).write(true);
+        let file = own_path::open(&path, &options).map_err(io_error("cannot open", &path))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Self(file))),
             Err(Errno::WOULDBLOCK) => Ok(None),
@@ -81,7 +75,10 @@ impl fmt::Display for Holder {
 
 /// Who took the lock last; perhaps it has ended since.
 pub(crate) fn holder(folder: &Folder) -> Option<Holder> {
-    serde_json::from_slice(&std::fs::read(folder.lock_file()).ok()?).ok()
+    let mut file = own_path::open(&folder.lock_file(), OpenOptions::new().read(true)).ok()?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 /// A share from the supervisor that is up, or `None`.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as StdCommand, Stdio};
@@ -19,7 +20,7 @@ use crate::error::io_error;
 use crate::folder::{Folder, create_private};
 use crate::lock::Lock;
 use crate::sockets::Sockets;
-use crate::{Error, Result};
+use crate::{Error, Result, own_path};
 
 const OLDEST_MAJOR_VERSION: u32 = 5;
 
@@ -48,6 +49,7 @@ impl Mongod {
     ) -> Result<Self> {
         refuse_old(program).await?;
         create_private(&folder.data())?;
+        own_path::resolve(&folder.data())?;
         let child =
             spawn(program, folder, sockets, lock).map_err(io_error("cannot start", program))?;
         let mut mongod = Self {
@@ -95,14 +97,21 @@ impl Mongod {
     /// Empties a log that has grown too long, and keeps its text in a second file.
     pub(crate) fn bound_log(&self) {
         let log = self.folder.mongod_log();
-        if log.metadata().is_ok_and(|file| file.len() > LOG_LIMIT) {
-            let _ = std::fs::copy(&log, log.with_extension("log.1"));
-            let _ = OpenOptions::new().write(true).truncate(true).open(&log);
+        let is_long = log.symlink_metadata().map(|file| file.len() > LOG_LIMIT);
+        if is_long.unwrap_or(false) {
+            // It is tried again in some seconds.
+            let _ = empty_into_second(&log);
         }
     }
 
     fn diagnose(&self, what_happened: &str) -> Error {
-        let log = std::fs::read(self.folder.mongod_log()).unwrap_or_default();
+        let mut log = Vec::new();
+        if let Ok(mut file) =
+            own_path::open(&self.folder.mongod_log(), OpenOptions::new().read(true))
+        {
+            // What can be read says something.
+            let _ = file.read_to_end(&mut log);
+        }
         Error::Unusable {
             reason: diagnosis::explain(
                 what_happened,
@@ -114,7 +123,9 @@ impl Mongod {
     }
 }
 
-/// The `mongod` to start: `given`, else `MONGOD`, else the first of `PATH`, `$TOOLS_DIR/bin` and `.tools/bin`.
+/// The `mongod` to start: `given`, else `MONGOD`, else the first of `PATH`, else the one beside this program.
+///
+/// Never one that the current folder chooses, by a relative path: it may be a stranger's.
 pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf> {
     let named = given
         .map(|path| ("the given mongod", path.to_path_buf()))
@@ -122,22 +133,29 @@ pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf> {
     if let Some((name, path)) = named {
         return executable(&path).ok_or_else(|| {
             Error::local(format!(
-                "{name} is {path:?}, which is no program that can be started; set MONGOD to the path of a mongod"
+                "{name} is {path:?}, which is no program that can be started by an absolute path; set MONGOD to the \
+                 absolute path of a mongod"
             ))
         });
     }
     let search_path = std::env::var_os("PATH").unwrap_or_default();
-    let tools = std::env::var_os("TOOLS_DIR").map(|tools| PathBuf::from(tools).join("bin"));
     std::env::split_paths(&search_path)
-        .chain(tools)
-        .chain([PathBuf::from(".tools/bin")])
+        .chain(beside_this_program())
         .find_map(|folder| executable(&folder.join("mongod")))
         .ok_or_else(|| {
             Error::local(
-                "no mongod found: install MongoDB 5.0 or later so that PATH has its mongod, or set MONGOD to its path; \
-                 in a checkout of runlineage, `make demo` gets one into .tools; or name a server of yours by --mongodb-uri",
+                "no mongod found: install MongoDB 5.0 or later so that PATH has its mongod, or set MONGOD to its absolute \
+                 path; in a checkout of runlineage, `make tools` gets one into .tools/bin; or name a server of yours by \
+                 --mongodb-uri",
             )
         })
+}
+
+/// The folder of this program, unless others may put programs there.
+fn beside_this_program() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let folder = program.parent()?;
+    (!own_path::is_writable_by_others(folder)).then(|| folder.to_path_buf())
 }
 
 /// Becomes `mongod`: the arguments are the supervisor's process id, the program, and the program's arguments.
@@ -168,10 +186,11 @@ fn spawn(
     lock: &Lock,
 ) -> std::io::Result<Child> {
     let log = folder.mongod_log();
-    if log.exists() {
-        std::fs::rename(&log, log.with_extension("log.1"))?;
+    match std::fs::rename(&log, log.with_extension("log.1")) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
-    let log = OpenOptions::new().create(true).append(true).open(&log)?;
+    let log = own_path::open(&log, OpenOptions::new().create(true).append(true))?;
     Command::new(std::env::current_exe()?)
         .arg(MONGOD_STAGE)
         .arg(std::process::id().to_string())
@@ -188,6 +207,7 @@ fn spawn(
         .stdin(lock.inherited()?)
         .stdout(log.try_clone()?)
         .stderr(log)
+        .env_clear()
         .kill_on_drop(true)
         .spawn()
 }
@@ -196,6 +216,7 @@ fn spawn(
 async fn refuse_old(program: &Path) -> Result<()> {
     let output = Command::new(program)
         .arg("--version")
+        .env_clear()
         .stdin(Stdio::null())
         .output()
         .await
@@ -225,12 +246,23 @@ fn major(version: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
-/// The absolute path, if this user may execute it.
+/// The path, if it is absolute and this user may execute what is there.
 fn executable(path: &Path) -> Option<PathBuf> {
-    let allowed = rustix::fs::access(path, Access::EXEC_OK).is_ok();
-    (path.is_file() && allowed)
-        .then(|| std::path::absolute(path).ok())
-        .flatten()
+    let allowed = || path.is_file() && rustix::fs::access(path, Access::EXEC_OK).is_ok();
+    (path.is_absolute() && allowed()).then(|| path.to_path_buf())
+}
+
+/// The second file is a new one: what stood at its path may be a link.
+fn empty_into_second(log: &Path) -> std::io::Result<()> {
+    let mut long = own_path::open(log, OpenOptions::new().read(true).write(true))?;
+    let second = log.with_extension("log.1");
+    match std::fs::remove_file(&second) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut copy = own_path::open(&second, OpenOptions::new().write(true).create_new(true))?;
+    std::io::copy(&mut long, &mut copy)?;
+    long.set_len(0)
 }
 
 fn how_it_ended(ended: std::io::Result<std::process::ExitStatus>) -> String {

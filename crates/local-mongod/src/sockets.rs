@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::error::io_error;
-use crate::folder::{Folder, create_private, verify_owner};
-use crate::{Error, Result};
+use crate::folder::{Folder, create_private};
+use crate::own_path::verify_owner;
+use crate::{Error, Result, own_path};
 
 /// `sun_path` holds 108 bytes, the last of them zero.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -93,11 +94,12 @@ pub(crate) fn choose(given: Option<&Path>, folder: &Folder) -> Result<Sockets> {
             too_long = format!("{} ({length} bytes)", path.join("m.sock").display());
             continue;
         }
-        // Verified one by one: whoever may rename in the upper folder decides what the lower one is.
+        // Verified one by one: whoever may rename in an upper folder decides what the lower one is.
         create_private(&base)?;
-        let base = Sockets::verify(base)?;
+        let sockets = Sockets::verify(base)?;
+        own_path::resolve(&sockets.0)?;
         if name.is_none() {
-            return Ok(base);
+            return Ok(sockets);
         }
         create_private(&path)?;
         return Sockets::verify(path);

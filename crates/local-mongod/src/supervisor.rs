@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -22,7 +21,7 @@ use crate::lock::{self, Lock};
 use crate::mongod::Mongod;
 use crate::share::{Reply, Share};
 use crate::sockets::Sockets;
-use crate::{Error, Result, STAGE_VARIABLE, SUPERVISOR_STAGE};
+use crate::{Error, Result, SUPERVISOR_STAGE, own_path};
 
 /// How long a predecessor, or a `mongod` it left behind, may take to end: longer than a linger and a stop.
 const SUCCESSION: Duration = Duration::from_secs(150);
@@ -83,7 +82,8 @@ pub(crate) fn start(program: Option<&Path>, plan: &Plan) -> Result<Share> {
     // The runtime reaps the child, if it ends first, although nobody waits for it.
     Command::new(&program)
         .args(plan.to_arguments())
-        .env(STAGE_VARIABLE, SUPERVISOR_STAGE)
+        // It outlives this command, and so would its passwords.
+        .env_clear()
         .stdin(theirs)
         .stdout(Stdio::null())
         .stderr(open_log(&plan.folder)?)
@@ -246,11 +246,7 @@ async fn refuse(share: &mut Share, error: &Error) {
 fn open_log(folder: &Folder) -> Result<File> {
     let path = folder.supervisor_log();
     let open = || -> std::io::Result<File> {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)?;
+        let file = own_path::open(&path, OpenOptions::new().create(true).append(true))?;
         if file.metadata()?.len() > LOG_LIMIT {
             file.set_len(0)?;
         }

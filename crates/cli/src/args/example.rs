@@ -23,8 +23,8 @@ fn answer(refusal: &Refusal) -> anyhow::Result<ExitCode> {
         refusal.print().map_err(unwritten)?;
         return Ok(ExitCode::SUCCESS);
     }
-    // Nobody is there to be told where stderr cannot be written.
-    let _ = refusal.print();
+    // Without colours: it repeats the arguments, and nothing of them may steer the terminal.
+    say!("{}", refusal.render().to_string().trim_end());
     // The help that answers no command at all ends with an example.
     if refusal.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
         && let Some(example) = example(&Args::command(), std::env::args_os().skip(1))

@@ -19,7 +19,7 @@ use crate::args::{ColumnArg, ConnectionArgs, FindArgs, Format, LineageArgs};
 use crate::connect::{self, usage};
 use crate::date;
 use crate::output::mongosh;
-use crate::say::say;
+use crate::say::{counted, say};
 use crate::stdout::stdout;
 
 const COLUMNS: [&str; 6] = ["_id", "name", "exp.name", "status", "start_time", "user"];
@@ -154,7 +154,10 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
         return Ok(ExitCode::FAILURE);
     }
     match store.count_runs(all()).await {
-        Ok(count) => say!("{shown} of {count} runs; `--limit 0` shows all."),
+        Ok(count) => say!(
+            "{shown} of {}; `--limit 0` shows all.",
+            counted(count, "run")
+        ),
         Err(_) => say!("The first {shown} runs; there are more: `--limit 0` shows all."),
     }
     Ok(ExitCode::SUCCESS)

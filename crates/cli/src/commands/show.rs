@@ -12,6 +12,7 @@ use crate::args::{ConnectionArgs, ReportFormat, ShowArgs};
 use crate::cell::at_path;
 use crate::connect;
 use crate::output::{printable, table};
+use crate::secret::masked;
 use crate::stdout::stdout;
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
@@ -57,7 +58,7 @@ async fn text(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) -> 
     ] {
         let value = at_path(&document, field);
         if !value.is_empty() {
-            writeln!(text, "{field:<11} {}", printable(&value))?;
+            writeln!(text, "{field:<11} {}", printable(&masked(&value)))?;
         }
     }
     let address = connect::mlflow_address(connection, store).await?;

@@ -15,7 +15,7 @@ use crate::args::{ConnectionArgs, ReportFormat, SyncArgs};
 use crate::monitor::Monitor;
 use crate::output::{ago, table};
 use crate::progress::Bar;
-use crate::say::{self, say};
+use crate::say::{self, counted, say};
 use crate::stdout::stdout;
 use crate::{connect, pass_log};
 
@@ -31,7 +31,10 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
         .allow_mass_delete(args.allow_mass_delete);
     for id in &args.forget_experiment {
         let forgotten = job.forget_experiment(id).await?;
-        say!("Experiment {id}: {forgotten} mirrored runs removed.");
+        say!(
+            "Experiment {id}: {} removed.",
+            counted(forgotten, "mirrored run")
+        );
     }
     match args.every {
         Some(every) => keep_fresh(job, &mirror.store, every, &args).await,
@@ -45,7 +48,7 @@ async fn keep_fresh(
     every: Duration,
     args: &SyncArgs,
 ) -> Result {
-    let monitor = Monitor::of(store);
+    let monitor = Monitor::of(store, every);
     // Before signals are caught: until then, one ends the program at once.
     if let Some(address) = args.metrics_listen {
         monitor.serve(address).await?;
@@ -117,9 +120,10 @@ fn print(report: &Report, format: ReportFormat) -> Result<()> {
         }
     }
     if report.problems > 0 {
-        let problems = report.problems;
+        let have = if report.problems == 1 { "has" } else { "have" };
         say!(
-            "{problems} mirrored runs have recorded problems: `runlineage find --problems` lists them."
+            "{} {have} recorded problems: `runlineage find --problems` lists them.",
+            counted(report.problems, "mirrored run")
         );
     }
     match format {
@@ -141,7 +145,8 @@ fn print(report: &Report, format: ReportFormat) -> Result<()> {
             )?;
             let (experiments, seconds) = (report.experiments, report.took.as_secs_f64());
             let rate = report.seen as f64 / seconds.max(0.001);
-            say!("{experiments} experiments in {seconds:.1} s, {rate:.0} runs/s.");
+            let experiments = counted(experiments, "experiment");
+            say!("{experiments} in {seconds:.1} s, {rate:.0} runs/s.");
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::args::{ConnectionArgs, ReportFormat, VerifyArgs};
 use crate::connect;
 use crate::output::table;
 use crate::progress::Bar;
-use crate::say::say;
+use crate::say::{self, say};
 use crate::stdout::stdout;
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: VerifyArgs) -> Result {
@@ -49,8 +49,8 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: VerifyArgs) -> Result
             .count()
     };
     let [missing, extra, stale] = ["missing", "extra", "stale"].map(counted);
-    let seen = verification.seen;
-    say!("{seen} runs compared: {missing} missing, {extra} extra, {stale} stale.");
+    let seen = say::counted(verification.seen, "run");
+    say!("{seen} compared: {missing} missing, {extra} extra, {stale} stale.");
     Ok(if differences.is_empty() {
         ExitCode::SUCCESS
     } else {

@@ -75,7 +75,7 @@ async fn bad_tags_are_reported_and_do_not_stop_the_rest() {
     assert_eq!(problems, set(bad[..4].iter().map(|(key, _)| *key)));
     let said = sync().stderr;
     assert!(
-        said.contains("1 mirrored runs have recorded problems"),
+        said.contains("1 mirrored run has recorded problems"),
         "{said}"
     );
 }

@@ -30,4 +30,5 @@ mod secrets_end_to_end;
 mod show;
 mod support;
 mod sync_program;
+mod terminal;
 mod watch_program;

@@ -1,17 +1,20 @@
 //! What a watch tells those who monitor it: metrics, health, and warnings in its log.
 
 use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::held::{hold, lab_with_runs, now};
 use crate::support::lab::{Lab, plain_runs};
 use crate::support::proxy::Answer;
-use crate::support::running::get;
-use crate::support::watching::{STOPPED, is_full, metrics, wait_until, watch};
-use crate::support::{free_port, rest};
+use crate::support::running::{Running, get};
+use crate::support::watching::{STOPPED, is_full, metrics, wait_until, watch, watch_command};
+use crate::support::{free_port, poll, rest};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_and_health_tell_how_the_watch_is() {
@@ -165,4 +168,101 @@ async fn what_a_pass_could_not_decide_is_told_and_is_not_unhealthy() {
     assert_eq!(fields["experiment"], lost.as_str());
     let reason = fields["reason"].as_str().unwrap_or_default();
     assert!(reason.contains("--forget-experiment"), "{fields}");
+}
+
+/// A watch that may have so many descriptors, and the address of its metrics.
+fn watch_with_descriptors(lab: &Lab, most: u32) -> (Running, String) {
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut limited = Command::new("prlimit");
+    limited.arg(format!("--nofile={most}"));
+    let watch = watch_command(lab, &["--every", "300ms", "--metrics-listen", &address]);
+    limited.arg(watch.get_program()).args(watch.get_args());
+    for (name, value) in watch.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    (Running::start(&mut limited), address)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_never_sent_in_full_take_nothing_from_the_passes() {
+    let (lab, exp, _) = lab_with_runs(5).await;
+    let (mut running, address) = watch_with_descriptors(&lab, 128);
+    running.wait_for_pass(0, is_full);
+    let half = || -> Option<TcpStream> {
+        let mut stream = TcpStream::connect(&address).ok()?;
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nX-").ok()?;
+        Some(stream)
+    };
+    let halves: Vec<TcpStream> = (0..300).filter_map(|_| half()).collect();
+    assert!(halves.len() > 128, "only {} were sent", halves.len());
+    for round in 0..3 {
+        rest::create_run(&lab.server.uri(), &exp, now());
+        let known = running.passes().len();
+        running.wait_for_pass(known, |pass| pass["written"] == 1);
+        let told = metrics(&address);
+        assert_eq!(told["runlineage_errors_total"], 0.0, "{round}: {told:?}");
+        assert_eq!(
+            get(&address, "/health").map(|(status, _)| status),
+            Some(200)
+        );
+    }
+    // All of them end, those that were served last too.
+    let closed = |mut stream: &TcpStream| {
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let ended = stream.read(&mut [0; 512]);
+        !ended.is_err_and(|error| {
+            [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind())
+        })
+    };
+    assert!(halves.iter().all(closed));
+    running.signal("-TERM");
+    assert_eq!(running.end_within(STOPPED).0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_too_long_is_refused() {
+    let (lab, ..) = lab_with_runs(1).await;
+    let (mut running, address) = watch_with_descriptors(&lab, 1024);
+    running.wait_for_pass(0, is_full);
+    let mut stream = TcpStream::connect(&address).unwrap();
+    write!(stream, "GET /metrics HTTP/1.1\r\nX-Long: ").unwrap();
+    stream.write_all(&[b'x'; 40 << 10]).unwrap();
+    let bound = Some(Duration::from_secs(5));
+    stream.set_read_timeout(bound).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 431");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_tells_of_a_pass_that_is_overdue() {
+    let (lab, ..) = lab_with_runs(5).await;
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut running = watch(&lab, &["--every", "300ms", "--metrics-listen", &address]);
+    let known = running.wait_for_pass(0, is_full);
+    let health = || get(&address, "/health").unwrap_or_default();
+    assert_eq!(health().0, 200);
+    // MLflow takes each request, and answers none.
+    let (waits, go) = hold(&lab);
+    wait_until("MLflow is asked", || waits.load(Ordering::SeqCst));
+    let since = Instant::now();
+    let (status, said) = poll(Duration::from_secs(100), || {
+        Some(health()).filter(|(status, _)| *status != 200)
+    })
+    .expect("it is overdue within 100 s");
+    assert_eq!(status, 503);
+    assert!(said.contains("overdue"), "{said}");
+    assert!(
+        since.elapsed() > Duration::from_secs(55),
+        "{:?}",
+        since.elapsed()
+    );
+    go.store(true, Ordering::SeqCst);
+    running.wait_for_pass(known, |pass| pass["error"].is_null());
+    assert_eq!(health().0, 200);
 }

@@ -110,7 +110,7 @@ async fn a_line_that_says_no_lineage_is_refused_and_the_others_are_registered() 
         assert!(finished.stderr.contains(&said), "{}", finished.stderr);
     }
     for said in [
-        "1 runs registered, 8 lines failed.",
+        "1 run registered, 8 lines failed.",
         "no lineage",
         "UTF-8",
         "versoin",
@@ -197,7 +197,7 @@ async fn a_line_without_an_end_is_bounded_and_costs_itself_alone() {
         ended.stderr
     );
     assert!(
-        ended.stderr.contains("1 runs registered, 1 lines failed"),
+        ended.stderr.contains("1 run registered, 1 line failed"),
         "{}",
         ended.stderr
     );

@@ -9,7 +9,7 @@ use runlineage::{Error, MlflowClient, MongoRunStore};
 
 use super::super::Result;
 use super::line;
-use crate::say::say;
+use crate::say::{counted, say};
 
 /// How many lines are registered at once.
 pub(super) const AT_ONCE: usize = 8;
@@ -116,7 +116,11 @@ pub(super) async fn register(
         match line? {
             (_, Ok(is_line)) => done += u64::from(is_line),
             (number, Err(error)) if is_of_every_line(&error) => {
-                say!("{done} runs registered, {failed} lines failed.");
+                say!(
+                    "{} registered, {} failed.",
+                    counted(done, "run"),
+                    counted(failed, "line")
+                );
                 let go_on =
                     format!("line {number}: go on with `--from {file} --from-line {number}`");
                 return Err(error.context(go_on));
@@ -127,7 +131,11 @@ pub(super) async fn register(
             }
         }
     }
-    say!("{done} runs registered, {failed} lines failed.");
+    say!(
+        "{} registered, {} failed.",
+        counted(done, "run"),
+        counted(failed, "line")
+    );
     Ok(if failed == 0 {
         ExitCode::SUCCESS
     } else {

@@ -5,6 +5,7 @@ mod mirrored;
 
 pub(crate) mod program;
 pub(crate) mod running;
+pub(crate) mod terminal;
 pub(crate) mod watching;
 
 pub(crate) use mirrored::*;

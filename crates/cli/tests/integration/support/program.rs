@@ -14,6 +14,7 @@ pub(crate) fn runlineage<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> 
             command.env_remove(name);
         }
     }
-    command.args(args);
+    // The width of a developer's own terminal.
+    command.env_remove("COLUMNS").args(args);
     command
 }

@@ -1,6 +1,7 @@
 //! A `sync --every` that is left running over a lab, and what it tells.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,12 +16,16 @@ pub(crate) const STOPPED: Duration = Duration::from_secs(5);
 pub(crate) const MINUTE: i64 = 60_000;
 
 pub(crate) fn watch(lab: &Lab, args: &[&str]) -> Running {
+    Running::start(&mut watch_command(lab, args))
+}
+
+pub(crate) fn watch_command(lab: &Lab, args: &[&str]) -> Command {
     let (mongodb, mlflow) = (&lab.test.uri, lab.proxy.uri());
     let settings = ["sync", "--source", "lab", "--log-format", "json"];
     let connection = ["--mongodb-uri", mongodb, "--tracking-uri", &mlflow];
     let mut command = runlineage(settings.iter().chain(args).chain(&connection));
     command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0");
-    Running::start(&mut command)
+    command
 }
 
 #[track_caller]

@@ -6,6 +6,8 @@
     reason = "clippy knows a test function, but not the fixtures that one stands on"
 )]
 
+mod attacks;
+
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
