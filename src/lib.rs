@@ -50,7 +50,7 @@ pub use mongo::MongoRunStore;
 pub use node::{Direction, Inputs, Kind, Lineage, Node, Origin, Outputs, Reference};
 pub use query::{Query, Search};
 pub use run::{Experiment, ExperimentSelector, Problem, Run, RunId};
-pub use store::{RunStore, RunStream};
+pub use store::{RunStore, RunStoreExt, RunStream};
 
 /// What runs read and wrote, and how that is registered.
 pub mod lineage {

@@ -6,9 +6,13 @@ use crate::codec::tags;
 use crate::error::{Error, Result};
 use crate::mlflow::wire::RawExperiment;
 use crate::mlflow::{MlflowClient, document};
-use crate::mongo::MongoRunStore;
 use crate::mongo::checkpoint::Checkpoints;
+use crate::mongo::migrate::Migrator;
 use crate::mongo::mirrored::Mirrored;
+use crate::mongo::save::RunSaver;
+use crate::mongo::source::claim_source;
+use crate::mongo::ticket::Ticket;
+use crate::mongo::{MongoRunStore, at_primary};
 use crate::node::{Direction, Lineage, Node, Reference, Refused, named_builders};
 use crate::run::{Run, RunId};
 
@@ -71,16 +75,16 @@ impl Registration {
     /// next sync heals that.
     pub async fn register(self, mlflow: &MlflowClient, store: &MongoRunStore) -> Result<Run> {
         self.lineage.check()?;
-        let store = &store.at_primary();
-        store.ensure_migrated().await?;
-        store.claim_source(mlflow.source()).await?;
+        let store = &at_primary(store);
+        Migrator::of(store).ensure_applied().await?;
+        claim_source(store, mlflow.source()).await?;
         let behind = |source| Error::MirrorBehind {
             run: self.run.to_string(),
             source: Box::new(source),
         };
         for attempt in 0..=MAX_ATTEMPTS {
             // Drawn before the request: what MLflow answers is at least as new.
-            let drawn = store.draw_ticket().await;
+            let drawn = Ticket::draw(store).await;
             let ticket = drawn.map_err(|error| if attempt > 0 { behind(error) } else { error })?;
             let raw = mlflow.raw_run(&self.run).await?;
             if raw.is_deleted() {
@@ -98,7 +102,7 @@ impl Registration {
                 let experiment = mlflow.raw_experiment(&raw.info.experiment_id).await?;
                 let run = document::map(&raw, &experiment.name)?;
                 remember(store, &experiment).await.map_err(behind)?;
-                let saved = store.save_runs(vec![run.clone()], ticket).await;
+                let saved = RunSaver::of(store, ticket).save(vec![run.clone()]).await;
                 saved.map_err(behind)?;
                 return Ok(run);
             }

@@ -1,9 +1,12 @@
 //! [`RunStore`]: what finds runs, and its contract.
 
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use std::future::ready;
 
-use crate::error::Result;
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
 use crate::query::Search;
 use crate::run::Run;
 
@@ -21,7 +24,79 @@ pub type RunStream = BoxStream<'static, Result<Run>>;
 pub trait RunStore: Send + Sync {
     /// Streams the runs that match; no match is an empty stream, not an error.
     ///
-    /// The stores' own `find_runs` take a [`Query`](crate::Query) or a [`Document`](bson::Document) as well; on a
-    /// `&dyn RunStore`, write `store.find_runs(query.into())`.
+    /// [`RunStoreExt::find`] takes a [`Query`](crate::Query) or a [`Document`](bson::Document) as well.
     fn find_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>>;
+}
+
+/// What every store has beside [`RunStore`], `dyn RunStore` too.
+pub trait RunStoreExt: RunStore {
+    /// Streams the runs that match a query, a search or a native filter; no match is an empty stream, not an error.
+    ///
+    /// ```no_run
+    /// # use futures::TryStreamExt;
+    /// use runlineage::{Query, Run, RunStore, RunStoreExt};
+    ///
+    /// async fn readers(store: &dyn RunStore) -> runlineage::Result<Vec<Run>> {
+    ///     let query = Query::new().with_input_model("churn", "3");
+    ///     store.find(query).await?.try_collect().await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`].
+    fn find(&self, search: impl Into<Search>) -> BoxFuture<'_, Result<RunStream>> {
+        self.find_runs(search.into())
+    }
+
+    /// Streams the runs that match as values of the caller's own type.
+    ///
+    /// ```no_run
+    /// # use futures::TryStreamExt;
+    /// use runlineage::{MongoRunStore, Query, RunStoreExt};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Auc {
+    ///     #[serde(rename = "_id")]
+    ///     id: String,
+    ///     metrics: std::collections::BTreeMap<String, f64>,
+    /// }
+    ///
+    /// # async fn example(store: MongoRunStore) -> runlineage::Result<()> {
+    /// let query = Query::new().with_input_model("churn", "3");
+    /// let runs: Vec<Auc> = store.find_as(query).await?.try_collect().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`]; the stream ends with [`Error::Document`] where a run does not have the type's shape.
+    fn find_as<T: DeserializeOwned + Send + 'static>(
+        &self,
+        search: impl Into<Search>,
+    ) -> BoxFuture<'_, Result<BoxStream<'static, Result<T>>>> {
+        let found = self.find_runs(search.into());
+        Box::pin(async move {
+            let values = found.await?.and_then(|run| ready(decode(&run)));
+            Ok(until_error(values).boxed())
+        })
+    }
+}
+
+impl<S: RunStore + ?Sized> RunStoreExt for S {}
+
+fn decode<T: DeserializeOwned>(run: &Run) -> Result<T> {
+    let value = bson::deserialize_from_slice(run.as_raw().as_bytes());
+    value.map_err(|error| Error::Document {
+        id: run.id().to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// Ends a stream with its first error: to go on after an answer that was lost would leave a gap.
+pub(crate) fn until_error<T>(
+    items: impl Stream<Item = Result<T>>,
+) -> impl Stream<Item = Result<T>> {
+    items.scan(false, |over, item| {
+        let was_over = std::mem::replace(over, item.is_err());
+        ready((!was_over).then_some(item))
+    })
 }

@@ -9,10 +9,13 @@ use mongodb::action::Action as _;
 use mongodb::options::Hint;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
+use super::MongoRunStore;
 use super::chooser::IndexChooser;
-use super::{MongoRunStore, failed};
+use super::collections::Collections;
+use super::failure::failed;
 use crate::error::Result;
 use crate::query::{Search, without_keys};
+use crate::store::until_error;
 
 /// The batches of a search that MongoDB has begun to answer.
 pub(super) struct Found(RawBatchCursor);
@@ -49,12 +52,7 @@ impl Found {
         let items = documents
             .try_flatten()
             .and_then(move |document| ready(read(document)));
-        // To go on after an answer that was lost would leave a gap.
-        let until_error = items.scan(false, |over, item| {
-            let was_over = std::mem::replace(over, item.is_err());
-            ready((!was_over).then_some(item))
-        });
-        until_error.boxed()
+        until_error(items).boxed()
     }
 }
 
@@ -82,7 +80,7 @@ async fn find(
     filter: Document,
     hint: Option<Hint>,
 ) -> mongodb::error::Result<RawBatchCursor> {
-    let runs = store.runs();
+    let runs = Collections::of(store).runs();
     runs.find(filter)
         .optional(search.limit, |find, limit| find.limit(limit.into()))
         .optional(search.skip, |find, skip| find.skip(skip))
@@ -102,7 +100,7 @@ async fn aggregate(
     pipeline: Vec<Document>,
     hint: Option<Hint>,
 ) -> mongodb::error::Result<RawBatchCursor> {
-    let runs = store.runs();
+    let runs = Collections::of(store).runs();
     // MongoDB 5 does not go to disk unasked.
     runs.aggregate(pipeline)
         .allow_disk_use(true)

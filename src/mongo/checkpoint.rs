@@ -7,8 +7,11 @@ use bson::{Bson, DateTime, Document, doc};
 use futures::TryStreamExt;
 use mongodb::options::ReturnDocument;
 
+use super::collections::Collections;
+use super::failure::failed;
 use super::retry::retried;
-use super::{MongoRunStore, failed, majority};
+use super::ticket::Ticket;
+use super::{MongoRunStore, majority};
 use crate::error::Result;
 
 const PASS: &str = "pass";
@@ -65,7 +68,7 @@ impl<'a> Checkpoints<'a> {
         started: Instant,
     ) -> Result<RecordedPass> {
         let doing = "cannot read where the last sync was";
-        let state = self.store.state();
+        let state = Collections::of(self.store).state();
         let find = || async { state.find_one(doc! { "_id": PASS }).await };
         let last = retried(find).await.map_err(|error| failed(doing, error))?;
         let list = || async {
@@ -88,7 +91,7 @@ impl<'a> Checkpoints<'a> {
                 scans,
             });
         }
-        let id = self.store.draw_ticket().await?.0;
+        let id = Ticket::draw(self.store).await?.0;
         let put = || async {
             let begin = vec![doc! { "$replaceWith": {
                 "_id": PASS, PASS: id, "scope": { "$literal": scope }, "began": server_time(started),
@@ -123,7 +126,7 @@ impl<'a> Checkpoints<'a> {
             Place::From(from) => scan.insert("from", from),
             Place::Done => scan.insert("done", true),
         };
-        let state = self.store.state();
+        let state = Collections::of(self.store).state();
         let replace = || async {
             let replace = state.replace_one(doc! { "_id": &id }, scan.clone());
             replace.upsert(true).write_concern(majority()).await
@@ -151,7 +154,7 @@ impl<'a> Checkpoints<'a> {
 
     /// When MLflow made this experiment, as it said when a pass last saw it.
     pub(crate) async fn creation_time(self, experiment: &str) -> Result<Option<i64>> {
-        let state = self.store.state();
+        let state = Collections::of(self.store).state();
         let find = || async { state.find_one(doc! { "_id": scan_id(experiment) }).await };
         let scan = retried(find)
             .await
@@ -172,7 +175,7 @@ impl<'a> Checkpoints<'a> {
             }
             None => doc! { "$set": { "name": name }, "$unset": { "creation_time": "" } },
         };
-        let state = self.store.state();
+        let state = Collections::of(self.store).state();
         let update = || async {
             let update = state.update_one(doc! { "_id": scan_id(id) }, record.clone());
             update.upsert(true).write_concern(majority()).await
@@ -190,7 +193,7 @@ impl<'a> Checkpoints<'a> {
     }
 
     async fn update_source(self, set: impl Fn() -> Document) -> Result<()> {
-        let state = self.store.state();
+        let state = Collections::of(self.store).state();
         let update = || async {
             let update = state.update_one(doc! { "_id": "source" }, vec![doc! { "$set": set() }]);
             update.write_concern(majority()).await
@@ -201,7 +204,7 @@ impl<'a> Checkpoints<'a> {
     }
 
     async fn delete(self, id: &str, doing: &'static str) -> Result<()> {
-        let state = self.store.state();
+        let state = Collections::of(self.store).state();
         let delete = || async {
             let delete = state.delete_one(doc! { "_id": id });
             delete.write_concern(majority()).await

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use bson::{Bson, Document, doc};
 use futures::future::join_all;
-use mongodb::error::ErrorKind;
 use mongodb::options::Hint;
 
+use super::MongoRunStore;
+use super::collections::{Collections, RUNS};
+use super::failure::{code, code_of};
 use super::indexes::{BY_ID, Holds, INDEXES, Index};
 use super::terms::{Part, Term, one_of, parts};
-use super::{MongoRunStore, RUNS};
 use crate::error::Result;
 use crate::query::Search;
 use crate::run::field;
@@ -22,8 +23,6 @@ const MANY: i64 = 4_000;
 const MAX_TERMS: usize = 8;
 /// How long the server may count; what is not known by then plays no part.
 const COUNTING: Duration = Duration::from_secs(2);
-/// MongoDB's code for a part of a command that means nothing to it, such as the name of an index that is missing.
-const BAD_VALUE: i32 = 2;
 
 /// Chooses the index of one search.
 ///
@@ -207,7 +206,7 @@ impl<'a> IndexChooser<'a> {
             "hint": term.index.name,
             "maxTimeMS": i64::try_from(left.as_millis().max(1)).unwrap_or(i64::MAX),
         };
-        let counted = self.store.read(count).await.ok()?;
+        let counted = Collections::of(self.store).read(count).await.ok()?;
         match counted.get("n") {
             Some(Bson::Int32(count)) => Some(i64::from(*count)),
             Some(Bson::Int64(count)) => Some(*count),
@@ -234,7 +233,8 @@ impl Choice {
             return command(None).await;
         };
         match command(Some(Hint::Name(index.to_owned()))).await {
-            Err(error) if is_bad_value(&error) => command(None).await,
+            // The name of an index that is missing means nothing to the server.
+            Err(error) if code_of(&error) == Some(code::BAD_VALUE) => command(None).await,
             sent => sent,
         }
     }
@@ -316,8 +316,4 @@ fn joins(filter: &Document, key: &str, value: &Bson) -> bool {
     let all = filter.get_array("$and").ok().into_iter().flatten();
     let mut inner = all.filter_map(Bson::as_document);
     filter.get(key) == Some(value) || inner.any(|filter| joins(filter, key, value))
-}
-
-fn is_bad_value(error: &mongodb::error::Error) -> bool {
-    matches!(error.kind.as_ref(), ErrorKind::Command(command) if command.code == BAD_VALUE)
 }

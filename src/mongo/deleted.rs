@@ -1,9 +1,10 @@
 //! What is kept of runs that were deleted in MLflow.
 
-use bson::raw::RawDocumentBuf;
 use bson::{DateTime, doc};
 
-use super::{DELETED_RUNS, MongoRunStore, failed};
+use super::MongoRunStore;
+use super::collections::Collections;
+use super::failure::failed;
 use crate::error::Result;
 use crate::run::{Run, field};
 
@@ -25,8 +26,8 @@ impl MongoRunStore {
     /// # Errors
     /// As [`get_run`](Self::get_run).
     pub async fn get_deleted_run(&self, id: &str) -> Result<Option<DeletedRun>> {
-        let deleted = self.database().collection::<RawDocumentBuf>(DELETED_RUNS);
-        let found = deleted.find_one(doc! { field::ID: id }).await;
+        let deleted_runs = Collections::of(self).deleted_runs();
+        let found = deleted_runs.find_one(doc! { field::ID: id }).await;
         let found =
             found.map_err(|error| failed(format!("cannot read deleted run {id}"), error))?;
         let Some(document) = found else {

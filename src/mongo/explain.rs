@@ -3,17 +3,19 @@
 use bson::{Bson, Document, doc};
 use mongodb::options::Hint;
 
+use super::MongoRunStore;
 use super::batches::pipeline;
 use super::chooser::IndexChooser;
+use super::collections::{Collections, RUNS};
+use super::failure::failed;
 use super::terms::is_served;
-use super::{MongoRunStore, RUNS, failed};
 use crate::error::Result;
 use crate::query::Search;
 
 /// How MongoDB serves a search: the indexes it reads, and what it examined.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
-pub struct Plan {
+pub struct QueryPlan {
     /// The indexes read, in the plan's order; none where the collection itself is read.
     pub indexes: Vec<String>,
     /// Whether every run, or every key of an index, may be looked at.
@@ -37,8 +39,8 @@ impl MongoRunStore {
     ///
     /// # Errors
     /// As [`RunStore::find_runs`](crate::RunStore::find_runs).
-    pub async fn explain(&self, search: impl Into<Search> + Send) -> Result<Plan> {
-        self.explained(&search.into(), "executionStats").await
+    pub async fn explain(&self, search: impl Into<Search> + Send) -> Result<QueryPlan> {
+        explained(self, &search.into(), "executionStats").await
     }
 
     /// Whether an index leads to the runs of a search; where not, every run of the mirror is looked at.
@@ -52,30 +54,31 @@ impl MongoRunStore {
         if search.filter().is_ok_and(|filter| is_served(&filter)) {
             return Ok(true);
         }
-        let plan = self.explained(&search, "queryPlanner").await?;
+        let plan = explained(self, &search, "queryPlanner").await?;
         Ok(!plan.examines_all)
     }
+}
 
-    async fn explained(&self, search: &Search, verbosity: &str) -> Result<Plan> {
-        let choice = IndexChooser::for_runs(self, search).choose().await?;
-        let command = command(&choice.filter, search);
-        let explain = async |hint: Option<Hint>| {
-            let mut command = command.clone();
-            if let Some(Hint::Name(index)) = hint {
-                command.insert("hint", index);
-            }
-            let mut explain = doc! { "explain": command, "verbosity": verbosity };
-            if let Some(time) = search.max_time {
-                let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-                explain.insert("maxTimeMS", millis);
-            }
-            self.read(explain).await
-        };
-        let explained = choice.send(explain).await;
-        explained
-            .map(Plan::from_explain)
-            .map_err(|error| failed("cannot explain the search", error))
-    }
+/// How MongoDB serves the command that [`MongoRunStore::find_runs`] sends.
+async fn explained(store: &MongoRunStore, search: &Search, verbosity: &str) -> Result<QueryPlan> {
+    let choice = IndexChooser::for_runs(store, search).choose().await?;
+    let command = command(&choice.filter, search);
+    let explain = async |hint: Option<Hint>| {
+        let mut command = command.clone();
+        if let Some(Hint::Name(index)) = hint {
+            command.insert("hint", index);
+        }
+        let mut explain = doc! { "explain": command, "verbosity": verbosity };
+        if let Some(time) = search.max_time {
+            let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+            explain.insert("maxTimeMS", millis);
+        }
+        Collections::of(store).read(explain).await
+    };
+    let explained = choice.send(explain).await;
+    explained
+        .map(QueryPlan::from_explain)
+        .map_err(|error| failed("cannot explain the search", error))
 }
 
 /// The command that searches, as text of the protocol.
@@ -99,7 +102,7 @@ fn command(filter: &Document, search: &Search) -> Document {
     find
 }
 
-impl Plan {
+impl QueryPlan {
     fn from_explain(explained: Document) -> Self {
         let mut plan = Self::default();
         // Where the server computes the order, the search for the runs is the first of several stages.

@@ -7,8 +7,10 @@ use futures::stream::TryStreamExt;
 use mongodb::Cursor;
 use mongodb::action::Action as _;
 
+use super::MongoRunStore;
 use super::chooser::{Choice, IndexChooser};
-use super::{MongoRunStore, failed};
+use super::collections::Collections;
+use super::failure::failed;
 use crate::error::{Error, Result};
 use crate::node::{Direction, Kind};
 use crate::query::Search;
@@ -84,7 +86,7 @@ impl MongoRunStore {
         // Only since version 7.1 can `distinct` be told an index; where none is told, it may look at a key a value.
         let stages = choice.index().and_then(|_| distinct_stages(field));
         let Some(stages) = stages else {
-            let runs = self.runs();
+            let runs = Collections::of(self).runs();
             let distinct = runs.distinct(field, choice.filter);
             let distinct =
                 distinct.optional(search.max_time, |distinct, time| distinct.max_time(time));
@@ -109,7 +111,7 @@ async fn aggregate(
 ) -> mongodb::error::Result<Cursor<Document>> {
     let mut pipeline = vec![doc! { "$match": &choice.filter }];
     pipeline.extend(stages);
-    let runs = store.runs();
+    let runs = Collections::of(store).runs();
     let aggregate = async |hint| {
         // MongoDB 5 does not go to disk unasked.
         runs.aggregate(pipeline.clone())

@@ -4,14 +4,15 @@ use bson::raw::RawDocumentBuf;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use mongodb::action::Action as _;
-use serde::de::DeserializeOwned;
 
+use super::MongoRunStore;
 use super::batches::Found;
 use super::chooser::IndexChooser;
-use super::{MongoRunStore, failed};
-use crate::error::{Error, Result};
+use super::collections::Collections;
+use super::failure::failed;
+use crate::error::Result;
 use crate::query::Search;
-use crate::run::{Run, field};
+use crate::run::Run;
 use crate::store::{RunStore, RunStream};
 
 impl MongoRunStore {
@@ -36,42 +37,6 @@ impl MongoRunStore {
         Ok(found.read(Ok))
     }
 
-    /// Streams the runs that match as values of the caller's own type.
-    ///
-    /// ```no_run
-    /// # use futures::TryStreamExt;
-    /// # async fn example(store: runlineage::MongoRunStore) -> runlineage::Result<()> {
-    /// #[derive(serde::Deserialize)]
-    /// struct Auc {
-    ///     #[serde(rename = "_id")]
-    ///     id: String,
-    ///     metrics: std::collections::BTreeMap<String, f64>,
-    /// }
-    ///
-    /// let query = runlineage::Query::new().with_input_model("churn", "3");
-    /// let runs: Vec<Auc> = store.find_runs_as(query).await?.try_collect().await?;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`RunStore::find_runs`]; the stream ends with [`Error::Document`] where a run does not have the type's shape.
-    pub async fn find_runs_as<T>(
-        &self,
-        search: impl Into<Search> + Send,
-    ) -> Result<BoxStream<'static, Result<T>>>
-    where
-        T: DeserializeOwned + Unpin + Send + Sync + 'static,
-    {
-        let found = Found::send(self, &search.into()).await?;
-        Ok(found.read(|document| {
-            let value = bson::deserialize_from_slice(document.as_bytes());
-            value.map_err(|error| Error::Document {
-                id: document.get_str(field::ID).unwrap_or("?").to_owned(),
-                reason: error.to_string(),
-            })
-        }))
-    }
-
     /// How many runs match; order and projection are not looked at, limit and skip are.
     ///
     /// # Errors
@@ -80,7 +45,7 @@ impl MongoRunStore {
         let search = search.into();
         let choice = IndexChooser::for_all(self, &search).choose().await?;
         let count = async |hint| {
-            let runs = self.runs();
+            let runs = Collections::of(self).runs();
             runs.count_documents(choice.filter.clone())
                 .optional(search.max_time, |count, time| count.max_time(time))
                 .optional(search.limit, |count, limit| count.limit(limit.into()))

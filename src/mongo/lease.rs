@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use bson::{Bson, Document, doc};
 use mongodb::Collection;
-use mongodb::error::{ErrorKind, WriteFailure};
 use mongodb::options::ReturnDocument;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{MongoRunStore, failed, majority};
+use super::collections::Collections;
+use super::failure::{code, code_of, failed};
+use super::{MongoRunStore, majority};
 use crate::error::{Error, Result};
 
-const LEASES: &str = "leases";
 /// How long letting go may take.
 const RELEASE: Duration = Duration::from_secs(2);
 
@@ -36,7 +37,7 @@ impl Lease {
         length: Duration,
     ) -> Result<Self> {
         let mut lease = Self {
-            leases: store.at_primary().database().collection(LEASES),
+            leases: Collections::of(store).leases(),
             what,
             id: id.to_owned(),
             holder: holder(),
@@ -94,22 +95,14 @@ impl Lease {
         Err(self.lost())
     }
 
-    /// Fails once the lease may have ended by this process' own clock.
-    pub(crate) fn check(&self) -> Result<()> {
-        if Instant::now() < self.until {
-            Ok(())
-        } else {
-            Err(self.lost())
-        }
-    }
-
     /// Renews the lease for as long as this is polled; ends with the error once the lease may be another's.
     ///
     /// It has a task of its own, so that work which keeps a thread busy does not hold it up.
     pub(crate) async fn keep(&self) -> Error {
         let mut lease = self.clone();
-        let mut keeper = AbortOnDrop(tokio::spawn(async move { lease.renew_until_lost().await }));
-        (&mut keeper.0).await.unwrap_or_else(|_| self.lost())
+        let keeper = tokio::spawn(async move { lease.renew_until_lost().await });
+        let keeper = AbortOnDropHandle::new(keeper);
+        keeper.await.unwrap_or_else(|_| self.lost())
     }
 
     async fn renew_until_lost(&mut self) -> Error {
@@ -189,7 +182,7 @@ impl Lease {
             }
             Ok(None) => Ok(false),
             // Two newcomers at once, and the other one came first.
-            Err(error) if is_duplicate(&error) => Ok(false),
+            Err(error) if code_of(&error) == Some(code::DUPLICATE_KEY) => Ok(false),
             Err(error) => Err(failed(format!("cannot take the lease {}", self.id), error)),
         }
     }
@@ -210,31 +203,12 @@ impl Lease {
     }
 }
 
-/// A task that ends with what waits for it.
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-fn is_duplicate(error: &mongodb::error::Error) -> bool {
-    match error.kind.as_ref() {
-        ErrorKind::Command(command) => command.code == 11000,
-        ErrorKind::Write(WriteFailure::WriteError(write)) => write.code == 11000,
-        _ => false,
-    }
-}
-
 /// Who holds a lease, for people: host, process and a number that no other process has.
 fn holder() -> String {
-    let host = std::env::var("HOSTNAME")
-        .ok()
-        .or_else(|| std::fs::read_to_string("/etc/hostname").ok());
-    let host = host.as_deref().map_or("?", str::trim).to_owned();
+    let host = gethostname::gethostname();
     format!(
-        "{host} process {} ({})",
+        "{} process {} ({})",
+        host.display(),
         std::process::id(),
         bson::oid::ObjectId::new()
     )

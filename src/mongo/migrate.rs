@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
 use futures::TryStreamExt;
-use mongodb::Collection;
-use mongodb::error::ErrorKind;
 use sha2::{Digest, Sha256};
 
+use super::collections::{Collections, MIGRATIONS};
+use super::failure::{code, code_of, failed};
 use super::lease::Lease;
-use super::{MongoRunStore, failed, majority, now};
+use super::{MongoRunStore, majority, now};
 use crate::error::{Error, Result};
 
 const FILES: &[(&str, &str)] = &[(
@@ -18,7 +18,6 @@ const FILES: &[(&str, &str)] = &[(
     include_str!("../../migrations/0001_runs.json"),
 )];
 
-pub(super) const MIGRATIONS: &str = "migrations";
 /// How long a migration that was killed keeps the next one waiting.
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -51,11 +50,52 @@ impl MongoRunStore {
     /// [`Error::Migration`] when an applied file has changed since or the database is newer than this program;
     /// [`Error::Database`] when another program's collection `runs` is in the way.
     pub async fn migrate(&self) -> Result<Vec<String>> {
+        Migrator::of(self).apply().await
+    }
+
+    /// Every migration, applied or pending, in order. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Mongo`] when MongoDB does not answer.
+    pub async fn migration_status(&self) -> Result<Vec<MigrationStatus>> {
+        Migrator::of(self).status().await
+    }
+}
+
+/// Applies migrations to one mirror.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Migrator<'a> {
+    store: &'a MongoRunStore,
+}
+
+impl<'a> Migrator<'a> {
+    pub(crate) fn of(store: &'a MongoRunStore) -> Self {
+        Self { store }
+    }
+
+    /// Applies pending migrations before the first write of this store: a collection that a write made by itself would
+    /// lack its indexes and its validator.
+    pub(crate) async fn ensure_applied(self) -> Result<()> {
+        let apply = || async { self.apply().await.map(drop) };
+        self.store.migrated.get_or_try_init(apply).await?;
+        Ok(())
+    }
+
+    /// Fails where [`MongoRunStore::migrate`] would refuse to work on the database. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Migration`], as there.
+    pub(crate) async fn expect_writable(self) -> Result<()> {
+        pending(&parse(FILES)?, &self.recorded().await?)?;
+        Ok(())
+    }
+
+    async fn apply(self) -> Result<Vec<String>> {
         let known = parse(FILES)?;
         if pending(&known, &self.recorded().await?)?.is_empty() {
             return Ok(Vec::new());
         }
-        let lease = Lease::wait(self, "a migration", "migrate", LEASE).await?;
+        let lease = Lease::wait(self.store, "a migration", "migrate", LEASE).await?;
         // Index builds on millions of runs take minutes: the lease is renewed beside them.
         let applied = tokio::select! {
             applied = self.apply_pending(&known) => applied,
@@ -65,20 +105,7 @@ impl MongoRunStore {
         applied
     }
 
-    /// Fails where [`migrate`](Self::migrate) would refuse to work on the database. Nothing is written.
-    ///
-    /// # Errors
-    /// [`Error::Migration`], as there.
-    pub(crate) async fn expect_writable(&self) -> Result<()> {
-        pending(&parse(FILES)?, &self.recorded().await?)?;
-        Ok(())
-    }
-
-    /// Every migration, applied or pending, in order. Nothing is written.
-    ///
-    /// # Errors
-    /// [`Error::Mongo`] when MongoDB does not answer.
-    pub async fn migration_status(&self) -> Result<Vec<MigrationStatus>> {
+    async fn status(self) -> Result<Vec<MigrationStatus>> {
         let recorded = self.recorded().await?;
         let mut all: BTreeMap<i32, MigrationStatus> = recorded
             .iter()
@@ -106,12 +133,12 @@ impl MongoRunStore {
         Ok(all.into_values().collect())
     }
 
-    async fn apply_pending(&self, known: &[Migration]) -> Result<Vec<String>> {
+    async fn apply_pending(self, known: &[Migration]) -> Result<Vec<String>> {
         let mut names = Vec::new();
         // Another process may have applied them while this one waited for the lease.
         for migration in pending(known, &self.recorded().await?)? {
             for command in &migration.commands {
-                self.apply(&migration.name, command).await?;
+                self.apply_command(&migration.name, command).await?;
             }
             let record = doc! {
                 "_id": migration.number,
@@ -119,7 +146,7 @@ impl MongoRunStore {
                 "checksum": &migration.checksum,
                 "applied_at": now(),
             };
-            let recorded = self
+            let recorded = Collections::of(self.store)
                 .migrations()
                 .insert_one(record)
                 .write_concern(majority())
@@ -132,21 +159,22 @@ impl MongoRunStore {
         Ok(names)
     }
 
-    async fn apply(&self, name: &str, command: &Document) -> Result<()> {
-        let Err(error) = self.database().run_command(command.clone()).await else {
+    async fn apply_command(self, name: &str, command: &Document) -> Result<()> {
+        let Err(error) = self.store.database().run_command(command.clone()).await else {
             return Ok(());
         };
-        match (error.kind.as_ref(), command.get_str("create")) {
+        match (code_of(&error), command.get_str("create")) {
             // Created by an earlier call that ended before it was recorded, or by somebody else.
-            (ErrorKind::Command(refused), Ok(collection)) if refused.code == 48 => {
+            (Some(code::NAMESPACE_EXISTS), Ok(collection)) => {
                 self.expect_options(collection, command).await
             }
             _ => Err(failed(format!("cannot apply migration {name}"), error)),
         }
     }
 
-    async fn expect_options(&self, collection: &str, command: &Document) -> Result<()> {
+    async fn expect_options(self, collection: &str, command: &Document) -> Result<()> {
         let listed = self
+            .store
             .database()
             .list_collections()
             .filter(doc! { "name": collection })
@@ -163,33 +191,30 @@ impl MongoRunStore {
             return Ok(());
         }
         Err(Error::Database {
-            database: self.database().name().to_owned(),
+            database: self.store.database().name().to_owned(),
             reason: format!(
                 "it holds a collection `{collection}` that this program did not make; use another database, or rename that collection"
             ),
         })
     }
 
-    async fn recorded(&self) -> Result<BTreeMap<i32, Document>> {
-        let records: Vec<Document> = match self.migrations().find(doc! {}).await {
-            Ok(cursor) => cursor.try_collect().await,
-            Err(error) => Err(error),
-        }
-        .map_err(|error| failed("cannot read which migrations are applied", error))?;
+    async fn recorded(self) -> Result<BTreeMap<i32, Document>> {
+        let records: Vec<Document> =
+            match Collections::of(self.store).migrations().find(doc! {}).await {
+                Ok(cursor) => cursor.try_collect().await,
+                Err(error) => Err(error),
+            }
+            .map_err(|error| failed("cannot read which migrations are applied", error))?;
         records
             .into_iter()
             .map(|record| {
                 let number = record.get_i32("_id").map_err(|_| Error::Database {
-                    database: self.database().name().to_owned(),
+                    database: self.store.database().name().to_owned(),
                     reason: format!("it holds a collection `{MIGRATIONS}` of another program; use another database"),
                 })?;
                 Ok((number, record))
             })
             .collect()
-    }
-
-    fn migrations(&self) -> Collection<Document> {
-        self.at_primary().database().collection(MIGRATIONS)
     }
 }
 
@@ -270,10 +295,7 @@ fn parse(files: &[(&str, &str)]) -> Result<Vec<Migration>> {
         migrations.push(Migration {
             number,
             name: name.to_owned(),
-            checksum: Sha256::digest(text)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            checksum: hex::encode(Sha256::digest(text)),
             commands: commands.collect::<Result<_>>()?,
         });
     }

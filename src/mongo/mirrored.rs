@@ -4,10 +4,14 @@ use bson::raw::RawDocumentBuf;
 use bson::{Bson, DateTime, Document, doc};
 use futures::TryStreamExt;
 
+use super::MongoRunStore;
+use super::collections::Collections;
+use super::failure::failed;
 use super::retry::retried;
-use super::{MongoRunStore, failed};
 use crate::error::Result;
+use crate::query::Search;
 use crate::run::{Run, field};
+use crate::store::RunStream;
 
 /// The mirrored runs, without their contents.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +27,7 @@ impl<'a> Mirrored<'a> {
     /// Whether any run of this experiment is mirrored.
     pub(crate) async fn has_experiment(self, id: &str) -> Result<bool> {
         let find = || async {
-            let runs = self.store.runs();
+            let runs = Collections::of(self.store).runs();
             let find = runs.find_one(doc! { "exp.id": id });
             find.projection(doc! { field::ID: 1 }).await
         };
@@ -32,9 +36,33 @@ impl<'a> Mirrored<'a> {
         Ok(found?.is_some())
     }
 
+    /// About how many runs are mirrored, at once.
+    pub(crate) async fn count_estimate(self) -> Result<u64> {
+        let runs = Collections::of(self.store).runs();
+        let count = runs.estimated_document_count().await;
+        count.map_err(|error| failed("cannot count runs", error))
+    }
+
+    /// How many runs have problems.
+    pub(crate) async fn count_problems(self) -> Result<u64> {
+        let filter = doc! { field::PROBLEM_KEYS: { "$exists": true } };
+        self.store.count_runs(filter).await
+    }
+
+    /// The runs that match, with nothing but their ids.
+    pub(crate) async fn find_ids(self, filter: Document) -> Result<RunStream> {
+        let search = Search::from(filter).projection(doc! { field::ID: 1 });
+        self.store.find_runs(search).await
+    }
+
     /// The ids of all experiments that runs are mirrored of.
     pub(crate) async fn experiments(self) -> Result<Vec<String>> {
-        let list = || async { self.store.runs().distinct("exp.id", doc! {}).await };
+        let list = || async {
+            Collections::of(self.store)
+                .runs()
+                .distinct("exp.id", doc! {})
+                .await
+        };
         let ids = retried(list).await;
         let ids = ids.map_err(|error| failed("cannot list the mirrored experiments", error))?;
         let ids = ids.iter().filter_map(Bson::as_str);
@@ -61,7 +89,7 @@ impl<'a> Mirrored<'a> {
             Ok(id.unwrap_or_default())
         };
         let list = || async {
-            let runs = self.store.runs();
+            let runs = Collections::of(self.store).runs();
             let find = runs.find(filter.clone()).projection(doc! { field::ID: 1 });
             find.await?.and_then(id).try_collect().await
         };
@@ -72,7 +100,7 @@ impl<'a> Mirrored<'a> {
     /// The runs that are mirrored with one of these statuses, with nothing but their ids and experiments.
     pub(crate) async fn with_status(self, statuses: &[&str]) -> Result<Vec<Run>> {
         let list = || async {
-            let runs = self.store.runs();
+            let runs = Collections::of(self.store).runs();
             let find = runs.find(doc! { field::STATUS: { "$in": statuses } });
             let found = find.projection(doc! { field::EXP: 1 }).await?;
             found.try_collect::<Vec<_>>().await

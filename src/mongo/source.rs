@@ -4,9 +4,11 @@ use bson::{DateTime, Document, doc};
 use futures::TryStreamExt;
 use mongodb::options::ReturnDocument;
 
-use super::migrate::{MIGRATIONS, count_pending};
+use super::collections::{Collections, MIGRATIONS};
+use super::failure::failed;
+use super::migrate::count_pending;
 use super::retry::retried;
-use super::{MongoRunStore, failed, majority};
+use super::{MongoRunStore, majority};
 use crate::error::{Error, Result};
 
 /// What a mirror holds, and how fresh it is.
@@ -35,7 +37,7 @@ impl MongoRunStore {
             doc! { "$unionWith": MIGRATIONS },
         ];
         let read = async {
-            let cursor = self.state().aggregate(pipeline).await?;
+            let cursor = Collections::of(self).state().aggregate(pipeline).await?;
             cursor.try_collect::<Vec<Document>>().await
         };
         let read = read
@@ -53,38 +55,39 @@ impl MongoRunStore {
             pending_migrations: count_pending(applied),
         })
     }
+}
 
-    /// Records the tracking server that this database mirrors, or fails where it mirrors another one already.
-    ///
-    /// # Errors
-    /// [`Error::Database`] names both; model names and experiment ids mean nothing outside one source.
-    pub(crate) async fn claim_source(&self, source: &str) -> Result<()> {
-        let claim = || async {
-            self.state()
-                .find_one_and_update(
-                    doc! { "_id": "source" },
-                    doc! { "$setOnInsert": { "name": source } },
-                )
-                .upsert(true)
-                .return_document(ReturnDocument::After)
-                .write_concern(majority())
-                .await
-        };
-        let claimed = retried(claim)
+/// Records the tracking server that this database mirrors, or fails where it mirrors another one already.
+///
+/// # Errors
+/// [`Error::Database`] names both; model names and experiment ids mean nothing outside one source.
+pub(crate) async fn claim_source(store: &MongoRunStore, source: &str) -> Result<()> {
+    let claim = || async {
+        Collections::of(store)
+            .state()
+            .find_one_and_update(
+                doc! { "_id": "source" },
+                doc! { "$setOnInsert": { "name": source } },
+            )
+            .upsert(true)
+            .return_document(ReturnDocument::After)
+            .write_concern(majority())
             .await
-            .map_err(|error| failed("cannot record which server is mirrored", error))?;
-        match claimed
-            .as_ref()
-            .and_then(|state| state.get_str("name").ok())
-        {
-            Some(name) if name == source => Ok(()),
-            name => Err(Error::Database {
-                database: self.database().name().to_owned(),
-                reason: format!(
-                    "it mirrors {:?}, not {source:?}; use another database or, if that is the same server under another address, give `--source` that name",
-                    name.unwrap_or("?")
-                ),
-            }),
-        }
+    };
+    let claimed = retried(claim)
+        .await
+        .map_err(|error| failed("cannot record which server is mirrored", error))?;
+    match claimed
+        .as_ref()
+        .and_then(|state| state.get_str("name").ok())
+    {
+        Some(name) if name == source => Ok(()),
+        name => Err(Error::Database {
+            database: store.database().name().to_owned(),
+            reason: format!(
+                "it mirrors {:?}, not {source:?}; use another database or, if that is the same server under another address, give `--source` that name",
+                name.unwrap_or("?")
+            ),
+        }),
     }
 }

@@ -5,6 +5,7 @@ use futures::stream::TryStreamExt;
 use mongodb::action::Action as _;
 
 use super::chooser::IndexChooser;
+use super::collections::Collections;
 use super::{MongoRunStore, failed};
 use crate::error::Result;
 use crate::query::{Field, Search};
@@ -33,7 +34,7 @@ impl MongoRunStore {
             doc! { "$sort": { "_id": 1 } },
         ];
         let aggregate = async |hint| {
-            let runs = self.runs();
+            let runs = Collections::of(self).runs();
             let cursor = runs
                 .aggregate(pipeline.clone())
                 .allow_disk_use(true)

@@ -6,6 +6,9 @@ use tokio_util::sync::CancellationToken;
 use super::settings::Settings;
 use crate::error::Result;
 use crate::mongo::lease::Lease;
+use crate::mongo::migrate::Migrator;
+use crate::mongo::save::writes_ended;
+use crate::mongo::source::claim_source;
 
 /// Does the work as the only sync of this database, for as long as the lease lasts; `None` when `stop` is cancelled first.
 pub(super) async fn exclusively<T>(
@@ -16,7 +19,7 @@ pub(super) async fn exclusively<T>(
     let store = &settings.store;
     let taken = async {
         // The database of a newer program is not written, not even to name the holder of a lease.
-        store.expect_writable().await?;
+        Migrator::of(store).expect_writable().await?;
         Lease::take(store, "a sync of this database", "sync", settings.lease).await
     };
     let lease = tokio::select! {
@@ -33,17 +36,17 @@ pub(super) async fn exclusively<T>(
         lost = lease.keep() => Err(lost),
         () = stop.cancelled() => Ok(None),
     };
-    store.writes_ended().await;
+    writes_ended(store).await;
     lease.release().await;
     result
 }
 
 async fn prepare(settings: &Settings) -> Result<()> {
     let store = &settings.store;
-    store.ensure_migrated().await?;
+    Migrator::of(store).ensure_applied().await?;
     if store.freshness().await?.source.is_none() {
         // A mistyped address must not become the source that every later sync is held to: it answers as MLflow first.
         settings.mlflow.raw_experiments().try_next().await?;
     }
-    store.claim_source(settings.mlflow.source()).await
+    claim_source(store, settings.mlflow.source()).await
 }

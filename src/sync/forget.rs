@@ -9,6 +9,8 @@ use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::mlflow::wire::RawExperiment;
 use crate::mongo::checkpoint::Checkpoints;
+use crate::mongo::ticket::Ticket;
+use crate::mongo::tombstones::Tombstones;
 
 /// How many runs are moved at once.
 const CHUNK: usize = 500;
@@ -35,8 +37,8 @@ pub(super) async fn forget_experiment(settings: &Settings, id: &str) -> Result<u
         let mirrored = store.find_runs(doc! { "exp.id": id }).await?;
         let mut chunks = mirrored.try_chunks(CHUNK);
         while let Some(runs) = chunks.try_next().await.map_err(|error| error.1)? {
-            let ticket = store.draw_ticket().await?;
-            forgotten += store.bury_runs(runs, ticket).await?;
+            let ticket = Ticket::draw(store).await?;
+            forgotten += Tombstones::of(store).put(runs, ticket).await?;
         }
         checkpoints.forget_experiment(id).await?;
         Ok(forgotten)

@@ -14,7 +14,7 @@ use super::settings::Settings;
 use super::verify::{Verification, Verifier};
 use crate::error::Result;
 use crate::mlflow::MlflowClient;
-use crate::mongo::MongoRunStore;
+use crate::mongo::{MongoRunStore, at_primary};
 use crate::run::ExperimentSelector;
 
 /// How long a sync that was killed keeps the next one waiting.
@@ -36,7 +36,7 @@ impl SyncJob {
         Self {
             settings: Settings {
                 mlflow: mlflow.clone(),
-                store: store.at_primary(),
+                store: at_primary(store),
                 scope: Scope::default(),
                 concurrency: 4,
                 page_size: 1_000,

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::{RawExperiment, RawRun};
 use crate::mlflow::{PagePermit, document};
-use crate::mongo::Ticket;
+use crate::mongo::ticket::Ticket;
 use crate::run::Run;
 
 /// Experiment id → name.
@@ -54,7 +54,7 @@ impl PageMirror<'_> {
 
     async fn fetch(&self, scan: &mut Scan) -> Result<Option<Page>> {
         // Drawn before the request: whatever is read from MLflow after it is at least as new.
-        let ticket = self.saver.store.draw_ticket().await?;
+        let ticket = Ticket::draw(self.saver.store).await?;
         let Some((mut runs, permit)) = scan.next_page_with_permit().await? else {
             return Ok(None);
         };

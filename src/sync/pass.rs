@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::mlflow::wire::RawExperiment;
 use crate::mongo::checkpoint::{Checkpoints, RecordedPass};
 use crate::mongo::mirrored::Mirrored;
+use crate::mongo::ticket::Ticket;
 use crate::run::field;
 
 /// How many runs are moved at once.
@@ -53,7 +54,7 @@ impl<'a> FullPass<'a> {
         let chosen = scope.choose(experiments)?;
         // Experiments that are made after the list was read are for the next pass.
         let pass = checkpoints.begin_or_resume(&scope.key(), started).await?;
-        let mirrored = store.count_estimate().await?;
+        let mirrored = Mirrored::of(store).count_estimate().await?;
         let expected = self.expected(&chosen, mirrored).await?;
         let totals = Totals::new(chosen.len(), expected, self.progress);
         let guard = DeletionGuard::new(mirrored, self.settings.allow_mass_delete);
@@ -71,7 +72,7 @@ impl<'a> FullPass<'a> {
         }
         let mut report = totals.report();
         report.resumed_from = pass.resumed_from();
-        report.problems = store.count_problems().await?;
+        report.problems = Mirrored::of(store).count_problems().await?;
         let is_complete = incomplete.is_empty() && scope.is_everything();
         checkpoints.end(pass, is_complete).await?;
         report.incomplete = incomplete;
@@ -138,7 +139,7 @@ impl<'a> FullPass<'a> {
         let store = &self.settings.store;
         let saver = Saver { store, totals };
         for ids in gone.chunks(CHUNK) {
-            let ticket = store.draw_ticket().await?;
+            let ticket = Ticket::draw(store).await?;
             let runs = store.find_runs(doc! { field::ID: { "$in": ids } });
             let runs = runs.await?.try_collect().await?;
             saver.tombstone(runs, ticket).await?;

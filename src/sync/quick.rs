@@ -93,7 +93,7 @@ impl<'a> QuickPass<'a> {
             checkpoints.quick_pass_ended(started).await?;
         }
         let mut report = totals.report();
-        report.problems = store.count_problems().await?;
+        report.problems = Mirrored::of(store).count_problems().await?;
         report.took = started.elapsed();
         Ok(report)
     }

@@ -2,7 +2,10 @@
 
 use super::totals::Totals;
 use crate::error::Result;
-use crate::mongo::{MongoRunStore, Ticket};
+use crate::mongo::MongoRunStore;
+use crate::mongo::save::RunSaver;
+use crate::mongo::ticket::Ticket;
+use crate::mongo::tombstones::Tombstones;
 use crate::run::Run;
 
 #[derive(Clone, Copy)]
@@ -15,7 +18,7 @@ impl Saver<'_> {
     /// Saves active runs that were read after this ticket was drawn.
     pub(super) async fn save(self, runs: Vec<Run>, ticket: Ticket) -> Result<()> {
         let count = runs.len() as u64;
-        let saved = self.store.save_runs(runs, ticket).await?;
+        let saved = RunSaver::of(self.store, ticket).save(runs).await?;
         self.totals.add(|report| {
             report.seen += count;
             report.written += saved.written;
@@ -30,7 +33,7 @@ impl Saver<'_> {
         if runs.is_empty() {
             return Ok(());
         }
-        let removed = self.store.bury_runs(runs, ticket).await?;
+        let removed = Tombstones::of(self.store).put(runs, ticket).await?;
         self.totals.add(|report| report.deleted += removed);
         Ok(())
     }

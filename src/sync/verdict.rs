@@ -4,6 +4,7 @@ use super::save::Saver;
 use crate::error::{Error, MlflowCode, Result};
 use crate::mlflow::wire::RawExperiment;
 use crate::mlflow::{MlflowClient, document};
+use crate::mongo::ticket::Ticket;
 
 /// MLflow's verdict on one missing run.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Inquiry<'_> {
             let reason = "this is not a run id of MLflow's, so another program wrote it; remove the document";
             return Ok(Verdict::Undecided(reason.into()));
         };
-        let ticket = self.saver.store.draw_ticket().await?;
+        let ticket = Ticket::draw(self.saver.store).await?;
         match self.mlflow.raw_run(&id).await {
             Ok(raw) if raw.info.experiment_id == self.experiment.experiment_id => {
                 let mapped = vec![document::map(&raw, &self.experiment.name)?];

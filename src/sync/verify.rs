@@ -54,7 +54,11 @@ impl<'a> Verifier<'a> {
         } = self.settings;
         let experiments: Vec<RawExperiment> = mlflow.raw_experiments().try_concat().await?;
         let chosen = scope.choose(experiments)?;
-        let totals = Totals::new(chosen.len(), store.count_estimate().await?, self.progress);
+        let totals = Totals::new(
+            chosen.len(),
+            Mirrored::of(store).count_estimate().await?,
+            self.progress,
+        );
         for experiment in &chosen {
             let id = &experiment.experiment_id;
             if !experiment.is_deleted() || Mirrored::of(store).has_experiment(id).await? {
@@ -116,7 +120,7 @@ impl<'a> Verifier<'a> {
                 .collect();
             doc! { "exp.id": { "$in": ids } }
         };
-        let mut mirrored = self.settings.store.find_ids(filter).await?;
+        let mut mirrored = Mirrored::of(&self.settings.store).find_ids(filter).await?;
         while let Some(run) = mirrored.try_next().await? {
             if !self.seen.contains(run.id()) {
                 let extra = Difference::extra(run.id(), "MLflow does not list it");

@@ -9,7 +9,8 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use runlineage::{
-    Error, Inputs, Lineage, MlflowClient, MongoRunStore, Query, RunStore, Search, lineage,
+    Error, Inputs, Lineage, MlflowClient, MongoRunStore, Query, RunStore, RunStoreExt as _, Search,
+    lineage,
 };
 use serde_json::json;
 
@@ -110,6 +111,17 @@ impl Scene {
             .filter(|(_, lineage)| holds(lineage))
             .map(|(id, _)| id))
     }
+}
+
+/// A run as far as a caller may want it.
+#[derive(Debug, PartialEq, serde::Deserialize)]
+struct Numbered {
+    tags: Number,
+}
+
+#[derive(Debug, PartialEq, serde::Deserialize)]
+struct Number {
+    number: i64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -259,10 +271,15 @@ async fn every_store_keeps_the_contract() {
             "{name}: no limit"
         );
 
-        let run = store
-            .find_runs(scene.here(doc! { "tags.number": 7 }))
-            .await
-            .expect("the search begins");
+        let search = scene.here(doc! { "tags.number": 7 });
+        let numbered = store.find_as::<Numbered>(search.clone()).await;
+        let numbered = numbered.expect("the search begins");
+        let numbered: Vec<_> = numbered.try_collect().await.expect("the search ends");
+        let seven = Numbered {
+            tags: Number { number: 7 },
+        };
+        assert_eq!(numbered, [seven], "{name}: as a type of the caller's own");
+        let run = store.find(search).await.expect("the search begins");
         let runs: Vec<_> = run.try_collect().await.expect("the search ends");
         let [run] = runs.as_slice() else {
             panic!("{name}: {runs:?}")

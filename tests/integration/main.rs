@@ -11,7 +11,6 @@ mod convergence;
 mod deletes;
 mod faults;
 mod fixtures;
-mod graves;
 mod hostile;
 mod indexed;
 mod kept_beside_mlopus;
@@ -34,5 +33,6 @@ mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
 mod sync;
+mod tombstones;
 mod verify;
 mod watch;

@@ -7,7 +7,7 @@ use mongodb::bson::{Bson, Document, doc};
 use runlineage::lineage::{Direction, Kind};
 use runlineage::mongo::Facet;
 use runlineage::query::Condition;
-use runlineage::{Error, MlflowClient, Query, Run, Search};
+use runlineage::{Error, MlflowClient, Query, Run, RunStoreExt as _, Search};
 use serde_json::{Value, json};
 
 use crate::support::mirror::ids;
@@ -269,7 +269,7 @@ async fn counts_facets_and_distinct_values_are_those_of_the_runs() {
     }
     let search = Search::from(Query::new().with_id("run000123")).projection(doc! { "metrics": 1 });
     let typed: Vec<Auc> = store
-        .find_runs_as(search)
+        .find_as(search)
         .await
         .expect("sent")
         .try_collect()
@@ -281,7 +281,7 @@ async fn counts_facets_and_distinct_values_are_those_of_the_runs() {
     );
     // Without their metrics, no run has that shape: the first one ends the stream.
     let search = Search::from(Query::new().with_status("FAILED")).projection(doc! { "user": 1 });
-    let other = store.find_runs_as::<Auc>(search).await.expect("sent");
+    let other = store.find_as::<Auc>(search).await.expect("sent");
     let other: Vec<_> = other.collect().await;
     let [Err(Error::Document { id, reason, .. })] = &other[..] else {
         panic!("{} items", other.len())

@@ -84,9 +84,12 @@ async fn a_deleted_run_leaves_and_comes_back_when_restored() {
     let report = sync(&mlflow, &store, &[&name]).await;
     assert_eq!((report.seen, report.deleted), (1, 1));
     assert_eq!(ids(&store, doc! {}).await, set([&kept]));
-    let graves = test.database.collection::<Document>("deleted_runs");
+    let tombstones = test.database.collection::<Document>("deleted_runs");
     assert_eq!(
-        graves.count_documents(doc! { "_id": &deleted }).await.ok(),
+        tombstones
+            .count_documents(doc! { "_id": &deleted })
+            .await
+            .ok(),
         Some(1)
     );
     assert_eq!(sync(&mlflow, &store, &[&name]).await.deleted, 0);
@@ -100,7 +103,7 @@ async fn a_deleted_run_leaves_and_comes_back_when_restored() {
         set([&deleted])
     );
     assert_eq!(documents(&store).await[&kept], before[&kept]);
-    assert_eq!(graves.count_documents(doc! {}).await.ok(), Some(0));
+    assert_eq!(tombstones.count_documents(doc! {}).await.ok(), Some(0));
 }
 
 #[tokio::test]

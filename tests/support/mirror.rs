@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::TryStreamExt as _;
 use runlineage::sync::{Report, SyncJob};
-use runlineage::{MlflowClient, MongoRunStore, Run, RunStore, Search};
+use runlineage::{MlflowClient, MongoRunStore, Run, RunStore, RunStoreExt as _, Search};
 
 use super::mlflow::MlflowServer;
 use super::mongodb::TestDatabase;
@@ -45,10 +45,7 @@ pub(crate) async fn sync(
 
 /// The ids of the runs that match; none of them comes twice.
 pub(crate) async fn ids(store: &dyn RunStore, search: impl Into<Search>) -> BTreeSet<String> {
-    let runs = store
-        .find_runs(search.into())
-        .await
-        .expect("the search begins");
+    let runs = store.find(search).await.expect("the search begins");
     let runs: Vec<Run> = runs.try_collect().await.expect("the search ends");
     let ids: BTreeSet<String> = runs.iter().map(|run| run.id().to_owned()).collect();
     assert_eq!(ids.len(), runs.len(), "a run came twice");

@@ -6,9 +6,12 @@ use bson::raw::{RawArrayBuf, RawBsonRef, RawDocumentBuf, cstr};
 use bson::{Bson, DateTime, Document, doc, rawdoc};
 
 use super::Saved;
+use super::stored::Compared;
 use crate::error::{Error, Result};
-use crate::mongo::retry::{is_of_the_server, retried};
-use crate::mongo::{MongoRunStore, Ticket, failed};
+use crate::mongo::MongoRunStore;
+use crate::mongo::failure::{code, failed, is_of_the_server};
+use crate::mongo::retry::retried;
+use crate::mongo::ticket::Ticket;
 use crate::run::{Run, field};
 
 /// A command over 16 MiB fails as a whole. An eighth of that is as fast, and it is held more than once; larger documents go alone.
@@ -20,10 +23,9 @@ const OVERHEAD: usize = 1 << 10;
 const MAX_DOCUMENT_BYTES: usize = (16 << 20) - OVERHEAD;
 /// What the ticket and the date add to a document at most.
 const STAMP: usize = 64;
-const DUPLICATE_KEY: i32 = 11000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+enum How {
     /// Plain inserts: the fastest way to store runs that were not there a moment ago.
     Insert,
     /// Upserts that apply over a lower ticket only.
@@ -31,11 +33,11 @@ pub(super) enum How {
 }
 
 /// One save: where to, by which ticket, and what came of it so far.
-pub(super) struct Writer<'a> {
-    pub(super) store: &'a MongoRunStore,
-    pub(super) into: &'static str,
-    pub(super) ticket: Ticket,
-    pub(super) saved: Saved,
+struct Writer<'a> {
+    store: &'a MongoRunStore,
+    into: &'static str,
+    ticket: Ticket,
+    saved: Saved,
 }
 
 /// A run that MongoDB refused, with its code and reason.
@@ -45,9 +47,33 @@ struct Refused {
     reason: String,
 }
 
+/// Writes what was compared into a collection.
+pub(in crate::mongo) async fn write(
+    store: &MongoRunStore,
+    into: &'static str,
+    compared: Compared,
+    ticket: Ticket,
+) -> Result<Saved> {
+    let Compared {
+        saved,
+        fresh,
+        mut changed,
+    } = compared;
+    let mut writer = Writer {
+        store,
+        into,
+        ticket,
+        saved,
+    };
+    changed.extend(writer.write(How::Insert, fresh).await?);
+    let superseded = writer.write(How::Replace, changed).await?;
+    writer.saved.unchanged += superseded.len() as u64;
+    Ok(writer.saved)
+}
+
 impl Writer<'_> {
     /// Writes in batches; returns the runs that are there already with the same or a higher ticket.
-    pub(super) async fn write(&mut self, how: How, runs: Vec<Run>) -> Result<Vec<Run>> {
+    async fn write(&mut self, how: How, runs: Vec<Run>) -> Result<Vec<Run>> {
         let mut present = Vec::new();
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -85,7 +111,7 @@ impl Writer<'_> {
         let refused = self.send(how, batch).await?;
         self.saved.written += count - refused.len() as u64;
         for Refused { run, code, reason } in refused {
-            if code == DUPLICATE_KEY {
+            if code == code::DUPLICATE_KEY {
                 present.push(run);
             } else {
                 self.quarantine(&run, &reason).await?;
@@ -146,7 +172,10 @@ impl Writer<'_> {
                 continue;
             }
             let refused = self.send(How::Replace, vec![part]).await?;
-            if refused.iter().all(|refused| refused.code == DUPLICATE_KEY) {
+            if refused
+                .iter()
+                .all(|refused| refused.code == code::DUPLICATE_KEY)
+            {
                 self.saved.quarantined += 1;
                 return Ok(());
             }

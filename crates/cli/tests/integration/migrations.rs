@@ -175,8 +175,11 @@ async fn a_changed_file_and_a_newer_database_stop_writers_and_leave_readers() {
         .expect("MongoDB answers");
 
     let deleted = test.database.collection::<Document>("deleted_runs");
-    let buried = doc! { "_id": "r1", "mirror": { "ticket": 1_i64, "changed_at": DateTime::from_millis(0), "fingerprint": "-" } };
-    deleted.insert_one(buried).await.expect("MongoDB answers");
+    let tombstone = doc! { "_id": "r1", "mirror": { "ticket": 1_i64, "changed_at": DateTime::from_millis(0), "fingerprint": "-" } };
+    deleted
+        .insert_one(tombstone)
+        .await
+        .expect("MongoDB answers");
 
     let checksum = migrations
         .find_one(doc! { "_id": 1 })

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use bson::Bson;
 use futures::TryStreamExt;
-use runlineage::mongo::{FacetCount, Plan};
+use runlineage::mongo::{FacetCount, QueryPlan};
 use runlineage::{Run, RunStream};
 use tokio::task::spawn_blocking;
 
@@ -189,7 +189,7 @@ pub(super) fn distinct(values: Vec<Bson>) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn explain(plan: &Plan) -> Result {
+pub(super) fn explain(plan: &QueryPlan) -> Result {
     let served = match (plan.examines_all, plan.indexes.is_empty()) {
         (true, true) => "no index: every run is examined".to_owned(),
         (true, false) => format!("{} for the order only", plan.indexes.join(", ")),

@@ -148,17 +148,20 @@ async fn a_purged_run_leaves_its_id_alone_and_that_still_keeps_it_away() {
     sql.set_stage(&runs[0].id, "deleted").write();
     Lab::complete(lab.sync().run(|_| {}).await);
 
-    let graves = lab.test.database.collection::<Document>("deleted_runs");
-    let grave = async || {
-        let found = graves.find_one(doc! { "_id": &runs[0].id }).await;
+    let tombstones = lab.test.database.collection::<Document>("deleted_runs");
+    let tombstone = async || {
+        let found = tombstones.find_one(doc! { "_id": &runs[0].id }).await;
         found.expect("a find").expect("it is there")
     };
-    let before = grave().await;
+    let before = tombstone().await;
     let kept = before.get_document("mirror").expect("it is there");
     let (ticket, changed_at) = (kept.get("ticket"), kept.get("changed_at"));
     let mirror = doc! { "ticket": ticket, "changed_at": changed_at, "purged": true };
     assert_eq!(purge(&lab.store).await, 1);
-    assert_eq!(grave().await, doc! { "_id": &runs[0].id, "mirror": mirror });
+    assert_eq!(
+        tombstone().await,
+        doc! { "_id": &runs[0].id, "mirror": mirror }
+    );
     assert_eq!(purge(&lab.store).await, 0, "it is purged already");
 
     let saved = lab.store.save_runs(vec![read], early).await;
@@ -167,7 +170,10 @@ async fn a_purged_run_leaves_its_id_alone_and_that_still_keeps_it_away() {
 
     // MLflow still shows it as deleted: that is no reason to keep it anew.
     Lab::complete(lab.sync().run(|_| {}).await);
-    assert_eq!(grave().await.keys().collect::<Vec<_>>(), ["_id", "mirror"]);
+    assert_eq!(
+        tombstone().await.keys().collect::<Vec<_>>(),
+        ["_id", "mirror"]
+    );
 
     sql.set_stage(&runs[0].id, "active").write();
     Lab::complete(lab.sync().run(|_| {}).await);
@@ -175,6 +181,9 @@ async fn a_purged_run_leaves_its_id_alone_and_that_still_keeps_it_away() {
     assert_eq!(lab.differences().await, Vec::<String>::new());
     sql.set_stage(&runs[0].id, "deleted").write();
     Lab::complete(lab.sync().run(|_| {}).await);
-    assert!(grave().await.contains_key("name"), "deleted anew, and kept");
+    assert!(
+        tombstone().await.contains_key("name"),
+        "deleted anew, and kept"
+    );
     assert_eq!(purge(&lab.store).await, 1);
 }

@@ -1,0 +1,168 @@
+//! What MongoDB's errors say: their codes, which of them pass by themselves, and what this crate's error tells of them.
+
+use std::fmt;
+
+use mongodb::error::{ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure};
+
+use crate::error::Error;
+
+/// MongoDB's error codes, by the names of its manual.
+pub(super) mod code {
+    pub(crate) const BAD_VALUE: i32 = 2;
+    pub(crate) const HOST_UNREACHABLE: i32 = 6;
+    pub(crate) const HOST_NOT_FOUND: i32 = 7;
+    pub(crate) const UNAUTHORIZED: i32 = 13;
+    pub(crate) const AUTHENTICATION_FAILED: i32 = 18;
+    pub(crate) const LOCK_TIMEOUT: i32 = 24;
+    pub(crate) const LOCK_BUSY: i32 = 46;
+    pub(crate) const NAMESPACE_EXISTS: i32 = 48;
+    pub(crate) const MAX_TIME_MS_EXPIRED: i32 = 50;
+    pub(crate) const STALE_SHARD_VERSION: i32 = 63;
+    pub(crate) const WRITE_CONCERN_TIMEOUT: i32 = 64;
+    pub(crate) const NETWORK_TIMEOUT: i32 = 89;
+    pub(crate) const SHUTDOWN_IN_PROGRESS: i32 = 91;
+    pub(crate) const WRITE_CONFLICT: i32 = 112;
+    pub(crate) const READ_CONCERN_MAJORITY_NOT_AVAILABLE_YET: i32 = 134;
+    pub(crate) const PRIMARY_STEPPED_DOWN: i32 = 189;
+    pub(crate) const NETWORK_INTERFACE_EXCEEDED_TIME_LIMIT: i32 = 202;
+    pub(crate) const EXCEEDED_TIME_LIMIT: i32 = 262;
+    pub(crate) const ATLAS_ERROR: i32 = 8000;
+    pub(crate) const SOCKET_EXCEPTION: i32 = 9001;
+    pub(crate) const LEGACY_NOT_PRIMARY: i32 = 10058;
+    pub(crate) const NOT_WRITABLE_PRIMARY: i32 = 10107;
+    pub(crate) const DUPLICATE_KEY: i32 = 11000;
+    pub(crate) const INTERRUPTED_AT_SHUTDOWN: i32 = 11600;
+    pub(crate) const INTERRUPTED: i32 = 11601;
+    pub(crate) const INTERRUPTED_DUE_TO_REPL_STATE_CHANGE: i32 = 11602;
+    pub(crate) const QUOTA_EXCEEDED: i32 = 12501;
+    pub(crate) const STALE_CONFIG: i32 = 13388;
+    pub(crate) const NOT_PRIMARY_NO_SECONDARY_OK: i32 = 13435;
+    pub(crate) const NOT_PRIMARY_OR_SECONDARY: i32 = 13436;
+    pub(crate) const OUT_OF_DISK_SPACE: i32 = 14031;
+}
+
+/// The node is not, or no longer, the primary. This group and the next two are those of the drivers' specification.
+const NOT_PRIMARY: [i32; 3] = [
+    code::NOT_WRITABLE_PRIMARY,
+    code::NOT_PRIMARY_NO_SECONDARY_OK,
+    code::LEGACY_NOT_PRIMARY,
+];
+
+/// The node is between two states, as during an election.
+const RECOVERING: [i32; 3] = [
+    code::INTERRUPTED_DUE_TO_REPL_STATE_CHANGE,
+    code::NOT_PRIMARY_OR_SECONDARY,
+    code::PRIMARY_STEPPED_DOWN,
+];
+
+/// The node is on its way down, or restarts.
+const SHUTTING_DOWN: [i32; 2] = [code::INTERRUPTED_AT_SHUTDOWN, code::SHUTDOWN_IN_PROGRESS];
+
+/// What else the drivers repeat: a part of the cluster did not answer another part in time.
+const UNREACHABLE: [i32; 6] = [
+    code::HOST_UNREACHABLE,
+    code::HOST_NOT_FOUND,
+    code::NETWORK_TIMEOUT,
+    code::SOCKET_EXCEPTION,
+    code::READ_CONCERN_MAJORITY_NOT_AVAILABLE_YET,
+    code::EXCEEDED_TIME_LIMIT,
+];
+
+/// Refusals for the sake of the server's state that may last: rights, locks, time limits, conflicts, quotas, full disks.
+const SERVER_STATE: [i32; 13] = [
+    code::UNAUTHORIZED,
+    code::LOCK_TIMEOUT,
+    code::LOCK_BUSY,
+    code::MAX_TIME_MS_EXPIRED,
+    code::STALE_SHARD_VERSION,
+    code::WRITE_CONCERN_TIMEOUT,
+    code::WRITE_CONFLICT,
+    code::NETWORK_INTERFACE_EXCEEDED_TIME_LIMIT,
+    code::ATLAS_ERROR,
+    code::INTERRUPTED,
+    code::QUOTA_EXCEEDED,
+    code::STALE_CONFIG,
+    code::OUT_OF_DISK_SPACE,
+];
+
+/// Whether the same request is worth repeating: an election, a restart or a cut network passes by itself.
+pub(super) fn is_transient(error: &mongodb::error::Error) -> bool {
+    match error.kind.as_ref() {
+        ErrorKind::Io(_)
+        | ErrorKind::ConnectionPoolCleared { .. }
+        | ErrorKind::ServerSelection { .. } => true,
+        _ => {
+            code_of(error).is_some_and(is_transient_code)
+                || error.contains_label(RETRYABLE_WRITE_ERROR)
+        }
+    }
+}
+
+/// Whether a server that refuses a document with this code means its own state, and may take the document at another time.
+pub(super) fn is_of_the_server(code: i32) -> bool {
+    is_transient_code(code) || SERVER_STATE.contains(&code)
+}
+
+fn is_transient_code(code: i32) -> bool {
+    let groups: [&[i32]; 4] = [&NOT_PRIMARY, &RECOVERING, &SHUTTING_DOWN, &UNREACHABLE];
+    groups.iter().any(|group| group.contains(&code))
+}
+
+/// The code by which the server refused a command, or the one write of it.
+pub(super) fn code_of(error: &mongodb::error::Error) -> Option<i32> {
+    match error.kind.as_ref() {
+        ErrorKind::Command(command) => Some(command.code),
+        ErrorKind::Write(WriteFailure::WriteError(write)) => Some(write.code),
+        _ => None,
+    }
+}
+
+/// An error of the driver, with what was under way and, where the cause is known, what to do.
+pub(super) fn failed(doing: impl Into<String>, error: mongodb::error::Error) -> Error {
+    let mut doing = doing.into();
+    let hint = match error.kind.as_ref() {
+        ErrorKind::ServerSelection { .. } => "; is the server running, and is the host right?",
+        ErrorKind::Authentication { .. } => "; the user or the password is wrong",
+        ErrorKind::Command(command) => match command.code {
+            code::UNAUTHORIZED => {
+                "; this user lacks the right, the README lists the role each command needs"
+            }
+            code::AUTHENTICATION_FAILED => "; the user or the password is wrong",
+            code::MAX_TIME_MS_EXPIRED => {
+                "; it took longer than allowed: narrow the search, or raise the limit"
+            }
+            _ => "",
+        },
+        _ => "",
+    };
+    doing.push_str(hint);
+    Error::Mongo {
+        doing,
+        source: Box::new(WithoutResponse(error)),
+    }
+}
+
+/// The driver's error without the server's whole response, which its own `Display` appends.
+#[derive(Debug)]
+struct WithoutResponse(mongodb::error::Error);
+
+impl fmt::Display for WithoutResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.kind.as_ref() {
+            ErrorKind::Command(command) => {
+                let (name, code) = (&command.code_name, command.code);
+                write!(f, "{name} ({code}): {}", command.message)
+            }
+            ErrorKind::Write(WriteFailure::WriteError(write)) => {
+                write!(f, "({}): {}", write.code, write.message)
+            }
+            ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
+                let (name, code) = (&concern.code_name, concern.code);
+                write!(f, "{name} ({code}): {}", concern.message)
+            }
+            kind => write!(f, "{kind}"),
+        }
+    }
+}
+
+impl std::error::Error for WithoutResponse {}
