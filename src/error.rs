@@ -201,8 +201,8 @@ enum Remedy {
     Moment,
     /// Something outside this process: a server, another program, a person. A later pass may succeed.
     Outside,
-    /// Another call: with these arguments, this program cannot succeed on this database.
-    AnotherCall,
+    /// Another version of this program.
+    AnotherProgram,
 }
 
 impl Error {
@@ -232,7 +232,7 @@ impl Error {
 
     /// Whether no later attempt of this process can succeed, whatever becomes of the servers.
     pub(crate) fn is_permanent(&self) -> bool {
-        self.remedy() == Remedy::AnotherCall
+        self.remedy() == Remedy::AnotherProgram
     }
 
     fn remedy(&self) -> Remedy {
@@ -261,11 +261,12 @@ impl Error {
             | Self::RunDeleted { .. }
             | Self::TagsOverwritten { .. }
             | Self::MirrorBehind { .. }
-            | Self::Io { .. } => Remedy::Outside,
-            Self::InvalidArgument { .. }
+            // A name that MLflow does not show is one that it may show later, and what another program wrote can be removed.
+            | Self::InvalidArgument { .. }
             | Self::Unsupported { .. }
             | Self::Database { .. }
-            | Self::Migration { .. } => Remedy::AnotherCall,
+            | Self::Io { .. } => Remedy::Outside,
+            Self::Migration { .. } => Remedy::AnotherProgram,
         }
     }
 }
@@ -341,19 +342,21 @@ mod tests {
     }
 
     #[test]
-    fn only_an_error_of_the_call_itself_is_permanent() {
+    fn only_another_version_of_this_program_mends_what_is_permanent() {
         let refused = answer(403, Some("PERMISSION_DENIED"));
         let lost = Error::LeaseLost { what: "it".into() };
-        for error in [refused, answer(503, None), protocol(None), lost] {
-            assert!(!error.is_permanent(), "{error}");
-        }
-        let argument = Error::invalid_argument("run id", "it is empty");
+        let argument = Error::invalid_argument("experiment", "MLflow shows none of this name");
         let other_source = Error::Database {
             database: "d".into(),
             reason: "it mirrors another server".into(),
         };
-        for error in [argument, other_source] {
-            assert!(error.is_permanent() && !error.is_transient(), "{error}");
+        for error in [refused, protocol(None), lost, argument, other_source] {
+            assert!(!error.is_permanent() && !error.is_transient(), "{error}");
         }
+        let newer = Error::Migration {
+            name: "9999_later".into(),
+            reason: "it is of a newer program".into(),
+        };
+        assert!(newer.is_permanent() && !newer.is_transient(), "{newer}");
     }
 }

@@ -11,6 +11,7 @@
 //! | `exclusive` | makes sure that one process at a time writes |
 //! | `experiment` | the scan of one experiment to its end |
 //! | `missing` | the mirrored runs that a scan did not show |
+//! | `gone` | the runs that leave the mirror at the end of a pass |
 //! | `triage` | whether an error is one experiment's or everybody's |
 //! | `verdict`, `deletion_guard` | MLflow's verdict on a missing run, and how many may leave |
 //! | `pages`, `save`, `seen`, `compare` | pages of runs: fetched, saved, remembered, compared |
@@ -21,6 +22,7 @@ mod deletion_guard;
 mod exclusive;
 mod experiment;
 mod forget;
+mod gone;
 mod job;
 mod missing;
 mod pages;

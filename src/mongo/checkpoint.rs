@@ -12,7 +12,7 @@ use super::failure::failed;
 use super::retry::retried;
 use super::ticket::Ticket;
 use super::{MongoRunStore, majority};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 const PASS: &str = "pass";
 const SCAN_PREFIX: &str = "scan/";
@@ -150,6 +150,40 @@ impl<'a> Checkpoints<'a> {
     pub(crate) async fn quick_pass_ended(self, started: Instant) -> Result<()> {
         self.update_source(|| doc! { "quick_pass": server_time(started) })
             .await
+    }
+
+    /// When MLflow made each experiment, as it said when a pass last saw it; those of which it is known.
+    pub(crate) async fn creation_times(self) -> Result<HashMap<String, i64>> {
+        let state = Collections::of(self.store).state();
+        let list = || async {
+            let scans = state.find(doc! { "_id": { "$regex": format!("^{SCAN_PREFIX}") } });
+            let scans = scans.projection(doc! { "creation_time": 1 });
+            scans.await?.try_collect::<Vec<Document>>().await
+        };
+        let scans = retried(list)
+            .await
+            .map_err(|error| failed("cannot read what was mirrored", error))?;
+        let known = |scan: &Document| {
+            let experiment = scan.get_str("_id").ok()?.strip_prefix(SCAN_PREFIX)?;
+            Some((experiment.to_owned(), creation_time(scan)?))
+        };
+        Ok(scans.iter().filter_map(known).collect())
+    }
+
+    /// What the server's clock says now; that of this host may be days off.
+    pub(crate) async fn server_now(self) -> Result<DateTime> {
+        let database = self.store.database();
+        let hello = || async { database.run_command(doc! { "hello": 1 }).await };
+        let hello = retried(hello)
+            .await
+            .map_err(|error| failed("cannot ask for the server's time", error))?;
+        hello
+            .get_datetime("localTime")
+            .copied()
+            .map_err(|error| Error::Mongo {
+                doing: "cannot read the server's time".into(),
+                source: error.into(),
+            })
     }
 
     /// When MLflow made this experiment, as it said when a pass last saw it.

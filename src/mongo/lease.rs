@@ -1,4 +1,7 @@
-//! One lease for migrations, sync and register: one holder at a time, by the server's clock.
+//! One lease for migrations, one for sync: one holder at a time, whatever becomes of the server's clock.
+//!
+//! A lease ends by the server's clock, which may jump: a set's new primary may be an hour ahead. So a lease that ends later than
+//! any holder can have said is over, and whoever takes one that was not released waits until its former holder has noticed.
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +15,8 @@ use super::failure::{code, code_of, failed};
 use super::{MongoRunStore, majority};
 use crate::error::{Error, Result};
 
+/// How often a holder renews its lease at least, and so notices that another process has taken it.
+const RENEWAL: Duration = Duration::from_secs(3);
 /// How long letting go may take.
 const RELEASE: Duration = Duration::from_secs(2);
 
@@ -24,6 +29,8 @@ pub(crate) struct Lease {
     id: String,
     holder: String,
     length: Duration,
+    /// How long a former holder that did not release it may take to notice that the lease is another's.
+    grace: Duration,
     /// By this process' own clock, and before the server's: taken before the server was asked.
     until: Instant,
 }
@@ -42,6 +49,7 @@ impl Lease {
             id: id.to_owned(),
             holder: holder(),
             length,
+            grace: Duration::ZERO,
             until: Instant::now(),
         };
         if lease.claim(true).await? {
@@ -95,10 +103,28 @@ impl Lease {
         Err(self.lost())
     }
 
+    /// Does the work as the only holder, and renews the lease beside it; ends with an error once the lease may be another's.
+    pub(crate) async fn hold<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let alone = async {
+            if !self.grace.is_zero() {
+                tracing::info!(
+                    "taking over {} from a process that did not end it; going on when that has surely stopped",
+                    self.what
+                );
+                tokio::time::sleep(self.grace).await;
+            }
+            work.await
+        };
+        tokio::select! {
+            done = alone => done,
+            lost = self.keep() => Err(lost),
+        }
+    }
+
     /// Renews the lease for as long as this is polled; ends with the error once the lease may be another's.
     ///
     /// It has a task of its own, so that work which keeps a thread busy does not hold it up.
-    pub(crate) async fn keep(&self) -> Error {
+    async fn keep(&self) -> Error {
         let mut lease = self.clone();
         let keeper = tokio::spawn(async move { lease.renew_until_lost().await });
         let keeper = AbortOnDropHandle::new(keeper);
@@ -107,7 +133,7 @@ impl Lease {
 
     async fn renew_until_lost(&mut self) -> Error {
         loop {
-            tokio::time::sleep(self.length / 3).await;
+            tokio::time::sleep((self.length / 10).min(RENEWAL)).await;
             // A margin, so that this process has stopped when another may begin.
             let last_call = self.until - self.length / 6;
             if Instant::now() >= last_call {
@@ -154,17 +180,30 @@ impl Lease {
     /// Sets the holder where this process holds the lease or, for a newcomer, where it has ended.
     async fn claim(&mut self, newcomer: bool) -> Result<bool> {
         let asked_at = Instant::now();
-        // A lease that is not there yet has no `until`, which sorts before every date.
+        let own_length = i64::try_from(self.length.as_millis()).unwrap_or(i64::MAX / 4);
+        // That of the lease that is there, which other processes may hold for longer or shorter.
+        let length = doc! { "$cond": [{ "$isNumber": "$length" }, "$length", own_length] };
         let free = if newcomer {
-            doc! { "$lt": ["$until", "$$NOW"] }
+            let latest = doc! { "$add": ["$$NOW", { "$multiply": [2, &length] }] };
+            // A lease that is not there yet has no `until`, which sorts before every date.
+            doc! { "$or": [{ "$lt": ["$until", "$$NOW"] }, { "$gt": ["$until", latest] }] }
         } else {
-            doc! { "$eq": ["$holder", &self.holder] }
+            doc! { "$eq": ["$holder", { "$literal": &self.holder }] }
         };
-        let millis = i64::try_from(self.length.as_millis()).unwrap_or(i64::MAX);
-        let set = doc! { "$set": {
-            "holder": { "$cond": [&free, &self.holder, "$holder"] },
-            "until": { "$cond": [&free, { "$add": ["$$NOW", millis] }, "$until"] },
-        } };
+        // Twice what its holder lets pass between two renewals.
+        let renewal = i64::try_from(RENEWAL.as_millis()).unwrap_or(i64::MAX);
+        let grace = doc! { "$min": [{ "$divide": [&length, 5] }, 2 * renewal] };
+        let grace =
+            doc! { "$cond": [{ "$gt": ["$holder", Bson::Null] }, { "$toLong": grace }, 0_i64] };
+        let mut set = doc! {
+            "holder": { "$cond": [&free, { "$literal": &self.holder }, "$holder"] },
+            "until": { "$cond": [&free, { "$add": ["$$NOW", own_length] }, "$until"] },
+            "length": { "$cond": [&free, own_length, "$length"] },
+        };
+        if newcomer {
+            set.insert("grace", doc! { "$cond": [&free, grace, "$grace"] });
+        }
+        let set = doc! { "$set": set };
         let claimed = self
             .leases
             .find_one_and_update(doc! { "_id": &self.id }, vec![set])
@@ -177,6 +216,8 @@ impl Lease {
                 let mine = claimed.get("holder") == Some(&Bson::from(self.holder.as_str()));
                 if mine {
                     self.until = asked_at + self.length;
+                    let grace = claimed.get_i64("grace").unwrap_or_default();
+                    self.grace = Duration::from_millis(grace.try_into().unwrap_or_default());
                 }
                 Ok(mine)
             }

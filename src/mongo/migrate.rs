@@ -97,10 +97,7 @@ impl<'a> Migrator<'a> {
         }
         let lease = Lease::wait(self.store, "a migration", "migrate", LEASE).await?;
         // Index builds on millions of runs take minutes: the lease is renewed beside them.
-        let applied = tokio::select! {
-            applied = self.apply_pending(&known) => applied,
-            lost = lease.keep() => Err(lost),
-        };
+        let applied = lease.hold(self.apply_pending(&known)).await;
         lease.release().await;
         applied
     }

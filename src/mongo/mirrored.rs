@@ -84,14 +84,12 @@ impl<'a> Mirrored<'a> {
         to: Option<i64>,
     ) -> Result<Vec<String>> {
         let filter = range(experiment, from, to);
-        let id = |run: RawDocumentBuf| async move {
-            let id = run.get_str(field::ID).map(str::to_owned);
-            Ok(id.unwrap_or_default())
-        };
+        let id =
+            |run: RawDocumentBuf| async move { Ok(run.get_str(field::ID).ok().map(str::to_owned)) };
         let list = || async {
             let runs = Collections::of(self.store).runs();
             let find = runs.find(filter.clone()).projection(doc! { field::ID: 1 });
-            find.await?.and_then(id).try_collect().await
+            find.await?.try_filter_map(id).try_collect().await
         };
         let ids = retried(list).await;
         ids.map_err(|error| failed("cannot list the mirrored runs", error))
@@ -107,7 +105,15 @@ impl<'a> Mirrored<'a> {
         };
         let found = retried(list).await;
         let found = found.map_err(|error| failed("cannot list the runs under way", error))?;
-        found.into_iter().map(Run::try_from).collect()
+        // What another program wrote there ends no quick pass; a full one tells of it.
+        let runs = found.into_iter().filter_map(|run| Run::try_from(run).ok());
+        Ok(runs.collect())
+    }
+
+    /// How many documents there are whose `_id` is no text, which no run of MLflow's is stored with.
+    pub(crate) async fn count_foreign(self) -> Result<u64> {
+        let filter = doc! { field::ID: { "$not": { "$type": "string" } } };
+        self.store.count_runs(filter).await
     }
 }
 

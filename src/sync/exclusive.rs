@@ -20,7 +20,12 @@ pub(super) async fn exclusively<T>(
     let taken = async {
         // The database of a newer program is not written, not even to name the holder of a lease.
         Migrator::of(store).expect_writable().await?;
-        Lease::take(store, "a sync of this database", "sync", settings.lease).await
+        let (what, id) = ("a sync of this database", "sync");
+        if settings.waits_for_lease {
+            Lease::wait(store, what, id, settings.lease).await
+        } else {
+            Lease::take(store, what, id, settings.lease).await
+        }
     };
     let lease = tokio::select! {
         lease = taken => lease?,
@@ -32,8 +37,7 @@ pub(super) async fn exclusively<T>(
         work.await
     };
     let result = tokio::select! {
-        done = work => done.map(Some),
-        lost = lease.keep() => Err(lost),
+        done = lease.hold(work) => done.map(Some),
         () = stop.cancelled() => Ok(None),
     };
     writes_ended(store).await;

@@ -30,8 +30,11 @@ pub(super) struct ExperimentScanner<'a> {
 }
 
 /// What the scan of an experiment leaves to the end of the pass.
-#[derive(Debug, Default)]
-pub(super) struct Outcome {
+#[derive(Debug)]
+pub(super) struct Outcome<'a> {
+    pub(super) experiment: &'a RawExperiment,
+    /// When MLflow made the experiment that the mirrored runs are of.
+    pub(super) created: Option<i64>,
     pub(super) incomplete: Option<Incomplete>,
     /// Ids of mirrored runs that MLflow no longer knows at all.
     pub(super) gone: Vec<String>,
@@ -39,25 +42,24 @@ pub(super) struct Outcome {
 
 impl<'a> ExperimentScanner<'a> {
     /// Mirrors the experiment; what MLflow refuses for it alone makes it incomplete, and is no error.
-    pub(super) async fn scan(self, experiment: &'a RawExperiment) -> Result<Outcome> {
+    pub(super) async fn scan(self, experiment: &'a RawExperiment) -> Result<Outcome<'a>> {
         let id = &experiment.experiment_id;
         let store = &self.settings.store;
         let place = self.pass.place(id);
         let findings = self.guard.findings(self.pass.gone(id));
         let is_mirrored = Mirrored::of(store).has_experiment(id).await?;
+        let recorded = self.pass.creation_time(id);
         if place == Place::Done || (experiment.is_deleted() && !is_mirrored) {
             self.totals.add(|report| report.experiments += 1);
             return Ok(Outcome {
+                experiment,
+                created: recorded,
                 incomplete: None,
                 gone: findings.into_gone(),
             });
         }
-        let recorded = self.pass.creation_time(id);
-        if is_mirrored && contradicts(recorded, experiment.creation_time) {
-            return Ok(Outcome::incomplete(
-                experiment,
-                "MLflow made it at another time than the experiment of this id that was mirrored; is this another server, or one that was set up anew? Give it a database of its own, or remove what is mirrored with `sync --forget-experiment`".into(),
-            ));
+        if is_mirrored && let Some(other) = another_experiment(experiment, recorded) {
+            return Ok(Outcome::incomplete(experiment, other));
         }
         let created = if is_mirrored {
             recorded
@@ -79,16 +81,18 @@ impl<'a> ExperimentScanner<'a> {
                     self.totals.add(|report| report.experiments += 1);
                 }
                 Ok(Outcome {
-                    incomplete: incomplete.map(|reason| Incomplete {
-                        experiment: id.clone(),
-                        reason,
-                    }),
+                    experiment,
+                    created,
+                    incomplete: incomplete.map(|reason| Incomplete::of(experiment, reason)),
                     gone: findings.into_gone(),
                 })
             }
             Err(error) => {
                 let reason = self.triage.reason(error, experiment).await?;
-                Ok(Outcome::incomplete(experiment, reason))
+                Ok(Outcome::incomplete(
+                    experiment,
+                    Incomplete::of(experiment, reason),
+                ))
             }
         }
     }
@@ -142,20 +146,28 @@ impl<'a> ExperimentScanner<'a> {
     }
 }
 
-/// Whether both times are known and differ: then MLflow shows another experiment than the one that was mirrored.
-fn contradicts(recorded: Option<i64>, shown: Option<i64>) -> bool {
-    recorded
-        .zip(shown)
-        .is_some_and(|(recorded, shown)| recorded != shown)
+/// Why nothing of an experiment is mirrored where MLflow made it at another time than the one that was mirrored under its id;
+/// `None` where either time is unknown.
+pub(super) fn another_experiment(
+    shown: &RawExperiment,
+    recorded: Option<i64>,
+) -> Option<Incomplete> {
+    let (recorded, created) = recorded.zip(shown.creation_time)?;
+    let id = &shown.experiment_id;
+    let reason = || {
+        format!(
+            "MLflow made it at another time than the experiment of this id that was mirrored; is this another server, or one that was set up anew? Give it a database of its own, or remove what is mirrored with `sync --forget-experiment {id}`"
+        )
+    };
+    (recorded != created).then(|| Incomplete::of(shown, reason()))
 }
 
-impl Outcome {
-    fn incomplete(experiment: &RawExperiment, reason: String) -> Self {
+impl<'a> Outcome<'a> {
+    fn incomplete(experiment: &'a RawExperiment, incomplete: Incomplete) -> Self {
         Self {
-            incomplete: Some(Incomplete {
-                experiment: experiment.experiment_id.clone(),
-                reason,
-            }),
+            experiment,
+            created: None,
+            incomplete: Some(incomplete),
             gone: Vec::new(),
         }
     }

@@ -27,7 +27,7 @@ const LEASE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct SyncJob {
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 impl SyncJob {
@@ -41,6 +41,7 @@ impl SyncJob {
                 concurrency: 4,
                 page_size: 1_000,
                 lease: LEASE,
+                waits_for_lease: false,
                 allow_mass_delete: false,
             },
         }
@@ -82,6 +83,13 @@ impl SyncJob {
         self
     }
 
+    /// Whether a pass waits while another sync of this database is under way, in another process or on another host, and logs
+    /// which one; unless said, it fails at once.
+    pub fn wait_for_lease(mut self, wait: bool) -> Self {
+        self.settings.waits_for_lease = wait;
+        self
+    }
+
     /// Also removes more than 100 runs, and more than a tenth of all, that MLflow no longer knows at all.
     pub fn allow_mass_delete(mut self, allow: bool) -> Self {
         self.settings.allow_mass_delete = allow;
@@ -95,7 +103,7 @@ impl SyncJob {
     /// at again, and [`Report::resumed_from`] says when it began.
     ///
     /// # Errors
-    /// [`Error::Leased`] while another sync of this database is under way, [`Error::LeaseLost`] when this one was held up
+    /// [`Error::Leased`] while another sync of this database is under way, unless it [waits](Self::wait_for_lease), [`Error::LeaseLost`] when this one was held up
     /// for so long that another may have begun; [`Error::Database`] when it mirrors another source;
     /// [`Error::MlflowUnreachable`], [`Error::Mlflow`] and [`Error::Mongo`] when either fails for longer than the retries
     /// last, or MLflow does not know the user: the next pass goes on from there.

@@ -46,19 +46,9 @@ impl<'a> MissingRuns<'a, '_> {
 
     async fn decide(&mut self, to: Option<i64>) -> Result<()> {
         // Listed first: a cursor left open while MLflow is asked could time out.
-        for run in self.list(to).await? {
-            if !self.findings.may_ask() {
-                continue;
-            }
-            match self.inquiry.verdict(&run).await {
-                Ok(verdict) => self.findings.record(run, verdict),
-                Err(error) => {
-                    let reason = self.triage.reason(error, self.inquiry.experiment).await?;
-                    self.findings.record_failure(run, reason);
-                }
-            }
-        }
-        Ok(())
+        let runs = self.list(to).await?;
+        let findings = &mut self.findings;
+        self.inquiry.decide(runs, self.triage, findings).await
     }
 
     /// The mirrored runs of the range that the scan did not show.

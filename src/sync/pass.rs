@@ -3,26 +3,23 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use bson::doc;
 use futures::future::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::deletion_guard::DeletionGuard;
 use super::experiment::{ExperimentScanner, Outcome};
+use super::gone::GoneRuns;
 use super::report::{Incomplete, Report};
 use super::save::Saver;
 use super::settings::Settings;
 use super::totals::{ProgressFn, Totals};
 use super::triage::Triage;
+use super::verdict::Inquiry;
 use crate::error::Result;
 use crate::mlflow::wire::RawExperiment;
-use crate::mongo::checkpoint::{Checkpoints, RecordedPass};
+use crate::mongo::checkpoint::Checkpoints;
 use crate::mongo::mirrored::Mirrored;
-use crate::mongo::ticket::Ticket;
-use crate::run::field;
 
-/// How many runs are moved at once.
-const CHUNK: usize = 500;
 /// In a report, something that is said of the whole pass.
 const ALL: &str = "*";
 
@@ -58,17 +55,45 @@ impl<'a> FullPass<'a> {
         let expected = self.expected(&chosen, mirrored).await?;
         let totals = Totals::new(chosen.len(), expected, self.progress);
         let guard = DeletionGuard::new(mirrored, self.settings.allow_mass_delete);
-        let outcomes = self.scan(&chosen, &pass, &totals, &guard).await?;
+        let triage = Triage {
+            mlflow,
+            experiments: &chosen,
+        };
+        let scanner = ExperimentScanner {
+            settings: self.settings,
+            pass: &pass,
+            totals: &totals,
+            guard: &guard,
+            triage,
+        };
+        let mut outcomes = self.scan(scanner, &chosen).await?;
 
-        let (mut incomplete, mut gone) = (Vec::new(), Vec::new());
-        for outcome in outcomes {
-            incomplete.extend(outcome.incomplete);
-            gone.extend(outcome.gone);
-        }
+        let mut incomplete: Vec<Incomplete> = outcomes
+            .iter_mut()
+            .filter_map(|outcome| outcome.incomplete.take())
+            .collect();
         incomplete.extend(self.unlisted(&listed).await?);
         match guard.refusal() {
             Some(refusal) => incomplete.push(of_all(refusal)),
-            None => self.remove(&gone, &totals).await?,
+            None => {
+                for outcome in outcomes.iter().filter(|outcome| !outcome.gone.is_empty()) {
+                    let saver = Saver {
+                        store,
+                        totals: &totals,
+                    };
+                    let gone = GoneRuns {
+                        inquiry: Inquiry {
+                            mlflow,
+                            saver,
+                            experiment: outcome.experiment,
+                            created: outcome.created,
+                        },
+                        triage,
+                        runs: &outcome.gone,
+                    };
+                    incomplete.extend(gone.remove().await?);
+                }
+            }
         }
         let mut report = totals.report();
         report.resumed_from = pass.resumed_from();
@@ -80,23 +105,11 @@ impl<'a> FullPass<'a> {
         Ok(report)
     }
 
-    async fn scan(
+    async fn scan<'s>(
         &self,
-        chosen: &[RawExperiment],
-        pass: &RecordedPass,
-        totals: &Totals<'_>,
-        guard: &DeletionGuard,
-    ) -> Result<Vec<Outcome>> {
-        let scanner = ExperimentScanner {
-            settings: self.settings,
-            pass,
-            totals,
-            guard,
-            triage: Triage {
-                mlflow: &self.settings.mlflow,
-                experiments: chosen,
-            },
-        };
+        scanner: ExperimentScanner<'s>,
+        chosen: &'s [RawExperiment],
+    ) -> Result<Vec<Outcome<'s>>> {
         let scan = |experiment| scanner.scan(experiment).boxed();
         let scans: Vec<_> = chosen.iter().map(scan).collect();
         stream::iter(scans)
@@ -131,20 +144,12 @@ impl<'a> FullPass<'a> {
                 reason: format!("MLflow no longer lists this experiment to this user; its mirrored runs stay, until `sync --forget-experiment {id}` removes them"),
                 experiment: id,
             }));
+            let foreign = Mirrored::of(&self.settings.store).count_foreign().await?;
+            if foreign > 0 {
+                incomplete.push(of_all(format!("collection `runs` holds {foreign} documents whose `_id` is no text, so another program wrote them; remove them")));
+            }
         }
         Ok(incomplete)
-    }
-
-    async fn remove(&self, gone: &[String], totals: &Totals<'_>) -> Result<()> {
-        let store = &self.settings.store;
-        let saver = Saver { store, totals };
-        for ids in gone.chunks(CHUNK) {
-            let ticket = Ticket::draw(store).await?;
-            let runs = store.find_runs(doc! { field::ID: { "$in": ids } });
-            let runs = runs.await?.try_collect().await?;
-            saver.tombstone(runs, ticket).await?;
-        }
-        Ok(())
     }
 }
 

@@ -1,12 +1,14 @@
 //! [`QuickPass`]: new runs, runs that are not over, and runs that ended lately.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use bson::DateTime;
 use futures::{FutureExt, TryStreamExt};
 
+use super::experiment::another_experiment;
 use super::pages::{Names, PageMirror, names};
-use super::report::Report;
+use super::report::{Incomplete, Report};
 use super::save::Saver;
 use super::seen::Seen;
 use super::settings::Settings;
@@ -57,7 +59,8 @@ impl<'a> QuickPass<'a> {
         let experiments: Vec<RawExperiment> = mlflow.raw_experiments().try_concat().await?;
         let mut chosen = scope.choose(experiments)?;
         chosen.retain(|experiment| !experiment.is_deleted());
-        let known = mirrored.experiments().await?;
+        let incomplete = self.leave_out_others(&mut chosen).await?;
+        let since = self.since(checkpoints.server_now().await?);
 
         let totals = Totals::new(0, 0, self.progress);
         let (names, seen) = (names(&chosen), Seen::default());
@@ -72,7 +75,7 @@ impl<'a> QuickPass<'a> {
                 seen: &seen,
             },
         };
-        for filter in self.filters() {
+        for filter in filters(since) {
             search.mirror(&filter).await?;
         }
         // Mirrored as under way, and over by now with an end time of long ago.
@@ -81,34 +84,61 @@ impl<'a> QuickPass<'a> {
             let filter = format!("attributes.run_id IN ('{}')", ids.join("','"));
             search.mirror(&filter).await?;
         }
-        for id in mirrored.experiments().await? {
-            let is_new = !known.contains(&id);
-            if let Some(new) = chosen.iter().find(|exp| is_new && exp.experiment_id == id) {
-                checkpoints
-                    .record_experiment(&id, &new.name, new.creation_time)
-                    .await?;
-            }
-        }
-        if scope.is_everything() {
+        if scope.is_everything() && incomplete.is_empty() {
             checkpoints.quick_pass_ended(started).await?;
         }
         let mut report = totals.report();
         report.problems = Mirrored::of(store).count_problems().await?;
+        report.incomplete = incomplete;
         report.took = started.elapsed();
         Ok(report)
     }
 
-    /// What the runs match that are likely to have changed, in MLflow's own words.
-    fn filters(&self) -> Vec<String> {
-        let lookback = i64::try_from(self.lookback.as_millis()).unwrap_or(i64::MAX);
-        let since = DateTime::now().timestamp_millis() - lookback;
-        let mut filters = vec![
-            format!("attributes.start_time >= {since}"),
-            format!("attributes.end_time >= {since}"),
-        ];
-        filters.extend(UNDER_WAY.map(|status| format!("attributes.status = '{status}'")));
-        filters
+    /// Leaves out experiments that are not those which were mirrored under their ids, and tells why.
+    async fn leave_out_others(&self, chosen: &mut Vec<RawExperiment>) -> Result<Vec<Incomplete>> {
+        let store = &self.settings.store;
+        let checkpoints = Checkpoints::of(store);
+        let mirrored: HashSet<String> = Mirrored::of(store)
+            .experiments()
+            .await?
+            .into_iter()
+            .collect();
+        let recorded = checkpoints.creation_times().await?;
+        let mut others = Vec::new();
+        for shown in chosen.iter() {
+            let id = &shown.experiment_id;
+            let recorded = recorded.get(id).copied();
+            if mirrored.contains(id) {
+                others.extend(another_experiment(shown, recorded));
+            } else if recorded != shown.creation_time {
+                // Whatever will be mirrored under this id is of this experiment.
+                checkpoints
+                    .record_experiment(id, &shown.name, shown.creation_time)
+                    .await?;
+            }
+        }
+        chosen.retain(|shown| {
+            let is_this = |other: &Incomplete| other.experiment == shown.experiment_id;
+            !others.iter().any(is_this)
+        });
+        Ok(others)
     }
+
+    /// From when on runs are looked at. The clock of this host has no part in it: ahead, it would leave out what is new.
+    fn since(&self, now: DateTime) -> i64 {
+        let lookback = i64::try_from(self.lookback.as_millis()).unwrap_or(i64::MAX);
+        now.timestamp_millis().saturating_sub(lookback)
+    }
+}
+
+/// What the runs match that are likely to have changed, in MLflow's own words.
+fn filters(since: i64) -> Vec<String> {
+    let mut filters = vec![
+        format!("attributes.start_time >= {since}"),
+        format!("attributes.end_time >= {since}"),
+    ];
+    filters.extend(UNDER_WAY.map(|status| format!("attributes.status = '{status}'")));
+    filters
 }
 
 /// Searches MLflow in all chosen experiments.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use bson::DateTime;
 use serde::{Serialize, Serializer};
 
+use crate::mlflow::wire::RawExperiment;
+
 /// What a pass over MLflow came to.
 ///
 /// `seen` is always `written + unchanged + quarantined`.
@@ -44,6 +46,15 @@ pub struct Incomplete {
     pub experiment: String,
     /// Why it was not finished, and what to do.
     pub reason: String,
+}
+
+impl Incomplete {
+    pub(super) fn of(experiment: &RawExperiment, reason: String) -> Self {
+        Self {
+            experiment: experiment.experiment_id.clone(),
+            reason,
+        }
+    }
 }
 
 /// How far a pass is.

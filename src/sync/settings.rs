@@ -19,5 +19,7 @@ pub(super) struct Settings {
     pub(super) page_size: u32,
     /// How long the right to write outlives a process that is killed.
     pub(super) lease: Duration,
+    /// Whether the work waits while another process writes, or fails at once.
+    pub(super) waits_for_lease: bool,
     pub(super) allow_mass_delete: bool,
 }

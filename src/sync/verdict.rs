@@ -1,6 +1,8 @@
 //! [`Verdict`]: what MLflow says of a mirrored run that a scan did not show.
 
+use super::deletion_guard::Findings;
 use super::save::Saver;
+use super::triage::Triage;
 use crate::error::{Error, MlflowCode, Result};
 use crate::mlflow::wire::RawExperiment;
 use crate::mlflow::{MlflowClient, document};
@@ -28,8 +30,30 @@ pub(super) struct Inquiry<'a> {
 }
 
 impl Inquiry<'_> {
+    /// Records MLflow's verdict on each of these runs, for as long as the findings leave to ask.
+    pub(super) async fn decide(
+        self,
+        runs: impl IntoIterator<Item = String>,
+        triage: Triage<'_>,
+        findings: &mut Findings<'_>,
+    ) -> Result<()> {
+        for run in runs {
+            if !findings.may_ask() {
+                continue;
+            }
+            match self.verdict(&run).await {
+                Ok(verdict) => findings.record(run, verdict),
+                Err(error) => {
+                    let reason = triage.reason(error, self.experiment).await?;
+                    findings.record_failure(run, reason);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// MLflow's verdict on a run; where it fails to answer, for as long as the retries last, an error.
-    pub(super) async fn verdict(self, run: &str) -> Result<Verdict> {
+    async fn verdict(self, run: &str) -> Result<Verdict> {
         let Ok(id) = run.parse() else {
             // MLflow cannot be asked about it: another program wrote this document.
             let reason = "this is not a run id of MLflow's, so another program wrote it; remove the document";

@@ -4,17 +4,23 @@ mod schedule;
 
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use schedule::Schedule;
 use tokio_util::sync::CancellationToken;
 
+use super::exclusive::exclusively;
 use super::job::SyncJob;
+use super::pass::FullPass;
+use super::quick::QuickPass;
 use super::report::{Progress, Report};
+use super::totals::ProgressFn;
 use crate::error::{Error, Result};
 
-/// Keeps a mirror fresh: a quick pass every so often, a full pass less often.
+/// Keeps a mirror fresh: a quick pass every so often, beside a full pass too, and a full pass less often.
 ///
-/// A pass that fails because of MLflow, MongoDB or another process is tried again within seconds, then less often. An error
-/// that no later pass can mend ends the watch.
+/// A pass waits for as long as another process writes, so that a second watch, on another host, is a standby. A pass that fails
+/// is tried again within seconds, then less often; only a database that a newer program has migrated ends a watch that has
+/// made its first pass.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Watch {
@@ -46,18 +52,18 @@ pub struct PassEnded<'a> {
 }
 
 impl Watch {
-    /// Watches with this job, a pass begun every so often.
+    /// Watches with this job, with a pause of `every` between the end of a pass and the next one.
     pub fn new(job: SyncJob, every: Duration) -> Self {
         let hour = Duration::from_secs(3_600);
         Self {
-            job,
+            job: job.wait_for_lease(true),
             every,
             full_every: hour,
             lookback: 24 * hour,
         }
     }
 
-    /// How often a pass is a full one; every hour unless said.
+    /// How long after the end of a full pass the next one is made; an hour unless said.
     pub fn full_every(self, full_every: Duration) -> Self {
         Self { full_every, ..self }
     }
@@ -71,8 +77,7 @@ impl Watch {
     /// one goes on from there.
     ///
     /// # Errors
-    /// Whatever the first pass fails with, and later [`Error::InvalidArgument`], [`Error::Database`] and [`Error::Migration`],
-    /// which no later pass can mend.
+    /// Whatever the first pass fails with, and later [`Error::Migration`], which no later pass can mend.
     pub async fn run(
         &self,
         stop: &CancellationToken,
@@ -85,27 +90,74 @@ impl Watch {
             let began = Instant::now();
             let kind = schedule.kind(began);
             let result = match kind {
-                PassKind::Full => self.job.run_until(stop, &progress).await,
+                PassKind::Full => self.full_pass(stop, &progress, &mut ended).await,
                 PassKind::Quick => self.job.run_quick(self.lookback, stop, &progress).await,
             };
-            let took = began.elapsed();
             let Some(result) = result.transpose() else {
                 return Ok(());
             };
-            schedule.ended(kind, began, result.is_ok());
-            ended(PassEnded {
-                kind,
-                result: result.as_ref(),
-                took,
-            });
+            schedule.ended(kind, Instant::now(), result.is_ok());
+            ended(PassEnded::of(kind, &result, began));
             match result {
                 Err(error) if first || error.is_permanent() => return Err(error),
                 _ => first = false,
             }
             tokio::select! {
-                () = tokio::time::sleep(schedule.pause(took)) => {}
+                () = tokio::time::sleep(schedule.pause()) => {}
                 () = stop.cancelled() => return Ok(()),
             }
+        }
+    }
+
+    /// A full pass and, for as long as it takes, quick passes beside it, under the same lease.
+    ///
+    /// What both read they write in the order in which they read it, as every two readers of MLflow do.
+    async fn full_pass(
+        &self,
+        stop: &CancellationToken,
+        progress: &ProgressFn<'_>,
+        ended: &mut impl FnMut(PassEnded<'_>),
+    ) -> Result<Option<Report>> {
+        let settings = &self.job.settings;
+        let both = async {
+            // Boxed: the state of two passes is much for a stack.
+            let mut full = FullPass::new(settings, progress).run().boxed();
+            loop {
+                tokio::select! {
+                    report = &mut full => return report,
+                    () = tokio::time::sleep(self.every) => {}
+                }
+                let began = Instant::now();
+                // The progress that is shown is that of the full pass.
+                let mut quick = QuickPass::new(settings, self.lookback, &|_| {})
+                    .run()
+                    .boxed();
+                let full_report = tokio::select! {
+                    report = &mut full => Some(report),
+                    result = &mut quick => {
+                        ended(PassEnded::of(PassKind::Quick, &result, began));
+                        None
+                    }
+                };
+                if let Some(report) = full_report {
+                    let result = quick.await;
+                    ended(PassEnded::of(PassKind::Quick, &result, began));
+                    return report;
+                }
+            }
+        };
+        exclusively(settings, stop, both).await
+    }
+}
+
+impl<'a> PassEnded<'a> {
+    fn of(kind: PassKind, result: &'a Result<Report>, began: Instant) -> Self {
+        let result = result.as_ref();
+        Self {
+            kind,
+            result,
+            // Without the time that another process kept it waiting.
+            took: result.map_or_else(|_| began.elapsed(), |report| report.took),
         }
     }
 }

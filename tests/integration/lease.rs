@@ -13,7 +13,7 @@ use runlineage::{Error, MlflowClient, MongoRunStore};
 use serde_json::json;
 
 use crate::support::lab::{Lab, chain, plain_runs};
-use crate::support::proxy::Answer;
+use crate::support::proxy::{Answer, Proxy};
 use crate::support::rest;
 
 /// The proxy holds back runs/search until told.
@@ -88,7 +88,8 @@ async fn a_second_sync_refuses_at_once_and_names_the_first() {
 async fn migrating(lab: &Lab) -> Collection<Document> {
     let leases = lab.test.database.collection::<Document>("leases");
     let until = DateTime::from_millis(DateTime::now().timestamp_millis() + 600_000);
-    let lease = doc! { "_id": "migrate", "holder": "another", "until": until };
+    let lease =
+        doc! { "_id": "migrate", "holder": "another", "until": until, "length": 600_000_i64 };
     leases.insert_one(lease).await.expect("MongoDB takes it");
     leases
 }
@@ -151,6 +152,89 @@ async fn the_lease_of_a_dead_sync_ends_by_itself() {
     };
     Lab::complete(taken);
     assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+/// Puts a lease of another process there, which ends so many seconds from now.
+async fn leased(lab: &Lab, seconds: i64, length: Option<i64>) {
+    let leases = lab.test.database.collection::<Document>("leases");
+    let until = DateTime::from_millis(DateTime::now().timestamp_millis() + 1_000 * seconds);
+    let mut lease = doc! { "_id": "sync", "holder": "another", "until": until };
+    lease.extend(length.map(|seconds| ("length".to_owned(), (1_000 * seconds).into())));
+    leases.insert_one(lease).await.expect("MongoDB takes it");
+}
+
+#[tokio::test]
+async fn a_lease_that_no_holder_can_have_taken_by_the_servers_clock_is_over() {
+    // The server's clock is a day back, or was an hour ahead, of what it was when the lease was taken.
+    for (seconds, length) in [
+        (86_400, None),
+        (3_600, Some(30)),
+        (61, Some(30)),
+        (-1, Some(30)),
+    ] {
+        let lab = Lab::new().await;
+        lab.sql().insert(&plain_runs(&lab.experiment("a"), 10));
+        leased(&lab, seconds, length).await;
+        Lab::complete(lab.sync().run(|_| {}).await);
+        assert_eq!(lab.differences().await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_over_by_its_own_length_and_not_by_that_of_who_wants_it() {
+    let lab = Lab::new().await;
+    lab.sql().insert(&plain_runs(&lab.experiment("a"), 10));
+    leased(&lab, 100, Some(90)).await;
+    let refused = lab.sync().lease(Duration::from_secs(3)).run(|_| {}).await;
+    assert!(matches!(refused, Err(Error::Leased { .. })), "{refused:?}");
+}
+
+/// The clock of MongoDB jumps under a sync, so that its lease looks over: whoever takes it begins when the first has stopped.
+#[tokio::test]
+async fn two_syncs_never_both_believe_to_hold_the_lease_when_the_clock_jumps() {
+    for seconds in [-3_600, 86_400] {
+        let lab = Lab::new().await;
+        lab.sql().insert(&plain_runs(&lab.experiment("a"), 10));
+        lab.store.migrate().await.expect("migrations");
+        let (held, go) = hold(&lab);
+        let first = async {
+            let ended = lab.sync().run(|_| {}).await;
+            (ended, Instant::now())
+        };
+        let second = async {
+            until(&held).await;
+            let leases = lab.test.database.collection::<Document>("leases");
+            let until = DateTime::now().timestamp_millis() + 1_000 * seconds;
+            let jump = doc! { "$set": { "until": DateTime::from_millis(until) } };
+            let jumped = leases.update_one(doc! { "_id": "sync" }, jump).await;
+            assert_eq!(jumped.expect("an update").modified_count, 1);
+            let own = Proxy::before(&lab.server.uri());
+            own.list_only(&lab.name(""));
+            let began = Arc::new(std::sync::Mutex::new(None));
+            let first_request = began.clone();
+            own.on(move |_| {
+                first_request
+                    .lock()
+                    .unwrap()
+                    .get_or_insert_with(Instant::now);
+                Answer::Pass
+            });
+            let client = MlflowClient::builder(&own.uri()).source("lab").build();
+            let store = MongoRunStore::connect(&lab.test.uri).await;
+            let store = store.expect("the server is there");
+            let report = SyncJob::new(&client.expect("a client"), &store)
+                .run(|_| {})
+                .await;
+            let began = *began.lock().unwrap();
+            go.store(true, Ordering::SeqCst);
+            (report, began.expect("it asks MLflow"))
+        };
+        let ((first, ended), (second, began)) = tokio::join!(first, second);
+        assert!(matches!(first, Err(Error::LeaseLost { .. })), "{first:?}");
+        Lab::complete(second);
+        assert!(ended < began, "the first stopped {:?} late", ended - began);
+        assert_eq!(lab.differences().await, Vec::<String>::new());
+    }
 }
 
 const STALLED: &str = "RUNLINEAGE_TEST_STALLED";

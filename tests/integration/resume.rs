@@ -128,6 +128,11 @@ async fn give_up_at_the_third_page(
         let _ = reached.send(());
         Answer::Silence(Duration::from_secs(5))
     });
+    give_up_once(lab, &third).await;
+}
+
+/// Gives a pass up, once it has asked for the page that is told of here.
+async fn give_up_once(lab: &Lab, third: &std::sync::mpsc::Receiver<()>) {
     let sync = lab.sync();
     let stop = CancellationToken::new();
     let stopped = async {
@@ -213,4 +218,102 @@ async fn what_was_undecided_is_still_so_when_the_pass_is_taken_up() {
     lab.proxy.pass();
     Lab::complete(lab.sync().run(|_| {}).await);
     assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_run_that_mlflow_shows_again_stays_also_when_a_killed_pass_recorded_it_as_gone() {
+    // Erased and back in the experiment under way, and in one that was scanned to its end.
+    let lab = Lab::new().await;
+    let exp = lab.experiment("a");
+    let done = lab.experiment("b");
+    let (runs, others) = (plain_runs(&exp, 30), plain_runs(&done, 3));
+    let mut sql = lab.sql();
+    sql.insert(&runs);
+    sql.insert(&others);
+    Lab::complete(lab.sync().run(|_| {}).await);
+    for run in [&runs[0], &runs[3], &others[0], &others[1]] {
+        sql.erase(&run.id);
+    }
+    sql.write();
+    let first = done.clone();
+    let pages = std::sync::atomic::AtomicUsize::new(0);
+    let (reached, third) = std::sync::mpsc::channel();
+    lab.proxy.on(move |request| {
+        if request.call != "runs/search" || request.experiment() == first {
+            return Answer::Pass;
+        }
+        if pages.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2 {
+            return Answer::Pass;
+        }
+        let _ = reached.send(());
+        Answer::Silence(Duration::from_secs(5))
+    });
+    give_up_once(&lab, &third).await;
+    let state = lab.test.database.collection::<Document>("sync_state");
+    let recorded = state.count_documents(doc! { "gone": { "$exists": true } });
+    assert_eq!(recorded.await.ok(), Some(2), "both experiments have some");
+
+    // MLflow is restored from its backup, but for one run of each.
+    sql.insert(&[runs[0].clone(), others[0].clone()]);
+    lab.proxy.pass();
+    let report = Lab::complete(lab.sync().run(|_| {}).await);
+    assert!(report.resumed_from.is_some(), "{report:?}");
+    assert_eq!(report.deleted, 2);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    assert!(lab.mirrored().await.contains(&runs[0].id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_mlflow_shows_again_before_the_pass_ends_stays() {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("a");
+    let runs = plain_runs(&exp, 30);
+    let mut sql = lab.sql();
+    sql.insert(&runs);
+    Lab::complete(lab.sync().run(|_| {}).await);
+    sql.erase(&runs[0].id).erase(&runs[1].id).write();
+    let sql = std::sync::Mutex::new(sql);
+    let (back, asked) = (runs[0].clone(), std::sync::atomic::AtomicUsize::new(0));
+    lab.proxy.on(move |request| {
+        // By the third page, the first one is decided.
+        let is_third = request.call == "runs/search"
+            && asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 3;
+        if is_third {
+            sql.lock().unwrap().insert(std::slice::from_ref(&back));
+        }
+        Answer::Pass
+    });
+    let report = Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(report.deleted, 1);
+    assert!(lab.mirrored().await.contains(&runs[0].id));
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_recorded_run_stays_while_mlflow_says_nothing_of_it() {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("a");
+    let runs = plain_runs(&exp, 30);
+    let mut sql = lab.sql();
+    sql.insert(&runs);
+    Lab::complete(lab.sync().run(|_| {}).await);
+    sql.erase(&runs[0].id).write();
+    give_up_at_the_third_page(&lab, |_| Answer::Pass).await;
+    lab.proxy.on(|request| {
+        if request.call == "runs/get" {
+            return Answer::text(403, "Permission denied");
+        }
+        Answer::Pass
+    });
+    let report = lab.sync().run(|_| {}).await.expect("the pass goes on");
+    assert_eq!(report.deleted, 0, "{report:?}");
+    assert_eq!(report.incomplete.len(), 1, "{report:?}");
+    assert!(
+        report.incomplete[0].reason.contains(&runs[0].id),
+        "{report:?}"
+    );
+    assert_eq!(lab.mirrored().await.len(), 30);
+    lab.proxy.pass();
+    let report = Lab::complete(lab.sync().run(|_| {}).await);
+    assert_eq!(report.deleted, 1);
 }

@@ -205,6 +205,138 @@ async fn a_pass_that_failed_is_tried_again_soon_and_a_full_one_is_still_due() {
     assert!(again < every - Duration::from_secs(3), "after {again:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn quick_passes_are_made_beside_a_full_pass_that_takes_longer_than_both_intervals() {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("a");
+    lab.sql().insert(&plain_runs(&exp, 30));
+    let (created, uri) = (
+        rest::create_run(&lab.server.uri(), &exp, now()),
+        lab.server.uri(),
+    );
+    lab.proxy.on(|request| {
+        let filter = request.body["filter"].as_str().unwrap_or_default();
+        // What a full pass searches: everything, and then from the start time of a page's last run.
+        let is_full = filter.is_empty() || filter.contains(">= 1700000");
+        if request.call == "runs/search" && is_full {
+            return Answer::After(Box::new(|| std::thread::sleep(Duration::from_millis(900))));
+        }
+        Answer::Pass
+    });
+    let every = Duration::from_millis(500);
+    let watch = Watch::new(lab.sync(), every).full_every(Duration::from_secs(2));
+    let made = passes(watch, 14, |count| {
+        let tag = json!({ "run_id": created, "key": "pass", "value": count.to_string() });
+        rest::post(&uri, "runs/set-tag", &tag);
+    });
+    let made = made.await;
+    let kinds: Vec<PassKind> = made.iter().map(|(kind, ..)| *kind).collect();
+    assert!(
+        made.iter()
+            .all(|(_, failed, undecided, _)| !failed && *undecided == 0),
+        "{made:?}"
+    );
+    let full: Vec<usize> = (0..kinds.len())
+        .filter(|at| kinds[*at] == PassKind::Full)
+        .collect();
+    // Before the first full pass ends, and after it for as long as --full-every says.
+    assert!(full[0] >= 2, "{kinds:?}");
+    assert_eq!(kinds[full[0] + 1], PassKind::Quick, "{kinds:?}");
+    assert!(full.len() >= 2, "a full pass is still made: {kinds:?}");
+    assert!(
+        full[1] - full[0] > 3,
+        "beside the second one too: {kinds:?}"
+    );
+    let pauses = made.windows(2).filter(|pair| pair[1].0 == PassKind::Quick);
+    for pair in pauses {
+        let pause = pair[1].3 - pair[0].3;
+        assert!(
+            pair[0].0 == PassKind::Full || pause >= every,
+            "{pause:?}: {made:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_pause_of_a_watch_counts_from_the_end_of_a_pass() {
+    let (lab, ..) = lab_with_runs(3).await;
+    lab.proxy.on(|request| {
+        if request.call == "runs/search" {
+            return Answer::After(Box::new(|| std::thread::sleep(Duration::from_millis(300))));
+        }
+        Answer::Pass
+    });
+    let every = Duration::from_secs(1);
+    // A quick pass makes four searches.
+    let made = passes(Watch::new(lab.sync(), every), 3, |_| {}).await;
+    let between = made[2].3 - made[1].3;
+    assert!(
+        between >= every + Duration::from_millis(1_200),
+        "{between:?}"
+    );
+}
+
+/// Another server behind the same URL has an experiment of the same id, or an older backup has.
+#[tokio::test]
+async fn a_quick_pass_mirrors_nothing_of_another_experiment_with_the_same_id() {
+    let lab = Lab::new().await;
+    let (exp, same) = (lab.experiment("other"), lab.experiment("same"));
+    for exp in [&exp, &same] {
+        lab.sql().insert(&plain_runs(exp, 3));
+    }
+    Lab::complete(lab.sync().run(|_| {}).await);
+    let before = lab.store.freshness().await.expect("MongoDB answers");
+    let uri = lab.server.uri();
+    let foreign = rest::create_run(&uri, &exp, now());
+    let own = rest::create_run(&uri, &same, now());
+    let id = exp.clone();
+    lab.proxy.on(move |request| {
+        if request.call != "experiments/search" {
+            return Answer::Pass;
+        }
+        let id = id.clone();
+        Answer::Change(Box::new(move |mut page| {
+            for shown in page["experiments"].as_array_mut().expect("a list") {
+                if shown["experiment_id"] == *id {
+                    let made = shown["creation_time"].as_i64().expect("a time");
+                    shown["creation_time"] = json!(made - 86_400_000);
+                }
+            }
+            page
+        }))
+    });
+    let never = CancellationToken::new();
+    let day = Duration::from_secs(86_400);
+    let report = lab.sync().run_quick(day, &never, |_| {}).await;
+    let report = report.expect("no error").expect("the pass ends");
+    let mirrored = lab.mirrored().await;
+    assert!(
+        mirrored.contains(&own) && !mirrored.contains(&foreign),
+        "{mirrored:?}"
+    );
+    assert_eq!(report.incomplete.len(), 1, "{report:?}");
+    assert_eq!(report.incomplete[0].experiment, exp, "{report:?}");
+    let way_out = format!("sync --forget-experiment {exp}");
+    assert!(report.incomplete[0].reason.contains(&way_out), "{report:?}");
+    let after = lab.store.freshness().await.expect("MongoDB answers");
+    assert_eq!(
+        after.quick_pass, before.quick_pass,
+        "not all of it was looked at"
+    );
+    let full = lab.sync().run(|_| {}).await.expect("the pass ends");
+    assert_eq!(
+        full.incomplete, report.incomplete,
+        "a full pass says the same"
+    );
+
+    // As the message says: then it is mirrored anew, by a quick pass too.
+    let forgotten = lab.sync().forget_experiment(&exp).await;
+    assert_eq!(forgotten.expect("it is forgotten"), 3);
+    let report = lab.sync().run_quick(day, &never, |_| {}).await;
+    assert_eq!(report.expect("no error").expect("it ends").incomplete, []);
+    assert!(lab.mirrored().await.contains(&foreign));
+}
+
 #[tokio::test]
 async fn a_watch_ends_once_a_newer_program_has_migrated_the_database() {
     let lab = Lab::new().await;

@@ -19,7 +19,7 @@ pub(crate) use example::parse;
 pub(crate) use facet::FacetArg;
 pub(crate) use lineage::{LineageArgs, PathArgs};
 pub(crate) use values::PairArg;
-use values::{parse_database, parse_duration};
+use values::{parse_database, parse_duration, parse_interval};
 
 /// The milliseconds that MongoDB takes, in seconds.
 const MAX_TIME: u64 = i32::MAX as u64 / 1000;
@@ -118,11 +118,12 @@ pub(crate) struct SyncArgs {
     /// Also exit 1 when mirrored runs have recorded problems. Not with --every, whose passes have no exit code.
     #[arg(long, conflicts_with = "every")]
     pub(crate) strict: bool,
-    /// Keep running, and begin a pass this often: 60s, 5m.
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    /// Keep running, with a pause of this length after each pass: 60s, 5m, 1d. While another process syncs, wait for it.
+    #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
     pub(crate) every: Option<Duration>,
-    /// With --every: how often a pass is a full one; in between, passes look at new, running and lately ended runs.
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_duration, requires = "every")]
+    /// With --every: how long after the end of a full pass the next one begins; in between and beside it, passes look at new,
+    /// running and lately ended runs.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_interval, requires = "every")]
     pub(crate) full_every: Duration,
     /// With --every: how long after its end a run is looked at by every pass.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration, requires = "every")]

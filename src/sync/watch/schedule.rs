@@ -35,22 +35,22 @@ impl Schedule {
         }
     }
 
-    /// Takes in a pass; what a full one left undecided is not decided by passes in quick succession either, so it counts as made.
-    pub(super) fn ended(&mut self, kind: PassKind, began: Instant, succeeded: bool) {
+    /// Takes in the end of a pass; what a full one left undecided is not decided by passes in quick succession either, so it counts as made.
+    pub(super) fn ended(&mut self, kind: PassKind, at: Instant, succeeded: bool) {
         if !succeeded {
             self.failures = self.failures.saturating_add(1);
             return;
         }
         self.failures = 0;
         if kind == PassKind::Full {
-            self.last_full = Some(began);
+            self.last_full = Some(at);
         }
     }
 
-    /// How long to wait after a pass that took so long.
-    pub(super) fn pause(&self, took: Duration) -> Duration {
+    /// How long to wait after the end of the last pass: MLflow rests for as long, however long its passes take.
+    pub(super) fn pause(&self) -> Duration {
         match self.failures {
-            0 => self.every.saturating_sub(took),
+            0 => self.every,
             failures => {
                 let doubled = 2_u32.saturating_pow(failures - 1);
                 AGAIN.saturating_mul(doubled).min(self.every)
@@ -92,21 +92,20 @@ mod tests {
         let seconds = Duration::from_secs;
         let pauses = |every: Duration| {
             let mut schedule = Schedule::new(every, 60 * MINUTE);
-            let mut pauses = vec![schedule.pause(seconds(1))];
+            let mut pauses = vec![schedule.pause()];
             for _ in 0..4 {
                 schedule.ended(PassKind::Quick, Instant::now(), false);
-                pauses.push(schedule.pause(seconds(1)));
+                pauses.push(schedule.pause());
             }
             schedule.ended(PassKind::Quick, Instant::now(), true);
-            pauses.push(schedule.pause(seconds(1)));
+            pauses.push(schedule.pause());
             pauses
         };
         assert_eq!(
             pauses(MINUTE),
-            [59, 10, 20, 40, 60, 59].map(seconds),
+            [60, 10, 20, 40, 60, 60].map(seconds),
             "a minute"
         );
-        assert_eq!(pauses(seconds(5)), [4, 5, 5, 5, 5, 4].map(seconds), "5 s");
-        assert_eq!(Schedule::new(MINUTE, MINUTE).pause(2 * MINUTE), seconds(0));
+        assert_eq!(pauses(seconds(5)), [5; 6].map(seconds), "5 s");
     }
 }

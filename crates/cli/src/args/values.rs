@@ -24,12 +24,25 @@ impl FromStr for PairArg {
     }
 }
 
+/// A length of time; days have 24 hours.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let duration = text.parse::<jiff::SignedDuration>().ok();
-    let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
+    let span = text.parse::<jiff::Span>().ok();
+    let duration = span.and_then(|span| {
+        let days = jiff::SpanRelativeTo::days_are_24_hours();
+        Duration::try_from(span.to_duration(days).ok()?).ok()
+    });
     duration
         .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "write a number with its unit, such as 60s, 5m or 1h".to_owned())
+        .ok_or_else(|| "write a number with its unit, such as 60s, 5m, 1h or 1d".to_owned())
+}
+
+/// How long something that is repeated may pause at least: passes in quicker succession would only load the servers.
+pub(super) fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text)?;
+    if interval < Duration::from_secs(1) {
+        return Err("it is too short; the least is 1s".to_owned());
+    }
+    Ok(interval)
 }
 
 /// A database's name, by MongoDB's rules.

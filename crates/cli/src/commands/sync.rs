@@ -28,7 +28,8 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
         .except(args.exclude_exp.iter().cloned())
         .concurrency(concurrency)
         .page_size(args.page_size)
-        .allow_mass_delete(args.allow_mass_delete);
+        .allow_mass_delete(args.allow_mass_delete)
+        .wait_for_lease(args.every.is_some());
     for id in &args.forget_experiment {
         let forgotten = job.forget_experiment(id).await?;
         say!(

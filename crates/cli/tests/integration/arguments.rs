@@ -111,6 +111,42 @@ fn a_watch_has_no_exit_code_that_could_be_strict() {
 }
 
 #[test]
+fn an_interval_is_a_number_with_its_unit_and_at_least_a_second() {
+    let sync = |args: &[&str]| {
+        let to = [
+            "sync",
+            "--mongodb-uri",
+            NOWHERE,
+            "--tracking-uri",
+            "http://127.0.0.1:9",
+        ];
+        run(runlineage(to).args(args))
+    };
+    for taken in ["1s", "60s", "5m", "1h30m", "1d", "7d", "2w"] {
+        for flags in [
+            &["--every", taken][..],
+            &["--every", "60s", "--full-every", taken],
+            &["--every", "60s", "--settle", taken],
+        ] {
+            let finished = sync(flags);
+            assert_eq!(finished.code, Some(1), "{flags:?}: {}", finished.stderr);
+        }
+    }
+    for short in ["1ms", "999ms", "0.5s"] {
+        for flags in [
+            &["--every", short][..],
+            &["--every", "60s", "--full-every", short],
+        ] {
+            is_usage(&sync(flags), &[short, "the least is 1s"]);
+        }
+    }
+    for wrong in ["", "60", "0s", "-5m", "1 fortnight", "1y", "1mo"] {
+        let every = format!("--every={wrong}");
+        is_usage(&sync(&[&every]), &["--every", "60s, 5m, 1h or 1d"]);
+    }
+}
+
+#[test]
 fn an_empty_variable_is_none() {
     for command in [&["find"][..], &["show", RUN], &["migrate"]] {
         let finished = run(runlineage(command).env("MONGODB_URI", ""));

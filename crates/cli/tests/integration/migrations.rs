@@ -103,12 +103,12 @@ async fn two_processes_that_start_together_both_succeed_and_apply_each_file_once
     }
 }
 
-/// The holder is gone, and so is the time that it had.
-async fn let_leases_end(database: &Database) {
-    let past = doc! { "$set": { "until": DateTime::from_millis(0) } };
+/// This process is gone, and what it held with it.
+async fn end_leases_of(process: u32, database: &Database) {
+    let holder = format!(" process {process} ");
     database
         .collection::<Document>("leases")
-        .update_many(doc! {}, past)
+        .delete_many(doc! { "holder": { "$regex": holder } })
         .await
         .expect("MongoDB answers");
 }
@@ -123,11 +123,12 @@ async fn a_process_killed_at_any_moment_leaves_a_database_that_the_next_one_fini
         // Any moment is as good as another; these are spread over what a migration takes.
         std::thread::sleep(Duration::from_millis(10 + round * 20));
         killed.kill().expect("it can be killed");
+        let process = killed.id();
         unfinished += u32::from(ended(killed).code.is_none());
         let mut next = migrate(&test.uri).spawn().expect("the program starts");
         // What the killed one had sent may arrive only now, so once is not enough.
         while next.try_wait().expect("it can be waited for").is_none() {
-            let_leases_end(&test.database).await;
+            end_leases_of(process, &test.database).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         ended(next).success();

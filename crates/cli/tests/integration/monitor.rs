@@ -21,7 +21,7 @@ async fn metrics_and_health_tell_how_the_watch_is() {
     let (lab, exp, _) = lab_with_runs(5).await;
     let (waits, go) = hold(&lab);
     let address = format!("127.0.0.1:{}", free_port());
-    let mut running = watch(&lab, &["--every", "300ms", "--metrics-listen", &address]);
+    let mut running = watch(&lab, &["--every", "1s", "--metrics-listen", &address]);
     let health = || get(&address, "/health").map_or(0, |(status, _)| status);
     wait_until("a page is asked for", || waits.load(Ordering::SeqCst));
     assert_eq!(health(), 503, "no pass has succeeded yet");

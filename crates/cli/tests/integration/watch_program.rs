@@ -1,6 +1,7 @@
 //! `sync --every` as a program that is left running: what it logs, when it mirrors what, how it stops.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mongodb::bson::{DateTime, Document, doc};
@@ -45,7 +46,7 @@ async fn a_watch_stops_within_five_seconds_while_mongodb_does_not_answer() {
     for name in ["-TERM", "-INT"] {
         let uri = format!("mongodb://127.0.0.1:{}/{}", server.port, unique("test"));
         let (lab, _) = lab_on(&uri, 5).await;
-        let mut running = watch(&lab, &["--every", "100ms"]);
+        let mut running = watch(&lab, &["--every", "1s"]);
         running.wait_for_pass(0, is_full);
         signal("-STOP", server.pid());
         // Long enough for a pass to begin, and to wait for MongoDB.
@@ -68,7 +69,8 @@ async fn a_sync_stops_within_five_seconds_while_another_process_migrates() {
         let (lab, ..) = lab_with_runs(5).await;
         let leases = lab.test.database.collection::<Document>("leases");
         let until = DateTime::from_millis(now() + 10 * MINUTE);
-        let lease = doc! { "_id": "migrate", "holder": "another", "until": until };
+        let lease =
+            doc! { "_id": "migrate", "holder": "another", "until": until, "length": 10 * MINUTE };
         leases.insert_one(lease).await.expect("MongoDB takes it");
         let running = watch(&lab, args);
         wait_until("it waits", || {
@@ -172,7 +174,7 @@ async fn quick_passes_mirror_what_is_new_or_not_over_and_full_passes_the_rest() 
     long.status = "RUNNING";
     sql.insert(std::slice::from_ref(&long));
 
-    let mut quick = watch(&lab, &["--every", "300ms", "--full-every", "1h"]);
+    let mut quick = watch(&lab, &["--every", "1s", "--full-every", "1h"]);
     let known = quick.wait_for_pass(0, is_full);
     assert_eq!(lab.differences().await, Vec::<String>::new());
     let created = rest::create_run(&lab.server.uri(), &exp, now());
@@ -196,7 +198,7 @@ async fn quick_passes_mirror_what_is_new_or_not_over_and_full_passes_the_rest() 
     quick.signal("-TERM");
     assert_eq!(quick.end_within(STOPPED).0, Some(0));
 
-    let mut full = watch(&lab, &["--every", "300ms", "--full-every", "2s"]);
+    let mut full = watch(&lab, &["--every", "1s", "--full-every", "3s"]);
     let known = full.wait_for_pass(0, |pass| is_full(pass) && pass["written"] == 1);
     assert_eq!(lab.differences().await, Vec::<String>::new());
     sql.set_tag(&runs[1].id, "edited", "later").write();
@@ -209,6 +211,45 @@ async fn quick_passes_mirror_what_is_new_or_not_over_and_full_passes_the_rest() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn quick_passes_go_on_while_a_full_pass_takes_long_and_both_are_told() {
+    let (lab, exp, _) = lab_with_runs(5).await;
+    let go = Arc::new(AtomicBool::new(false));
+    let may_go = go.clone();
+    lab.proxy.on(move |request| {
+        // The first page of a full pass; the searches of quick passes have a filter.
+        if request.call != "runs/search" || !request.body["filter"].is_null() {
+            return Answer::Pass;
+        }
+        let may_go = may_go.clone();
+        Answer::After(Box::new(move || {
+            wait_until("the page may go", || may_go.load(Ordering::SeqCst));
+        }))
+    });
+    let address = format!("127.0.0.1:{}", free_port());
+    let args = ["--every", "1s", "--metrics-listen", &address];
+    let mut running = watch(&lab, &args);
+    let known = running.wait_for_pass(0, |pass| pass["kind"] == "quick");
+    let created = rest::create_run(&lab.server.uri(), &exp, now());
+    let known = running.wait_for_pass(known, |pass| pass["written"] == 1);
+    assert!(lab.mirrored().await.contains(&created));
+    let passes = running.passes();
+    assert!(
+        passes.iter().all(|pass| pass["kind"] == "quick"),
+        "{passes:#?}"
+    );
+    let told = metrics(&address);
+    let of = |kind: &str| told[&format!("runlineage_passes_total{{kind=\"{kind}\"}}")];
+    assert!(of("quick") >= 2.0 && of("full") == 0.0, "{told:?}");
+    assert_eq!(told["runlineage_runs_written_total"], 1.0, "{told:?}");
+    go.store(true, Ordering::SeqCst);
+    let known = running.wait_for_pass(known, |pass| is_full(pass) && pass["written"] == 5);
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    running.wait_for_pass(known, |pass| pass["kind"] == "quick");
+    running.signal("-TERM");
+    assert_eq!(running.end_within(STOPPED).0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn settle_says_how_long_after_its_end_a_run_is_still_looked_at() {
     let (lab, exp, _) = lab_with_runs(5).await;
     let mut sql = lab.sql();
@@ -216,7 +257,7 @@ async fn settle_says_how_long_after_its_end_a_run_is_still_looked_at() {
     let ended = NewRun::new(run_id(), &exp, now() - 61 * MINUTE);
     sql.insert(std::slice::from_ref(&ended));
     for (settle, seen) in [("30m", 0), ("2h", 1)] {
-        let args = ["--every", "300ms", "--full-every", "1h", "--settle", settle];
+        let args = ["--every", "1s", "--full-every", "1h", "--settle", settle];
         let mut running = watch(&lab, &args);
         let known = running.wait_for_pass(0, is_full);
         sql.set_tag(&ended.id, "edited", settle).write();
