@@ -23,6 +23,7 @@ mod exclusive;
 mod experiment;
 mod forget;
 mod gone;
+mod inquiry;
 mod job;
 mod missing;
 mod pages;

@@ -4,6 +4,7 @@ use futures::FutureExt;
 use tokio::sync::Mutex;
 
 use super::deletion_guard::{DeletionGuard, Findings};
+use super::inquiry::Inquiry;
 use super::missing::MissingRuns;
 use super::pages::{PageMirror, names};
 use super::report::Incomplete;
@@ -12,7 +13,6 @@ use super::seen::Seen;
 use super::settings::Settings;
 use super::totals::Totals;
 use super::triage::Triage;
-use super::verdict::Inquiry;
 use crate::error::Result;
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::RawExperiment;

@@ -4,9 +4,9 @@ use bson::doc;
 use futures::TryStreamExt;
 
 use super::deletion_guard::DeletionGuard;
+use super::inquiry::Inquiry;
 use super::report::Incomplete;
 use super::triage::Triage;
-use super::verdict::Inquiry;
 use crate::error::Result;
 use crate::mongo::ticket::Ticket;
 use crate::run::field;

@@ -4,9 +4,9 @@
 //! look for before its start; and no more is remembered of what was shown than the last range holds.
 
 use super::deletion_guard::Findings;
+use super::inquiry::Inquiry;
 use super::seen::Seen;
 use super::triage::Triage;
-use super::verdict::Inquiry;
 use crate::error::Result;
 use crate::mongo::checkpoint::{Checkpoint, Checkpoints, Place, RecordedPass};
 use crate::mongo::mirrored::Mirrored;
