@@ -39,8 +39,8 @@ pub struct MlflowClientBuilder {
     workspace: Option<Setting>,
     insecure_tls: bool,
     server_cert: Option<Setting>,
-    /// What Python's requests trusts where MLflow names no certificate.
-    requests_bundle: Option<Setting>,
+    /// What curl and Python's requests trust where MLflow names no certificate.
+    bundles: Vec<Setting>,
     client_cert: Option<Setting>,
     timeout: Duration,
     retries: usize,
@@ -56,7 +56,7 @@ impl MlflowClientBuilder {
             workspace: None,
             insecure_tls: false,
             server_cert: None,
-            requests_bundle: None,
+            bundles: Vec::new(),
             client_cert: None,
             timeout: Duration::from_secs(120),
             retries: 6,
@@ -225,7 +225,7 @@ impl MlflowClientBuilder {
         Ok(parsed.base)
     }
 
-    /// Whom to trust, in the order of MLflow's client: what MLflow is told, what requests is told, this machine.
+    /// Whom to trust: what MLflow is told, else what is told to other programs, else this machine.
     fn trust(&self, base: &Url, route: &Route) -> Result<Trust> {
         if self.insecure_tls && self.server_cert.is_some() {
             return Err(Error::invalid_argument(
@@ -235,13 +235,12 @@ impl MlflowClientBuilder {
         }
         let is_spoken = base.scheme() == "https"
             || matches!(route, Route::Through(url, _) if url.scheme() == "https");
-        Ok(match (&self.server_cert, &self.requests_bundle) {
+        Ok(match &self.server_cert {
             _ if self.insecure_tls => Trust::Anybody,
-            (Some(file), _) => Trust::File(file.clone()),
-            // These are set for every program of a machine, and none of this one's affair where it speaks no TLS.
-            _ if !is_spoken => Trust::Nobody,
-            (None, Some(file)) => Trust::File(file.clone()),
-            (None, None) => Trust::Machine,
+            Some(file) => Trust::File(file.clone()),
+            // The rest is set for every program of a machine, and none of this one's affair where it speaks no TLS.
+            None if !is_spoken => Trust::Nobody,
+            None => Trust::Machine(self.bundles.clone()),
         })
     }
 

@@ -35,10 +35,9 @@ impl MlflowClientBuilder {
         credentials.token = variable("MLFLOW_TRACKING_TOKEN")?.or(credentials.token.take());
         self.workspace = variable("MLFLOW_WORKSPACE")?.or(self.workspace);
         self.server_cert = variable("MLFLOW_TRACKING_SERVER_CERT_PATH")?.or(self.server_cert);
-        self.requests_bundle = match variable("REQUESTS_CA_BUNDLE")? {
-            Some(bundle) => Some(bundle),
-            None => variable("CURL_CA_BUNDLE")?,
-        };
+        for name in ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"] {
+            self.bundles.extend(variable(name)?);
+        }
         self.client_cert = variable("MLFLOW_TRACKING_CLIENT_CERT_PATH")?.or(self.client_cert);
         if let Some(insecure) = variable("MLFLOW_TRACKING_INSECURE_TLS")? {
             self.insecure_tls = match insecure.value.to_lowercase().as_str() {

@@ -22,8 +22,8 @@ pub(super) enum Trust {
     Nobody,
     /// By the certificates of this PEM file or folder, and no others: what `verify=PATH` means in Python's requests.
     File(Setting),
-    /// By the authorities of this machine, or those that OpenSSL's variables name.
-    Machine,
+    /// By the certificates that these and OpenSSL's variables name together, or else the authorities of this machine.
+    Machine(Vec<Setting>),
     /// Not at all.
     Anybody,
 }
@@ -41,7 +41,7 @@ pub(super) fn client_config(trust: &Trust, client_cert: Option<&Setting>) -> Res
         Trust::Nobody => Judge::Nobody,
         Trust::Anybody => Judge::Anybody,
         Trust::File(file) => Judge::of(of_file(file)?, provider.clone())?,
-        Trust::Machine => Judge::of(of_machine()?, provider.clone())?,
+        Trust::Machine(bundles) => Judge::of(of_machine(bundles)?, provider.clone())?,
     };
     let verifier = Verifier { judge, provider };
     let config = config
@@ -124,9 +124,10 @@ impl ServerCertVerifier for Verifier {
         let Err(rustls::Error::InvalidCertificate(reason)) = &verdict else {
             return verdict;
         };
-        // Both are found after the dates were checked, and before the name is.
+        // These are found after the dates were checked, and before the name is.
         let of_issuer = match reason {
-            CertificateError::UnknownIssuer => true,
+            // The second: another one of the same issuer's name is known.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => true,
             CertificateError::Other(other) => matches!(
                 other.0.downcast_ref::<webpki::Error>(),
                 Some(webpki::Error::CaUsedAsEndEntity)
@@ -190,28 +191,30 @@ fn of_file(file: &Setting) -> Result<Vec<CertificateDer<'static>>> {
     Ok(found)
 }
 
-fn of_machine() -> Result<Vec<CertificateDer<'static>>> {
-    let (file, folders) = (variable("SSL_CERT_FILE")?, variable("SSL_CERT_DIR")?);
-    let mut found = Vec::new();
-    if file.is_none() && folders.is_none() {
-        found = rustls_native_certs::load_native_certs().certs;
-    }
-    for path in file
-        .iter()
-        .map(|file| file.value.as_str())
-        .chain(folders.iter().flat_map(|folders| folders.value.split(':')))
-    {
-        // OpenSSL passes over what is not there, too: such a variable is often set for every program of a machine.
-        let setting = Setting::new(path, "SSL_CERT_FILE");
-        found.extend(of_file(&setting).unwrap_or_default());
-    }
+/// OpenSSL's variables, set for all programs of a machine.
+const FILE: &str = "SSL_CERT_FILE";
+const FOLDERS: &str = "SSL_CERT_DIR";
+
+fn of_machine(bundles: &[Setting]) -> Result<Vec<CertificateDer<'static>>> {
+    let (file, folders) = (variable(FILE)?, variable(FOLDERS)?);
+    let folders = folders.iter().flat_map(|set| set.value.split(':'));
+    let folders = folders.map(|folder| Setting::new(folder, FOLDERS));
+    let named: Vec<Setting> = bundles.iter().cloned().chain(file).chain(folders).collect();
+    let found = match named.first() {
+        // One that is not there any more is passed over as long as another is.
+        Some(_) => named
+            .iter()
+            .flat_map(|set| of_file(set).unwrap_or_default())
+            .collect(),
+        None => rustls_native_certs::load_native_certs().certs,
+    };
     if !found.is_empty() {
         return Ok(found);
     }
-    Err(match file.or(folders) {
-        Some(named) => Error::invalid_argument(
-            named.origin,
-            format!("no PEM certificate can be read from {}", named.value),
+    Err(match named.first() {
+        Some(set) => Error::invalid_argument(
+            set.origin,
+            format!("no PEM certificate can be read from {}", set.value),
         ),
         None => Error::invalid_argument(
             "TLS settings",

@@ -144,7 +144,9 @@ fn hint(error: &rustls::Error, server: &Url) -> Option<String> {
     let host = host(server);
     Some(match error {
         rustls::Error::InvalidCertificate(reason) => match reason {
-            CertificateError::UnknownIssuer | CertificateError::Other(_) => format!(
+            CertificateError::UnknownIssuer
+            | CertificateError::BadSignature
+            | CertificateError::Other(_) => format!(
                 "this machine does not trust who issued the certificate of {host}; name a PEM file with the certificate of its authority, or its own, in MLFLOW_TRACKING_SERVER_CERT_PATH"
             ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {

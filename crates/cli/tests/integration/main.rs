@@ -11,6 +11,7 @@ mod as_in_mlflow;
 mod bad_input;
 mod bad_tags;
 mod broken_output;
+mod company_proxy;
 mod disk_full;
 mod find;
 mod hostile;

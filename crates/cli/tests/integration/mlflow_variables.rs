@@ -10,11 +10,19 @@ use crate::support::fake_mlflow::{experiment, ok, with_runs};
 use crate::support::keeper::KeptFolder;
 use crate::support::mongodb::TestDatabase;
 use crate::support::program::{Finished, run, runlineage};
-use crate::support::tls_proxy::{Clients, TlsProxy};
+use crate::support::tls_proxy::{Clients, SelfSigned, TlsProxy};
 
 /// A sync with these variables only, which does not ask twice.
 fn sync(test: &TestDatabase, tracking: &str, home: &Path, variables: &[(&str, &str)]) -> Finished {
     let mut command = runlineage(["sync", "--mongodb-uri", &test.uri]);
+    for name in [
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+    ] {
+        command.env_remove(name);
+    }
     command
         .env("MLFLOW_TRACKING_URI", tracking)
         .env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -121,4 +129,209 @@ async fn a_server_that_wants_a_client_certificate_gets_the_variables() {
     let refused = sync(&test, &tls.uri, home.path(), &[authority, none]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.stderr.contains(&tls.ca), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bundles_of_requests_curl_and_openssl_are_trusted() {
+    let (test, home) = (TestDatabase::new().await, KeptFolder::new());
+    let server = with_runs(experiment("1"), vec![]).await;
+    let good = SelfSigned::before(&server.uri(), &["localhost"], true, 2090, &home).await;
+    let other = SelfSigned::before(&server.uri(), &["localhost"], true, 2090, &home).await;
+    let uri = format!("https://localhost:{}", good.port);
+    let sync = |variables: &[(&str, &str)]| sync(&test, &uri, home.path(), variables);
+    let line = format!("{}\r\n", good.certificate);
+    let order = [
+        "MLFLOW_TRACKING_SERVER_CERT_PATH",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "SSL_CERT_FILE",
+    ];
+    for name in order {
+        sync(&[(name, &line)]).success();
+        // Only what MLflow itself is told stands alone.
+        let beside = sync(&[(name, &good.certificate), (order[1], &other.certificate)]);
+        let is_other = name == order[1];
+        assert_eq!(beside.code, Some(i32::from(is_other)), "{name}: {beside:?}");
+        let refused = sync(&[(name, &good.certificate), (order[0], &other.certificate)]);
+        if name != order[0] {
+            fails(&refused, "mlflow_tracking_server_cert_path");
+            let told = refused.stderr.matches("invalid peer certificate").count();
+            assert_eq!(told, 1, "{}", refused.stderr);
+        }
+        let gone = sync(&[(name, "/nowhere/ca.pem")]);
+        assert!(
+            gone.code > Some(0) && gone.stderr.contains(name),
+            "{gone:?}"
+        );
+    }
+    let folder = home.path().to_string_lossy();
+    sync(&[("SSL_CERT_DIR", &folder)]).success();
+    let both = sync(&[
+        ("MLFLOW_TRACKING_SERVER_CERT_PATH", &good.certificate),
+        ("MLFLOW_TRACKING_INSECURE_TLS", "true"),
+    ]);
+    assert_eq!(both.code, Some(2), "{both:?}");
+    assert!(both.stderr.contains("unset one of the two"), "{both:?}");
+    // What is set for every program is no affair of a server without TLS.
+    let plain = crate::mlflow_variables::sync(
+        &test,
+        &server.uri(),
+        home.path(),
+        &[("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")],
+    );
+    assert!(!plain.stderr.contains("/nowhere"), "{plain:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_secret_files_lose_their_line_ends() {
+    let home = KeptFolder::new();
+    // ana:canary
+    let server = server_that_wants("Authorization", "Basic YW5hOmNhbmFyeQ==").await;
+    let of_token = server_that_wants("Authorization", "Bearer canary").await;
+    let of_workspace = server_that_wants("X-MLFLOW-WORKSPACE", "team-a").await;
+    for end in ["\n", "\r\n", "\r", " \n\n"] {
+        let test = TestDatabase::new().await;
+        let with_end = |text: &str| format!("{text}{end}");
+        let (mongodb, tracking) = (with_end(&test.uri), with_end(&server.uri()));
+        let sync = |uri: &str, variables: &[(&str, String)]| {
+            let mut command = runlineage(["sync", "--source", &with_end("lab")]);
+            command
+                .env("MONGODB_URI", &mongodb)
+                .env("MLFLOW_TRACKING_URI", uri)
+                .env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", with_end("0"))
+                .env("MLFLOW_HTTP_REQUEST_TIMEOUT", with_end("20"))
+                .env("MLFLOW_TRACKING_INSECURE_TLS", with_end("false"))
+                .env("HOME", home.path())
+                .envs(variables.iter().map(|(name, value)| (name, value)));
+            run(&mut command)
+        };
+        let basic = [
+            ("MLFLOW_TRACKING_USERNAME", with_end("ana")),
+            ("MLFLOW_TRACKING_PASSWORD", with_end("canary")),
+        ];
+        sync(&tracking, &basic).success();
+        let token = [("MLFLOW_TRACKING_TOKEN", with_end("canary"))];
+        sync(&of_token.uri(), &token).success();
+        let workspace = [("MLFLOW_WORKSPACE", with_end("team-a"))];
+        sync(&of_workspace.uri(), &workspace).success();
+        // It went into the database that the URI names, under the name without its end.
+        let found = run(&mut runlineage(["find", "--mongodb-uri", &test.uri]));
+        assert!(
+            found.stderr.contains("Mirror of lab;"),
+            "{end:?}: {found:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_with_control_characters_inside_are_refused_and_not_shown() {
+    let (test, home) = (TestDatabase::new().await, KeptFolder::new());
+    let server = with_runs(experiment("1"), vec![]).await;
+    let refused = |finished: Finished, named: &str| {
+        assert_eq!(finished.code, Some(2), "{named}: {finished:?}");
+        assert!(finished.stderr.contains(named), "{named}: {finished:?}");
+        assert!(!finished.stderr.contains("canary"), "{named}: {finished:?}");
+    };
+    for name in [
+        "MLFLOW_TRACKING_USERNAME",
+        "MLFLOW_TRACKING_PASSWORD",
+        "MLFLOW_TRACKING_TOKEN",
+        "MLFLOW_WORKSPACE",
+        "MLFLOW_TRACKING_SERVER_CERT_PATH",
+        "MLFLOW_TRACKING_CLIENT_CERT_PATH",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES",
+    ] {
+        refused(
+            sync(&test, &server.uri(), home.path(), &[(name, "canary\rx")]),
+            name,
+        );
+    }
+    let tracking = format!("{}\ncanary", server.uri());
+    refused(sync(&test, &tracking, home.path(), &[]), "tracking URI");
+    for uri in [
+        test.uri.replace("mongodb://", "mongodb://ana:ca\nnary@"),
+        format!("{}%0Ax", test.uri),
+        format!("{}\nx", test.uri),
+    ] {
+        let mut command = runlineage(["find", "--mongodb-uri", &uri]);
+        refused(run(&mut command), "MongoDB URI");
+    }
+    let mut command = runlineage([
+        "find",
+        "--mongodb-uri",
+        "mongodb://localhost",
+        "--database",
+        "a\nb",
+    ]);
+    refused(run(&mut command), "--database");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_password_is_told_apart_from_a_missing_one() {
+    let (test, home) = (TestDatabase::new().await, KeptFolder::new());
+    let server = MockServer::start().await;
+    let refusal =
+        wiremock::ResponseTemplate::new(401).set_body_string("You are not authenticated.");
+    Mock::given(wiremock::matchers::any())
+        .respond_with(refusal)
+        .mount(&server)
+        .await;
+    let (user, password, token) = (
+        ("MLFLOW_TRACKING_USERNAME", "ana"),
+        ("MLFLOW_TRACKING_PASSWORD", "canary"),
+        ("MLFLOW_TRACKING_TOKEN", "canary"),
+    );
+    for (variables, hint) in [
+        (
+            vec![],
+            "no credentials are set; set mlflow_tracking_username",
+        ),
+        (
+            vec![user, password],
+            "refused the user name (from mlflow_tracking_username) and the password (from mlflow_tracking_password)",
+        ),
+        (
+            vec![user],
+            "a user name is set (from mlflow_tracking_username) but no password",
+        ),
+        (
+            vec![password],
+            "a password is set (from mlflow_tracking_password) but no user name",
+        ),
+        (
+            vec![token],
+            "refused the token that is set (from mlflow_tracking_token)",
+        ),
+        (
+            vec![user, password, token],
+            "the token (from mlflow_tracking_token) is not sent",
+        ),
+    ] {
+        fails(&sync(&test, &server.uri(), home.path(), &variables), hint);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_forms_of_a_tracking_uri_are_named_with_what_to_give_instead() {
+    let (test, home) = (TestDatabase::new().await, KeptFolder::new());
+    for (uri, form) in [
+        ("databricks", "Databricks"),
+        ("databricks://canary", "Databricks"),
+        ("uc://canary", "Databricks"),
+        ("./canary", "mlflow server"),
+        ("file:///canary", "mlflow server"),
+        ("sqlite:///canary.db", "mlflow server"),
+        ("postgresql://u:canary@host/db", "mlflow server"),
+        ("localhost:5000", "write http://localhost:5000"),
+    ] {
+        let refused = sync(&test, uri, home.path(), &[]);
+        assert_eq!(refused.code, Some(2), "{uri}: {refused:?}");
+        assert!(
+            refused.stderr.contains(form) && !refused.stderr.contains("canary"),
+            "{uri}: {refused:?}"
+        );
+    }
+    let empty = sync(&test, " \n", home.path(), &[]);
+    assert!(empty.stderr.contains("MLFLOW_TRACKING_URI"), "{empty:?}");
 }
