@@ -94,15 +94,6 @@ impl Lease {
         Err(self.lost())
     }
 
-    /// Fails once the lease may have ended by this process' own clock.
-    pub(crate) fn check(&self) -> Result<()> {
-        if Instant::now() < self.until {
-            Ok(())
-        } else {
-            Err(self.lost())
-        }
-    }
-
     /// Renews the lease for as long as this is polled; ends with the error once the lease may be another's.
     ///
     /// It has a task of its own, so that work which keeps a thread busy does not hold it up.
