@@ -3,6 +3,7 @@
 mod batches;
 pub(crate) mod checkpoint;
 mod chooser;
+pub(crate) mod clock;
 mod collections;
 mod deleted;
 mod explain;

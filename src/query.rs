@@ -36,7 +36,7 @@ pub(crate) use matches::Matcher;
 pub use order::Order;
 pub(crate) use order::without_keys;
 pub use search::Search;
-pub use time::parse_time;
+pub use time::{parse_time, parse_time_from};
 
 /// A search for runs by what they read and wrote, and by whatever else a run has. Every condition must hold.
 ///

@@ -78,6 +78,7 @@ impl Registration {
         let store = &at_primary(store);
         Migrator::of(store).ensure_applied().await?;
         claim_source(store, mlflow.source()).await?;
+        Ticket::raise_counter(store).await?;
         let behind = |source| Error::MirrorBehind {
             run: self.run.to_string(),
             source: Box::new(source),

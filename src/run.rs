@@ -34,6 +34,7 @@ pub(crate) mod field {
     pub(crate) const METRICS: &str = "metrics";
     pub(crate) const MIRROR: &str = "mirror";
     pub(crate) const TICKET: &str = "ticket";
+    pub(crate) const TICKETS: &str = "mirror.ticket";
     pub(crate) const CHANGED_AT: &str = "changed_at";
     pub(crate) const FINGERPRINT: &str = "fingerprint";
     pub(crate) const PURGED: &str = "purged";

@@ -12,7 +12,7 @@ use super::failure::failed;
 use super::retry::retried;
 use super::ticket::Ticket;
 use super::{MongoRunStore, majority};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 const PASS: &str = "pass";
 const SCAN_PREFIX: &str = "scan/";
@@ -168,22 +168,6 @@ impl<'a> Checkpoints<'a> {
             Some((experiment.to_owned(), creation_time(scan)?))
         };
         Ok(scans.iter().filter_map(known).collect())
-    }
-
-    /// What the server's clock says now; that of this host may be days off.
-    pub(crate) async fn server_now(self) -> Result<DateTime> {
-        let database = self.store.database();
-        let hello = || async { database.run_command(doc! { "hello": 1 }).await };
-        let hello = retried(hello)
-            .await
-            .map_err(|error| failed("cannot ask for the server's time", error))?;
-        hello
-            .get_datetime("localTime")
-            .copied()
-            .map_err(|error| Error::Mongo {
-                doing: "cannot read the server's time".into(),
-                source: error.into(),
-            })
     }
 
     /// When MLflow made this experiment, as it said when a pass last saw it.

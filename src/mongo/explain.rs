@@ -8,6 +8,7 @@ use super::batches::pipeline;
 use super::chooser::IndexChooser;
 use super::collections::{Collections, RUNS};
 use super::failure::failed;
+use super::indexes::{INDEXES, Index};
 use super::terms::is_served;
 use crate::error::Result;
 use crate::query::Search;
@@ -45,13 +46,13 @@ impl MongoRunStore {
 
     /// Whether an index leads to the runs of a search; where not, every run of the mirror is looked at.
     ///
-    /// MongoDB is asked only where the filter alone does not tell.
+    /// MongoDB's plan is asked for only where the filter alone does not tell, or an index is missing.
     ///
     /// # Errors
     /// As [`RunStore::find_runs`](crate::RunStore::find_runs).
     pub async fn is_indexed(&self, search: impl Into<Search> + Send) -> Result<bool> {
         let search = search.into();
-        if search.filter().is_ok_and(|filter| is_served(&filter)) {
+        if search.filter().is_ok_and(|filter| is_served(&filter)) && has_all_indexes(self).await {
             return Ok(true);
         }
         let plan = explained(self, &search, "queryPlanner").await?;
@@ -100,6 +101,15 @@ fn command(filter: &Document, search: &Search) -> Document {
         find.insert("skip", i64::try_from(skip).unwrap_or(i64::MAX));
     }
     find
+}
+
+/// Whether no index of the table is missing: somebody may have dropped one.
+async fn has_all_indexes(store: &MongoRunStore) -> bool {
+    let names = Collections::of(store).runs().list_index_names().await;
+    names.is_ok_and(|names| {
+        let is_there = |index: &Index| names.iter().any(|name| name == index.name);
+        INDEXES.iter().all(is_there)
+    })
 }
 
 impl QueryPlan {

@@ -11,34 +11,39 @@ pub(super) mod code {
     pub(crate) const BAD_VALUE: i32 = 2;
     pub(crate) const HOST_UNREACHABLE: i32 = 6;
     pub(crate) const HOST_NOT_FOUND: i32 = 7;
+    pub(crate) const FAILED_TO_PARSE: i32 = 9;
     pub(crate) const UNAUTHORIZED: i32 = 13;
+    pub(crate) const TYPE_MISMATCH: i32 = 14;
+    pub(crate) const OVERFLOW: i32 = 15;
     pub(crate) const AUTHENTICATION_FAILED: i32 = 18;
-    pub(crate) const LOCK_TIMEOUT: i32 = 24;
-    pub(crate) const LOCK_BUSY: i32 = 46;
+    pub(crate) const INVALID_BSON: i32 = 22;
     pub(crate) const NAMESPACE_EXISTS: i32 = 48;
     pub(crate) const MAX_TIME_MS_EXPIRED: i32 = 50;
-    pub(crate) const STALE_SHARD_VERSION: i32 = 63;
-    pub(crate) const WRITE_CONCERN_TIMEOUT: i32 = 64;
+    pub(crate) const DOLLAR_PREFIXED_FIELD_NAME: i32 = 52;
+    pub(crate) const INVALID_ID_FIELD: i32 = 53;
+    pub(crate) const NOT_SINGLE_VALUE_FIELD: i32 = 54;
+    pub(crate) const INVALID_DBREF: i32 = 55;
+    pub(crate) const EMPTY_FIELD_NAME: i32 = 56;
+    pub(crate) const DOTTED_FIELD_NAME: i32 = 57;
     pub(crate) const NETWORK_TIMEOUT: i32 = 89;
     pub(crate) const SHUTDOWN_IN_PROGRESS: i32 = 91;
-    pub(crate) const WRITE_CONFLICT: i32 = 112;
+    pub(crate) const DOCUMENT_VALIDATION_FAILURE: i32 = 121;
     pub(crate) const READ_CONCERN_MAJORITY_NOT_AVAILABLE_YET: i32 = 134;
+    pub(crate) const CANNOT_INDEX_PARALLEL_ARRAYS: i32 = 171;
     pub(crate) const PRIMARY_STEPPED_DOWN: i32 = 189;
-    pub(crate) const NETWORK_INTERFACE_EXCEEDED_TIME_LIMIT: i32 = 202;
     pub(crate) const EXCEEDED_TIME_LIMIT: i32 = 262;
-    pub(crate) const ATLAS_ERROR: i32 = 8000;
     pub(crate) const SOCKET_EXCEPTION: i32 = 9001;
     pub(crate) const LEGACY_NOT_PRIMARY: i32 = 10058;
     pub(crate) const NOT_WRITABLE_PRIMARY: i32 = 10107;
+    pub(crate) const BSON_OBJECT_TOO_LARGE: i32 = 10334;
     pub(crate) const DUPLICATE_KEY: i32 = 11000;
     pub(crate) const INTERRUPTED_AT_SHUTDOWN: i32 = 11600;
-    pub(crate) const INTERRUPTED: i32 = 11601;
     pub(crate) const INTERRUPTED_DUE_TO_REPL_STATE_CHANGE: i32 = 11602;
-    pub(crate) const QUOTA_EXCEEDED: i32 = 12501;
-    pub(crate) const STALE_CONFIG: i32 = 13388;
     pub(crate) const NOT_PRIMARY_NO_SECONDARY_OK: i32 = 13435;
     pub(crate) const NOT_PRIMARY_OR_SECONDARY: i32 = 13436;
-    pub(crate) const OUT_OF_DISK_SPACE: i32 = 14031;
+    pub(crate) const KEY_TOO_LONG: i32 = 17280;
+    pub(crate) const DOCUMENT_TOO_LARGE_AFTER_UPDATE: i32 = 17419;
+    pub(crate) const DOCUMENT_TOO_LARGE_TO_INSERT: i32 = 17420;
 }
 
 /// The node is not, or no longer, the primary. This group and the next two are those of the drivers' specification.
@@ -68,21 +73,25 @@ const UNREACHABLE: [i32; 6] = [
     code::EXCEEDED_TIME_LIMIT,
 ];
 
-/// Refusals for the sake of the server's state that may last: rights, locks, time limits, conflicts, quotas, full disks.
-const SERVER_STATE: [i32; 13] = [
-    code::UNAUTHORIZED,
-    code::LOCK_TIMEOUT,
-    code::LOCK_BUSY,
-    code::MAX_TIME_MS_EXPIRED,
-    code::STALE_SHARD_VERSION,
-    code::WRITE_CONCERN_TIMEOUT,
-    code::WRITE_CONFLICT,
-    code::NETWORK_INTERFACE_EXCEEDED_TIME_LIMIT,
-    code::ATLAS_ERROR,
-    code::INTERRUPTED,
-    code::QUOTA_EXCEEDED,
-    code::STALE_CONFIG,
-    code::OUT_OF_DISK_SPACE,
+/// Refusals of a document for what it holds.
+const DOCUMENT: [i32; 17] = [
+    code::BAD_VALUE,
+    code::FAILED_TO_PARSE,
+    code::TYPE_MISMATCH,
+    code::OVERFLOW,
+    code::INVALID_BSON,
+    code::DOLLAR_PREFIXED_FIELD_NAME,
+    code::INVALID_ID_FIELD,
+    code::NOT_SINGLE_VALUE_FIELD,
+    code::INVALID_DBREF,
+    code::EMPTY_FIELD_NAME,
+    code::DOTTED_FIELD_NAME,
+    code::DOCUMENT_VALIDATION_FAILURE,
+    code::CANNOT_INDEX_PARALLEL_ARRAYS,
+    code::BSON_OBJECT_TOO_LARGE,
+    code::KEY_TOO_LONG,
+    code::DOCUMENT_TOO_LARGE_AFTER_UPDATE,
+    code::DOCUMENT_TOO_LARGE_TO_INSERT,
 ];
 
 /// Whether the same request is worth repeating: an election, a restart or a cut network passes by itself.
@@ -98,9 +107,10 @@ pub(super) fn is_transient(error: &mongodb::error::Error) -> bool {
     }
 }
 
-/// Whether a server that refuses a document with this code means its own state, and may take the document at another time.
-pub(super) fn is_of_the_server(code: i32) -> bool {
-    is_transient_code(code) || SERVER_STATE.contains(&code)
+/// Whether a server that refuses a document with this code means the document itself, and will never take it as it is. Any
+/// other refusal may be for the sake of the server's state, and the document is sent again by the next pass.
+pub(super) fn is_of_the_document(code: i32) -> bool {
+    DOCUMENT.contains(&code)
 }
 
 fn is_transient_code(code: i32) -> bool {

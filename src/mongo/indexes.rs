@@ -51,6 +51,7 @@ pub(super) const INDEXES: &[Index] = &[
         4,
     ),
     row("parent", &[(field::PARENT, 1)], RunsWithField, 4),
+    row("ticket", &[(field::TICKETS, -1)], EveryRun, 1_000),
     row("problems", &[(field::PROBLEM_KEYS, 1)], FewRuns, 100),
     row(
         "output_models",

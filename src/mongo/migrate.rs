@@ -13,10 +13,16 @@ use super::lease::Lease;
 use super::{MongoRunStore, majority, now};
 use crate::error::{Error, Result};
 
-const FILES: &[(&str, &str)] = &[(
-    "0001_runs.json",
-    include_str!("../../migrations/0001_runs.json"),
-)];
+const FILES: &[(&str, &str)] = &[
+    (
+        "0001_runs.json",
+        include_str!("../../migrations/0001_runs.json"),
+    ),
+    (
+        "0002_tickets.json",
+        include_str!("../../migrations/0002_tickets.json"),
+    ),
+];
 
 /// How long a migration that was killed keeps the next one waiting.
 const LEASE: Duration = Duration::from_secs(30);
@@ -79,6 +85,66 @@ impl<'a> Migrator<'a> {
         let apply = || async { self.apply().await.map(drop) };
         self.store.migrated.get_or_try_init(apply).await?;
         Ok(())
+    }
+
+    /// Applies pending migrations, and makes anew what has gone of the applied ones: somebody may have dropped a collection
+    /// or an index while this process ran, or the whole database.
+    pub(crate) async fn ensure_whole(self) -> Result<()> {
+        self.apply().await?;
+        let known = parse(FILES)?;
+        if self.is_whole(&known).await? {
+            return Ok(());
+        }
+        tracing::warn!("collections or indexes of the mirror are missing; they are made anew");
+        let lease = Lease::wait(self.store, "a migration", "migrate", LEASE).await?;
+        let again = async {
+            for migration in &known {
+                for command in &migration.commands {
+                    self.apply_command(&migration.name, command).await?;
+                }
+            }
+            Ok(())
+        };
+        let made = lease.hold(again).await;
+        lease.release().await;
+        made
+    }
+
+    async fn is_whole(self, known: &[Migration]) -> Result<bool> {
+        let database = self.store.database();
+        let listed = async {
+            let listed = database.list_collections().await?;
+            listed.try_collect::<Vec<_>>().await
+        };
+        let listed = listed
+            .await
+            .map_err(|error| failed("cannot list collections", error))?;
+        for command in known.iter().flat_map(|migration| &migration.commands) {
+            let (target, is_creation) = match command.get_str("create") {
+                Ok(collection) => (collection, true),
+                Err(_) => (command.get_str("createIndexes").unwrap_or_default(), false),
+            };
+            let Some(found) = listed.iter().find(|found| found.name == target) else {
+                return Ok(false);
+            };
+            if is_creation {
+                if found.options.validator.as_ref() != command.get_document("validator").ok() {
+                    return Ok(false);
+                }
+                continue;
+            }
+            let names = database
+                .collection::<Document>(target)
+                .list_index_names()
+                .await;
+            let names = names.map_err(|error| failed("cannot list indexes", error))?;
+            let wanted = command.get_array("indexes").into_iter().flatten();
+            let mut wanted = wanted.filter_map(|index| index.as_document()?.get_str("name").ok());
+            if !wanted.all(|wanted| names.iter().any(|name| name == wanted)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Fails where [`MongoRunStore::migrate`] would refuse to work on the database. Nothing is written.
@@ -184,8 +250,12 @@ impl<'a> Migrator<'a> {
         let validator = listed
             .first()
             .and_then(|found| found.options.validator.as_ref());
-        if validator == command.get_document("validator").ok() {
+        let wanted = command.get_document("validator").ok();
+        if validator == wanted {
             return Ok(());
+        }
+        if validator.is_none() && self.is_ours(collection).await? {
+            return self.set_validator(collection, wanted).await;
         }
         Err(Error::Database {
             database: self.store.database().name().to_owned(),
@@ -193,6 +263,31 @@ impl<'a> Migrator<'a> {
                 "it holds a collection `{collection}` that this program did not make; use another database, or rename that collection"
             ),
         })
+    }
+
+    /// Whether a write of this program made the collection, as after it was dropped under a running sync: every document is
+    /// one that this program writes.
+    async fn is_ours(self, collection: &str) -> Result<bool> {
+        let documents = self.store.database().collection::<Document>(collection);
+        let other = documents.find_one(doc! { "mirror.fingerprint": { "$exists": false } });
+        let other = other
+            .await
+            .map_err(|error| failed(format!("cannot look into collection {collection}"), error))?;
+        Ok(other.is_none())
+    }
+
+    /// Sets a validator that the collection lacks. It takes more than the role `readWrite`; without it, the mirror works on
+    /// unprotected from other writers.
+    async fn set_validator(self, collection: &str, validator: Option<&Document>) -> Result<()> {
+        let set = doc! { "collMod": collection, "validator": validator };
+        if let Err(error) = self.store.database().run_command(set).await {
+            tracing::warn!(
+                %error,
+                collection,
+                "the collection has no validator any more, and this user may not set it; an administrator can, by the command in migrations/"
+            );
+        }
+        Ok(())
     }
 
     async fn recorded(self) -> Result<BTreeMap<i32, Document>> {

@@ -3,11 +3,12 @@
 use bson::doc;
 use mongodb::options::ReturnDocument;
 
-use super::collections::{Collections, STATE};
+use super::collections::{Collections, STATE, at_primary};
 use super::failure::failed;
 use super::retry::retried;
 use super::{MongoRunStore, majority};
 use crate::error::{Error, Result};
+use crate::run::field;
 
 /// A place in the order of reads from MLflow: what was read after a later ticket is newer.
 #[cfg_attr(not(feature = "unstable"), allow(unreachable_pub))]
@@ -15,6 +16,48 @@ use crate::error::{Error, Result};
 pub struct Ticket(pub(crate) i64);
 
 impl Ticket {
+    /// Raises the counter to the highest stored ticket where it is behind, as after a restore or a dump that was taken
+    /// while a sync ran: by lower tickets, nothing that is read from now on would be written.
+    pub(crate) async fn raise_counter(store: &MongoRunStore) -> Result<()> {
+        let store = &at_primary(store);
+        let collections = Collections::of(store);
+        let doing = "cannot compare the ticket counter with the stored tickets";
+        let mut highest = 0;
+        for collection in [collections.runs(), collections.deleted_runs()] {
+            let find = || async {
+                let find = collection
+                    .find_one(doc! {})
+                    .sort(doc! { "mirror.ticket": -1 });
+                find.projection(doc! { "mirror.ticket": 1 }).await
+            };
+            let found = retried(find).await.map_err(|error| failed(doing, error))?;
+            let mirror = found
+                .as_ref()
+                .and_then(|run| run.get_document(field::MIRROR).ok());
+            let ticket = mirror.and_then(|mirror| mirror.get_i64(field::TICKET).ok());
+            highest = highest.max(ticket.unwrap_or_default());
+        }
+        let raise = || async {
+            let raise = doc! { "$max": { "value": highest } };
+            collections
+                .state()
+                .find_one_and_update(doc! { "_id": "ticket" }, raise)
+                .upsert(true)
+                .write_concern(majority())
+                .await
+        };
+        let before = retried(raise).await.map_err(|error| failed(doing, error))?;
+        let before = before.and_then(|ticket| ticket.get_i64("value").ok());
+        if before.unwrap_or_default() < highest {
+            tracing::warn!(
+                before,
+                raised_to = highest,
+                "the ticket counter was behind the stored tickets, as after a restore; it was raised, so that changes are mirrored"
+            );
+        }
+        Ok(())
+    }
+
     /// Draws the next ticket. What is read from MLflow after that may overwrite what was read before.
     pub(crate) async fn draw(store: &MongoRunStore) -> Result<Self> {
         let draw = || async {

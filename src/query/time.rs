@@ -16,6 +16,14 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::InvalidArgument`] when it is none of these.
 pub fn parse_time(text: &str) -> Result<DateTime> {
+    parse_time_from(text, DateTime::now())
+}
+
+/// Like [`parse_time`], with spans back from this moment, such as a server's own time.
+///
+/// # Errors
+/// As [`parse_time`].
+pub fn parse_time_from(text: &str, now: DateTime) -> Result<DateTime> {
     let timestamp = if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
         Some(timestamp)
     } else if let Ok(date) = text.parse::<jiff::civil::DateTime>() {
@@ -23,9 +31,10 @@ pub fn parse_time(text: &str) -> Result<DateTime> {
         let zoned = date.to_zoned_datetime(jiff::tz::TimeZone::UTC);
         zoned.ok().map(|zoned| zoned.timestamp())
     } else {
-        let now = jiff::ZonedDateTime::now().with_time_zone(jiff::tz::TimeZone::UTC);
+        let now = jiff::Timestamp::from_millisecond(now.timestamp_millis()).ok();
+        let now = now.map(|now| now.to_zoned_datetime(jiff::tz::TimeZone::UTC));
         let span = text.parse::<jiff::Span>().ok();
-        let then = span.and_then(|span| now.checked_sub(span.abs()).ok());
+        let then = span.and_then(|span| now?.checked_sub(span.abs()).ok());
         then.map(|then| then.timestamp())
     };
     let timestamp = timestamp.ok_or_else(|| Error::invalid_argument("time", unreadable(text)))?;

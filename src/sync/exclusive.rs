@@ -9,6 +9,7 @@ use crate::mongo::lease::Lease;
 use crate::mongo::migrate::Migrator;
 use crate::mongo::save::writes_ended;
 use crate::mongo::source::claim_source;
+use crate::mongo::ticket::Ticket;
 
 /// Does the work as the only sync of this database, for as long as the lease lasts; `None` when `stop` is cancelled first.
 pub(super) async fn exclusively<T>(
@@ -47,10 +48,11 @@ pub(super) async fn exclusively<T>(
 
 async fn prepare(settings: &Settings) -> Result<()> {
     let store = &settings.store;
-    Migrator::of(store).ensure_applied().await?;
+    Migrator::of(store).ensure_whole().await?;
     if store.freshness().await?.source.is_none() {
         // A mistyped address must not become the source that every later sync is held to: it answers as MLflow first.
         settings.mlflow.raw_experiments().try_next().await?;
     }
-    claim_source(store, settings.mlflow.source()).await
+    claim_source(store, settings.mlflow.source()).await?;
+    Ticket::raise_counter(store).await
 }

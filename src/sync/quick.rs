@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::RawExperiment;
 use crate::mongo::checkpoint::Checkpoints;
+use crate::mongo::clock::server_time;
 use crate::mongo::mirrored::Mirrored;
 use crate::run::RunId;
 
@@ -60,7 +61,7 @@ impl<'a> QuickPass<'a> {
         let mut chosen = scope.choose(experiments)?;
         chosen.retain(|experiment| !experiment.is_deleted());
         let incomplete = self.leave_out_others(&mut chosen).await?;
-        let since = self.since(checkpoints.server_now().await?);
+        let since = self.since(server_time(store).await?);
 
         let totals = Totals::new(0, 0, self.progress);
         let (names, seen) = (names(&chosen), Seen::default());

@@ -28,6 +28,7 @@ mod read_preference;
 mod register;
 mod render_tags;
 mod replica_set;
+mod restored;
 mod resume;
 mod secrets;
 #[path = "../support/mod.rs"]

@@ -29,12 +29,18 @@ pub(in crate::mongo) struct Compared {
     pub(super) saved: Saved,
     pub(super) fresh: Vec<Run>,
     pub(super) changed: Vec<Run>,
+    /// Stored in part, and not changed since: the whole document may be taken now, as after another validator.
+    pub(super) quarantined: Vec<Run>,
 }
 
 impl Compared {
     /// The ids of the runs to write.
     pub(super) fn ids(&self) -> Vec<String> {
-        let runs = self.fresh.iter().chain(&self.changed);
+        let runs = self
+            .fresh
+            .iter()
+            .chain(&self.changed)
+            .chain(&self.quarantined);
         runs.map(|run| run.id().to_owned()).collect()
     }
 }
@@ -88,6 +94,9 @@ pub(in crate::mongo) fn compare(
                     && !stored.purged =>
             {
                 compared.changed.push(run)
+            }
+            Some(stored) if stored.quarantined && stored.ticket < ticket.0 => {
+                compared.quarantined.push(run);
             }
             Some(stored) if stored.quarantined => compared.saved.quarantined += 1,
             // Its ticket stays: a run that was edited and edited back since may be overwritten by a read of in between,

@@ -9,7 +9,8 @@ use super::Saved;
 use super::stored::Compared;
 use crate::error::{Error, Result};
 use crate::mongo::MongoRunStore;
-use crate::mongo::failure::{code, failed, is_of_the_server};
+use crate::mongo::clock::server_time;
+use crate::mongo::failure::{code, failed, is_of_the_document};
 use crate::mongo::retry::retried;
 use crate::mongo::ticket::Ticket;
 use crate::run::{Run, field};
@@ -58,6 +59,7 @@ pub(in crate::mongo) async fn write(
         saved,
         fresh,
         mut changed,
+        quarantined,
     } = compared;
     let mut writer = Writer {
         store,
@@ -68,6 +70,7 @@ pub(in crate::mongo) async fn write(
     changed.extend(writer.write(How::Insert, fresh).await?);
     let superseded = writer.write(How::Replace, changed).await?;
     writer.saved.unchanged += superseded.len() as u64;
+    writer.try_again(quarantined).await?;
     Ok(writer.saved)
 }
 
@@ -98,6 +101,22 @@ impl Writer<'_> {
         Ok(present)
     }
 
+    /// Writes runs that are stored in part as a whole, where they are taken now; the others stay as they are.
+    async fn try_again(&mut self, quarantined: Vec<Run>) -> Result<()> {
+        for run in quarantined {
+            if run.as_raw().as_bytes().len() + STAMP > MAX_DOCUMENT_BYTES {
+                self.saved.quarantined += 1;
+                continue;
+            }
+            match &self.send(How::Replace, vec![run]).await?[..] {
+                [] => self.saved.written += 1,
+                [refused, ..] if refused.code == code::DUPLICATE_KEY => self.saved.unchanged += 1,
+                _ => self.saved.quarantined += 1,
+            }
+        }
+        Ok(())
+    }
+
     async fn write_batch(
         &mut self,
         how: How,
@@ -121,7 +140,7 @@ impl Writer<'_> {
     }
 
     async fn send(&self, how: How, runs: Vec<Run>) -> Result<Vec<Refused>> {
-        let changed_at = DateTime::now();
+        let changed_at = server_time(self.store).await?;
         let mut first = Some(self.command(how, &runs, changed_at)?);
         // Made anew for another attempt, not kept for it: most need one only.
         let send = || {
@@ -276,8 +295,8 @@ fn refused(runs: Vec<Run>, reply: &Document) -> Result<Vec<Refused>> {
             .unwrap_or(usize::MAX);
         let reason = error.get_str("errmsg").unwrap_or("MongoDB gave no reason");
         let code = error.get_i32("code").unwrap_or_default();
-        // Quarantine is for documents that will never be taken: whole ones would not be tried again.
-        if is_of_the_server(code) {
+        // Quarantine is for documents that will never be taken as they are.
+        if code != code::DUPLICATE_KEY && !is_of_the_document(code) {
             return Err(Error::Mongo {
                 doing: format!("cannot save {} runs", runs.len()),
                 source: format!("({code}): {reason}").into(),
@@ -321,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_server_that_cannot_take_documents_now_is_an_error_and_no_reason_to_store_them_in_part() {
-        for code in [189, 11600, 10107, 112, 14031, 13] {
+        for code in [189, 11600, 10107, 112, 14031, 13, 365, 1, 9999] {
             let reply = doc! { "n": 1, "writeErrors": [{ "index": 0, "code": code, "errmsg": "stepped down" }] };
             let Err(error) = refused(runs(), &reply) else {
                 panic!("{code}")

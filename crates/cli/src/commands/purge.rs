@@ -8,8 +8,12 @@ use crate::say::{counted, say};
 use crate::{connect, date};
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: &PurgeArgs) -> Result {
-    let before = date::parse("--deleted-before", &args.deleted_before)?;
+    let argument = "--deleted-before";
+    // Refused before anything is asked; what counts is the server's clock, since other hosts write here too.
+    date::parse(argument, &args.deleted_before)?;
     let mirror = connect::mirror(connection).await?;
+    let now = mirror.store.server_time().await?;
+    let before = date::parse_from(argument, &args.deleted_before, now)?;
     let purged = mirror.store.purge_deleted(before).await?;
     say!("{} removed for good.", counted(purged, "deleted run"));
     Ok(ExitCode::SUCCESS)
