@@ -19,7 +19,7 @@ impl MongoRunStore {
     /// Streams the runs that match a query, a search or a native filter; no match is an empty stream, not an error.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for the first bad argument of the query; [`Error::Mongo`] when MongoDB does not answer, refuses the
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for the first bad argument of the query; [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not answer, refuses the
     /// filter, or takes longer than the search allows.
     pub fn find_runs(&self, search: impl Into<Search>) -> BoxFuture<'_, Result<RunStream>> {
         RunStore::find_runs(self, search.into())
