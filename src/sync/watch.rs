@@ -49,6 +49,8 @@ pub struct PassEnded<'a> {
     pub result: std::result::Result<&'a Report, &'a Error>,
     /// How long it took.
     pub took: Duration,
+    /// Whether this is a quick pass that was made beside a full one, whose end is told later.
+    pub beside_full: bool,
 }
 
 impl Watch {
@@ -135,13 +137,13 @@ impl Watch {
                 let full_report = tokio::select! {
                     report = &mut full => Some(report),
                     result = &mut quick => {
-                        ended(PassEnded::of(PassKind::Quick, &result, began));
+                        ended(PassEnded::beside_full(&result, began));
                         None
                     }
                 };
                 if let Some(report) = full_report {
                     let result = quick.await;
-                    ended(PassEnded::of(PassKind::Quick, &result, began));
+                    ended(PassEnded::beside_full(&result, began));
                     return report;
                 }
             }
@@ -158,6 +160,14 @@ impl<'a> PassEnded<'a> {
             result,
             // Without the time that another process kept it waiting.
             took: result.map_or_else(|_| began.elapsed(), |report| report.took),
+            beside_full: false,
+        }
+    }
+
+    fn beside_full(result: &'a Result<Report>, began: Instant) -> Self {
+        Self {
+            beside_full: true,
+            ..Self::of(PassKind::Quick, result, began)
         }
     }
 }

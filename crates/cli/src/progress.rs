@@ -45,6 +45,11 @@ impl Bar {
         ));
     }
 
+    /// Prints something while the pass that the bar shows goes on.
+    pub(crate) fn beside(&self, print: impl FnOnce()) {
+        self.0.suspend(print);
+    }
+
     /// Prints what a pass came to, such as a log line, without mixing it into the bar; until the next pass, the bar says
     /// that it waits.
     pub(crate) fn aside(&self, print: impl FnOnce()) {

@@ -60,7 +60,13 @@ async fn keep_fresh(
         .full_every(args.full_every)
         .lookback(args.settle);
     let progress = |progress| bar.show(progress);
-    let ended = |pass: PassEnded<'_>| bar.aside(|| monitor.ended(&pass));
+    let ended = |pass: PassEnded<'_>| {
+        if pass.beside_full {
+            bar.beside(|| monitor.ended(&pass));
+        } else {
+            bar.aside(|| monitor.ended(&pass));
+        }
+    };
     let watched = watch.run(&stop, progress, ended).await;
     bar.finish();
     watched?;

@@ -175,7 +175,7 @@ fn watch_with_descriptors(lab: &Lab, most: u32) -> (Running, String) {
     let address = format!("127.0.0.1:{}", free_port());
     let mut limited = Command::new("prlimit");
     limited.arg(format!("--nofile={most}"));
-    let watch = watch_command(lab, &["--every", "300ms", "--metrics-listen", &address]);
+    let watch = watch_command(lab, &["--every", "1s", "--metrics-listen", &address]);
     limited.arg(watch.get_program()).args(watch.get_args());
     for (name, value) in watch.get_envs() {
         match value {
@@ -243,7 +243,7 @@ async fn a_request_that_is_too_long_is_refused() {
 async fn health_tells_of_a_pass_that_is_overdue() {
     let (lab, ..) = lab_with_runs(5).await;
     let address = format!("127.0.0.1:{}", free_port());
-    let mut running = watch(&lab, &["--every", "300ms", "--metrics-listen", &address]);
+    let mut running = watch(&lab, &["--every", "1s", "--metrics-listen", &address]);
     let known = running.wait_for_pass(0, is_full);
     let health = || get(&address, "/health").unwrap_or_default();
     assert_eq!(health().0, 200);

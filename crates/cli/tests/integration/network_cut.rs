@@ -146,7 +146,7 @@ async fn a_watch_outlives_a_cut_and_is_fresh_again_within_a_minute() {
         "--source",
         "lab",
         "--every",
-        "500ms",
+        "1s",
         "--log-format",
         "json",
     ];
