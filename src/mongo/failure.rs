@@ -176,3 +176,50 @@ impl fmt::Display for WithoutResponse {
 }
 
 impl std::error::Error for WithoutResponse {}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+    use mongodb::error::{CommandError, Error, ErrorKind};
+
+    use super::{code, code_of, failed, is_of_the_server, is_transient};
+
+    fn refusal(code: i32) -> Error {
+        let error = doc! { "code": code, "codeName": "Name", "errmsg": "it was refused" };
+        let error: CommandError = bson::deserialize_from_document(error).unwrap();
+        ErrorKind::Command(error).into()
+    }
+
+    #[test]
+    fn an_election_a_restart_and_a_cut_network_pass_by_themselves() {
+        // The drivers' specification names these for retries.
+        for code in [
+            11600, 11602, 10107, 13435, 13436, 189, 91, 7, 6, 89, 9001, 262, 134, 10058,
+        ] {
+            assert!(is_transient(&refusal(code)), "{code}");
+            assert!(is_of_the_server(code), "{code}");
+        }
+        for code in [13, 18, 2, 48, 50, 121, 11000, 14031] {
+            assert!(!is_transient(&refusal(code)), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_refused_document_is_told_from_a_server_that_takes_none() {
+        for code in [13, 24, 50, 64, 112, 8000, 11601, 14031] {
+            assert!(is_of_the_server(code), "{code}");
+        }
+        for code in [2, 121, 11000, 10334, 17419] {
+            assert!(!is_of_the_server(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_to_do_and_leaves_the_response_out() {
+        assert_eq!(code_of(&refusal(code::BAD_VALUE)), Some(2));
+        let error = failed("cannot search runs", refusal(code::UNAUTHORIZED));
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(error.to_string().contains("README"), "{error}");
+        assert_eq!(source, "Name (13): it was refused");
+    }
+}
