@@ -5,13 +5,15 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use runlineage::lineage::{Direction, Kind, LineageInfo};
+use runlineage::mongo::DeletedRun;
 use runlineage::{MongoRunStore, Run};
 
 use super::{Result, say_freshness};
 use crate::args::{ConnectionArgs, ReportFormat, ShowArgs};
 use crate::cell::at_path;
 use crate::connect;
-use crate::output::{printable, table};
+use crate::output::{ago, printable, table};
+use crate::say::say;
 use crate::secret::masked;
 use crate::stdout::stdout;
 
@@ -20,11 +22,15 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
     if !say_freshness(&mirror.store).await? {
         return Ok(ExitCode::FAILURE);
     }
-    let Some(run) = mirror.store.get_run(args.run_id.as_str()).await? else {
-        anyhow::bail!(
-            "the mirror holds no run {}; a run that was made lately is there after the next `runlineage sync`",
-            args.run_id
-        );
+    let id = args.run_id.as_str();
+    let run = match mirror.store.get_run(id).await? {
+        Some(run) => run,
+        None => match mirror.store.get_deleted_run(id).await? {
+            Some(deleted) => known(deleted),
+            None => anyhow::bail!(
+                "the mirror holds no run {id}; a run that was made lately is there after the next `runlineage sync`"
+            ),
+        },
     };
     match args.format {
         ReportFormat::Json => {
@@ -39,6 +45,23 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The run that was deleted in MLflow, after what is known of that was said.
+fn known(deleted: DeletedRun) -> Run {
+    let when = deleted
+        .deleted_at
+        .map_or_else(|| "at a time that is not known".to_owned(), ago);
+    if deleted.purged {
+        say!(
+            "This run was deleted in MLflow, and purged here: the mirror saw it deleted {when}, and keeps no more than its id."
+        );
+    } else {
+        say!(
+            "This run was deleted in MLflow: the mirror saw that {when}. This is what it held last."
+        );
+    }
+    deleted.run
 }
 
 /// All of it at once: half a run on stdout would look like a whole one.

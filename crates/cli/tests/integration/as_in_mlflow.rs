@@ -406,3 +406,39 @@ fn a_time_without_a_zone_is_in_utc_wherever_the_machine_stands() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_run_is_shown_with_what_is_known_of_it() {
+    let scene = Scene::new().await;
+    let run = scene
+        .run(
+            "gone",
+            &json!({ "tags": { "lineage.inputs.models.churn": r#"["3"]"# } }),
+        )
+        .await;
+    scene.sync();
+    scene
+        .rest
+        .post("runs/delete", json!({ "run_id": run }))
+        .await;
+    scene.sync();
+    let shown = scene.program(&["show", &run]);
+    assert!(
+        shown.stderr.contains("deleted in MLflow"),
+        "{}",
+        shown.stderr
+    );
+    let shown = shown.success();
+    assert!(shown.contains("gone") && shown.contains("churn"), "{shown}");
+    let json = scene.program(&["show", &run, "--format", "json"]).success();
+    assert_eq!(
+        serde_json::from_str::<Value>(&json).unwrap()["name"],
+        "gone"
+    );
+    scene
+        .program(&["purge", "--deleted-before", "2999-01-01"])
+        .success();
+    let purged = scene.program(&["show", &run]);
+    assert!(purged.stderr.contains("purged here"), "{}", purged.stderr);
+    assert!(purged.success().contains(&run));
+}
