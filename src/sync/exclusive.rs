@@ -12,6 +12,8 @@ use crate::mongo::source::claim_source;
 use crate::mongo::ticket::Ticket;
 
 /// Does the work as the only sync of this database, for as long as the lease lasts; `None` when `stop` is cancelled first.
+///
+/// A pass is boxed before it comes here: every future that holds it by value has room for it twice, and a stack is small.
 pub(super) async fn exclusively<T>(
     settings: &Settings,
     stop: &CancellationToken,

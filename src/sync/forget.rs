@@ -1,7 +1,7 @@
 //! Removes what is mirrored of an experiment that MLflow no longer lists.
 
 use bson::doc;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use tokio_util::sync::CancellationToken;
 
 use super::exclusive::exclusively;
@@ -43,6 +43,6 @@ pub(super) async fn forget_experiment(settings: &Settings, id: &str) -> Result<u
         checkpoints.forget_experiment(id).await?;
         Ok(forgotten)
     };
-    let forgotten = exclusively(settings, &CancellationToken::new(), forget).await?;
+    let forgotten = exclusively(settings, &CancellationToken::new(), forget.boxed()).await?;
     Ok(forgotten.unwrap_or_default())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::exclusive::exclusively;
@@ -130,7 +131,7 @@ impl SyncJob {
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Option<Report>> {
         let pass = FullPass::new(&self.settings, &progress);
-        exclusively(&self.settings, stop, pass.run()).await
+        exclusively(&self.settings, stop, pass.run().boxed()).await
     }
 
     /// A quick pass: new runs, runs that are not over, runs that ended within `lookback`. `None` when `stop` is cancelled
@@ -148,7 +149,7 @@ impl SyncJob {
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Option<Report>> {
         let pass = QuickPass::new(&self.settings, lookback, &progress);
-        exclusively(&self.settings, stop, pass.run()).await
+        exclusively(&self.settings, stop, pass.run().boxed()).await
     }
 
     /// Compares every run of the chosen experiments with the mirror, and lists every difference. Nothing is written.

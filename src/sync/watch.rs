@@ -122,7 +122,6 @@ impl Watch {
     ) -> Result<Option<Report>> {
         let settings = &self.job.settings;
         let both = async {
-            // Boxed: the state of two passes is much for a stack.
             let mut full = FullPass::new(settings, progress).run().boxed();
             loop {
                 tokio::select! {
