@@ -19,11 +19,19 @@
 //!
 //! | to | see |
 //! |---|---|
+//! | name what lineage connects | [`Node`], [`Kind`] |
 //! | say what a run read and wrote | [`Lineage`], [`lineage::of`] |
 //! | look for runs | [`Query`] and [`query`], [`Search`], [`RunStore`], [`MongoRunStore`] and [`mongo`] |
 //! | read what was found | [`Run`], [`Texts`] |
 //! | talk to MLflow | [`MlflowClient`] and [`mlflow`] |
 //! | mirror a tracking server | [`sync`] |
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `unstable` | no | the write path of [`MongoRunStore`], such as `save_runs`, for this project's own tests and benchmarks; it may change in any version |
+//!
+//! The program is the package `runlineage-cli`; this one brings no argument parser, web server or terminal. [`bson`] and
+//! [`mongodb`] are the versions that the interface uses.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
