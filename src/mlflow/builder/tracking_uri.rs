@@ -121,7 +121,7 @@ fn without_scheme(text: &str, serve: &str) -> Option<String> {
         ));
     }
     Some(format!(
-        "it has no scheme; write http://{authority}, or https:// where the server has a certificate"
+        "it has no scheme; write http://{authority}, or https:// where the server has a certificate: {EXAMPLE}"
     ))
 }
 
