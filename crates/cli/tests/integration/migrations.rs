@@ -398,7 +398,7 @@ async fn readers_need_read_and_writers_need_read_write() {
         .expect("MongoDB answers");
     let said = as_user("read", &["find", "--input-model", "churn"]);
     assert!(
-        said.stderr.contains("1 migration is pending"),
+        said.stderr.contains("2 migrations are pending"),
         "{}",
         said.stderr
     );
