@@ -137,6 +137,7 @@ mod tests {
     use bson::{Bson, Document, doc};
 
     use super::{BY_ID, Holds, INDEXES};
+    use crate::node::{Direction, Kind};
 
     /// The indexes of `runs` by name: keys, and whether only runs with the leading field are held.
     type Listed = BTreeMap<String, (Document, bool)>;
@@ -168,6 +169,24 @@ mod tests {
             }
         }
         listed
+    }
+
+    #[test]
+    fn an_index_serves_each_kind_of_the_table_on_each_side() {
+        let leads = |path: &str| INDEXES.iter().any(|index| index.leading_field() == path);
+        for kind in [Kind::MODEL, Kind::ARTIFACT] {
+            for direction in Direction::BOTH {
+                assert!(leads(&kind.key_path(direction)), "{kind} {direction}");
+                let detail = kind
+                    .spec()
+                    .detail
+                    .filter(|detail| detail.of_any_key.is_some());
+                if let Some(detail) = detail {
+                    let path = format!("{}.{}", kind.path(direction), detail.field);
+                    assert!(leads(&path), "{path}");
+                }
+            }
+        }
     }
 
     #[test]
