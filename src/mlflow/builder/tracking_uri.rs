@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<TrackingUri> {
     // The parser drops line ends and tabs wherever they stand.
     Setting::new(text, ARGUMENT).check("it")?;
     if let Some(reason) = other_form(text) {
-        return refused(reason);
+        return refused(format!("{reason}; {EXAMPLE}"));
     }
     let mut url = match Url::parse(text) {
         Ok(url) => url,
@@ -60,7 +60,7 @@ pub(super) fn parse(text: &str) -> Result<TrackingUri> {
 fn other_form(text: &str) -> Option<String> {
     const SERVE: &str = "start a server on it with `mlflow server --backend-store-uri …` and give the address it prints, such as http://localhost:5000";
     if text.is_empty() {
-        return Some(format!("it is empty; {EXAMPLE}"));
+        return Some("it is empty".into());
     }
     if text.starts_with(['"', '\'']) {
         return Some("it is in quotation marks; leave them out".into());
@@ -79,10 +79,10 @@ fn other_form(text: &str) -> Option<String> {
             format!("it is the database behind a tracking server, not a server; {SERVE}")
         }
         ("s3" | "gs" | "gcs" | "wasb" | "wasbs" | "abfss" | "hdfs" | "dbfs" | "mlflow-artifacts" | "runs" | "models", Some(_)) => {
-            format!("it is a place of artifacts, not a tracking server; {EXAMPLE}")
+            "it is a place of artifacts, not a tracking server".into()
         }
         ("arn", Some(_)) => "it is an ARN of SageMaker, whose requests are signed by a plug-in of MLflow's Python client; give the address of a signing proxy".into(),
-        ("mongodb" | "mongodb+srv", Some(_)) => format!("it is a MongoDB, whose place is --mongodb-uri (MONGODB_URI); {EXAMPLE}"),
+        ("mongodb" | "mongodb+srv", Some(_)) => "it is a MongoDB, whose place is --mongodb-uri (MONGODB_URI)".into(),
         // A drive of Windows.
         (drive, Some(rest)) if drive.len() == 1 && rest.starts_with(['\\', '/']) => {
             format!("it is a folder of MLflow's file store, not a server; {SERVE}")
@@ -121,7 +121,7 @@ fn without_scheme(text: &str, serve: &str) -> Option<String> {
         ));
     }
     Some(format!(
-        "it has no scheme; write http://{authority}, or https:// where the server has a certificate: {EXAMPLE}"
+        "it has no scheme; write http://{authority}, or https:// where the server has a certificate"
     ))
 }
 
