@@ -146,7 +146,7 @@ impl<'a> FullPass<'a> {
             }));
             let foreign = Mirrored::of(&self.settings.store).count_foreign().await?;
             if foreign > 0 {
-                incomplete.push(of_all(format!("collection `runs` holds {foreign} documents whose `_id` is no text, so another program wrote them; remove them")));
+                incomplete.push(of_all(format!("another program wrote into collection `runs`: the number of documents whose `_id` is not a text is {foreign}; remove them")));
             }
         }
         Ok(incomplete)

@@ -393,14 +393,12 @@ async fn runs_holds_foreign_documents() {
             .await
             .expect("MongoDB answers");
     }
-    run(&mut runlineage([
-        "sync",
-        "--mongodb-uri",
-        &test.uri,
-        "--tracking-uri",
-        &server.uri(),
-    ]))
-    .success();
+    let (mongodb, tracking) = (&test.uri, &server.uri());
+    let sync = ["sync", "--mongodb-uri", mongodb, "--tracking-uri", tracking];
+    let told = run(&mut runlineage(sync));
+    assert_eq!(told.code, Some(1), "{}", told.stderr);
+    let said = "whose `_id` is not a text is 1";
+    assert!(told.stderr.contains(said), "{}", told.stderr);
     fails(
         ["find", "--mongodb-uri", &test.uri],
         1,
