@@ -11,6 +11,7 @@ mod facet;
 mod failure;
 mod find;
 mod indexes;
+mod key_ranges;
 pub(crate) mod lease;
 pub(crate) mod migrate;
 pub(crate) mod mirrored;

@@ -217,7 +217,17 @@ async fn conjunctions(database: &Database, runs: u64) -> Outcome {
             }
         }
     });
-    conjunction(database, "AND of two terms", any.collect()).await?;
+    let any: Vec<(Query, &'static str)> = any.collect();
+    conjunction(database, "AND of two terms", any.clone()).await?;
+    let kinds = [
+        "a model and a run read",
+        "a model and a run written",
+        "a model and an experiment",
+    ];
+    for (kind, what) in kinds.into_iter().enumerate() {
+        let of_kind = any.iter().skip(kind).step_by(kinds.len()).cloned();
+        conjunction(database, &format!("AND of {what}"), of_kind.collect()).await?;
+    }
     let query = Query::new().with_input_model(BASE_MODEL, None);
     let oldest = query.with_input_artifact(&dataset(0), None);
     let what = "AND of the most popular model and the oldest dataset";

@@ -10,17 +10,18 @@ use super::MongoRunStore;
 use super::collections::{Collections, RUNS};
 use super::failure::{code, code_of};
 use super::indexes::{BY_ID, Holds, INDEXES, Index};
+use super::key_ranges::{self, KeyRange};
 use super::terms::{Part, Term, one_of, parts};
 use crate::error::Result;
 use crate::query::Search;
 use crate::run::field;
 
-/// So few matches that they are read at once, in whatever order they are wanted.
+/// How far matches are counted, until a term has fewer. So few of the first round are the right ones whatever is wanted; more
+/// than those of the last one take longer to count than a wrong index costs as a rule.
+const ROUNDS: [i64; 4] = [FEW, 1_000, 4_000, 10_000];
 const FEW: i64 = 200;
-/// As far as matches are counted: to count more takes longer than a wrong index as a rule.
-const MANY: i64 = 10_000;
-/// The same where an order is wanted: with more matches, the server finds the first ones sooner by itself.
-const MANY_IN_ORDER: i64 = 4_000;
+/// As many results end the server's own trial of its plans: where no more are wanted, the plan that finds them first is right.
+const TRIAL: u64 = 101;
 /// How many terms are counted.
 const MAX_TERMS: usize = 8;
 /// How long the server may count; what is not known by then plays no part.
@@ -28,20 +29,21 @@ const COUNTING: Duration = Duration::from_secs(2);
 
 /// Chooses the index of one search.
 ///
-/// The server tries each index for a moment and keeps the one that finds a match first, which on runs in the order of their
-/// time can be the worst. So where terms with an index each are joined by AND, their matches are counted, and the index with
-/// the fewest is insisted on:
+/// The server tries each index for a moment and keeps the one that finds most by then, which on runs in the order of their
+/// time can be the worst for the rest. So where terms with an index each are joined by AND, their matches are counted in
+/// [`ROUNDS`], and the index with the fewest is insisted on.
 ///
-/// - first up to [`FEW`], all at once. So few are the right ones whatever is wanted.
-/// - where none has so few, up to [`MANY`], one after the other. Where an order is wanted that an index may hold, only an
-///   index that holds it is worth that: by another one, all matches were read before the first run is sent.
-/// - where none has that few, the choice is the server's.
+/// - Where an order is wanted that an index may hold, only an index that holds it is worth a second round: by another one, all
+///   matches were read before the first run is sent.
+/// - Where no more is wanted than the trial finds, or no term has fewer than the last round counts, the choice is the server's.
 ///
 /// No index is insisted on but that of a term which every match fulfils: a sparse one would lose the others without an error.
 pub(super) struct IndexChooser<'a> {
     store: &'a MongoRunStore,
     search: &'a Search,
     order: Order,
+    /// At most how many runs.
+    wanted: Option<u32>,
     /// When counting has to end.
     deadline: Instant,
 }
@@ -68,6 +70,8 @@ impl<'a> IndexChooser<'a> {
     pub(super) fn for_runs(store: &'a MongoRunStore, search: &'a Search) -> Self {
         Self {
             order: search.sort.as_ref().map_or(Order::None, Order::of),
+            // A computed order needs all matches.
+            wanted: search.limit.filter(|_| search.sort_stages.is_none()),
             ..Self::for_all(store, search)
         }
     }
@@ -79,6 +83,7 @@ impl<'a> IndexChooser<'a> {
             store,
             search,
             order: Order::None,
+            wanted: None,
             deadline: Instant::now() + time,
         }
     }
@@ -111,12 +116,26 @@ impl<'a> IndexChooser<'a> {
                 return Some(term.clone());
             }
         }
-        let parts = self.candidates(parts);
-        let few = self.with_few(&parts).await;
-        match few {
-            Few::Chosen(term) => term,
-            Few::None(parts) => self.with_fewest(parts).await,
+        let skip = self.search.skip.unwrap_or_default();
+        if self
+            .wanted
+            .is_some_and(|wanted| skip.saturating_add(wanted.into()) <= TRIAL)
+        {
+            return None;
         }
+        let mut parts = self.candidates(parts);
+        for bound in ROUNDS {
+            match self.round(parts, bound).await {
+                Round::Chosen(term) => return term,
+                Round::More(rest) => parts = rest,
+            }
+            if self.order != Order::None {
+                let is_in_order =
+                    |part: &Part| single(part).is_some_and(|term| self.is_in_order(term));
+                parts.retain(is_in_order);
+            }
+        }
+        None
     }
 
     /// The parts to count, the one that has the fewest matches as a rule first.
@@ -144,50 +163,27 @@ impl<'a> IndexChooser<'a> {
     }
 
     /// Counts all parts at once; those of which an index is missing play no part.
-    async fn with_few(&self, parts: &[Part]) -> Few {
-        let counted = join_all(parts.iter().map(|part| self.count_each(part, FEW))).await;
-        let mut few: Vec<(i64, Part)> = Vec::new();
+    async fn round(&self, parts: Vec<Part>, bound: i64) -> Round {
+        let counted = join_all(parts.iter().map(|part| self.count_each(part, bound))).await;
+        let mut fewer: Vec<(i64, Part)> = Vec::new();
         let mut rest = Vec::new();
         for (part, counts) in parts.iter().zip(counted) {
             let Some(counts) = counts else { continue };
             let part = matched(part, &counts);
             let count = counts.iter().sum();
-            if count < FEW {
-                few.push((count, part));
+            if count < bound {
+                fewer.push((count, part));
             } else {
                 rest.push(part);
             }
         }
-        if few.is_empty() {
-            return Few::None(rest);
+        if fewer.is_empty() {
+            return Round::More(rest);
         }
-        // An index to insist on is better than alternatives that are left to the server.
-        few.sort_by_key(|(count, part)| (single(part).is_none(), *count));
-        let fewest = few.first().and_then(|(_, part)| single(part));
-        Few::Chosen(fewest.cloned())
-    }
-
-    /// Counts one part after the other, and no further than the fewest matches so far.
-    async fn with_fewest(&self, parts: Vec<Part>) -> Option<Term> {
-        let mut fewest = None;
-        let mut bound = match self.order {
-            Order::None => MANY,
-            Order::ByTime | Order::Other => MANY_IN_ORDER,
-        };
-        for part in parts {
-            let is_in_order = single(&part).is_some_and(|term| self.is_in_order(term));
-            if self.order != Order::None && !is_in_order {
-                continue;
-            }
-            let counts = self.count_each(&part, bound).await;
-            if let Some(count) = counts.map(|counts| counts.iter().sum())
-                && count < bound
-            {
-                bound = count;
-                fewest = Some(part);
-            }
-        }
-        single(&fewest?).cloned()
+        // Of few matches, an index to insist on is better than alternatives that are left to the server.
+        fewer.sort_by_key(|(count, part)| (bound == FEW && single(part).is_none(), *count));
+        let fewest = fewer.first().and_then(|(_, part)| single(part));
+        Round::Chosen(fewest.cloned())
     }
 
     fn is_in_order(&self, term: &Term) -> bool {
@@ -200,16 +196,35 @@ impl<'a> IndexChooser<'a> {
         counts.into_iter().collect()
     }
 
-    /// How many matches a term has, up to a bound; where keys alone tell, no run is read.
+    /// How many matches a term has, up to a bound.
     async fn count(&self, term: &Term, bound: i64) -> Option<i64> {
-        // The server ends a count that takes too long: to drop it here would close its connection.
-        let left = self.deadline.checked_duration_since(Instant::now())?;
+        let alternatives = term.alternatives();
+        let counts = alternatives
+            .iter()
+            .map(async |term| match key_ranges::of_element(term) {
+                Some(ranges) => self.count_keys(term, &ranges, bound).await,
+                None => self.count_runs(term, bound).await,
+            });
+        let counts: Option<Vec<i64>> = join_all(counts).await.into_iter().collect();
+        Some(counts?.iter().sum())
+    }
+
+    /// By MongoDB's own count, which looks at keys alone.
+    async fn count_runs(&self, term: &Term, bound: i64) -> Option<i64> {
+        let is_of_element = |condition: &Bson| {
+            let condition = condition.as_document();
+            condition.is_some_and(|condition| condition.contains_key("$elemMatch"))
+        };
+        if bound > FEW && term.filter.values().any(is_of_element) {
+            // It would read the runs, which may cost more than a wrong index.
+            return Some(bound);
+        }
         let count = doc! {
             "count": RUNS,
             "query": &term.filter,
             "limit": bound,
             "hint": term.index.name,
-            "maxTimeMS": i64::try_from(left.as_millis().max(1)).unwrap_or(i64::MAX),
+            "maxTimeMS": self.millis_left()?,
         };
         let counted = Collections::of(self.store).read(count).await.ok()?;
         match counted.get("n") {
@@ -217,6 +232,48 @@ impl<'a> IndexChooser<'a> {
             Some(Bson::Int64(count)) => Some(*count),
             _ => None,
         }
+    }
+
+    /// Few keys are listed. Of more it is only asked whether there are as many as the bound; fewer count as half of it.
+    async fn count_keys(&self, term: &Term, ranges: &[KeyRange], bound: i64) -> Option<i64> {
+        let skipped = if bound > FEW { bound - 1 } else { 0 };
+        let time = self.millis_left()?;
+        let list = ranges.iter().map(|range| {
+            let find = doc! {
+                "find": RUNS,
+                "hint": term.index.name,
+                "min": &range.min,
+                "max": &range.max,
+                "returnKey": true,
+                "skip": skipped,
+                "limit": bound - skipped,
+                "batchSize": bound - skipped,
+                "singleBatch": true,
+                "maxTimeMS": time,
+            };
+            Collections::of(self.store).read(find)
+        });
+        let mut count = 0;
+        for listed in join_all(list).await {
+            let listed = listed.ok()?;
+            let batch = listed
+                .get_document("cursor")
+                .ok()?
+                .get_array("firstBatch")
+                .ok()?;
+            count += match (skipped, batch.len()) {
+                (0, keys) => i64::try_from(keys).ok()?,
+                (_, 0) => bound / 2,
+                _ => bound,
+            };
+        }
+        Some(count)
+    }
+
+    /// The server ends a count that takes too long: to drop it here would close its connection.
+    fn millis_left(&self) -> Option<i64> {
+        let left = self.deadline.checked_duration_since(Instant::now())?;
+        i64::try_from(left.as_millis().max(1)).ok()
     }
 }
 
@@ -245,12 +302,12 @@ impl Choice {
     }
 }
 
-/// What the first counts say.
-enum Few {
-    /// Some part has few matches: this is its term, unless its alternatives are left to the server.
+/// What a round of counts says.
+enum Round {
+    /// Some part has fewer matches: this is its term, unless its alternatives are left to the server.
     Chosen(Option<Term>),
-    /// None has: these are worth another look.
-    None(Vec<Part>),
+    /// None has: these may be counted further.
+    More(Vec<Part>),
 }
 
 /// The alternatives that any run matches now: an experiment is mostly known by its id or by its name.

@@ -103,6 +103,23 @@ impl Term {
         Some(Self { filter, index })
     }
 
+    /// The term itself, or those that it joins by OR.
+    pub(super) fn alternatives(&self) -> Vec<Self> {
+        let any = self.filter.get_array("$or").ok();
+        let any = any.map(|any| any.iter().filter_map(Bson::as_document));
+        match any {
+            Some(any) => {
+                let index = self.index;
+                any.map(|filter| Self {
+                    filter: filter.clone(),
+                    index,
+                })
+                .collect()
+            }
+            None => vec![self.clone()],
+        }
+    }
+
     /// The same by the index that finds its runs in the order of their time, where one does.
     pub(super) fn by_time(&self) -> Option<Self> {
         let index = self.index.by_time()?;
@@ -171,7 +188,8 @@ fn index_of_alternatives(array: &str, any: &[Bson]) -> Option<&'static Index> {
     })
 }
 
-fn within<'a>(path: &'a str, array: &str) -> Option<&'a str> {
+/// The field of an array's elements that a path names.
+pub(super) fn within<'a>(path: &'a str, array: &str) -> Option<&'a str> {
     path.strip_prefix(array)?.strip_prefix('.')
 }
 

@@ -332,10 +332,12 @@ async fn more_than_a_batch_is_read_by_the_index_with_the_fewest_matches() {
     assert_eq!(filters.expect("a list"), [Bson::from(filter)]);
 }
 
-/// The last command of this kind that the server was sent.
+/// The last command of this kind that the server was sent, but for those that only count keys.
 async fn last_command(test: &TestDatabase, kind: &str) -> Document {
     let profiled = test.database.collection::<Document>("system.profile");
-    let sent = profiled.find_one(doc! { format!("command.{kind}"): "runs" });
+    let sent = profiled.find_one(
+        doc! { format!("command.{kind}"): "runs", "command.returnKey": { "$exists": false } },
+    );
     let last = sent.sort(doc! { "$natural": -1 }).await;
     let last = last.expect("profiled").expect("it was sent");
     last.get_document("command").expect("a command").clone()
@@ -355,7 +357,7 @@ async fn explain_tells_the_index_that_a_search_is_read_by() {
         let search = Search::from(&query);
         let search = match random.u32(..3) {
             0 => search,
-            1 => search.newest_first().limit(20),
+            1 => search.newest_first().limit(150),
             _ => search.sort(doc! { "name": 1 }),
         };
         let found = store.find_raw(search.clone()).await.expect("sent");
@@ -376,50 +378,71 @@ async fn explain_tells_the_index_that_a_search_is_read_by() {
 #[tokio::test]
 async fn a_search_with_an_order_is_read_by_an_index_that_holds_it_or_by_few_matches() {
     let (test, store) = filled().await;
-    let newest = |query: Query| Search::from(query).newest_first().limit(20);
     let query = || Query::new().with_status("FINISHED");
-    for (query, most) in [
+    let everywhere = || query().with_input_model("everywhere", None);
+    for (query, limit, most) in [
         // The newest of many matches come first from an index in the order of their time.
-        (query().with_input_model("everywhere", "1"), 200),
-        (query().with_user("bob"), 50),
-        (query().with_user("ana"), 50),
-        (query().with_exp("old"), 50),
-        (query().with_user("bob").with_parent("run00000"), 200),
+        (query().with_input_model("everywhere", "1"), 20, 200),
+        (query().with_user("bob"), 20, 50),
+        (query().with_user("ana"), 150, 200),
+        (query().with_exp("old"), 20, 50),
+        (query().with_user("bob").with_parent("run00000"), 20, 200),
+        (query().with_user("bob").with_parent("run00000"), 150, 1_000),
+        (everywhere().with_user("ana"), 150, 200),
+        (everywhere().with_user("ana"), 0, 1_600),
         // Few matches are all read.
-        (query().with_input_model("rare", "3"), 20),
-        (
-            query()
-                .with_input_model("everywhere", None)
-                .with_input_model("rare", None),
-            130,
-        ),
+        (query().with_input_model("rare", "3"), 20, 20),
+        (everywhere().with_input_model("rare", None), 20, 130),
+        (everywhere().with_input_model("rare", None), 150, 130),
     ] {
+        let newest = || Search::from(&query).newest_first().limit(limit);
         let filter = query.render().expect("the query is fine");
         let runs = test.database.collection::<Document>("runs");
         let by_time = doc! { "start_time": -1, "_id": -1 };
-        let sorted = runs.find(filter).sort(by_time).limit(20);
+        let sorted = runs.find(filter).sort(by_time).limit(limit.into());
         let all = sorted.hint(Hint::Keys(doc! { "$natural": 1 })).await;
         let all: Vec<Document> = all.expect("sent").try_collect().await.expect("read");
-        let expected: Vec<&str> = all
-            .iter()
-            .map(|run| run.get_str("_id").expect("an id"))
-            .collect();
+        let ids = all.iter().map(|run| run.get_str("_id").expect("an id"));
+        let expected: Vec<&str> = ids.collect();
         assert!(expected.len() > 15, "{query:?}");
-        let found = store.find_runs(newest(query.clone())).await.expect("sent");
+        let found = store.find_runs(newest()).await.expect("sent");
         let found: Vec<Run> = found.try_collect().await.expect("read");
         let found: Vec<&str> = found.iter().map(Run::id).collect();
         assert_eq!(found, expected, "{query:?}");
-        let plan = store
-            .explain(newest(query.clone()))
-            .await
-            .expect("explained");
+        let plan = store.explain(newest()).await.expect("explained");
         assert!(
             plan.keys_examined <= most,
-            "{query:?}: {} keys of {:?}",
+            "{limit} of {query:?}: {} keys of {:?}",
             plan.keys_examined,
             plan.indexes
         );
     }
+}
+
+#[tokio::test]
+async fn keys_of_elements_are_counted_without_reading_runs() {
+    let (test, store) = filled().await;
+    // Each run reads the model, in one of three versions, and two of three runs a path of three runs.
+    let query = Query::new()
+        .with_input_model("everywhere", "1")
+        .with_input_artifact("r1", "data/x")
+        .with_name_prefix("train-");
+    let filter = query.render().expect("the query is fine");
+    let expected = found_by_the_server(&test, filter).await;
+    assert!(expected.len() > 100, "{}", expected.len());
+    let profiling = test.database.run_command(doc! { "profile": 2 }).await;
+    profiling.expect("it is on");
+    assert_eq!(ids(&store, &query).await, expected);
+    let profiled = test.database.collection::<Document>("system.profile");
+    let sent =
+        profiled.find(doc! { "$or": [{ "command.count": "runs" }, { "command.returnKey": true }] });
+    let sent: Vec<Document> = sent.await.expect("sent").try_collect().await.expect("read");
+    assert!(sent.len() > 5, "{sent:?}");
+    for count in sent {
+        assert_eq!(count.get_i32("docsExamined").ok(), Some(0), "{count}");
+    }
+    let find = last_command(&test, "find").await;
+    assert_eq!(find.get_str("hint").ok(), Some("input_paths"), "{find}");
 }
 
 #[tokio::test]
