@@ -88,7 +88,7 @@ impl MongoRunStore {
         // A secret's file ends in a line end, which the driver would take for a part of the database's name.
         let mut options = ClientOptions::parse(uri.trim())
             .await
-            .map_err(|error| unusable_uri(&error))?;
+            .map_err(|error| unusable_uri(uri, &error))?;
         options.app_name.get_or_insert_with(|| "runlineage".into());
         // The driver waits 30 s unless the URI says otherwise; a typo should not take that long to show.
         options
@@ -104,7 +104,7 @@ impl MongoRunStore {
             let reason = "it holds a line end or another control character; remove it";
             return Err(Error::invalid_argument("MongoDB URI", reason));
         }
-        let client = Client::with_options(options).map_err(|error| unusable_uri(&error))?;
+        let client = Client::with_options(options).map_err(|error| unusable_uri(uri, &error))?;
         Ok(Self::from_database(client.database(&name)))
     }
 
@@ -177,13 +177,22 @@ fn majority() -> WriteConcern {
 }
 
 /// The URI holds a password, and the driver quotes from it: only its own words without the URI are kept.
-fn unusable_uri(error: &mongodb::error::Error) -> Error {
+fn unusable_uri(uri: &str, error: &mongodb::error::Error) -> Error {
     use mongodb::error::ErrorKind;
+    let options = uri.split_once('?').map_or("", |(_, options)| options);
     let hint = "a MongoDB URI looks like mongodb://user:password@host:27017/database; reserved characters in a password are percent-encoded";
     let reason = match error.kind.as_ref() {
         ErrorKind::DnsResolve { .. } => format!("its host cannot be resolved; {hint}"),
         ErrorKind::InvalidArgument { message, .. } if message.contains("scheme") => {
             format!("it begins with neither mongodb:// nor mongodb+srv://; {hint}")
+        }
+        // The driver names the option. With an `@` behind the question mark, what looks like one may be a part of a password.
+        ErrorKind::InvalidArgument { message, .. }
+            if message.contains(" is an invalid option") && !options.contains('@') =>
+        {
+            let option = message.split(" is an invalid option").next();
+            let option: String = option.unwrap_or_default().chars().take(60).collect();
+            format!("it has no option `{option}`; {hint}")
         }
         _ => format!("it cannot be parsed; {hint}"),
     };

@@ -21,6 +21,8 @@ pub struct QueryPlan {
     pub indexes: Vec<String>,
     /// Whether every run, or every key of an index, may be looked at.
     pub examines_all: bool,
+    /// Whether the runs are sorted after they were read, since no index holds the order.
+    pub sorts: bool,
     /// Keys of indexes that were examined.
     pub keys_examined: u64,
     /// Runs that were examined.
@@ -57,6 +59,19 @@ impl MongoRunStore {
         }
         let plan = explained(self, &search, "queryPlanner").await?;
         Ok(!plan.examines_all)
+    }
+
+    /// Whether an index holds the order of a search; where not, all of its matches are read before the first is sent.
+    ///
+    /// # Errors
+    /// As [`RunStore::find_runs`](crate::RunStore::find_runs).
+    pub async fn is_order_indexed(&self, search: impl Into<Search> + Send) -> Result<bool> {
+        let search = search.into();
+        if search.sort_stages.is_some() {
+            return Ok(false);
+        }
+        let plan = explained(self, &search, "queryPlanner").await?;
+        Ok(!plan.sorts)
     }
 }
 
@@ -142,6 +157,7 @@ impl QueryPlan {
     }
 
     fn walk(&mut self, stage: &Document) {
+        self.sorts |= stage.get_str("stage").is_ok_and(|stage| stage == "SORT");
         self.examines_all |= stage
             .get_str("stage")
             .is_ok_and(|stage| stage == "COLLSCAN");

@@ -1,6 +1,6 @@
 //! From the arguments to a mirror and a tracking server.
 
-use runlineage::{Error, MlflowClient, MongoRunStore, Run};
+use runlineage::{Error, MlflowClient, MongoRunStore};
 use runlineage_local_mongod::LocalDatabase;
 
 use crate::args::ConnectionArgs;
@@ -50,32 +50,6 @@ pub(crate) fn mlflow(args: &ConnectionArgs, concurrency: usize) -> Result<Mlflow
         builder = builder.source(source);
     }
     builder.build()
-}
-
-/// Where people look at the MLflow that is mirrored: its address where the mirror knows it, else the one that is named.
-pub(crate) async fn mlflow_address(
-    args: &ConnectionArgs,
-    store: &MongoRunStore,
-) -> Result<Option<String>, Error> {
-    let source = store.freshness().await?.source.unwrap_or_default();
-    let address = source.split(" workspace ").next().unwrap_or_default();
-    if address.starts_with("http://") || address.starts_with("https://") {
-        return Ok(Some(address.to_owned()));
-    }
-    // Only a link is lost with an address that is none: often it is a variable for other programs.
-    let named = args.tracking_uri.as_deref();
-    let named = named.and_then(|uri| MlflowClient::builder(uri).build().ok());
-    Ok(named.map(|mlflow| mlflow.address().to_owned()))
-}
-
-/// The page of a run, below the address of its MLflow.
-pub(crate) fn run_page(address: &str, run: &Run) -> Option<String> {
-    let exp = run.exp()?;
-    Some(format!(
-        "{address}/#/experiments/{}/runs/{}",
-        exp.id,
-        run.id()
-    ))
 }
 
 pub(crate) fn usage(argument: &'static str, reason: impl Into<String>) -> Error {

@@ -10,6 +10,7 @@ mod connect;
 mod date;
 mod monitor;
 mod output;
+mod pages;
 mod pass_log;
 mod progress;
 mod say;

@@ -174,7 +174,11 @@ impl Parser<'_> {
         }
         Err(ParseError::new(
             offset,
-            format!("there is no field `{name}`; expected {}", fields()),
+            format!(
+                "there is no field `{}`; expected {}",
+                name.chars().take(60).collect::<String>(),
+                fields()
+            ),
         ))
     }
 

@@ -19,6 +19,7 @@ use crate::args::{ColumnArg, ConnectionArgs, FindArgs, Format, LineageArgs};
 use crate::connect::{self, usage};
 use crate::date;
 use crate::output::mongosh;
+use crate::pages::Pages;
 use crate::say::{counted, say};
 use crate::stdout::stdout;
 
@@ -89,6 +90,16 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Resu
         }
         // What cannot be told here fails no search.
         let served = async { store.is_indexed(all()).await.unwrap_or(true) };
+        let sorts_all = async {
+            let is_alone = filter.is_empty() && !orders.is_empty();
+            is_alone && !store.is_order_indexed(ordered(limit)).await.unwrap_or(true)
+        };
+        if holds_runs && !args.explain && sorts_all.await {
+            say!(
+                "No index holds this order: every run is read, for {} s at most (--max-time). An experiment, a model, an artifact or --since narrows it.",
+                args.max_time
+            );
+        }
         if holds_runs && !args.explain && !filter.is_empty() && !served.await {
             say!(
                 "No index serves this search: every run is looked at, for {} s at most (--max-time). An experiment, a model, an artifact or --since narrows it.",
@@ -263,25 +274,22 @@ fn columns(args: &FindArgs) -> Result<Vec<ColumnArg>> {
     Ok(columns)
 }
 
-/// The address before which a run's page has its path, where links are wanted.
+/// The pages to link to, where links are wanted.
 async fn links(
     connection: &ConnectionArgs,
     store: &MongoRunStore,
     args: &FindArgs,
-) -> Result<Option<String>> {
+) -> Result<Option<Pages>> {
     let Some(url) = &args.ui_url else {
         return Ok(None);
     };
-    let base = if url.is_empty() {
-        connect::mlflow_address(connection, store).await?
-    } else {
-        Some(url.clone())
-    };
-    let base = base.ok_or_else(|| {
+    let given = Some(url.as_str()).filter(|url| !url.is_empty());
+    let pages = Pages::of(connection, store, given).await?;
+    let pages = pages.ok_or_else(|| {
         usage(
             "--ui-url",
             "the mirror does not know the address of its MLflow; give it: --ui-url http://host:5000",
         )
     })?;
-    Ok(Some(base.trim_end_matches('/').to_owned()))
+    Ok(Some(pages))
 }

@@ -13,6 +13,7 @@ use crate::args::{ConnectionArgs, ReportFormat, ShowArgs};
 use crate::cell::at_path;
 use crate::connect;
 use crate::output::{ago, printable, table};
+use crate::pages::Pages;
 use crate::say::say;
 use crate::secret::masked;
 use crate::stdout::stdout;
@@ -84,8 +85,8 @@ async fn text(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) -> 
             writeln!(text, "{field:<11} {}", printable(&masked(&value)))?;
         }
     }
-    let address = connect::mlflow_address(connection, store).await?;
-    if let Some(page) = address.and_then(|address| connect::run_page(&address, run)) {
+    let pages = Pages::of(connection, store, None).await?;
+    if let Some(page) = pages.and_then(|pages| pages.run(run)) {
         writeln!(text, "{:<11} {}", "in MLflow", printable(&page))?;
     }
     let rows: Vec<_> = rows(Direction::Input, &lineage.inputs)

@@ -442,3 +442,24 @@ async fn a_deleted_run_is_shown_with_what_is_known_of_it() {
     assert!(purged.stderr.contains("purged here"), "{}", purged.stderr);
     assert!(purged.success().contains(&run));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_no_index_holds_is_said() {
+    let scene = Scene::new().await;
+    scene.run("a", &json!({ "metrics": { "auc": 1 } })).await;
+    scene.sync();
+    for (order, said) in [
+        ("metrics.auc", true),
+        ("-user", true),
+        ("-start_time", false),
+        ("run_id", false),
+    ] {
+        let args = ["find", "--sort", order, "--limit", "1"];
+        let stderr = scene.program(&args).stderr;
+        assert_eq!(
+            stderr.contains("No index holds this order"),
+            said,
+            "{order}: {stderr}"
+        );
+    }
+}

@@ -546,3 +546,20 @@ async fn a_server_that_lies_about_pages_is_not_believed() {
         &["the same page token twice"],
     );
 }
+
+#[test]
+fn an_option_of_a_uri_that_is_not_known_is_named_and_no_part_of_a_password() {
+    let find = |uri: &str| run(&mut runlineage(["find", "--mongodb-uri", uri]));
+    let told = find("mongodb://host.example/?retryWritez=true");
+    assert_eq!(told.code, Some(2));
+    assert!(
+        told.stderr
+            .to_lowercase()
+            .contains("no option `retrywritez`"),
+        "{}",
+        told.stderr
+    );
+    let hidden = find("mongodb://ana:pa?canary=1@host.example/");
+    assert_eq!(hidden.code, Some(2));
+    assert!(!hidden.stderr.contains("canary"), "{}", hidden.stderr);
+}

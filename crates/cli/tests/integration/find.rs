@@ -234,7 +234,7 @@ async fn facets_are_counted_by_the_database() {
         &["--facet", "input-model", "--format", "csv", "--limit", "1"],
     )
     .success();
-    assert_eq!(counted, "runs,value\n23,churn 0\n");
+    assert_eq!(counted, "runs,name,version\n23,churn,0\n");
     let explained = find(&test, &["--input-model", "churn:3", "--explain"]).success();
     assert!(explained.contains("input_models"), "{explained}");
 }

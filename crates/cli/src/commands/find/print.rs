@@ -4,7 +4,7 @@ use std::io::Write;
 use std::mem;
 use std::process::ExitCode;
 
-use bson::Bson;
+use bson::{Bson, Document};
 use futures::TryStreamExt;
 use runlineage::mongo::{FacetCount, QueryPlan};
 use runlineage::{Run, RunStream};
@@ -15,17 +15,19 @@ use super::trim;
 use crate::args::Format;
 use crate::args::{Column, ColumnArg};
 use crate::cell::{cell, value_text};
-use crate::connect::run_page;
 use crate::output::table;
+use crate::pages::Pages;
 use crate::say::say;
 use crate::stdout::{csv_failed, stdout};
 
 /// How much output is gathered before it is written.
 const CHUNK: usize = 64 * 1024;
+/// How many rows one table holds; more follow in a table of their own.
+const TABLE_ROWS: usize = 1_000;
 
 /// Prints runs as they come, up to a limit.
 pub(super) struct Printer {
-    pub(super) links: Option<String>,
+    pub(super) links: Option<Pages>,
     pub(super) columns: Vec<ColumnArg>,
     /// Whether only the columns are printed, of JSON too.
     pub(super) trims: bool,
@@ -52,10 +54,15 @@ impl Printer {
         let mut rows = Vec::new();
         while let Some(run) = self.next(&mut runs).await? {
             rows.push(self.row(&run)?);
+            // Widths are those of the rows so far: a table of all runs of a large mirror would not fit memory.
+            if rows.len() == TABLE_ROWS {
+                let full = table(&self.header(), mem::take(&mut rows)).to_string() + "\n";
+                write_beside(full.into_bytes()).await?;
+            }
         }
-        if rows.is_empty() {
+        if self.shown == 0 {
             say!("No run matches.");
-        } else {
+        } else if !rows.is_empty() {
             writeln!(stdout(), "{}", table(&self.header(), rows))?;
         }
         Ok(())
@@ -137,7 +144,7 @@ impl Printer {
     }
 
     fn link(&self, run: &Run) -> Option<String> {
-        run_page(self.links.as_ref()?, run)
+        self.links.as_ref()?.run(run)
     }
 }
 
@@ -154,16 +161,11 @@ pub(super) fn facets(counts: Vec<FacetCount>, format: Format) -> Result {
             let rows = counts
                 .iter()
                 .map(|count| vec![count.runs.to_string(), value_text(&count.value)]);
-            let header = ["runs", "value"].map(str::to_owned);
             if format == Format::Table {
+                let header = ["runs", "value"].map(str::to_owned);
                 writeln!(out, "{}", table(&header, rows))?;
             } else {
-                let mut csv = csv::Writer::from_writer(out);
-                csv.write_record(&header).map_err(csv_failed)?;
-                for row in rows {
-                    csv.write_record(row).map_err(csv_failed)?;
-                }
-                csv.flush()?;
+                facets_as_csv(out, &counts)?;
             }
         }
         Format::Ndjson | Format::Json => {
@@ -179,6 +181,45 @@ pub(super) fn facets(counts: Vec<FacetCount>, format: Format) -> Result {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Each field of a value, such as a model's name and version, in a column of its own.
+fn facets_as_csv(out: impl Write, counts: &[FacetCount]) -> Result<()> {
+    let mut fields: Vec<&str> = Vec::new();
+    for count in counts {
+        for field in count
+            .value
+            .as_document()
+            .into_iter()
+            .flat_map(Document::keys)
+        {
+            if !fields.contains(&field.as_str()) {
+                fields.push(field);
+            }
+        }
+    }
+    let mut csv = csv::Writer::from_writer(out);
+    let columns = if fields.is_empty() {
+        &["value"][..]
+    } else {
+        &fields
+    };
+    let header = ["runs"].iter().chain(columns);
+    csv.write_record(header).map_err(csv_failed)?;
+    for count in counts {
+        let runs = count.runs.to_string();
+        let values = match &count.value {
+            Bson::Document(value) => fields
+                .iter()
+                .map(|field| value.get(field).map(value_text).unwrap_or_default())
+                .collect(),
+            value => vec![value_text(value)],
+        };
+        let row = [runs].into_iter().chain(values);
+        csv.write_record(row).map_err(csv_failed)?;
+    }
+    csv.flush()?;
+    Ok(())
 }
 
 pub(super) fn distinct(values: Vec<Bson>) -> Result {

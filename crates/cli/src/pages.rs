@@ -1,0 +1,83 @@
+//! The pages of MLflow to which links lead.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use runlineage::{MlflowClient, MongoRunStore, Run};
+
+use crate::args::ConnectionArgs;
+
+/// What stands for itself in a parameter of a URL.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// Where people look at one MLflow, and at one workspace of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pages {
+    address: String,
+    workspace: Option<String>,
+}
+
+impl Pages {
+    /// The pages of the MLflow that is mirrored: at this address, else at the one that the mirror knows, else at the one that
+    /// is named.
+    pub(crate) async fn of(
+        args: &ConnectionArgs,
+        store: &MongoRunStore,
+        address: Option<&str>,
+    ) -> Result<Option<Self>, runlineage::Error> {
+        let source = store.freshness().await?.source.unwrap_or_default();
+        let (known, workspace) = match source.split_once(" workspace ") {
+            Some((known, workspace)) => (known, Some(workspace.to_owned())),
+            None => (source.as_str(), None),
+        };
+        let known = Some(known).filter(|known| known.starts_with("http"));
+        // Only a link is lost with an address that is none: often it is a variable for other programs.
+        let named = || {
+            let client = MlflowClient::builder(args.tracking_uri.as_deref()?)
+                .build()
+                .ok()?;
+            Some(client.address().to_owned())
+        };
+        let address = address.or(known).map(str::to_owned).or_else(named);
+        Ok(address.map(|address| Self {
+            address: address.trim_end_matches('/').to_owned(),
+            workspace,
+        }))
+    }
+
+    /// The page of a run.
+    pub(crate) fn run(&self, run: &Run) -> Option<String> {
+        let (address, exp) = (&self.address, run.exp()?.id);
+        let workspace = self
+            .workspace
+            .as_deref()
+            .map(|workspace| format!("?workspace={}", utf8_percent_encode(workspace, PLAIN)));
+        let workspace = workspace.unwrap_or_default();
+        Some(format!(
+            "{address}/#/experiments/{exp}/runs/{}{workspace}",
+            run.id()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+    use runlineage::Run;
+
+    use super::Pages;
+
+    #[test]
+    fn a_link_names_the_workspace() {
+        let run = Run::try_from(&doc! { "_id": "8f2c", "exp": { "id": "12", "name": "churn" } });
+        let run = run.unwrap();
+        let page = |workspace: Option<&str>| {
+            let workspace = workspace.map(str::to_owned);
+            let address = "http://host:5000".to_owned();
+            Pages { address, workspace }.run(&run).unwrap()
+        };
+        assert_eq!(page(None), "http://host:5000/#/experiments/12/runs/8f2c");
+        assert_eq!(
+            page(Some("team a/b")),
+            "http://host:5000/#/experiments/12/runs/8f2c?workspace=team%20a%2Fb"
+        );
+    }
+}
