@@ -416,6 +416,7 @@ async fn a_deleted_run_is_shown_with_what_is_known_of_it() {
             &json!({ "tags": { "lineage.inputs.models.churn": r#"["3"]"# } }),
         )
         .await;
+    scene.run("stays", &json!({})).await;
     scene.sync();
     scene
         .rest
@@ -450,7 +451,7 @@ async fn an_order_that_no_index_holds_is_said() {
     scene.sync();
     for (order, said) in [
         ("metrics.auc", true),
-        ("-user", true),
+        ("-end_time", true),
         ("-start_time", false),
         ("run_id", false),
     ] {
