@@ -124,7 +124,12 @@ impl Findings<'_> {
         let (run, said) = self.example.as_ref()?;
         let count = self.undecided + self.not_asked;
         let mut reason = format!(
-            "MLflow did not list {count} mirrored runs, which stay; of run {run:?}: {said}"
+            "MLflow did not list {count} {}, which stay; of run {run:?}: {said}",
+            if count == 1 {
+                "mirrored run"
+            } else {
+                "mirrored runs"
+            }
         );
         if self.not_asked > 0 {
             let not_asked = self.not_asked;
