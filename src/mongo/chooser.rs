@@ -18,6 +18,8 @@ use crate::run::field;
 
 /// So few matches are read at once, whatever is wanted.
 const FEW: i64 = 200;
+/// An index of which a value has no more runs as a rule is counted alone first.
+const HANDFUL: u32 = 5;
 /// How far matches are counted, round after round until a term has fewer: those of the term that has the fewest as a rule, and
 /// those of the others. More than in the last round take longer to count than a wrong index costs as a rule.
 const ROUNDS: [(i64, i64); 3] = [(1_000, FEW), (4_000, 1_000), (10_000, 10_000)];
@@ -125,6 +127,9 @@ impl<'a> IndexChooser<'a> {
             return None;
         }
         let mut parts = self.candidates(parts);
+        if let Some(term) = self.handful(&parts).await {
+            return Some(term);
+        }
         for round in ROUNDS {
             match self.round(parts, round).await {
                 Round::Chosen(term) => return term,
@@ -159,6 +164,15 @@ impl<'a> IndexChooser<'a> {
             }
         }
         candidates
+    }
+
+    /// The first term, where it has few matches as a rule and has few now: to count the others would cost more than it saves.
+    async fn handful(&self, parts: &[Part]) -> Option<Term> {
+        let first = parts.first().and_then(|part| single(part))?;
+        if first.index.usual_runs > HANDFUL || self.count(first, FEW).await? >= FEW {
+            return None;
+        }
+        Some(first.clone())
     }
 
     /// Counts all parts at once; those of which an index is missing play no part.
