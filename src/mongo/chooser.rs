@@ -16,10 +16,13 @@ use crate::error::Result;
 use crate::query::Search;
 use crate::run::field;
 
-/// How far matches are counted, until a term has fewer. So few of the first round are the right ones whatever is wanted; more
-/// than those of the last one take longer to count than a wrong index costs as a rule.
-const ROUNDS: [i64; 4] = [FEW, 1_000, 4_000, 10_000];
+/// So few matches are read at once, whatever is wanted.
 const FEW: i64 = 200;
+/// An index of which a value has no more runs as a rule is counted alone first.
+const HANDFUL: u32 = 5;
+/// How far matches are counted, round after round until a term has fewer: those of the term that has the fewest as a rule, and
+/// those of the others. More than in the last round take longer to count than a wrong index costs as a rule.
+const ROUNDS: [(i64, i64); 3] = [(1_000, FEW), (4_000, 1_000), (10_000, 10_000)];
 /// As many results end the server's own trial of its plans: where no more are wanted, the plan that finds them first is right.
 const TRIAL: u64 = 101;
 /// How many terms are counted.
@@ -112,7 +115,7 @@ impl<'a> IndexChooser<'a> {
         if let [part] = &parts[..] {
             // With a range of times, the server may take the index of all times instead of the one that holds both.
             let term = single(part).filter(|term| term.filter.len() > 1)?;
-            if self.order == Order::None || self.is_in_order(term) {
+            if self.order == Order::None || self.is_in_order(part) {
                 return Some(term.clone());
             }
         }
@@ -124,15 +127,16 @@ impl<'a> IndexChooser<'a> {
             return None;
         }
         let mut parts = self.candidates(parts);
-        for bound in ROUNDS {
-            match self.round(parts, bound).await {
+        if let Some(term) = self.handful(&parts).await {
+            return Some(term);
+        }
+        for round in ROUNDS {
+            match self.round(parts, round).await {
                 Round::Chosen(term) => return term,
                 Round::More(rest) => parts = rest,
             }
             if self.order != Order::None {
-                let is_in_order =
-                    |part: &Part| single(part).is_some_and(|term| self.is_in_order(term));
-                parts.retain(is_in_order);
+                parts.retain(|part| self.is_in_order(part));
             }
         }
         None
@@ -162,12 +166,31 @@ impl<'a> IndexChooser<'a> {
         candidates
     }
 
+    /// The first term, where it has few matches as a rule and has few now: to count the others would cost more than it saves.
+    async fn handful(&self, parts: &[Part]) -> Option<Term> {
+        let first = parts.first().and_then(|part| single(part))?;
+        if first.index.usual_runs > HANDFUL || self.count(first, FEW).await? >= FEW {
+            return None;
+        }
+        Some(first.clone())
+    }
+
     /// Counts all parts at once; those of which an index is missing play no part.
-    async fn round(&self, parts: Vec<Part>, bound: i64) -> Round {
-        let counted = join_all(parts.iter().map(|part| self.count_each(part, bound))).await;
+    async fn round(&self, parts: Vec<Part>, (first, others): (i64, i64)) -> Round {
+        let bounds: Vec<i64> = parts
+            .iter()
+            .enumerate()
+            .map(|(index, part)| {
+                let is_far = index == 0 && self.is_worth_counting_on(part, others);
+                if is_far { first } else { others }
+            })
+            .collect();
+        let counts = parts.iter().zip(&bounds);
+        let counts = counts.map(|(part, bound)| self.count_each(part, *bound));
+        let counts = join_all(counts).await;
         let mut fewer: Vec<(i64, Part)> = Vec::new();
         let mut rest = Vec::new();
-        for (part, counts) in parts.iter().zip(counted) {
+        for ((part, bound), counts) in parts.iter().zip(bounds).zip(counts) {
             let Some(counts) = counts else { continue };
             let part = matched(part, &counts);
             let count = counts.iter().sum();
@@ -181,13 +204,22 @@ impl<'a> IndexChooser<'a> {
             return Round::More(rest);
         }
         // Of few matches, an index to insist on is better than alternatives that are left to the server.
-        fewer.sort_by_key(|(count, part)| (bound == FEW && single(part).is_none(), *count));
+        fewer.sort_by_key(|(count, part)| (*count < FEW && single(part).is_none(), *count));
         let fewest = fewer.first().and_then(|(_, part)| single(part));
         Round::Chosen(fewest.cloned())
     }
 
-    fn is_in_order(&self, term: &Term) -> bool {
-        self.order == Order::ByTime && term.by_time().as_ref() == Some(term)
+    /// Whether a part may be chosen with more than a few matches, and is told apart from one with few by one count.
+    fn is_worth_counting_on(&self, part: &[Term], others: i64) -> bool {
+        let mut alternatives = part.iter().flat_map(Term::alternatives);
+        let is_exact =
+            others > FEW || alternatives.all(|term| key_ranges::of_element(&term).is_none());
+        is_exact && (self.order == Order::None || self.is_in_order(part))
+    }
+
+    fn is_in_order(&self, part: &[Term]) -> bool {
+        let by_time = |term: &Term| term.by_time().as_ref() == Some(term);
+        self.order == Order::ByTime && single(part).is_some_and(by_time)
     }
 
     /// How many matches each term of a part has, up to a bound; `None` where that cannot be told.

@@ -35,7 +35,6 @@ pub(super) const BY_ID: &Index = &INDEXES[0];
 
 pub(super) const INDEXES: &[Index] = &[
     row("_id_", &[(field::ID, 1)], EveryRun, 1),
-    row("name", &[(field::NAME, 1)], RunsWithField, 5),
     row("output_runs", &[("outputs.runs.id", 1)], RunsWithField, 1),
     row(
         "output_paths",
@@ -51,7 +50,7 @@ pub(super) const INDEXES: &[Index] = &[
         4,
     ),
     row("parent", &[(field::PARENT, 1)], RunsWithField, 4),
-    row("ticket", &[(field::TICKETS, -1)], EveryRun, 1_000),
+    row("name", &[(field::NAME, 1)], RunsWithField, 5),
     row("problems", &[(field::PROBLEM_KEYS, 1)], FewRuns, 100),
     row(
         "output_models",
@@ -60,28 +59,29 @@ pub(super) const INDEXES: &[Index] = &[
         200,
     ),
     row(
-        "input_models",
-        &[("inputs.models.name", 1), ("inputs.models.version", 1)],
-        EveryRun,
-        400,
-    ),
-    row(
-        "newest_users_of_model",
-        &[("inputs.models.name", 1), TIME, LAST],
-        RunsWithField,
-        500,
-    ),
-    row(
         "newest_of_exp",
         &[(field::EXP_ID, 1), TIME, LAST],
         EveryRun,
-        1_000,
+        500,
     ),
     row(
         "newest_of_exp_name",
         &[(field::EXP_NAME, 1), TIME, LAST],
         EveryRun,
+        500,
+    ),
+    row("ticket", &[(field::TICKETS, -1)], EveryRun, 1_000),
+    row(
+        "input_models",
+        &[("inputs.models.name", 1), ("inputs.models.version", 1)],
+        EveryRun,
         1_000,
+    ),
+    row(
+        "newest_users_of_model",
+        &[("inputs.models.name", 1), TIME, LAST],
+        RunsWithField,
+        2_000,
     ),
     row(
         "newest_of_user",
