@@ -5,6 +5,7 @@ mod connection;
 pub(crate) mod document;
 #[cfg(test)]
 mod document_tests;
+mod native;
 pub(crate) mod scan;
 pub(crate) mod wire;
 
@@ -174,7 +175,15 @@ impl MlflowClient {
         self.connection.base()
     }
 
+    /// One run as `runs/search` shows it too.
     pub(crate) async fn raw_run(&self, id: &RunId) -> Result<RawRun> {
+        let mut run = self.raw_run_with_model_inputs(id).await?;
+        run.inputs.model_inputs.clear();
+        Ok(run)
+    }
+
+    /// One run with the logged models that it read, which `runs/search` does not show.
+    pub(crate) async fn raw_run_with_model_inputs(&self, id: &RunId) -> Result<RawRun> {
         let answer: RunAnswer = self
             .connection
             .get("runs/get", &[("run_id", id.as_str())])

@@ -15,6 +15,7 @@ mod key_ranges;
 pub(crate) mod lease;
 pub(crate) mod migrate;
 pub(crate) mod mirrored;
+pub(crate) mod projection;
 mod retry;
 pub(crate) mod save;
 pub(crate) mod source;
@@ -40,7 +41,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bson::{Bson, DateTime, doc};
+use bson::raw::RawDocumentBuf;
+use bson::{Bson, DateTime, doc, rawdoc};
 use mongodb::options::{Acknowledgment, ClientOptions, WriteConcern};
 use mongodb::{Client, Database};
 use tokio::sync::OnceCell;
@@ -174,6 +176,11 @@ fn majority() -> WriteConcern {
         .build();
     concern.w_timeout = Some(WRITE_TIMEOUT);
     concern
+}
+
+/// The same, for commands: the driver leaves their write concern to the caller.
+fn majority_in_command() -> RawDocumentBuf {
+    rawdoc! { "w": "majority", "j": true, "wtimeout": 30_000 }
 }
 
 /// The URI holds a password, and the driver quotes from it: only its own words without the URI are kept.

@@ -1,5 +1,6 @@
 //! [`RunSaver`]: writes runs by ticket; a write applies only over what was read from MLflow earlier.
 
+mod carried;
 mod stored;
 mod writer;
 
@@ -10,6 +11,7 @@ use futures::stream::{self, StreamExt};
 use super::MongoRunStore;
 use super::collections::{DELETED_RUNS, RUNS};
 use super::migrate::Migrator;
+use super::projection::Projection;
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
 use crate::run::Run;
@@ -85,6 +87,8 @@ impl<'a> RunSaver<'a> {
         if deleted.len() > dead.len() {
             remove(store, DELETED_RUNS, &ids, ticket).await?;
         }
+        // All of them: a process that was killed may have left a run unprojected.
+        Projection::of(store).project(&ids).await?;
         Ok(saved)
     }
 

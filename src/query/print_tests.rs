@@ -63,6 +63,7 @@ fn node() -> impl Strategy<Value = (Direction, Node)> {
             .collect::<Vec<_>>(),
     );
     (place, name(), proptest::option::of(name())).prop_map(|((direction, kind), key, detail)| {
+        let detail = detail.filter(|_| kind.spec().detail.is_some());
         let node = Node::new(kind, &key, detail.as_deref());
         (direction, node.expect("a key is not empty"))
     })

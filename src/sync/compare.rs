@@ -9,6 +9,9 @@ use crate::codec::nest::Texts;
 use crate::error::{Error, Result};
 use crate::mlflow::document;
 use crate::mlflow::wire::RawRun;
+use crate::mongo::projection::{self, Projected};
+use crate::node::{Direction, Kind, Origin};
+use crate::run::lineage::FROM;
 use crate::run::{Run, field};
 
 /// A run that the mirror does not hold as MLflow does.
@@ -50,6 +53,7 @@ pub(super) fn compare(
     raw: &RawRun,
     exp_name: &str,
     stored: Option<&Run>,
+    projected: Projected,
 ) -> Result<Option<Difference>> {
     let id = &raw.info.run_id;
     let Some(stored) = stored else {
@@ -59,7 +63,7 @@ pub(super) fn compare(
         return Ok(Some(Difference::extra(id, "it is deleted in MLflow")));
     }
     let what = match differing_raw(raw, exp_name, stored) {
-        Ok(None) => differing_document(raw, exp_name, stored)?,
+        Ok(None) => differing_document(raw, exp_name, stored, projected)?,
         Ok(what) => what,
         // What this program did not write may not even have the shape of a run.
         Err(Error::Document { reason, .. }) => Some(reason),
@@ -153,12 +157,21 @@ fn differing_raw(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<St
 }
 
 /// Compares the whole document, lineage too, with what would be written now.
-fn differing_document(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<String>> {
-    let would_be = document::map(raw, exp_name)?.to_document()?;
+fn differing_document(
+    raw: &RawRun,
+    exp_name: &str,
+    stored: &Run,
+    projected: Projected,
+) -> Result<Option<String>> {
+    let mut would_be = projection::projected(&document::map(raw, exp_name)?, projected)?;
     let mut is = stored.to_document()?;
     if let Ok(mirror) = is.get_document_mut(field::MIRROR) {
-        mirror.remove(field::TICKET);
-        mirror.remove(field::CHANGED_AT);
+        for field in [field::TICKET, field::CHANGED_AT, field::REGISTRY] {
+            mirror.remove(field);
+        }
+    }
+    for document in [&mut would_be, &mut is] {
+        remove_model_inputs(document);
     }
     let fields = would_be.keys().chain(is.keys());
     // NaN is no reason to differ: the bytes are compared.
@@ -177,6 +190,26 @@ fn differing_document(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Opti
             shown(would_be.get(field))
         )
     }))
+}
+
+/// Removes the logged models that MLflow records as inputs of a run: only `runs/get` shows them.
+fn remove_model_inputs(document: &mut Document) {
+    let field = Kind::LOGGED_MODEL.spec().field;
+    let Ok(inputs) = document.get_document_mut(Direction::Input.field()) else {
+        return;
+    };
+    let Ok(array) = inputs.get_array_mut(field) else {
+        return;
+    };
+    array.retain(|entry| {
+        let from = entry
+            .as_document()
+            .and_then(|entry| entry.get_str(FROM).ok());
+        from != Some(Origin::Inputs.as_str())
+    });
+    if array.is_empty() {
+        inputs.remove(field);
+    }
 }
 
 fn user(raw: &RawRun) -> String {

@@ -14,6 +14,7 @@ use crate::error::{Error, MlflowCode, Result};
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::{RawExperiment, RawRun};
 use crate::mongo::mirrored::Mirrored;
+use crate::mongo::projection::Projection;
 use crate::run::{Run, RunId, field};
 
 /// What a comparison of the mirror with MLflow came to.
@@ -85,12 +86,15 @@ impl<'a> Verifier<'a> {
             .page_size(self.settings.page_size);
         while let Some(page) = scan.next_page().await? {
             let stored = self.stored(&page).await?;
+            let ids: Vec<String> = page.iter().map(|run| run.info.run_id.clone()).collect();
+            let mut projected = Projection::of(&self.settings.store).entries(&ids).await?;
             let mut active = 0;
             for raw in &page {
                 let id = &raw.info.run_id;
                 self.seen.insert(id);
                 active += u64::from(!raw.is_deleted());
-                let difference = compare(raw, &experiment.name, stored.get(id))?;
+                let projected = projected.remove(id).unwrap_or_default();
+                let difference = compare(raw, &experiment.name, stored.get(id), projected)?;
                 self.suspects.extend(difference);
             }
             totals.add(|report| report.seen += active);
@@ -147,8 +151,11 @@ impl<'a> Verifier<'a> {
             }) => return Ok(stored.map(|_| Difference::extra(&suspect.run, answer))),
             Err(error) => return unclear(suspect, error),
         };
+        let ids = [suspect.run.clone()];
+        let projected = Projection::of(&self.settings.store).entries(&ids).await?;
+        let projected = projected.into_values().next().unwrap_or_default();
         match mlflow.raw_experiment(&raw.info.experiment_id).await {
-            Ok(experiment) => compare(&raw, &experiment.name, stored.as_ref()),
+            Ok(experiment) => compare(&raw, &experiment.name, stored.as_ref(), projected),
             Err(error) => unclear(suspect, error),
         }
     }

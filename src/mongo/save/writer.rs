@@ -2,22 +2,26 @@
 
 use std::collections::HashMap;
 
-use bson::raw::{RawArrayBuf, RawBsonRef, RawDocumentBuf, cstr};
+use bson::raw::{RawArrayBuf, RawBson, RawBsonRef, RawDocumentBuf, cstr};
 use bson::{Bson, DateTime, Document, doc, rawdoc};
 
 use super::Saved;
-use super::stored::Compared;
+use super::carried::carried_over;
+use super::stored::{Compared, stored};
 use crate::error::{Error, Result};
-use crate::mongo::MongoRunStore;
 use crate::mongo::clock::server_time;
+use crate::mongo::collections::RUNS;
 use crate::mongo::failure::{code, failed, is_of_the_document};
 use crate::mongo::retry::retried;
 use crate::mongo::ticket::Ticket;
+use crate::mongo::{MongoRunStore, majority_in_command};
 use crate::run::{Run, field};
 
 /// A command over 16 MiB fails as a whole. An eighth of that is as fast, and it is held more than once; larger documents go alone.
 const MAX_BATCH_BYTES: usize = 2 << 20;
 const MAX_BATCH: usize = 1_000;
+/// A projection moves the count of a run rarely, and does not do so for ever.
+const MAX_ATTEMPTS: usize = 20;
 /// What the command around one document takes at most.
 const OVERHEAD: usize = 1 << 10;
 /// A larger document leaves no room for the command around it.
@@ -68,13 +72,48 @@ pub(in crate::mongo) async fn write(
         saved,
     };
     changed.extend(writer.write(How::Insert, fresh).await?);
-    let superseded = writer.write(How::Replace, changed).await?;
-    writer.saved.unchanged += superseded.len() as u64;
+    writer.replace(changed).await?;
     writer.try_again(quarantined).await?;
     Ok(writer.saved)
 }
 
 impl Writer<'_> {
+    /// Writes over lower tickets, again for the runs that a projection changed in between.
+    async fn replace(&mut self, mut runs: Vec<Run>) -> Result<()> {
+        for _ in 0..MAX_ATTEMPTS {
+            if runs.is_empty() {
+                return Ok(());
+            }
+            let refused = self
+                .write(How::Replace, self.carried_over(runs).await?)
+                .await?;
+            let ids: Vec<String> = refused.iter().map(|run| run.id().to_owned()).collect();
+            let stored = match &ids[..] {
+                [] => HashMap::new(),
+                ids => stored(self.store, self.into, ids).await?,
+            };
+            let is_newer = |run: &Run| {
+                let stored = stored.get(run.id());
+                stored.is_some_and(|stored| stored.ticket >= self.ticket.0)
+            };
+            let (newer, again): (Vec<Run>, Vec<Run>) = refused.into_iter().partition(is_newer);
+            self.saved.unchanged += newer.len() as u64;
+            runs = again;
+        }
+        Err(Error::Mongo {
+            doing: format!("cannot save {} runs", runs.len()),
+            source: format!("other programs changed them {MAX_ATTEMPTS} times in between").into(),
+        })
+    }
+
+    /// Only documents of `runs` hold more than MLflow's run.
+    async fn carried_over(&self, runs: Vec<Run>) -> Result<Vec<Run>> {
+        match self.into {
+            RUNS => carried_over(self.store, runs).await,
+            _ => Ok(runs),
+        }
+    }
+
     /// Writes in batches; returns the runs that are there already with the same or a higher ticket.
     async fn write(&mut self, how: How, runs: Vec<Run>) -> Result<Vec<Run>> {
         let mut present = Vec::new();
@@ -103,7 +142,7 @@ impl Writer<'_> {
 
     /// Writes runs that are stored in part as a whole, where they are taken now; the others stay as they are.
     async fn try_again(&mut self, quarantined: Vec<Run>) -> Result<()> {
-        for run in quarantined {
+        for run in self.carried_over(quarantined).await? {
             if run.as_raw().as_bytes().len() + STAMP > MAX_DOCUMENT_BYTES {
                 self.saved.quarantined += 1;
                 continue;
@@ -165,7 +204,11 @@ impl Writer<'_> {
             match how {
                 How::Insert => list.push(document),
                 How::Replace => list.push(rawdoc! {
-                    "q": { "_id": run.id(), "mirror.ticket": { "$not": { "$gte": self.ticket.0 } } },
+                    "q": {
+                        "_id": run.id(),
+                        "mirror.ticket": { "$not": { "$gte": self.ticket.0 } },
+                        "mirror.registry.seq": projections(run),
+                    },
                     "u": document,
                     "upsert": true,
                 }),
@@ -204,6 +247,14 @@ impl Writer<'_> {
             reason: format!("no part of it can be stored: {reason}"),
         })
     }
+}
+
+/// How often the run's document was projected when it was read; null before the first time.
+fn projections(run: &Run) -> RawBson {
+    let mirror = run.as_raw().get_document(field::MIRROR);
+    let registry = mirror.and_then(|mirror| mirror.get_document(field::REGISTRY));
+    let seq = registry.and_then(|registry| registry.get_i64("seq"));
+    seq.map_or(RawBson::Null, RawBson::Int64)
 }
 
 /// The run as a document with its ticket and the date of this change.
@@ -265,7 +316,12 @@ fn reduced(run: &Run, with_lineage: bool, reason: &str) -> Result<Run> {
     problems.push(Bson::from(
         doc! { "key": field::ID, "reason": format!("stored without {left_out}: {reason}") },
     ));
-    part.insert(field::MIRROR, doc! { field::FINGERPRINT: run.fingerprint(), field::QUARANTINED: true, field::PROBLEMS: problems });
+    let mut mirror = doc! { field::FINGERPRINT: run.fingerprint(), field::QUARANTINED: true, field::PROBLEMS: problems };
+    let registry = whole.get_document(field::MIRROR);
+    if let Ok(registry) = registry.and_then(|mirror| mirror.get_document(field::REGISTRY)) {
+        mirror.insert(field::REGISTRY, registry.clone());
+    }
+    part.insert(field::MIRROR, mirror);
     Run::try_from(&part)
 }
 
@@ -310,11 +366,6 @@ fn refused(runs: Vec<Run>, reply: &Document) -> Result<Vec<Refused>> {
             .map(|(code, reason)| Refused { run, code, reason })
     });
     Ok(refused.collect())
-}
-
-/// The driver leaves the write concern of a plain command to its caller.
-fn majority_in_command() -> RawDocumentBuf {
-    rawdoc! { "w": "majority", "j": true, "wtimeout": 30_000 }
 }
 
 #[cfg(test)]
