@@ -20,6 +20,7 @@ mod mlflow_client;
 mod mlflow_network;
 mod mlopus_and_back;
 mod mongodb_faults;
+mod native_runs;
 mod paging;
 mod plans;
 mod poison;
