@@ -50,17 +50,6 @@ pub(crate) struct RegistryDocument {
 }
 
 impl RegistryCollection {
-    pub(crate) const ALL: [Self; 3] = [Self::Models, Self::Versions, Self::LoggedModels];
-
-    /// The name of the collection in MongoDB.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Models => "models",
-            Self::Versions => "model_versions",
-            Self::LoggedModels => "logged_models",
-        }
-    }
-
     /// What one document is called in messages.
     pub(crate) fn noun(self) -> &'static str {
         match self {

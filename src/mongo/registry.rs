@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 use mongodb::Collection;
 
 use super::MongoRunStore;
-use super::collections::at_primary;
+use super::collections::{LOGGED_MODELS, MODEL_VERSIONS, MODELS, at_primary};
 use super::failure::failed;
 use super::retry::retried;
 use crate::error::Result;
@@ -37,10 +37,19 @@ impl<'a> RegistryStore<'a> {
         Self { store, which }
     }
 
+    /// The name of the collection in MongoDB.
+    fn name(self) -> &'static str {
+        match self.which {
+            RegistryCollection::Models => MODELS,
+            RegistryCollection::Versions => MODEL_VERSIONS,
+            RegistryCollection::LoggedModels => LOGGED_MODELS,
+        }
+    }
+
     /// Reads decide writes, so they go to the primary.
     fn collection(self) -> Collection<Document> {
         let database = at_primary(self.store).database;
-        database.collection(self.which.name())
+        database.collection(self.name())
     }
 
     async fn find(self, filter: Document, fields: &[&str]) -> Result<Vec<Document>> {
@@ -54,7 +63,7 @@ impl<'a> RegistryStore<'a> {
             let found = find.projection(projection.clone()).await?;
             found.try_collect::<Vec<_>>().await
         };
-        let name = self.which.name();
+        let name = self.name();
         retried(find)
             .await
             .map_err(|error| failed(format!("cannot read collection {name}"), error))

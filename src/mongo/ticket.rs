@@ -8,7 +8,6 @@ use super::failure::failed;
 use super::retry::retried;
 use super::{MongoRunStore, majority};
 use crate::error::{Error, Result};
-use crate::registry::RegistryCollection;
 use crate::run::field;
 
 /// A place in the order of reads from MLflow: what was read after a later ticket is newer.
@@ -23,9 +22,13 @@ impl Ticket {
         let store = &at_primary(store);
         let collections = Collections::of(store);
         let doing = "cannot compare the ticket counter with the stored tickets";
-        let registry =
-            RegistryCollection::ALL.map(|which| store.database().collection(which.name()));
         let runs = [collections.runs(), collections.deleted_runs()];
+        let registry = [
+            collections.models(),
+            collections.model_versions(),
+            collections.logged_models(),
+        ];
+        let registry = registry.map(|collection| collection.clone_with_type());
         let mut highest = 0;
         for collection in runs.into_iter().chain(registry) {
             let find = || async {

@@ -8,9 +8,9 @@ use super::RegistryStore;
 use crate::error::{Error, Result};
 use crate::mongo::clock::server_time;
 use crate::mongo::failure::{code, failed, is_of_the_document};
+use crate::mongo::majority_in_command;
 use crate::mongo::migrate::Migrator;
 use crate::mongo::retry::retried;
-use crate::mongo::majority_in_command;
 use crate::mongo::ticket::Ticket;
 use crate::registry::{RegistryDocument, field, former_names_of, runs_of};
 use crate::run::field as run_field;
@@ -197,7 +197,7 @@ impl RegistryStore<'_> {
             })
             .collect();
         let concern = Document::try_from(majority_in_command()).unwrap_or_default();
-        let command = doc! { "update": self.which.name(), "updates": updates, "ordered": false, "writeConcern": concern };
+        let command = doc! { "update": self.name(), "updates": updates, "ordered": false, "writeConcern": concern };
         let send = || async { self.store.database().run_command(command.clone()).await };
         let doing = || format!("cannot save {} {}s", changed.len(), self.which.noun());
         let reply = retried(send)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use bson::{Bson, DateTime, Document, doc};
+use bson::{DateTime, Document, doc};
 use futures::TryStreamExt;
 
 use super::{CHUNK, RegistryStore, live};
@@ -78,16 +78,14 @@ impl RegistryStore<'_> {
         self.collect(live(), &VERSION_FIELDS, read).await
     }
 
-    /// The logged models that are not deleted and that `is_seen` does not know by their `_id`; with experiments, only theirs.
+    /// The logged models that are not deleted and of these experiments that `is_seen` does not know.
     pub(crate) async fn unseen_logged_models(
         self,
-        experiments: Option<&[&str]>,
+        experiments: &[&str],
         is_seen: impl Fn(&str) -> bool,
     ) -> Result<Vec<LiveLoggedModel>> {
         let mut filter = live();
-        if let Some(experiments) = experiments {
-            filter.insert(run_field::EXP_ID, doc! { "$in": experiments });
-        }
+        filter.insert(run_field::EXP_ID, doc! { "$in": experiments });
         let exp_created = format!("{}.{}", run_field::MIRROR, field::EXP_CREATED);
         let read =
             |document: &Document| live_logged_model(document).filter(|one| !is_seen(&one.id));
@@ -95,18 +93,26 @@ impl RegistryStore<'_> {
             .await
     }
 
-    /// The experiments of the logged models that are not deleted.
-    pub(crate) async fn experiments(self) -> Result<Vec<String>> {
+    /// When MLflow made the experiments of the logged models that are not deleted, by the experiments' ids.
+    pub(crate) async fn experiment_ages(self) -> Result<HashMap<String, Option<i64>>> {
+        let created = format!("${}.{}", run_field::MIRROR, field::EXP_CREATED);
+        let pipeline = [
+            doc! { "$match": live() },
+            doc! { "$group": { "_id": format!("${}", run_field::EXP_ID), "created": { "$max": created } } },
+        ];
         let collection = self.collection();
-        let list = || async { collection.distinct(run_field::EXP_ID, live()).await };
-        let ids = retried(list).await;
-        let ids =
-            ids.map_err(|error| failed("cannot list the experiments of logged models", error))?;
-        Ok(ids
-            .iter()
-            .filter_map(Bson::as_str)
-            .map(str::to_owned)
-            .collect())
+        let list = || async {
+            let listed = collection.aggregate(pipeline.clone()).await?;
+            listed.try_collect::<Vec<Document>>().await
+        };
+        let listed = retried(list).await;
+        let listed = listed
+            .map_err(|error| failed("cannot list the experiments of logged models", error))?;
+        let ages = listed.iter().filter_map(|group| {
+            let created = group.get_i64("created").ok();
+            Some((group.get_str("_id").ok()?.to_owned(), created))
+        });
+        Ok(ages.collect())
     }
 
     /// The runs that made these logged models, by their ids; deleted logged models count too.
@@ -160,7 +166,7 @@ impl RegistryStore<'_> {
             }
             Ok(kept)
         };
-        let name = self.which.name();
+        let name = self.name();
         retried(find)
             .await
             .map_err(|error| failed(format!("cannot read collection {name}"), error))
