@@ -44,6 +44,7 @@ pub mod mongo;
 mod node;
 pub mod query;
 mod register;
+mod registry;
 mod run;
 mod store;
 pub mod sync;

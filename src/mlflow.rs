@@ -5,9 +5,13 @@ mod connection;
 pub(crate) mod document;
 #[cfg(test)]
 mod document_tests;
+pub(crate) mod logged_models;
 mod native;
+mod registry;
+pub(crate) mod registry_document;
 pub(crate) mod scan;
 pub(crate) mod wire;
+pub(crate) mod wire_registry;
 
 use std::collections::BTreeMap;
 use std::fmt;

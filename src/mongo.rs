@@ -16,6 +16,7 @@ pub(crate) mod lease;
 pub(crate) mod migrate;
 pub(crate) mod mirrored;
 pub(crate) mod projection;
+pub(crate) mod registry;
 mod retry;
 pub(crate) mod save;
 pub(crate) mod source;

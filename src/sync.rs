@@ -10,6 +10,7 @@
 //! | `pass`, `quick`, `verify`, `forget` | one kind of work each |
 //! | `exclusive` | makes sure that one process at a time writes |
 //! | `experiment` | the scan of one experiment to its end |
+//! | `registry` | registered models, their versions and logged models |
 //! | `missing` | the mirrored runs that a scan did not show |
 //! | `gone` | the runs that leave the mirror at the end of a pass |
 //! | `triage` | whether an error is one experiment's or everybody's |
@@ -29,6 +30,7 @@ mod missing;
 mod pages;
 mod pass;
 mod quick;
+mod registry;
 mod report;
 mod save;
 mod scope;
@@ -44,6 +46,6 @@ pub use tokio_util::sync::CancellationToken;
 
 pub use compare::Difference;
 pub use job::SyncJob;
-pub use report::{Incomplete, Progress, Report};
+pub use report::{Incomplete, Progress, RegistryCounts, RegistryReport, Report};
 pub use verify::Verification;
 pub use watch::{PassEnded, PassKind, Watch};

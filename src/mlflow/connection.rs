@@ -148,24 +148,73 @@ impl Connection {
         .map(|(answer, _)| answer)
     }
 
+    /// Like [`get`](Self::get), for the one resource of this id.
+    pub(super) async fn get_at<A: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        id: &str,
+        query: &[(&str, &str)],
+    ) -> Result<A> {
+        let mut url = self.url(call);
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push(id);
+        }
+        url.query_pairs_mut().extend_pairs(query);
+        self.ask(call, |_| {
+            (self.http.request(Method::GET, url.clone()), SINGLE_ANSWER)
+        })
+        .await
+        .map(|(answer, _)| answer)
+    }
+
+    /// Like [`get`](Self::get), for an answer of at most so many bytes; a larger one ends in [`Error::PageTooLarge`].
+    pub(super) async fn get_within<A: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        query: &[(&str, &str)],
+        bytes: usize,
+    ) -> Result<A> {
+        let mut url = self.url(call);
+        url.query_pairs_mut().extend_pairs(query);
+        let bound = Bound {
+            bytes,
+            needs_permit: false,
+        };
+        self.ask(call, |_| {
+            (self.http.request(Method::GET, url.clone()), bound)
+        })
+        .await
+        .map(|(answer, _)| answer)
+    }
+
     /// Asks for a page, and for a smaller one where none comes; a page over its bound ends in [`Error::PageTooLarge`].
     pub(super) async fn search_runs(
         &self,
         request: &RunsRequest<'_>,
         size: &mut PageSize,
     ) -> Result<(RunsPage, PagePermit)> {
-        self.ask("runs/search", |failed| {
+        self.page("runs/search", size, |max_results| SearchRuns {
+            experiment_ids: request.experiments,
+            run_view_type: "ALL",
+            max_results,
+            order_by: ["attributes.start_time ASC"],
+            filter: request.filter,
+            page_token: request.token,
+        })
+        .await
+    }
+
+    /// Like [`search_runs`](Self::search_runs), for any call; `body` makes the request for so many results.
+    pub(super) async fn page<A: DeserializeOwned, B: Serialize>(
+        &self,
+        call: &'static str,
+        size: &mut PageSize,
+        body: impl Fn(u32) -> B,
+    ) -> Result<(A, PagePermit)> {
+        self.ask(call, |failed| {
             if let Some(failed) = failed.filter(|failed| failed.failure.may_be_of_size()) {
                 size.unanswered(failed.is_last_try);
             }
-            let body = SearchRuns {
-                experiment_ids: request.experiments,
-                run_view_type: "ALL",
-                max_results: size.now(),
-                order_by: ["attributes.start_time ASC"],
-                filter: request.filter,
-                page_token: request.token,
-            };
             let bound = Bound {
                 bytes: if size.now() > 1 {
                     MAX_PAGE_BYTES
@@ -174,7 +223,7 @@ impl Connection {
                 },
                 needs_permit: true,
             };
-            let request = self.http.post(self.url("runs/search")).json(&body);
+            let request = self.http.post(self.url(call)).json(&body(size.now()));
             (request, bound)
         })
         .await

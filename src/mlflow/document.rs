@@ -18,7 +18,8 @@ use crate::run::{Problem, Run, field, lineage};
 const MAPPING_VERSION: u32 = 2;
 
 /// Readers of BSON, Python's among them, hold dates of the years 1 to 9999 only.
-const READABLE_MILLIS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+pub(super) const READABLE_MILLIS: std::ops::RangeInclusive<i64> =
+    -62_135_596_800_000..=253_402_300_799_999;
 
 /// Maps a run and the name of its experiment; equal runs give equal documents.
 pub(crate) fn map(raw: &RawRun, exp_name: &str) -> Result<Run> {

@@ -198,7 +198,9 @@ impl RawExperiment {
 }
 
 /// MLflow answers int64 as a JSON number; proxies that follow the protobuf mapping answer a string.
-fn optional_int<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+pub(super) fn optional_int<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Int {

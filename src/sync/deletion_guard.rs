@@ -11,6 +11,8 @@ const MAX_UNDECIDED: usize = 20;
 
 /// What a pass found out about missing runs.
 pub(super) struct DeletionGuard {
+    /// What the guard counts, in messages: runs unless [`of`](Self::of) says otherwise.
+    noun: &'static str,
     /// How many runs were mirrored before the pass.
     mirrored: u64,
     gone: AtomicU64,
@@ -34,11 +36,17 @@ pub(super) struct Findings<'a> {
 impl DeletionGuard {
     pub(super) fn new(mirrored: u64, allow_mass_delete: bool) -> Self {
         Self {
+            noun: "run",
             mirrored,
             gone: AtomicU64::new(0),
             not_asked: AtomicU64::new(0),
             allow_mass_delete,
         }
+    }
+
+    /// The same guard for things other than runs.
+    pub(super) fn of(self, noun: &'static str) -> Self {
+        Self { noun, ..self }
     }
 
     /// Opens the findings of an experiment with the runs that an earlier process of this pass found to be gone.
@@ -61,9 +69,9 @@ impl DeletionGuard {
         }
         let gone = self.gone.load(Ordering::Relaxed);
         let missing = gone + self.not_asked.load(Ordering::Relaxed);
-        let mirrored = self.mirrored;
+        let (mirrored, noun) = (self.mirrored, self.noun);
         Some(format!(
-            "MLflow did not list {missing} of {mirrored} mirrored runs, and no longer knows the {gone} that it was asked about. This is above the safety limit, so nothing was removed. If it is expected, sync again with `--allow-mass-delete`"
+            "MLflow did not list {missing} of {mirrored} mirrored {noun}s, and no longer knows the {gone} that it was asked about. This is above the safety limit, so nothing was removed. If it is expected, sync again with `--allow-mass-delete`"
         ))
     }
 
@@ -123,13 +131,9 @@ impl Findings<'_> {
     pub(super) fn incomplete(&self) -> Option<String> {
         let (run, said) = self.example.as_ref()?;
         let count = self.undecided + self.not_asked;
+        let (noun, plural) = (self.guard.noun, if count == 1 { "" } else { "s" });
         let mut reason = format!(
-            "MLflow did not list {count} {}, which stay; of run {run:?}: {said}",
-            if count == 1 {
-                "mirrored run"
-            } else {
-                "mirrored runs"
-            }
+            "MLflow did not list {count} mirrored {noun}{plural}, which stay; of {noun} {run:?}: {said}"
         );
         if self.not_asked > 0 {
             let not_asked = self.not_asked;

@@ -9,6 +9,7 @@ use super::exclusive::exclusively;
 use super::forget::forget_experiment;
 use super::pass::FullPass;
 use super::quick::QuickPass;
+use super::registry::forget_model;
 use super::report::{Progress, Report};
 use super::scope::Scope;
 use super::settings::Settings;
@@ -44,6 +45,7 @@ impl SyncJob {
                 lease: LEASE,
                 waits_for_lease: false,
                 allow_mass_delete: false,
+                registry: true,
             },
         }
     }
@@ -94,6 +96,13 @@ impl SyncJob {
     /// Also removes more than 100 runs, and more than a tenth of all, that MLflow no longer knows at all.
     pub fn allow_mass_delete(mut self, allow: bool) -> Self {
         self.settings.allow_mass_delete = allow;
+        self
+    }
+
+    /// Whether registered models, their versions and logged models are mirrored and verified too, as they are unless said. They
+    /// are mirrored whole: only logged models follow the chosen experiments.
+    pub fn registry(mut self, registry: bool) -> Self {
+        self.settings.registry = registry;
         self
     }
 
@@ -172,6 +181,15 @@ impl SyncJob {
     pub async fn forget_experiment(&self, id: &str) -> Result<u64> {
         forget_experiment(&self.settings, id).await
     }
+
+    /// Removes what is mirrored of a registered model that MLflow no longer lists, and tells how many versions that were. The
+    /// documents stay, marked as deleted.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when MLflow lists it: then it would be mirrored again.
+    pub async fn forget_model(&self, name: &str) -> Result<u64> {
+        forget_model(&self.settings, name).await
+    }
 }
 
 #[cfg(test)]
@@ -189,5 +207,6 @@ mod tests {
         assert_send(job.run_quick(Duration::ZERO, stop, |_| {}));
         assert_send(job.verify(|_| {}));
         assert_send(job.forget_experiment("1"));
+        assert_send(job.forget_model("churn"));
     }
 }

@@ -10,6 +10,7 @@ use super::deletion_guard::DeletionGuard;
 use super::experiment::{ExperimentScanner, Outcome};
 use super::gone::GoneRuns;
 use super::inquiry::Inquiry;
+use super::registry::{Experiments, RegistryMirror};
 use super::report::{Incomplete, Report};
 use super::save::Saver;
 use super::settings::Settings;
@@ -19,6 +20,8 @@ use crate::error::Result;
 use crate::mlflow::wire::RawExperiment;
 use crate::mongo::checkpoint::Checkpoints;
 use crate::mongo::mirrored::Mirrored;
+use crate::mongo::registry::RegistryStore;
+use crate::registry::RegistryCollection;
 
 /// In a report, something that is said of the whole pass.
 const ALL: &str = "*";
@@ -66,12 +69,20 @@ impl<'a> FullPass<'a> {
             guard: &guard,
             triage,
         };
+        let registry = RegistryMirror::new(self.settings, &totals);
+        let recorded = checkpoints.creation_times().await?;
+        let experiments = Experiments {
+            chosen: &chosen,
+            recorded: &recorded,
+        };
+        // Before the runs: what is known of a run's models is then projected when the run is first written.
+        let mut incomplete = registry.full(experiments).await?;
         let mut outcomes = self.scan(scanner, &chosen).await?;
-
-        let mut incomplete: Vec<Incomplete> = outcomes
-            .iter_mut()
-            .filter_map(|outcome| outcome.incomplete.take())
-            .collect();
+        for outcome in &mut outcomes {
+            let unfinished = outcome.incomplete.take();
+            // Another experiment of the same id is said of its logged models already.
+            incomplete.extend(unfinished.filter(|unfinished| !incomplete.contains(unfinished)));
+        }
         incomplete.extend(self.unlisted(&listed).await?);
         match guard.refusal() {
             Some(refusal) => incomplete.push(of_all(refusal)),
@@ -139,6 +150,13 @@ impl<'a> FullPass<'a> {
         }
         if self.settings.scope.is_everything() {
             let mut mirrored = Mirrored::of(&self.settings.store).experiments().await?;
+            if self.settings.registry {
+                let which = RegistryCollection::LoggedModels;
+                let logged_models = RegistryStore::of(&self.settings.store, which);
+                mirrored.extend(logged_models.experiment_ages().await?.into_keys());
+                mirrored.sort();
+                mirrored.dedup();
+            }
             mirrored.retain(|id| !listed.contains(id));
             incomplete.extend(mirrored.into_iter().map(|id| Incomplete {
                 reason: format!("MLflow no longer lists this experiment to this user; its mirrored runs stay, until `sync --forget-experiment {id}` removes them"),

@@ -8,6 +8,7 @@ use futures::{FutureExt, TryStreamExt};
 
 use super::experiment::another_experiment;
 use super::pages::{Names, PageMirror, names};
+use super::registry::{Experiments, RegistryMirror};
 use super::report::{Incomplete, Report};
 use super::save::Saver;
 use super::seen::Seen;
@@ -60,10 +61,17 @@ impl<'a> QuickPass<'a> {
         let experiments: Vec<RawExperiment> = mlflow.raw_experiments().try_concat().await?;
         let mut chosen = scope.choose(experiments)?;
         chosen.retain(|experiment| !experiment.is_deleted());
-        let incomplete = self.leave_out_others(&mut chosen).await?;
+        let mut incomplete = self.leave_out_others(&mut chosen).await?;
         let since = self.since(server_time(store).await?);
 
         let totals = Totals::new(0, 0, self.progress);
+        let registry = RegistryMirror::new(self.settings, &totals);
+        let recorded = checkpoints.creation_times().await?;
+        let experiments = Experiments {
+            chosen: &chosen,
+            recorded: &recorded,
+        };
+        incomplete.extend(registry.quick(experiments, since).await?);
         let (names, seen) = (names(&chosen), Seen::default());
         let search = Search {
             settings: self.settings,

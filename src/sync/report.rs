@@ -27,6 +27,8 @@ pub struct Report {
     pub problems: u64,
     /// Experiments that were scanned to the end.
     pub experiments: u64,
+    /// What became of registered models, their versions and logged models.
+    pub registry: RegistryReport,
     /// What was not scanned to the end, or could not be decided, and why; the pass did not do all of its work.
     pub incomplete: Vec<Incomplete>,
     /// When the interrupted pass began that this one resumed: what that one had looked at was not looked at again, so the
@@ -38,11 +40,35 @@ pub struct Report {
     pub took: Duration,
 }
 
+/// What became of registered models, their versions and logged models; zeros where a pass left them out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RegistryReport {
+    /// Registered models.
+    pub models: RegistryCounts,
+    /// Versions of registered models.
+    pub versions: RegistryCounts,
+    /// Logged models of MLflow 3.
+    pub logged_models: RegistryCounts,
+}
+
+/// What became of one kind of thing beside runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RegistryCounts {
+    /// MLflow showed so many.
+    pub seen: u64,
+    /// Of these, so many were new or had changed.
+    pub written: u64,
+    /// So many left the mirror because MLflow says they are deleted.
+    pub deleted: u64,
+}
+
 /// Something that a pass could not finish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Incomplete {
-    /// The experiment's id.
+    /// The experiment's id; `*` for the whole pass, or for the model registry.
     pub experiment: String,
     /// Why it was not finished, and what to do.
     pub reason: String,

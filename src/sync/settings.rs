@@ -22,4 +22,6 @@ pub(super) struct Settings {
     /// Whether the work waits while another process writes, or fails at once.
     pub(super) waits_for_lease: bool,
     pub(super) allow_mass_delete: bool,
+    /// Whether the model registry and the logged models are mirrored too.
+    pub(super) registry: bool,
 }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::sources::{ModulePath, Sources};
 
 /// The files and folders of `src`, the ground first: each may import those of the rows before its own, and nobody in its row.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["error"],
     &["node", "lineage"],
     &["run"],
+    &["registry"],
     &["codec"],
     &["query"],
     &["store"],

@@ -18,7 +18,7 @@ pub(in crate::mlflow) struct PageSize {
 }
 
 impl PageSize {
-    pub(super) fn new(wanted: u32) -> Self {
+    pub(in crate::mlflow) fn new(wanted: u32) -> Self {
         let wanted = wanted.max(1);
         Self {
             wanted,
@@ -35,14 +35,14 @@ impl PageSize {
     }
 
     /// A page did not fit into memory. False: it was of one run.
-    pub(super) fn halve(&mut self) -> bool {
+    pub(in crate::mlflow) fn halve(&mut self) -> bool {
         let halves = self.now > 1;
         self.now = (self.now / 2).max(1);
         halves
     }
 
     /// A gateway refused a page for its size. False: it was of one run.
-    pub(super) fn refused(&mut self) -> bool {
+    pub(in crate::mlflow) fn refused(&mut self) -> bool {
         let shrinks = self.now > 1;
         self.shrink_to(self.now / 2);
         shrinks
@@ -70,7 +70,7 @@ impl PageSize {
     }
 
     /// A page came; the next one may be larger where this one left memory for that.
-    pub(super) fn succeeded(&mut self, may_grow: bool) {
+    pub(in crate::mlflow) fn succeeded(&mut self, may_grow: bool) {
         self.good = self.now;
         if self.now == self.wanted {
             (self.failed, self.wait) = (None, 0);
