@@ -58,6 +58,7 @@ pub use mlflow::MlflowClient;
 pub use mongo::MongoRunStore;
 pub use node::{Direction, Inputs, Kind, Lineage, Node, Origin, Outputs, Reference};
 pub use query::{Query, Search};
+pub use registry::{Alias, Evaluation, LoggedModel, ModelVersion, RegisteredModel};
 pub use run::{Experiment, ExperimentSelector, Problem, Run, RunId};
 pub use store::{RunStore, RunStoreExt, RunStream};
 

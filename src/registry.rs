@@ -1,8 +1,12 @@
 //! Registered models, their versions and logged models as they are stored; this file owns their collections and field names.
 
+mod model;
+
 use std::collections::BTreeSet;
 
 use bson::{Bson, Document};
+
+pub use model::{Alias, Evaluation, LoggedModel, ModelVersion, RegisteredModel};
 
 /// Names of fields that the documents of these collections have beside those of a run.
 pub(crate) mod field {

@@ -4,6 +4,7 @@
 //! both the mirror and the tombstone, and a write by an older ticket changes neither.
 
 mod pending;
+mod read;
 mod save;
 mod stored;
 mod tombstones;
