@@ -4,11 +4,14 @@ mod artifacts;
 mod attribute;
 mod check;
 mod condition;
+mod data_key;
 mod field;
 mod fields;
 mod matches;
 mod models;
+mod next_page;
 mod order;
+mod prefix;
 mod print;
 #[cfg(test)]
 mod print_tests;
@@ -29,8 +32,8 @@ use attribute::{Attribute, Clock};
 pub use check::{
     FIELD_ROOTS, MAX_BYTES, MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_PATH, MAX_TEXT, OPERATORS,
 };
-use condition::Root;
 pub use condition::{Condition, Operand};
+use data_key::Root;
 pub use field::Field;
 pub(crate) use matches::Matcher;
 pub use order::Order;

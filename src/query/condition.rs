@@ -1,10 +1,9 @@
 //! [`Condition`]: what a tag, a param or a metric has to be, and its rendering.
 
-use bson::{Bson, Document, doc};
+use bson::{Document, doc};
 
+use super::data_key::{DataKey, Root};
 use super::render;
-use crate::codec::nest::{can_nest, is_ambiguous, is_mlflow};
-use crate::codec::value::{decode, encode};
 use crate::node::Refused;
 
 /// What a tag, a param or a metric has to be; a bare text or number means equality with it.
@@ -118,14 +117,6 @@ pub(super) enum Kind {
     Missing,
 }
 
-/// What of a run is kept by flat keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Root {
-    Tags,
-    Params,
-    Metrics,
-}
-
 impl Condition {
     /// Equal to `value`.
     pub fn eq(value: impl Into<Operand>) -> Self {
@@ -188,7 +179,7 @@ impl Condition {
         if key.is_empty() {
             return Err(Refused::argument(root.what(), "its key is empty"));
         }
-        let at = At { root, key };
+        let at = DataKey { root, key };
         match &self.0 {
             Kind::In(values) | Kind::NotIn(values) if values.is_empty() => Err(Refused::argument(
                 root.what(),
@@ -203,296 +194,6 @@ impl Condition {
             Kind::Prefix(text) => at.prefix(text),
             Kind::Exists => Ok(at.exists()),
             Kind::Missing => Ok(doc! { "$nor": [at.exists()] }),
-        }
-    }
-}
-
-/// What begins with this, in the byte order that MongoDB compares texts in.
-pub(super) fn begins_with(prefix: &str) -> Document {
-    let mut tests = doc! { "$gte": prefix };
-    if let Some(next) = successor(prefix) {
-        tests.insert("$lt", next);
-    }
-    tests
-}
-
-pub(super) fn check_prefix(prefix: &str) -> Result<(), Refused> {
-    if prefix.is_empty() {
-        return Err(Refused::argument(
-            "prefix",
-            "it is empty, and everything begins so",
-        ));
-    }
-    Ok(())
-}
-
-/// The first text after all that begin with this one.
-fn successor(prefix: &str) -> Option<String> {
-    let mut chars: Vec<char> = prefix.chars().collect();
-    while let Some(last) = chars.pop() {
-        let next = match last {
-            '\u{d7ff}' => Some('\u{e000}'),
-            last => char::from_u32(u32::from(last) + 1),
-        };
-        if let Some(next) = next {
-            return Some(chars.into_iter().chain([next]).collect());
-        }
-    }
-    None
-}
-
-/// A key of MLflow under one of the three roots, wherever the mirror keeps it.
-#[derive(Clone, Copy)]
-struct At<'a> {
-    root: Root,
-    key: &'a str,
-}
-
-impl At<'_> {
-    fn equal(self, value: &Operand) -> Result<Document, Refused> {
-        match value {
-            Operand::Text(_) if self.root == Root::Metrics => Err(Refused::argument(
-                "metric",
-                "it is a number, and never equals a text",
-            )),
-            Operand::Text(text) => Ok(self.is_text(text)),
-            number => Ok(self.holds(&[(String::new(), self.number("$eq", number))])),
-        }
-    }
-
-    fn equal_to_each(self, values: &[Operand]) -> Result<Vec<Document>, Refused> {
-        values.iter().map(|value| self.equal(value)).collect()
-    }
-
-    fn range(self, operator: &str, value: &Operand) -> Result<Document, Refused> {
-        match value {
-            Operand::Text(_) => Err(Refused::argument(
-                self.root.what(),
-                "<, <=, > and >= compare numbers; give a number without quotes",
-            )),
-            Operand::Float(number) if number.is_nan() => Err(Refused::argument(
-                self.root.what(),
-                "NaN is neither more nor less than any number",
-            )),
-            number => Ok(self.holds(&[(String::new(), self.number(operator, number))])),
-        }
-    }
-
-    fn number(self, operator: &str, number: &Operand) -> Document {
-        let number = match number {
-            Operand::Text(text) => Bson::from(text.as_str()),
-            Operand::Integer(number) => {
-                i32::try_from(*number).map_or(Bson::Int64(*number), Bson::Int32)
-            }
-            Operand::Float(number) => Bson::Double(*number),
-        };
-        let mut tests = doc! { operator: number };
-        if self.root != Root::Metrics {
-            tests.insert("$not", doc! { "$type": "array" });
-        }
-        tests
-    }
-
-    /// MLflow's text is this. The stored value alone says so where it gives that very text back, and no other is kept.
-    fn is_text(self, text: &str) -> Document {
-        if self.is_plain() {
-            return self.holds(&[(String::new(), doc! { "$eq": text })]);
-        }
-        let value = decode(text).unwrap_or_else(|| Bson::from(text));
-        if is_ambiguous(&value) || encode(&value) != text {
-            let kept = format!("mirror.text.{}", self.root.name());
-            return doc! { kept: { "$elemMatch": { "key": self.key, "value": text } } };
-        }
-        let mut tests = Vec::new();
-        exactly(&value, String::new(), &mut tests);
-        render::all([self.holds(&tests), self.without_other_text()])
-    }
-
-    fn prefix(self, text: &str) -> Result<Document, Refused> {
-        if self.root == Root::Metrics {
-            return Err(Refused::argument(
-                "metric",
-                "it is a number, and has no prefix",
-            ));
-        }
-        check_prefix(text)?;
-        let range = begins_with(text);
-        if self.is_plain() {
-            return Ok(self.holds(&[(String::new(), range)]));
-        }
-        if begins_a_decoded_text(text) {
-            return Err(Refused::argument(
-                "prefix",
-                "a text that begins so may be a number or JSON, which is stored decoded; compare with = or as a number",
-            ));
-        }
-        let kept = format!("mirror.text.{}", self.root.name());
-        let mut plain = range.clone();
-        plain.insert("$not", doc! { "$type": "array" });
-        let mut alternatives = vec![
-            render::all([
-                self.holds(&[(String::new(), plain)]),
-                self.without_other_text(),
-            ]),
-            doc! { kept: { "$elemMatch": { "key": self.key, "value": range } } },
-        ];
-        // These words are stored decoded, and their text is the only one of theirs.
-        let words = ["true", "false", "null", "{}"];
-        alternatives.extend(
-            words
-                .iter()
-                .filter(|word| word.starts_with(text))
-                .map(|word| self.is_text(word)),
-        );
-        Ok(render::any(alternatives))
-    }
-
-    fn exists(self) -> Document {
-        let unnested = format!("mirror.unnested.{}.key", self.root.name());
-        let apart = doc! { unnested: self.key };
-        if !can_nest(self.key) {
-            return apart;
-        }
-        let path = format!("{}.{}", self.root.name(), self.key);
-        if self.root == Root::Metrics {
-            return render::any([doc! { path: { "$type": "number" } }, apart]);
-        }
-        // A document there may be no more than the beginning of longer keys, unless its text is kept.
-        let kept = format!("mirror.text.{}.key", self.root.name());
-        render::any([
-            doc! { &path: { "$type": ["string", "number", "bool", "null", "array"] } },
-            doc! { path: { "$eq": {} } },
-            doc! { kept: self.key },
-            apart,
-        ])
-    }
-
-    /// The tests hold at the key and at what lies below it, in the tree or, where it could not be nested, apart.
-    fn holds(self, tests: &[(String, Document)]) -> Document {
-        let unnested = format!("mirror.unnested.{}", self.root.name());
-        let mut entry = doc! { "key": self.key };
-        entry.extend(
-            tests
-                .iter()
-                .map(|(below, tests)| (format!("value{below}"), tests.into())),
-        );
-        let apart = doc! { unnested: { "$elemMatch": entry } };
-        if !can_nest(self.key) {
-            return apart;
-        }
-        let path = format!("{}.{}", self.root.name(), self.key);
-        let tree = tests
-            .iter()
-            .map(|(below, tests)| (format!("{path}{below}"), tests.into()))
-            .collect();
-        render::any([tree, apart])
-    }
-
-    fn without_other_text(self) -> Document {
-        doc! { format!("mirror.text.{}.key", self.root.name()): { "$ne": self.key } }
-    }
-
-    /// MLflow's own tags are stored as the text they are.
-    fn is_plain(self) -> bool {
-        self.root == Root::Tags && is_mlflow(self.key)
-    }
-}
-
-/// Tests that a value passes and nothing else does: MongoDB takes 1 for 1.0, and an array for any of its elements.
-fn exactly(value: &Bson, below: String, tests: &mut Vec<(String, Document)>) {
-    let no_array = doc! { "$type": "array" };
-    match value {
-        Bson::Array(elements) => {
-            let size = i64::try_from(elements.len()).unwrap_or(i64::MAX);
-            tests.push((
-                below.clone(),
-                doc! { "$eq": value.clone(), "$size": i32::try_from(size).unwrap_or(i32::MAX) },
-            ));
-            for (index, element) in elements.iter().enumerate() {
-                exactly(element, format!("{below}.{index}"), tests);
-            }
-        }
-        Bson::Document(object) => {
-            tests.push((
-                below.clone(),
-                doc! { "$eq": value.clone(), "$not": no_array },
-            ));
-            for (key, value) in object {
-                exactly(value, format!("{below}.{key}"), tests);
-            }
-        }
-        Bson::Null => tests.push((below, doc! { "$type": "null", "$not": no_array })),
-        _ => {
-            let mut exact = doc! { "$eq": value.clone() };
-            match value {
-                Bson::Int32(_) => drop(exact.insert("$type", "int")),
-                Bson::Int64(_) => drop(exact.insert("$type", "long")),
-                Bson::Double(_) => drop(exact.insert("$type", "double")),
-                _ => {}
-            }
-            exact.insert("$not", no_array);
-            tests.push((below, exact));
-        }
-    }
-}
-
-/// Whether some number, list or quoted text that is stored decoded, and not kept as text, begins so.
-fn begins_a_decoded_text(prefix: &str) -> bool {
-    if prefix.starts_with(['[', '"']) {
-        return true;
-    }
-    let mut rest = prefix.strip_prefix('-').unwrap_or(prefix);
-    let digits = |text: &mut &str| {
-        let end = text.trim_start_matches(|c: char| c.is_ascii_digit());
-        let count = text.len() - end.len();
-        *text = end;
-        count
-    };
-    let leading_zero = rest.starts_with('0');
-    let whole = digits(&mut rest);
-    if rest.is_empty() {
-        return !(leading_zero && whole > 1);
-    }
-    if whole == 0 || (leading_zero && whole > 1) {
-        return false;
-    }
-    if let Some(fraction) = rest.strip_prefix('.') {
-        rest = fraction;
-        if digits(&mut rest) == 0 && !rest.is_empty() {
-            return false;
-        }
-    }
-    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
-        rest = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-        digits(&mut rest);
-    }
-    rest.is_empty()
-}
-
-impl Root {
-    /// The root that a word of MLflow or of the document names.
-    pub(super) fn of_word(word: &str) -> Option<Self> {
-        Some(match word {
-            "params" | "param" | "parameters" | "parameter" => Self::Params,
-            "tags" | "tag" => Self::Tags,
-            "metrics" | "metric" => Self::Metrics,
-            _ => return None,
-        })
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Tags => "tags",
-            Self::Params => "params",
-            Self::Metrics => "metrics",
-        }
-    }
-
-    fn what(self) -> &'static str {
-        match self {
-            Self::Tags => "tag",
-            Self::Params => "param",
-            Self::Metrics => "metric",
         }
     }
 }
@@ -530,32 +231,5 @@ impl From<i64> for Operand {
 impl From<f64> for Operand {
     fn from(number: f64) -> Self {
         Self::Float(number)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{begins_a_decoded_text, successor};
-
-    #[test]
-    fn a_prefix_is_refused_exactly_where_a_decoded_text_may_begin_so() {
-        for text in [
-            "1", "-", "-0", "0.", "12.5", "1e", "1e+", "1.5e-3", "[", "\"a", "0",
-        ] {
-            assert!(begins_a_decoded_text(text), "{text}");
-        }
-        for text in [
-            "adam", "2026-", "01", "1.x", "1e5x", "v1", "t", "{", "-x", ".5", "é",
-        ] {
-            assert!(!begins_a_decoded_text(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_successor_comes_after_everything_that_begins_so() {
-        assert_eq!(successor("train-").as_deref(), Some("train."));
-        assert_eq!(successor("a\u{d7ff}").as_deref(), Some("a\u{e000}"));
-        assert_eq!(successor("a\u{10ffff}").as_deref(), Some("b"));
-        assert_eq!(successor("\u{10ffff}"), None);
     }
 }

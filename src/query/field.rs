@@ -7,7 +7,7 @@ use bson::{Bson, Document, doc};
 
 use super::attribute::{Attribute, Clock};
 use super::check::FIELD_ROOTS;
-use super::condition::Root;
+use super::data_key::Root;
 use crate::codec::nest::can_nest;
 use crate::error::{Error, Result};
 use crate::run::field;

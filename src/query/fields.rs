@@ -5,7 +5,9 @@ use std::ops::{Bound, RangeBounds};
 use bson::DateTime;
 
 use super::attribute::{Attribute, Clock};
-use super::condition::{self, Condition, Root};
+use super::condition::Condition;
+use super::data_key::Root;
+use super::prefix::check_prefix;
 use super::{Query, Term};
 use crate::node::Refused;
 use crate::run::ExperimentSelector;
@@ -129,7 +131,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_name_prefix(self, prefix: &str) -> Self {
-        let term = condition::check_prefix(prefix).map(|()| Term::NamePrefix(prefix.to_owned()));
+        let term = check_prefix(prefix).map(|()| Term::NamePrefix(prefix.to_owned()));
         self.with_term(term)
     }
 

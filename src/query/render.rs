@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use bson::{Bson, DateTime, Document, doc};
 
-use super::{Query, Term, condition};
+use super::{Query, Term, prefix};
 use crate::node::{Detail, Direction, Kind, Node};
 use crate::run::field;
 
@@ -51,7 +51,7 @@ fn term(term: &Term) -> Document {
         Term::Attribute(attribute, text) => attribute.equal(text),
         Term::Exists(attribute) => doc! { attribute.path(): { "$exists": true } },
         // The builder has refused a prefix that is no bound.
-        Term::NamePrefix(prefix) => doc! { field::NAME: condition::begins_with(prefix) },
+        Term::NamePrefix(prefix) => doc! { field::NAME: prefix::begins_with(prefix) },
         Term::Time(clock, from, to) => doc! { clock.path(): between(from, to) },
         Term::Data { filter, .. } => filter.clone(),
         Term::Problems => doc! { field::PROBLEM_KEYS: { "$exists": true } },

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use bson::raw::RawBsonRef;
 use bson::{Bson, Document, doc};
 
+use super::next_page::rest_of;
 use super::order::{self, Order, Sorting};
 use super::{Query, check, render};
 use crate::error::Result;
@@ -247,72 +247,6 @@ fn two(what: &'static str) -> Refused {
         what,
         "two searches that are joined have different ones; set it on the joined search",
     )
-}
-
-/// The filter of what comes after a run in an order of `_id`, or of `start_time` and `_id`.
-fn rest_of(sort: Option<&Document>, run: &Run) -> Result<Document, Refused> {
-    let directions: Vec<(&str, Option<i32>)> = sort
-        .into_iter()
-        .flatten()
-        .map(|(key, direction)| (key.as_str(), direction_of(direction)))
-        .collect();
-    match directions[..] {
-        [(field::ID, Some(direction))] => Ok(doc! { field::ID: { beyond(direction): run.id() } }),
-        [
-            (field::START_TIME, Some(direction)),
-            (field::ID, Some(same)),
-        ] if direction == same => Ok(after_start(direction, run)),
-        _ => Err(Refused::Unsupported {
-            what: "paging in this order",
-            hint: "sort by `_id`, or by `start_time` and `_id` in the same direction, before `after`",
-        }),
-    }
-}
-
-/// MongoDB takes any number for a direction, of which the sign counts.
-fn direction_of(direction: &Bson) -> Option<i32> {
-    match direction {
-        Bson::Int32(sign @ (-1 | 1)) => Some(*sign),
-        Bson::Int64(-1) => Some(-1),
-        Bson::Int64(1) => Some(1),
-        Bson::Double(sign) if *sign == 1.0 => Some(1),
-        Bson::Double(sign) if *sign == -1.0 => Some(-1),
-        _ => None,
-    }
-}
-
-/// MongoDB sorts nothing, then texts (times that no date holds), then dates, and compares only within one of these.
-fn after_start(direction: i32, run: &Run) -> Document {
-    let time = match run.as_raw().get(field::START_TIME) {
-        Ok(Some(RawBsonRef::DateTime(date))) => Bson::DateTime(date),
-        Ok(Some(RawBsonRef::String(text))) => Bson::from(text),
-        _ => Bson::Null,
-    };
-    let kinds = ["null", "string", "date"];
-    let kind = match time {
-        Bson::DateTime(_) => 2,
-        Bson::String(_) => 1,
-        _ => 0,
-    };
-    let further = if direction < 0 {
-        &kinds[..kind]
-    } else {
-        &kinds[kind + 1..]
-    };
-    let mut alternatives =
-        vec![doc! { field::START_TIME: time.clone(), field::ID: { beyond(direction): run.id() } }];
-    if time != Bson::Null {
-        alternatives.push(doc! { field::START_TIME: { beyond(direction): time } });
-    }
-    alternatives.extend(further.iter().map(|kind| match *kind {
-        "null" => doc! { field::START_TIME: Bson::Null },
-        kind => doc! { field::START_TIME: { "$type": kind } },
-    }));
-    doc! { "$or": alternatives }
-}
-
-fn beyond(direction: i32) -> &'static str {
-    if direction < 0 { "$lt" } else { "$gt" }
 }
 
 impl From<Document> for Search {

@@ -1,5 +1,8 @@
 //! A query written as text, in the manner of MLflow's `filter_string`.
 
+mod lineage;
+mod literal;
+mod predicate;
 mod terms;
 mod token;
 
