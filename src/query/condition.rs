@@ -1,4 +1,4 @@
-//! [`Condition`]: what a tag, a param or a metric has to be, and its rendering.
+//! [`Condition`]: the condition on the value of a tag, a param or a metric.
 
 use bson::{Document, doc};
 
@@ -6,7 +6,7 @@ use super::data_key::{DataKey, Root};
 use super::render;
 use crate::node::Refused;
 
-/// What a tag, a param or a metric has to be; a bare text or number means equality with it.
+/// A condition on the value of a tag, a param or a metric. A bare text or number converts into equality with it.
 ///
 /// ```
 /// use runlineage::Query;
@@ -22,12 +22,13 @@ use crate::node::Refused;
 /// # assert!(query.render().is_ok());
 /// ```
 ///
-/// As BSON, of a metric; [`with_param`](crate::Query::with_param) and [`with_tag`](crate::Query::with_tag) show equality of texts:
+/// The BSON of conditions on a metric ([`with_param`](crate::Query::with_param) and [`with_tag`](crate::Query::with_tag)
+/// show the equality of texts):
 ///
 /// ```
 /// # use {bson::{Document, doc}, runlineage::Query, runlineage::query::Condition};
 /// let auc = |test| Query::new().with_metric("auc", test).render();
-/// // A metric that could not be nested stands apart.
+/// // The mirror keeps a metric that it could not nest in `mirror.unnested`.
 /// let either = |test: Document| doc! { "$or": [
 ///     { "metrics.auc": test.clone() },
 ///     { "mirror.unnested.metrics": { "$elemMatch": { "key": "auc", "value": test } } },
@@ -47,7 +48,7 @@ use crate::node::Refused;
 /// assert_eq!(auc(Condition::ne(1))?, doc! { "$and": [exists.clone(), { "$nor": [one.clone()] }] });
 /// assert_eq!(auc(Condition::is_none_of([1, 2]))?, doc! { "$and": [exists, { "$nor": [one, two] }] });
 ///
-/// // What begins with `train` comes before `traio`.
+/// // Texts that begin with `train` sort before `traio`.
 /// let prefix = doc! { "$gte": "train", "$lt": "traio" };
 /// assert_eq!(
 ///     Query::new().with_tag("mlflow.source.name", Condition::prefix("train")).render()?,
@@ -59,12 +60,13 @@ use crate::node::Refused;
 /// # Ok::<(), runlineage::Error>(())
 /// ```
 ///
-/// Of a param or a tag, which can hold any JSON, and whose text is kept apart where JSON does not give it back:
+/// The BSON of conditions on a param or a tag. Their values can be any JSON. The mirror keeps the text of a value in
+/// `mirror.text` if the decoded value does not encode back into it:
 ///
 /// ```
 /// # use {bson::{Document, doc}, runlineage::Query, runlineage::query::Condition};
 /// let lr = |test| Query::new().with_param("lr", test).render();
-/// // Not an object with other keys: that is what `lr.x` is nested in.
+/// // An object with keys does not count as a value of `lr`: `lr.x` is nested in it.
 /// let exists = doc! { "$or": [
 ///     { "params.lr": { "$type": ["string", "number", "bool", "null", "array"] } },
 ///     { "params.lr": { "$eq": {} } },
@@ -81,7 +83,7 @@ use crate::node::Refused;
 /// let one = either(doc! { "$eq": 1, "$not": { "$type": "array" } });
 /// assert_eq!(lr(Condition::ne(1))?, doc! { "$and": [exists, { "$nor": [one] }] });
 ///
-/// // As it is decoded, where no other text is kept; else in that text.
+/// // The prefix of the decoded value if `mirror.text` has no text of the key, else the prefix of that text.
 /// let decoded = either(doc! { "$gte": "ad", "$lt": "ae", "$not": { "$type": "array" } });
 /// let no_text = doc! { "mirror.text.params.key": { "$ne": "lr" } };
 /// let text = doc! { "mirror.text.params": { "$elemMatch": { "key": "lr", "value": { "$gte": "ad", "$lt": "ae" } } } };
@@ -92,23 +94,23 @@ use crate::node::Refused;
 /// # Ok::<(), runlineage::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Condition(pub(super) Kind);
+pub struct Condition(pub(super) Form);
 
-/// What a test compares with: MLflow's text, or the number that it is.
+/// The value that a condition compares with.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Operand {
-    /// Exactly this text in MLflow.
+    /// Equal to this text in MLflow, character by character.
     Text(String),
-    /// This number, however MLflow's text writes it.
+    /// Equal to this number, in any notation.
     Integer(i64),
-    /// This number, however MLflow's text writes it.
+    /// Equal to this number, in any notation.
     Float(f64),
 }
 
 /// The forms of a condition.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum Form {
     In(Vec<Operand>),
     NotIn(Vec<Operand>),
     Range(&'static str, Operand),
@@ -120,80 +122,80 @@ pub(super) enum Kind {
 impl Condition {
     /// Equal to `value`.
     pub fn eq(value: impl Into<Operand>) -> Self {
-        Self(Kind::In(vec![value.into()]))
+        Self(Form::In(vec![value.into()]))
     }
 
-    /// Present and not equal to `value`. To match runs without it as well, use [`Query::with_none_of`](crate::Query::with_none_of).
+    /// Present and not equal to `value`. To match runs without the key as well, use [`Query::with_none_of`](crate::Query::with_none_of).
     pub fn ne(value: impl Into<Operand>) -> Self {
-        Self(Kind::NotIn(vec![value.into()]))
+        Self(Form::NotIn(vec![value.into()]))
     }
 
     /// A number less than `number`.
     pub fn lt(number: impl Into<Operand>) -> Self {
-        Self(Kind::Range("$lt", number.into()))
+        Self(Form::Range("$lt", number.into()))
     }
 
     /// A number less than or equal to `number`.
     pub fn le(number: impl Into<Operand>) -> Self {
-        Self(Kind::Range("$lte", number.into()))
+        Self(Form::Range("$lte", number.into()))
     }
 
     /// A number greater than `number`.
     pub fn gt(number: impl Into<Operand>) -> Self {
-        Self(Kind::Range("$gt", number.into()))
+        Self(Form::Range("$gt", number.into()))
     }
 
     /// A number greater than or equal to `number`.
     pub fn ge(number: impl Into<Operand>) -> Self {
-        Self(Kind::Range("$gte", number.into()))
+        Self(Form::Range("$gte", number.into()))
     }
 
     /// Equal to one of `values`.
     pub fn is_in<V: Into<Operand>>(values: impl IntoIterator<Item = V>) -> Self {
-        Self(Kind::In(values.into_iter().map(Into::into).collect()))
+        Self(Form::In(values.into_iter().map(Into::into).collect()))
     }
 
     /// Present and equal to none of `values`.
     pub fn is_none_of<V: Into<Operand>>(values: impl IntoIterator<Item = V>) -> Self {
-        Self(Kind::NotIn(values.into_iter().map(Into::into).collect()))
+        Self(Form::NotIn(values.into_iter().map(Into::into).collect()))
     }
 
     /// Present, with any value.
     #[must_use]
     pub fn exists() -> Self {
-        Self(Kind::Exists)
+        Self(Form::Exists)
     }
 
     /// Absent.
     #[must_use]
     pub fn missing() -> Self {
-        Self(Kind::Missing)
+        Self(Form::Missing)
     }
 
-    /// MLflow's text begins with `prefix`.
+    /// Present, with a text in MLflow that begins with `prefix`.
     pub fn prefix(prefix: impl Into<String>) -> Self {
-        Self(Kind::Prefix(prefix.into()))
+        Self(Form::Prefix(prefix.into()))
     }
 
     pub(super) fn render(&self, root: Root, key: &str) -> Result<Document, Refused> {
         if key.is_empty() {
-            return Err(Refused::argument(root.what(), "its key is empty"));
+            return Err(Refused::argument(root.what(), "the key must not be empty"));
         }
         let at = DataKey { root, key };
         match &self.0 {
-            Kind::In(values) | Kind::NotIn(values) if values.is_empty() => Err(Refused::argument(
+            Form::In(values) | Form::NotIn(values) if values.is_empty() => Err(Refused::argument(
                 root.what(),
-                "\"in\" needs at least one value",
+                "the list of values must not be empty",
             )),
-            Kind::In(values) => Ok(render::any(at.equal_to_each(values)?)),
-            Kind::NotIn(values) => Ok(render::all([
+            Form::In(values) => Ok(render::any(at.equal_to_each(values)?)),
+            Form::NotIn(values) => Ok(render::all([
                 at.exists(),
                 doc! { "$nor": at.equal_to_each(values)? },
             ])),
-            Kind::Range(operator, value) => at.range(operator, value),
-            Kind::Prefix(text) => at.prefix(text),
-            Kind::Exists => Ok(at.exists()),
-            Kind::Missing => Ok(doc! { "$nor": [at.exists()] }),
+            Form::Range(operator, value) => at.range(operator, value),
+            Form::Prefix(text) => at.prefix(text),
+            Form::Exists => Ok(at.exists()),
+            Form::Missing => Ok(doc! { "$nor": [at.exists()] }),
         }
     }
 }

@@ -1,4 +1,8 @@
-//! The keys of tags, params and metrics, and the filters that a stored run is searched with by them.
+//! [`DataKey`]: the key of a tag, a param or a metric, and the MongoDB filters on its value.
+//!
+//! The mirror keeps a value in up to two places, so a filter has to cover both: in the nested tree, or in
+//! `mirror.unnested` where the key could not be nested. `mirror.text` holds the exact text of MLflow for values that do
+//! not encode back into it.
 
 use bson::{Bson, Document, doc};
 
@@ -9,7 +13,7 @@ use crate::codec::nest::{can_nest, is_ambiguous, is_mlflow};
 use crate::codec::value::{decode, encode};
 use crate::node::Refused;
 
-/// What of a run is kept by flat keys.
+/// The parts of a run that MLflow keys with flat, dotted names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Root {
     Tags,
@@ -17,7 +21,7 @@ pub(super) enum Root {
     Metrics,
 }
 
-/// A key of MLflow under one of the three roots, wherever the mirror keeps it.
+/// The key of a tag, a param or a metric.
 #[derive(Clone, Copy)]
 pub(super) struct DataKey<'a> {
     pub(super) root: Root,
@@ -29,7 +33,7 @@ impl DataKey<'_> {
         match value {
             Operand::Text(_) if self.root == Root::Metrics => Err(Refused::argument(
                 "metric",
-                "it is a number, and never equals a text",
+                "a metric is a number; compare it with a number without quotes",
             )),
             Operand::Text(text) => Ok(self.is_text(text)),
             number => Ok(self.holds(&[(String::new(), self.number("$eq", number))])),
@@ -44,11 +48,11 @@ impl DataKey<'_> {
         match value {
             Operand::Text(_) => Err(Refused::argument(
                 self.root.what(),
-                "<, <=, > and >= compare numbers; give a number without quotes",
+                "<, <=, > and >= compare numbers; write the number without quotes",
             )),
             Operand::Float(number) if number.is_nan() => Err(Refused::argument(
                 self.root.what(),
-                "NaN is neither more nor less than any number",
+                "NaN has no order; compare with = or !=",
             )),
             number => Ok(self.holds(&[(String::new(), self.number(operator, number))])),
         }
@@ -69,7 +73,8 @@ impl DataKey<'_> {
         tests
     }
 
-    /// MLflow's text is this. The stored value alone says so where it gives that very text back, and no other is kept.
+    /// The text in MLflow equals `text`. If the decoded value encodes back into `text`, the filter compares the value and
+    /// requires that `mirror.text` has no other text. If not, it compares `mirror.text`.
     fn is_text(self, text: &str) -> Document {
         if self.is_plain() {
             return self.holds(&[(String::new(), doc! { "$eq": text })]);
@@ -88,7 +93,7 @@ impl DataKey<'_> {
         if self.root == Root::Metrics {
             return Err(Refused::argument(
                 "metric",
-                "it is a number, and has no prefix",
+                "a metric is a number and has no prefix; compare it with =, <, <=, > or >=",
             ));
         }
         check_prefix(text)?;
@@ -99,7 +104,7 @@ impl DataKey<'_> {
         if begins_a_decoded_text(text) {
             return Err(Refused::argument(
                 "prefix",
-                "a text that begins so may be a number or JSON, which is stored decoded; compare with = or as a number",
+                "a text with this prefix may be a number or JSON, which the mirror stores decoded; compare with = or with a number",
             ));
         }
         let kept = format!("mirror.text.{}", self.root.name());
@@ -112,7 +117,7 @@ impl DataKey<'_> {
             ]),
             doc! { kept: { "$elemMatch": { "key": self.key, "value": range } } },
         ];
-        // These words are stored decoded, and their text is the only one of theirs.
+        // The mirror stores these words decoded, and keeps no text for them.
         let words = ["true", "false", "null", "{}"];
         alternatives.extend(
             words
@@ -133,7 +138,7 @@ impl DataKey<'_> {
         if self.root == Root::Metrics {
             return render::any([doc! { path: { "$type": "number" } }, apart]);
         }
-        // A document there may be no more than the beginning of longer keys, unless its text is kept.
+        // A document may only hold longer keys. It is a value of this key if `mirror.text` has its text.
         let kept = format!("mirror.text.{}.key", self.root.name());
         render::any([
             doc! { &path: { "$type": ["string", "number", "bool", "null", "array"] } },
@@ -143,7 +148,7 @@ impl DataKey<'_> {
         ])
     }
 
-    /// The tests hold at the key and at what lies below it, in the tree or, where it could not be nested, apart.
+    /// The tests, each with its path below the key, hold in the nested tree or in `mirror.unnested`.
     fn holds(self, tests: &[(String, Document)]) -> Document {
         let unnested = format!("mirror.unnested.{}", self.root.name());
         let mut entry = doc! { "key": self.key };
@@ -164,18 +169,19 @@ impl DataKey<'_> {
         render::any([tree, apart])
     }
 
+    /// `mirror.text` has no text of this key.
     fn without_other_text(self) -> Document {
         doc! { format!("mirror.text.{}.key", self.root.name()): { "$ne": self.key } }
     }
 
-    /// MLflow's own tags are stored as the text they are.
+    /// Whether the mirror stores the text undecoded: it does so for the tags that MLflow sets itself.
     fn is_plain(self) -> bool {
         self.root == Root::Tags && is_mlflow(self.key)
     }
 }
 
 impl Root {
-    /// The root that a word of MLflow or of the document names.
+    /// Parses the name of a root, as MLflow and the stored document write it.
     pub(super) fn of_word(word: &str) -> Option<Self> {
         Some(match word {
             "params" | "param" | "parameters" | "parameter" => Self::Params,
@@ -202,7 +208,8 @@ impl Root {
     }
 }
 
-/// Tests that a value passes and nothing else does: MongoDB takes 1 for 1.0, and an array for any of its elements.
+/// Adds tests that only `value` passes. A plain `$eq` is not enough: MongoDB treats 1 and 1.0 as equal, and matches an
+/// array by each of its elements.
 fn exactly(value: &Bson, below: String, tests: &mut Vec<(String, Document)>) {
     let no_array = doc! { "$type": "array" };
     match value {

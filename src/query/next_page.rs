@@ -1,4 +1,4 @@
-//! The next page of a search: the filter of the runs after a given one, in the search's order.
+//! The filter of the next page of a search: the runs that sort after the last run of a page.
 
 use bson::raw::RawBsonRef;
 use bson::{Bson, Document, doc};
@@ -6,8 +6,8 @@ use bson::{Bson, Document, doc};
 use crate::node::Refused;
 use crate::run::{Run, field};
 
-/// The filter of what comes after a run in an order of `_id`, or of `start_time` and `_id`.
-pub(super) fn rest_of(sort: Option<&Document>, run: &Run) -> Result<Document, Refused> {
+/// The filter of the runs that sort after `run`, by `_id` or by `start_time` and `_id`.
+pub(super) fn filter_after(sort: Option<&Document>, run: &Run) -> Result<Document, Refused> {
     let directions: Vec<(&str, Option<i32>)> = sort
         .into_iter()
         .flatten()
@@ -20,13 +20,13 @@ pub(super) fn rest_of(sort: Option<&Document>, run: &Run) -> Result<Document, Re
             (field::ID, Some(same)),
         ] if direction == same => Ok(after_start(direction, run)),
         _ => Err(Refused::Unsupported {
-            what: "paging in this order",
-            hint: "sort by `_id`, or by `start_time` and `_id` in the same direction, before `after`",
+            what: "`after` with this order",
+            hint: "first sort by `_id`, or by `start_time` and `_id` in the same direction",
         }),
     }
 }
 
-/// MongoDB takes any number for a direction, of which the sign counts.
+/// MongoDB accepts 1 and -1 in every numeric type.
 fn direction_of(direction: &Bson) -> Option<i32> {
     match direction {
         Bson::Int32(sign @ (-1 | 1)) => Some(*sign),
@@ -38,7 +38,8 @@ fn direction_of(direction: &Bson) -> Option<i32> {
     }
 }
 
-/// MongoDB sorts nothing, then texts (times that no date holds), then dates, and compares only within one of these.
+/// MongoDB sorts missing values first, then texts (the times that a date cannot hold), then dates. `$lt` and `$gt` compare
+/// within one type only, so the types that sort after it need filters of their own.
 fn after_start(direction: i32, run: &Run) -> Document {
     let time = match run.as_raw().get(field::START_TIME) {
         Ok(Some(RawBsonRef::DateTime(date))) => Bson::DateTime(date),

@@ -1,10 +1,10 @@
-//! Prefixes of texts: the range that MongoDB searches, and the prefixes that it cannot answer exactly.
+//! Prefixes of texts: the range filter for a prefix, and the prefixes that a range cannot answer exactly.
 
 use bson::{Document, doc};
 
 use crate::node::Refused;
 
-/// What begins with this, in the byte order that MongoDB compares texts in.
+/// The range of the texts with this prefix. MongoDB compares texts byte by byte.
 pub(super) fn begins_with(prefix: &str) -> Document {
     let mut tests = doc! { "$gte": prefix };
     if let Some(next) = successor(prefix) {
@@ -17,13 +17,13 @@ pub(super) fn check_prefix(prefix: &str) -> Result<(), Refused> {
     if prefix.is_empty() {
         return Err(Refused::argument(
             "prefix",
-            "it is empty, and everything begins so",
+            "must not be empty, because every text begins with the empty text",
         ));
     }
     Ok(())
 }
 
-/// The first text after all that begin with this one.
+/// The first text that sorts after every text with this prefix.
 fn successor(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();
     while let Some(last) = chars.pop() {
@@ -38,7 +38,8 @@ fn successor(prefix: &str) -> Option<String> {
     None
 }
 
-/// Whether some number, list or quoted text that is stored decoded, and not kept as text, begins so.
+/// Whether a number, a list or a quoted text can begin with this prefix. The mirror stores those decoded, without their
+/// text, so a range of texts would miss them.
 pub(super) fn begins_a_decoded_text(prefix: &str) -> bool {
     if prefix.starts_with(['[', '"']) {
         return true;
@@ -76,7 +77,7 @@ mod tests {
     use super::{begins_a_decoded_text, successor};
 
     #[test]
-    fn a_prefix_is_refused_exactly_where_a_decoded_text_may_begin_so() {
+    fn a_prefix_is_refused_exactly_if_a_decoded_text_may_begin_with_it() {
         for text in [
             "1", "-", "-0", "0.", "12.5", "1e", "1e+", "1.5e-3", "[", "\"a", "0",
         ] {
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_successor_comes_after_everything_that_begins_so() {
+    fn the_successor_sorts_after_every_text_with_the_prefix() {
         assert_eq!(successor("train-").as_deref(), Some("train."));
         assert_eq!(successor("a\u{d7ff}").as_deref(), Some("a\u{e000}"));
         assert_eq!(successor("a\u{10ffff}").as_deref(), Some("b"));

@@ -1,4 +1,4 @@
-//! Lineage terms: `input.model = 'churn:3'`, `output.path under 'plots'`, `input = 'model:churn:3'`.
+//! Parses lineage terms: `input.model = 'churn:3'`, `output.path under 'plots'`, `input = 'model:churn:3'`.
 
 use super::literal::Literal;
 use super::predicate::Predicate;
@@ -7,21 +7,21 @@ use crate::error::Error;
 use crate::node::{Direction, Kind, Node, NodeArg};
 use crate::query::{Query, Term};
 
-/// What of the lineage on one side a term is about.
+/// The part of a run's inputs or outputs that a term is about.
 #[derive(Clone, Copy)]
 pub(super) enum Subject {
-    /// Nodes of whatever kind, each in the form that it prints in.
+    /// Nodes of any kind, in their printed form.
     Node,
     /// Nodes of this kind.
     Kind(Kind),
-    /// Nodes of this kind that have no detail.
+    /// Nodes of this kind without a detail.
     WithoutDetail(Kind),
-    /// Details of this kind, of whatever key.
+    /// Details of this kind, with any key.
     Detail(Kind),
 }
 
 impl Subject {
-    /// The subject of a term such as `input.model`, `input.unversioned_model`, `input.path` or `input`.
+    /// Parses the field of a term, such as `input.model`, `input.unversioned_model`, `input.path` or `input`.
     pub(super) fn of_term(direction: Direction, term: &str) -> Option<Self> {
         let word = term.strip_prefix(&direction.to_string())?;
         let Some(word) = word.strip_prefix('.') else {
@@ -68,11 +68,11 @@ impl Parser<'_> {
             Predicate::Under(literal) => under(subject, direction, &literal, offset),
             Predicate::Compare("!=", _) | Predicate::NotIn(_) => Err(ParseError::new(
                 offset,
-                "a run may have many of these: write `not … = …` for runs that have none like it",
+                "a run may have several of these, so `!=` is ambiguous; write `not … = …` for the runs that have no such entry",
             )),
             _ => Err(ParseError::new(
                 offset,
-                "lineage is asked for with `=`, `in` or `under`",
+                "lineage takes `=`, `in` or `under`",
             )),
         }
     }
@@ -85,7 +85,7 @@ fn lineage_term(
 ) -> Result<Term, ParseError> {
     let text = literal.text()?;
     let refused = |reason: String| ParseError::new(literal.offset, reason);
-    let empty = || refused("it is empty".to_owned());
+    let empty = || refused("the text is empty; write a name or a path".to_owned());
     Ok(match subject {
         Subject::Node => Term::Node {
             direction,
@@ -95,7 +95,7 @@ fn lineage_term(
             NodeArg::Node(node) => Term::Node { direction, node },
             NodeArg::Pointer(pointer) => {
                 return Err(refused(format!(
-                    "{pointer} is resolved by --input-model and --output-model only: write NAME:VERSION here"
+                    "{pointer} is resolved by --input-model and --output-model only; write NAME:VERSION here"
                 )));
             }
         },
@@ -116,7 +116,7 @@ fn lineage_term(
     })
 }
 
-/// A node of a kind that can stand on this side, in the form that it prints in.
+/// Parses a node in its printed form, of a kind that runs can have in this direction.
 fn node(direction: Direction, literal: &Literal) -> Result<Node, ParseError> {
     let refused = |reason: String| ParseError::new(literal.offset, reason);
     let node: Node = literal.text()?.parse().map_err(|error| match error {
@@ -125,7 +125,7 @@ fn node(direction: Direction, literal: &Literal) -> Result<Node, ParseError> {
     })?;
     if !node.kind().spec().directions.contains(&direction) {
         return Err(refused(format!(
-            "a {} stands on no run as {direction}",
+            "a {} cannot be an {direction} of a run",
             node.kind()
         )));
     }
@@ -138,11 +138,16 @@ fn under(
     literal: &Literal,
     offset: usize,
 ) -> Result<Query, ParseError> {
-    let no_path = |kind: Kind| ParseError::new(offset, format!("a {kind} has no path to be under"));
+    let no_path = |kind: Kind| {
+        ParseError::new(
+            offset,
+            format!("`under` needs a path, and a {kind} has none; write `=`"),
+        )
+    };
     let empty = || {
         ParseError::new(
             literal.offset,
-            "path: it is empty; every artifact of a run is found without a path",
+            "`under` needs a path; for all artifacts of a run, write `= 'RUN_ID'`",
         )
     };
     let term = match subject {
@@ -176,7 +181,7 @@ fn path(text: &str) -> Option<String> {
     (!path.is_empty()).then(|| path.to_owned())
 }
 
-/// Details of one key as one term, which one range of an index finds.
+/// Joins terms that differ in their detail only into one term, which takes a single index scan.
 fn one_of(terms: &[Term]) -> Option<Term> {
     let mut details = Vec::new();
     let mut of = None;

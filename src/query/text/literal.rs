@@ -1,4 +1,4 @@
-//! Literals of a query's text: texts, numbers, times and patterns.
+//! Parses a literal of a query's text: a text, a number, a time or a pattern.
 
 use bson::DateTime;
 
@@ -8,10 +8,10 @@ use crate::error::Error;
 use crate::query::condition::Operand;
 use crate::query::parse_time;
 
-/// The dates of JavaScript, and so of mongosh, end there.
+/// The largest date of JavaScript, and so of mongosh.
 const MAX_MILLIS: u64 = 8_640_000_000_000_000;
 
-/// A value, and where it stands.
+/// A value and the byte offset where it begins.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Literal {
     pub(super) offset: usize,
@@ -33,7 +33,7 @@ impl Parser<'_> {
                 return Err(ParseError::new(
                     offset,
                     format!(
-                        "expected a value, not `{word}`; a text stands in quotes: '{}'",
+                        "expected a value, not `{word}`; put a text into quotes: '{}'",
                         self.words_ahead().join(" ")
                     ),
                 ));
@@ -57,7 +57,7 @@ impl Literal {
         match &self.value {
             Operand::Text(_) => Err(ParseError::new(
                 self.offset,
-                "expected a number without quotes: <, <=, > and >= compare numbers",
+                "<, <=, > and >= compare numbers; write a number without quotes",
             )),
             _ => Ok(()),
         }
@@ -75,19 +75,19 @@ impl Literal {
                 .ok_or_else(|| {
                     ParseError::new(
                         self.offset,
-                        "a time lies within 8.64e15 milliseconds of 1970",
+                        "the time is out of range; write at most 8.64e15 milliseconds before or after 1970",
                     )
                 }),
-            Operand::Float(_) => Err(ParseError::new(self.offset, "milliseconds are whole")),
+            Operand::Float(_) => Err(ParseError::new(self.offset, "milliseconds since 1970 are a whole number; leave out the fraction")),
         }
     }
 
-    /// What comes before the `%` of a pattern.
+    /// The prefix of a pattern: the text before its `%`.
     pub(super) fn pattern(&self) -> Result<&str, ParseError> {
         let refused = || {
             ParseError::new(
                 self.offset,
-                "`like` takes a text that ends in %, and holds no other %: 'train-%'; _ stands for itself. What a text holds in its middle is not searched for: print the column with `--format csv` and filter it",
+                "`like` searches for a prefix; write exactly one % and put it at the end, as in 'train-%'. For a prefix that holds a %, write `prefix '50%-'`. To search inside a text, print the column with `--format csv` and filter it",
             )
         };
         let text = self.text()?.strip_suffix('%').ok_or_else(refused)?;
@@ -98,7 +98,7 @@ impl Literal {
     }
 }
 
-/// NaN and the infinities, in any of the forms that MLflow and Python print.
+/// Parses NaN and the infinities, in every form that MLflow and Python print.
 fn non_finite(word: &str) -> Option<f64> {
     let (sign, word) = match word.strip_prefix(['-', '+']) {
         Some(rest) if word.starts_with('-') => (-1.0, rest),
@@ -125,7 +125,7 @@ fn to_number(text: &str) -> Result<Operand, String> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.is_empty() {
         return Err(format!(
-            "{text} is beyond 64 bits, and such numbers are compared as texts only: write it in quotes"
+            "{text} is beyond 64 bits; a number of this size compares only as text, so put it into quotes"
         ));
     }
     let shaped = text
@@ -135,5 +135,5 @@ fn to_number(text: &str) -> Result<Operand, String> {
     number
         .filter(|number| shaped && number.is_finite())
         .map(Operand::Float)
-        .ok_or_else(|| format!("{text} is no number; a text stands in quotes"))
+        .ok_or_else(|| format!("{text} is not a number; put a text into quotes"))
 }

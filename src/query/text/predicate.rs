@@ -1,4 +1,4 @@
-//! Predicates of a query's text: an operator and its literals, such as `>= 0.5` and `in ('a', 'b')`.
+//! Parses a predicate of a query's text: an operator and its literals, such as `>= 0.5` or `in ('a', 'b')`.
 
 use super::literal::Literal;
 use super::token::Kind as Token;
@@ -8,7 +8,7 @@ use crate::query::check::MAX_LIST;
 use crate::query::condition::Condition;
 use crate::query::{Query, Term};
 
-/// What is asked of a field.
+/// An operator and its literals.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Predicate {
     Compare(&'static str, Literal),
@@ -36,7 +36,7 @@ impl Parser<'_> {
         ) {
             return Err(ParseError::new(
                 self.offset(),
-                "`ilike` is not supported, since no index is without case; write `like 'Train-%' or … like 'train-%'`",
+                "`ilike` is not supported, because every index is case-sensitive; write `like 'Train-%' or … like 'train-%'`",
             ));
         }
         if self.takes_word("like") {
@@ -58,7 +58,7 @@ impl Parser<'_> {
             if self.takes_word("in") {
                 return Ok(Predicate::NotIn(self.literals()?));
             }
-            return Err(self.expected("`in`"));
+            return Err(self.expected("`in` after `not`"));
         }
         if self.takes_word("is") {
             let not = self.takes_word("not");
@@ -71,7 +71,8 @@ impl Parser<'_> {
             }
             return Err(self.expected("`null` or `not null`"));
         }
-        Err(self.expected("=, !=, <, <=, >, >=, in, not in, like, under, exists or missing"))
+        Err(self
+            .expected("=, !=, <, <=, >, >=, in, not in, like, prefix, under, exists or missing"))
     }
 
     fn literals(&mut self) -> Result<Vec<Literal>, ParseError> {
@@ -82,7 +83,9 @@ impl Parser<'_> {
                 let offset = self.offset();
                 return Err(ParseError::new(
                     offset,
-                    format!("a list holds {MAX_LIST} values at most"),
+                    format!(
+                        "a list holds {MAX_LIST} values at most; split it into several searches"
+                    ),
                 ));
             }
             values.push(self.literal()?);
@@ -114,7 +117,7 @@ impl Predicate {
             Self::Under(literal) => {
                 return Err(ParseError::new(
                     literal.offset,
-                    "`under` is asked of artifacts and paths",
+                    "`under` applies to artifacts and paths only, as in `input.path under 'data'`",
                 ));
             }
             Self::Exists => Condition::exists(),
@@ -146,7 +149,7 @@ impl Predicate {
             | Self::Prefix(literal)
             | Self::Under(literal) => Err(ParseError::new(
                 literal.offset,
-                "this field is asked for with =, !=, in, not in, exists or missing (and a name with like)",
+                "this field takes =, !=, in, not in, exists or missing; only `name` also takes like and prefix",
             )),
             Self::Exists => Ok(present()),
             Self::Missing => Ok(Query::new().with_none_of([present()])),

@@ -1,4 +1,4 @@
-//! The terms of a query written as text: a field, and the predicate that it fulfils.
+//! Parses a term of a query's text: a field and a predicate, such as `status = 'FAILED'`.
 
 use std::ops::Bound;
 
@@ -7,23 +7,9 @@ use super::predicate::Predicate;
 use super::token::Kind as Token;
 use super::{ParseError, Parser};
 use crate::node::{Direction, Kind};
-use crate::query::attribute::{Attribute, Clock};
+use crate::query::attribute::{Attribute, TimeField};
 use crate::query::data_key::Root;
 use crate::query::{Query, Term};
-
-/// The fields that can be asked for, for messages.
-fn fields() -> String {
-    let lineage = Kind::of_direction(Direction::Input).flat_map(|kind| {
-        let detail = kind.spec().detail.and_then(|detail| detail.of_any_key);
-        let detail = detail.map(|word| format!("{}.{word}", Direction::Input));
-        [kind.term(Direction::Input)].into_iter().chain(detail)
-    });
-    let lineage = lineage.collect::<Vec<_>>().join(", ");
-    let attributes = Attribute::words().collect::<Vec<_>>().join(", ");
-    format!(
-        "{lineage}, inputs (and the same with output), {attributes}, start_time, end_time, problems, params.KEY, tags.KEY or metrics.KEY"
-    )
-}
 
 impl Parser<'_> {
     pub(super) fn term(&mut self) -> Result<Query, ParseError> {
@@ -45,7 +31,7 @@ impl Parser<'_> {
                     let quoted = format!("{}.`{key} {words}`", root.name());
                     return Err(ParseError::new(
                         offset,
-                        format!("a key with spaces stands in backquotes: {quoted}"),
+                        format!("put a key with spaces into backquotes: {quoted}"),
                     ));
                 }
                 let condition = self.predicate()?.into_condition()?;
@@ -55,26 +41,28 @@ impl Parser<'_> {
         }
     }
 
-    /// Words that stand where an operator should, as the rest of a key with spaces does.
+    /// The words between the field and its operator: the rest of a key with spaces that lacks its backquotes.
     fn words_before_operator(&self) -> Option<String> {
-        const ASKING: [&str; 9] = [
+        const OPERATORS: [&str; 9] = [
             "in", "like", "ilike", "prefix", "under", "exists", "missing", "not", "is",
         ];
         let words: Vec<&str> = self.words_ahead();
         let first = words.first()?;
-        let is_asking = ASKING.iter().any(|word| word.eq_ignore_ascii_case(first));
-        (!is_asking).then(|| {
-            let is_asked = |word: &&&str| {
-                ASKING
+        let is_operator = OPERATORS
+            .iter()
+            .any(|word| word.eq_ignore_ascii_case(first));
+        (!is_operator).then(|| {
+            let is_no_operator = |word: &&&str| {
+                OPERATORS
                     .iter()
-                    .all(|asking| !asking.eq_ignore_ascii_case(word))
+                    .all(|operator| !operator.eq_ignore_ascii_case(word))
             };
-            let key: Vec<&str> = words.iter().take_while(is_asked).copied().collect();
+            let key: Vec<&str> = words.iter().take_while(is_no_operator).copied().collect();
             key.join(" ")
         })
     }
 
-    /// The words from here on, up to anything else and to `and` and `or`.
+    /// The words and numbers that follow, up to any other token and up to `and` or `or`.
     pub(super) fn words_ahead(&self) -> Vec<&str> {
         let rest = self.tokens.get(self.next..).unwrap_or_default();
         let words = rest.iter().map_while(|token| match &token.kind {
@@ -95,11 +83,11 @@ impl Parser<'_> {
         if let Some(attribute) = Attribute::of_word(name) {
             return self.predicate()?.into_attribute(attribute);
         }
-        if let Some(clock) = Clock::of_word(name) {
-            return self.time(clock);
+        if let Some(time_field) = TimeField::of_word(name) {
+            return self.time(time_field);
         }
         match name {
-            // What every run matches; a query without terms prints so.
+            // A query without terms prints as `true`.
             "true" => return Ok(Query::new()),
             "inputs" => return self.presence(Query::new().without_inputs(), true),
             "outputs" => return self.presence(Query::new().without_outputs(), true),
@@ -114,14 +102,15 @@ impl Parser<'_> {
         Err(ParseError::new(
             offset,
             format!(
-                "there is no field `{}`; expected {}",
+                "there is no field `{}`; the fields are {}",
                 name.chars().take(60).collect::<String>(),
-                fields()
+                known_fields()
             ),
         ))
     }
 
-    /// Whether there is any of it at all; the query says that there is, or that there is none.
+    /// Parses `exists` or `missing`. `query` matches the runs where the field is missing if `is_absence` is set, else those
+    /// where it exists.
     fn presence(&mut self, query: Query, is_absence: bool) -> Result<Query, ParseError> {
         let offset = self.offset();
         match self.predicate()? {
@@ -130,15 +119,15 @@ impl Parser<'_> {
             Predicate::Missing | Predicate::Exists => Ok(Query::new().with_none_of([query])),
             _ => Err(ParseError::new(
                 offset,
-                "of inputs, outputs and problems as a whole, only `exists` and `missing` can be asked",
+                "`inputs`, `outputs` and `problems` take only `exists` or `missing`",
             )),
         }
     }
 
-    fn time(&mut self, clock: Clock) -> Result<Query, ParseError> {
+    fn time(&mut self, time_field: TimeField) -> Result<Query, ParseError> {
         use Bound::{Excluded, Included, Unbounded};
         let offset = self.offset();
-        let refused = || ParseError::new(offset, "a time is asked for with =, <, <=, > or >=");
+        let refused = || ParseError::new(offset, "a time takes =, <, <=, > or >=");
         let Predicate::Compare(operator, literal) = self.predicate()? else {
             return Err(refused());
         };
@@ -151,6 +140,20 @@ impl Parser<'_> {
             ">=" => (Included(time), Unbounded),
             _ => return Err(refused()),
         };
-        Ok(Term::Time(clock, from, to).into())
+        Ok(Term::Time(time_field, from, to).into())
     }
+}
+
+/// The list of all fields, for error messages.
+fn known_fields() -> String {
+    let lineage = Kind::of_direction(Direction::Input).flat_map(|kind| {
+        let detail = kind.spec().detail.and_then(|detail| detail.of_any_key);
+        let detail = detail.map(|word| format!("{}.{word}", Direction::Input));
+        [kind.term(Direction::Input)].into_iter().chain(detail)
+    });
+    let lineage = lineage.collect::<Vec<_>>().join(", ");
+    let attributes = Attribute::words().collect::<Vec<_>>().join(", ");
+    format!(
+        "{lineage}, inputs, the same with output, {attributes}, start_time, end_time, problems, params.KEY, tags.KEY and metrics.KEY"
+    )
 }
