@@ -223,13 +223,13 @@ impl Check {
             return over(format!("nesting deeper than {MAX_DEPTH} levels"));
         }
         if self.nodes > MAX_NODES {
-            return over(format!("a filter of over {MAX_NODES} keys and values"));
+            return over(format!("more than {MAX_NODES} keys and values"));
         }
         if text.len() > MAX_TEXT {
-            return over(format!("a text of over {MAX_TEXT} bytes"));
+            return over(format!("a text of more than {MAX_TEXT} bytes"));
         }
         if self.bytes > MAX_BYTES {
-            return over(format!("a filter of over {MAX_BYTES} bytes"));
+            return over(format!("more than {MAX_BYTES} bytes"));
         }
         Ok(())
     }
@@ -244,7 +244,7 @@ fn list<'a>(operator: &str, value: &'a Bson) -> Result<&'a Vec<Bson>> {
     })?;
     if list.len() > MAX_LIST {
         return Err(refused(
-            format!("{operator} with over {MAX_LIST} values"),
+            format!("{operator} with more than {MAX_LIST} values"),
             "split it into several searches",
         ));
     }
@@ -257,7 +257,7 @@ fn check_path(path: &str, place: Place) -> Result<()> {
     }
     if path.split('.').count() > MAX_PATH {
         return Err(refused(
-            format!("a path of over {MAX_PATH} names"),
+            format!("a path of more than {MAX_PATH} names"),
             "no run nests as deep",
         ));
     }

@@ -260,10 +260,10 @@ impl Test {
         match self {
             Self::Equal(operand) => any_value(found, |value| equal(value, operand)),
             Self::NotEqual(operand) => !Self::Equal(operand.clone()).holds(found),
-            Self::In(operand) => operand
+            Self::In(operands) => operands
                 .iter()
                 .any(|operand| any_value(found, |value| equal(value, operand))),
-            Self::NotIn(operand) => !operand
+            Self::NotIn(operands) => !operands
                 .iter()
                 .any(|operand| any_value(found, |value| equal(value, operand))),
             Self::Exists(operand) => found.is_empty() != *operand,
