@@ -1,6 +1,6 @@
 //! [`DataKey`]: the key of a tag, a param or a metric, and the MongoDB filters on its value.
 //!
-//! The mirror keeps a value in up to two places, so a filter has to cover both: in the nested tree, or in
+//! The mirror keeps a value in one of two places, so a filter has to cover both: in the nested tree, or in
 //! `mirror.unnested` where the key could not be nested. `mirror.text` holds the exact text of MLflow for values that do
 //! not encode back into it.
 
@@ -35,8 +35,8 @@ impl DataKey<'_> {
                 "metric",
                 "a metric is a number; compare it with a number without quotes",
             )),
-            Operand::Text(text) => Ok(self.is_text(text)),
-            number => Ok(self.holds(&[(String::new(), self.number("$eq", number))])),
+            Operand::Text(text) => Ok(self.equals_text(text)),
+            number => Ok(self.value_passes(&[(String::new(), self.number("$eq", number))])),
         }
     }
 
@@ -54,7 +54,7 @@ impl DataKey<'_> {
                 self.root.what(),
                 "NaN has no order; compare with = or !=",
             )),
-            number => Ok(self.holds(&[(String::new(), self.number(operator, number))])),
+            number => Ok(self.value_passes(&[(String::new(), self.number(operator, number))])),
         }
     }
 
@@ -75,18 +75,18 @@ impl DataKey<'_> {
 
     /// The text in MLflow equals `text`. If the decoded value encodes back into `text`, the filter compares the value and
     /// requires that `mirror.text` has no other text. If not, it compares `mirror.text`.
-    fn is_text(self, text: &str) -> Document {
-        if self.is_plain() {
-            return self.holds(&[(String::new(), doc! { "$eq": text })]);
+    fn equals_text(self, text: &str) -> Document {
+        if self.is_undecoded() {
+            return self.value_passes(&[(String::new(), doc! { "$eq": text })]);
         }
         let value = decode(text).unwrap_or_else(|| Bson::from(text));
         if is_ambiguous(&value) || encode(&value) != text {
-            let kept = format!("mirror.text.{}", self.root.name());
-            return doc! { kept: { "$elemMatch": { "key": self.key, "value": text } } };
+            let text_path = format!("mirror.text.{}", self.root.name());
+            return doc! { text_path: { "$elemMatch": { "key": self.key, "value": text } } };
         }
         let mut tests = Vec::new();
         exactly(&value, String::new(), &mut tests);
-        render::all([self.holds(&tests), self.without_other_text()])
+        render::all([self.value_passes(&tests), self.without_other_text()])
     }
 
     pub(super) fn prefix(self, text: &str) -> Result<Document, Refused> {
@@ -98,8 +98,8 @@ impl DataKey<'_> {
         }
         check_prefix(text)?;
         let range = begins_with(text);
-        if self.is_plain() {
-            return Ok(self.holds(&[(String::new(), range)]));
+        if self.is_undecoded() {
+            return Ok(self.value_passes(&[(String::new(), range)]));
         }
         if begins_a_decoded_text(text) {
             return Err(Refused::argument(
@@ -107,15 +107,15 @@ impl DataKey<'_> {
                 "a text with this prefix may be a number or JSON, which the mirror stores decoded; compare with = or with a number",
             ));
         }
-        let kept = format!("mirror.text.{}", self.root.name());
+        let text_path = format!("mirror.text.{}", self.root.name());
         let mut plain = range.clone();
         plain.insert("$not", doc! { "$type": "array" });
         let mut alternatives = vec![
             render::all([
-                self.holds(&[(String::new(), plain)]),
+                self.value_passes(&[(String::new(), plain)]),
                 self.without_other_text(),
             ]),
-            doc! { kept: { "$elemMatch": { "key": self.key, "value": range } } },
+            doc! { text_path: { "$elemMatch": { "key": self.key, "value": range } } },
         ];
         // The mirror stores these words decoded, and keeps no text for them.
         let words = ["true", "false", "null", "{}"];
@@ -123,50 +123,49 @@ impl DataKey<'_> {
             words
                 .iter()
                 .filter(|word| word.starts_with(text))
-                .map(|word| self.is_text(word)),
+                .map(|word| self.equals_text(word)),
         );
         Ok(render::any(alternatives))
     }
 
     pub(super) fn exists(self) -> Document {
-        let unnested = format!("mirror.unnested.{}.key", self.root.name());
-        let apart = doc! { unnested: self.key };
+        let unnested = doc! { format!("mirror.unnested.{}.key", self.root.name()): self.key };
         if !can_nest(self.key) {
-            return apart;
+            return unnested;
         }
         let path = format!("{}.{}", self.root.name(), self.key);
         if self.root == Root::Metrics {
-            return render::any([doc! { path: { "$type": "number" } }, apart]);
+            return render::any([doc! { path: { "$type": "number" } }, unnested]);
         }
         // A document may only hold longer keys. It is a value of this key if `mirror.text` has its text.
-        let kept = format!("mirror.text.{}.key", self.root.name());
+        let text_path = format!("mirror.text.{}.key", self.root.name());
         render::any([
             doc! { &path: { "$type": ["string", "number", "bool", "null", "array"] } },
             doc! { path: { "$eq": {} } },
-            doc! { kept: self.key },
-            apart,
+            doc! { text_path: self.key },
+            unnested,
         ])
     }
 
-    /// The tests, each with its path below the key, hold in the nested tree or in `mirror.unnested`.
-    fn holds(self, tests: &[(String, Document)]) -> Document {
-        let unnested = format!("mirror.unnested.{}", self.root.name());
+    /// The value passes the tests, each at its path below the key, in the nested tree or in `mirror.unnested`.
+    fn value_passes(self, tests: &[(String, Document)]) -> Document {
         let mut entry = doc! { "key": self.key };
         entry.extend(
             tests
                 .iter()
                 .map(|(below, tests)| (format!("value{below}"), tests.into())),
         );
-        let apart = doc! { unnested: { "$elemMatch": entry } };
+        let unnested =
+            doc! { format!("mirror.unnested.{}", self.root.name()): { "$elemMatch": entry } };
         if !can_nest(self.key) {
-            return apart;
+            return unnested;
         }
         let path = format!("{}.{}", self.root.name(), self.key);
         let tree = tests
             .iter()
             .map(|(below, tests)| (format!("{path}{below}"), tests.into()))
             .collect();
-        render::any([tree, apart])
+        render::any([tree, unnested])
     }
 
     /// `mirror.text` has no text of this key.
@@ -175,7 +174,7 @@ impl DataKey<'_> {
     }
 
     /// Whether the mirror stores the text undecoded: it does so for the tags that MLflow sets itself.
-    fn is_plain(self) -> bool {
+    fn is_undecoded(self) -> bool {
         self.root == Root::Tags && is_mlflow(self.key)
     }
 }

@@ -55,7 +55,7 @@ struct ParseError {
 /// | `exp`, `exp.id`, `exp.name`, `status`, `user`, `name`, `run_id`, `parent`: `=`, `!=`, `in (…)`, `not in (…)`, `exists`, `missing` | the fields of the run; `exp` is an id or a name |
 /// | `name like 'train-%'` | [`with_name_prefix`](Query::with_name_prefix); `%` is allowed at the end only, and `_` has no special meaning; `prefix '50%-'` takes any text |
 /// | `start_time >= '2026-03-01'`, `end_time < '7d'` | a date, a time, a span before now, or milliseconds since 1970 |
-/// | `params.KEY`, `tags.KEY`: `=`, `!=`, `in`, `not in`, `like 'x%'`, `exists`, `missing`; `<`, `<=`, `>`, `>=` with a number | [`with_param`](Query::with_param); put a key with other characters into `` ` `` or `"` |
+/// | `params.KEY`, `tags.KEY`: `=`, `!=`, `in`, `not in`, `like 'x%'`, `exists`, `missing`; `<`, `<=`, `>`, `>=` with a number | [`with_param`](Query::with_param); put a key with spaces or special characters into `` ` `` or `"` |
 /// | `metrics.KEY` with a number, `NaN` or `Infinity`: `=`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `exists`, `missing` | [`with_metric`](Query::with_metric) |
 /// | `problems exists`, `problems missing` | [`with_problems`](Query::with_problems) |
 /// | `true` | every run |

@@ -54,8 +54,8 @@ impl Parser<'_> {
             Predicate::Compare("=", literal) => {
                 Ok(lineage_term(subject, direction, &literal)?.into())
             }
-            Predicate::In(literal) => {
-                let terms: Result<Vec<Term>, _> = literal
+            Predicate::In(literals) => {
+                let terms: Result<Vec<Term>, _> = literals
                     .iter()
                     .map(|literal| lineage_term(subject, direction, literal))
                     .collect();

@@ -78,7 +78,10 @@ impl Literal {
                         "the time is out of range; write at most 8.64e15 milliseconds before or after 1970",
                     )
                 }),
-            Operand::Float(_) => Err(ParseError::new(self.offset, "milliseconds since 1970 are a whole number; leave out the fraction")),
+            Operand::Float(_) => Err(ParseError::new(
+                self.offset,
+                "milliseconds since 1970 are a whole number; leave out the fraction",
+            )),
         }
     }
 

@@ -97,7 +97,7 @@ impl Parser<'_> {
 
 impl Predicate {
     pub(super) fn into_condition(self) -> Result<Condition, ParseError> {
-        let values = |literal: Vec<Literal>| literal.into_iter().map(|literal| literal.value);
+        let values = |literals: Vec<Literal>| literals.into_iter().map(|literal| literal.value);
         Ok(match self {
             Self::Compare("=", literal) => Condition::eq(literal.value),
             Self::Compare("!=", literal) => Condition::ne(literal.value),
@@ -110,8 +110,8 @@ impl Predicate {
                     _ => Condition::ge(literal.value),
                 }
             }
-            Self::In(literal) => Condition::is_in(values(literal)),
-            Self::NotIn(literal) => Condition::is_none_of(values(literal)),
+            Self::In(literals) => Condition::is_in(values(literals)),
+            Self::NotIn(literals) => Condition::is_none_of(values(literals)),
             Self::Like(literal) => Condition::prefix(literal.pattern()?),
             Self::Prefix(literal) => Condition::prefix(literal.text()?),
             Self::Under(literal) => {
@@ -129,15 +129,15 @@ impl Predicate {
         let equal = |literal: &Literal| -> Result<Query, ParseError> {
             Ok(Query::new().with_attribute(attribute, literal.text()?))
         };
-        let any = |literal: Vec<Literal>| -> Result<Vec<Query>, ParseError> {
-            literal.iter().map(equal).collect()
+        let any = |literals: Vec<Literal>| -> Result<Vec<Query>, ParseError> {
+            literals.iter().map(equal).collect()
         };
         let present = || Query::from(Term::Exists(attribute.of_presence()));
         match self {
             Self::Compare("=", literal) => equal(&literal),
             Self::Compare("!=", literal) => Ok(present().with_none_of([equal(&literal)?])),
-            Self::In(literal) => Ok(Query::new().with_any_of(any(literal)?)),
-            Self::NotIn(literal) => Ok(present().with_none_of(any(literal)?)),
+            Self::In(literals) => Ok(Query::new().with_any_of(any(literals)?)),
+            Self::NotIn(literals) => Ok(present().with_none_of(any(literals)?)),
             Self::Like(literal) if attribute == Attribute::Name => {
                 Ok(Query::new().with_name_prefix(literal.pattern()?))
             }
