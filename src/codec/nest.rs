@@ -232,8 +232,8 @@ fn texts(
     }
     let mut exact = BTreeMap::new();
     for (key, value) in apart(field::TEXT)? {
-        // A nested key with a text holds an object, which flattening split into keys. No real key can be below it, because
-        // the shorter key would then be unnested.
+        // The keys below a nested key come from flattening its JSON object. A real longer key would have made this key
+        // unnested.
         if !document
             .get_document(field::MIRROR)
             .is_ok_and(|mirror| is_unnested(mirror, name, &key))
@@ -249,7 +249,7 @@ fn texts(
                 .to_owned(),
         );
     }
-    // Only after the flattened objects are removed: an unnested key such as `a..b` may begin like one of them.
+    // Only after the flattened objects are removed: an unnested key such as `a..b` may have one of them as its prefix.
     for (key, value) in apart(field::UNNESTED)? {
         let text = encode(&key, &value);
         texts.insert(key, text);

@@ -61,8 +61,8 @@ pub(crate) fn read<'a>(
 /// The tags to set in order to add these references to those in the present tags.
 ///
 /// MLflow has no compare-and-set for tags, so a writer of mlopus' tag may overwrite what another program has just written
-/// there. Each reference is therefore also written to an overflow tag. No program changes an overflow tag, and each has a
-/// unique name. mlopus' tag keeps its present values, and receives all references of its key in overflow tags.
+/// there. Each reference is therefore also written to an overflow tag. The name of that tag is a hash of its value, so no
+/// writer can overwrite the entries of another one. mlopus' tag keeps its present values, and receives all references of its key in overflow tags.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if a name, version or path is too long for any tag.

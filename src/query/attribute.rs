@@ -56,19 +56,19 @@ const TIME_FIELDS: [(TimeField, &[&str], &str); 2] = [
 ];
 
 impl Attribute {
-    pub(super) fn of_word(word: &str) -> Option<Self> {
+    pub(super) fn parse(name: &str) -> Option<Self> {
         let row = ATTRIBUTES
             .iter()
-            .find(|(_, words, _)| words.contains(&word));
+            .find(|(_, names, _)| names.contains(&name));
         row.map(|(attribute, ..)| *attribute)
     }
 
     /// The printed names, for error messages.
-    pub(super) fn words() -> impl Iterator<Item = &'static str> {
-        ATTRIBUTES.iter().map(|(_, words, _)| words[0])
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        ATTRIBUTES.iter().map(|(_, names, _)| names[0])
     }
 
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         self.row().1[0]
     }
 
@@ -99,10 +99,10 @@ impl Attribute {
 }
 
 impl TimeField {
-    pub(super) fn of_word(word: &str) -> Option<Self> {
+    pub(super) fn parse(name: &str) -> Option<Self> {
         let row = TIME_FIELDS
             .iter()
-            .find(|(_, words, _)| words.contains(&word));
+            .find(|(_, names, _)| names.contains(&name));
         row.map(|(time_field, ..)| *time_field)
     }
 

@@ -116,7 +116,7 @@ impl Check {
         Ok(())
     }
 
-    /// Checks the condition on a field: operators, or a value to equal.
+    /// Checks the condition on a field: operators, or a value that it has to equal.
     fn condition(&mut self, value: &Bson, depth: usize) -> Result<()> {
         match value {
             Bson::Document(tests) if tests.keys().any(|key| key.starts_with('$')) => {
@@ -301,7 +301,7 @@ fn not_allowed(operator: &str) -> Error {
 }
 
 fn refused(what: String, hint: &str) -> Error {
-    Error::unsupported(format!("{what} in a checked filter"), hint)
+    Error::unsupported(format!("{what} in a filter"), hint)
 }
 
 fn kind(value: &Bson) -> &'static str {

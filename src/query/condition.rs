@@ -28,7 +28,7 @@ use crate::node::Refused;
 /// ```
 /// # use {bson::{Document, doc}, runlineage::Query, runlineage::query::Condition};
 /// let auc = |test| Query::new().with_metric("auc", test).render();
-/// // The mirror keeps a metric that it could not nest in `mirror.unnested`.
+/// // A key that cannot be nested is in `mirror.unnested`.
 /// let either = |test: Document| doc! { "$or": [
 ///     { "metrics.auc": test.clone() },
 ///     { "mirror.unnested.metrics": { "$elemMatch": { "key": "auc", "value": test } } },
@@ -83,7 +83,7 @@ use crate::node::Refused;
 /// let one = either(doc! { "$eq": 1, "$not": { "$type": "array" } });
 /// assert_eq!(lr(Condition::ne(1))?, doc! { "$and": [exists, { "$nor": [one] }] });
 ///
-/// // The prefix of the decoded value if `mirror.text` has no text of the key, else the prefix of that text.
+/// // Compares the decoded value if `mirror.text` has no text of the key, else that text.
 /// let decoded = either(doc! { "$gte": "ad", "$lt": "ae", "$not": { "$type": "array" } });
 /// let no_text = doc! { "mirror.text.params.key": { "$ne": "lr" } };
 /// let text = doc! { "mirror.text.params": { "$elemMatch": { "key": "lr", "value": { "$gte": "ad", "$lt": "ae" } } } };
@@ -179,12 +179,15 @@ impl Condition {
 
     pub(super) fn render(&self, root: Root, key: &str) -> Result<Document, Refused> {
         if key.is_empty() {
-            return Err(Refused::argument(root.what(), "the key must not be empty"));
+            return Err(Refused::argument(
+                root.singular(),
+                "the key must not be empty",
+            ));
         }
         let at = DataKey { root, key };
         match &self.0 {
             Form::In(values) | Form::NotIn(values) if values.is_empty() => Err(Refused::argument(
-                root.what(),
+                root.singular(),
                 "the list of values must not be empty",
             )),
             Form::In(values) => Ok(render::any(at.equal_to_each(values)?)),

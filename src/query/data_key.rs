@@ -47,11 +47,11 @@ impl DataKey<'_> {
     pub(super) fn range(self, operator: &str, value: &Operand) -> Result<Document, Refused> {
         match value {
             Operand::Text(_) => Err(Refused::argument(
-                self.root.what(),
+                self.root.singular(),
                 "<, <=, > and >= compare numbers; write the number without quotes",
             )),
             Operand::Float(number) if number.is_nan() => Err(Refused::argument(
-                self.root.what(),
+                self.root.singular(),
                 "NaN has no order; compare with = or !=",
             )),
             number => Ok(self.value_passes(&[(String::new(), self.number(operator, number))])),
@@ -137,7 +137,7 @@ impl DataKey<'_> {
         if self.root == Root::Metrics {
             return render::any([doc! { path: { "$type": "number" } }, unnested]);
         }
-        // A document may only hold longer keys. It is a value of this key if `mirror.text` has its text.
+        // A document here can consist of longer keys. It is the value of this key only if `mirror.text` has its text.
         let text_path = format!("mirror.text.{}.key", self.root.name());
         render::any([
             doc! { &path: { "$type": ["string", "number", "bool", "null", "array"] } },
@@ -181,8 +181,8 @@ impl DataKey<'_> {
 
 impl Root {
     /// Parses the name of a root, as MLflow and the stored document write it.
-    pub(super) fn of_word(word: &str) -> Option<Self> {
-        Some(match word {
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        Some(match name {
             "params" | "param" | "parameters" | "parameter" => Self::Params,
             "tags" | "tag" => Self::Tags,
             "metrics" | "metric" => Self::Metrics,
@@ -198,7 +198,7 @@ impl Root {
         }
     }
 
-    pub(super) fn what(self) -> &'static str {
+    pub(super) fn singular(self) -> &'static str {
         match self {
             Self::Tags => "tag",
             Self::Params => "param",

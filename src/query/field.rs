@@ -121,10 +121,10 @@ impl FromStr for Field {
             .unwrap_or(text);
         // `exp` alone is the whole subdocument, with id and name.
         if name != field::EXP {
-            if let Some(attribute) = Attribute::of_word(name) {
+            if let Some(attribute) = Attribute::parse(name) {
                 return Ok(Self(Place::Stored(attribute.path().to_owned())));
             }
-            if let Some(time_field) = TimeField::of_word(name) {
+            if let Some(time_field) = TimeField::parse(name) {
                 return Ok(Self(Place::Stored(time_field.path().to_owned())));
             }
         }
@@ -132,7 +132,7 @@ impl FromStr for Field {
             return Ok(Self(Place::Stored(field::REPO.to_owned())));
         }
         let (root, key) = name.split_once('.').unwrap_or((name, ""));
-        if let Some(root) = Root::of_word(root).filter(|_| !key.is_empty()) {
+        if let Some(root) = Root::parse(root).filter(|_| !key.is_empty()) {
             let key = unquoted(key).ok_or_else(|| {
                 refused(format!(
                     "the quote in {text:?} is not closed; add it at the end"
@@ -180,7 +180,7 @@ fn unknown(text: &str, name: &str) -> String {
 fn known_names() -> Vec<String> {
     let roots =
         [Root::Tags, Root::Params, Root::Metrics].map(|root| format!("{}.KEY", root.name()));
-    let own = Attribute::words().chain([
+    let own = Attribute::names().chain([
         field::START_TIME,
         field::END_TIME,
         field::REPO,

@@ -185,7 +185,7 @@ fn type_of(name: &Bson) -> Result<Type> {
 /// Accepts an operand whose order and equality are the same here as in MongoDB.
 fn operand(operator: &str, value: &Bson) -> Result<Bson> {
     match value {
-        // NaN has no order here, and MongoDB gives it one.
+        // MongoDB orders NaN among the numbers; that is not implemented here.
         Bson::Double(number)
             if number.is_nan() && operator.starts_with("$g") | operator.starts_with("$l") =>
         {
@@ -350,7 +350,7 @@ fn equal(value: &Bson, other: &Bson) -> bool {
     }
 }
 
-/// Compares like MongoDB, within one type only. All numbers are one type. NaN has no order here.
+/// Compares like MongoDB, within one type only. All numbers are one type. NaN compares with no number here.
 fn compare(value: &Bson, other: &Bson) -> Option<Ordering> {
     match (value, other) {
         (Bson::String(a), Bson::String(b)) => Some(a.as_bytes().cmp(b.as_bytes())),

@@ -39,7 +39,7 @@ fn direction_of(direction: &Bson) -> Option<i32> {
 }
 
 /// MongoDB sorts missing values first, then texts (the times that a date cannot hold), then dates. `$lt` and `$gt` compare
-/// within one type only, so the types that sort after it need filters of their own.
+/// within one type only, so the types that sort later need filters of their own.
 fn after_start(direction: i32, run: &Run) -> Document {
     let time = match run.as_raw().get(field::START_TIME) {
         Ok(Some(RawBsonRef::DateTime(date))) => Bson::DateTime(date),

@@ -39,7 +39,7 @@ const ALWAYS_PRESENT: [&str; 5] = [
 const KEYS: &str = "__order";
 
 impl Order {
-    /// The field.
+    /// The field to sort by.
     #[must_use]
     pub fn field(&self) -> &Field {
         &self.field
@@ -71,7 +71,7 @@ impl Order {
             { "case": { "$eq": [&value, f64::NAN] }, "then": 1 },
             { "case": { "$isNumber": &value }, "then": 0 },
             { "case": { "$in": [{ "$type": &value }, ["missing", "null", "undefined"]] }, "then": 3 },
-            // An object only holds longer keys, so this key has no value.
+            // An object consists of longer keys, so this key itself has no value.
             { "case": { "$and": [self.field.data().is_some(), { "$eq": [{ "$type": &value }, "object"] }] }, "then": 3 },
         ], "default": 2 } };
         (value, group)

@@ -76,9 +76,9 @@ impl fmt::Display for Term {
             }
             Self::NoReference(direction) => write!(f, "{} missing", direction.field()),
             Self::Attribute(attribute, text) => {
-                write!(f, "{} = {}", attribute.word(), Quoted(text))
+                write!(f, "{} = {}", attribute.name(), Quoted(text))
             }
-            Self::Exists(attribute) => write!(f, "{} exists", attribute.word()),
+            Self::Exists(attribute) => write!(f, "{} exists", attribute.name()),
             Self::NamePrefix(prefix) => write!(f, "name {}", Prefix(prefix)),
             Self::Time(time_field, from, to) => time(f, time_field.path(), from, to),
             Self::Data {

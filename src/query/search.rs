@@ -116,7 +116,7 @@ impl Search {
         }
     }
 
-    /// Sorts the runs by a MongoDB `sort` document. Without an order, the runs come in any order.
+    /// Sorts the runs by a MongoDB `sort` document. Without a sort, the order of the runs is unspecified.
     #[must_use]
     pub fn sort(self, sort: Document) -> Self {
         Self {

@@ -30,7 +30,7 @@ pub(super) fn render(terms: &[Term]) -> Result<Document> {
         match query.get(&field) {
             Some(earlier) if *earlier != expected => {
                 return Err(Error::unsupported(
-                    format!("two values of {field} in a query for mlopus"),
+                    format!("a second value of {field} in a query for mlopus"),
                     "run one query for each value",
                 ));
             }

@@ -24,7 +24,7 @@ impl Parser<'_> {
             .find_map(|prefix| name.strip_prefix(prefix))
             .unwrap_or(&name);
         let data = plain.split_once('.');
-        let data = data.and_then(|(root, key)| Some((Root::of_word(root)?, key)));
+        let data = data.and_then(|(root, key)| Some((Root::parse(root)?, key)));
         match data {
             Some((root, key)) => {
                 if let Some(words) = self.words_before_operator() {
@@ -80,10 +80,10 @@ impl Parser<'_> {
     }
 
     fn field(&mut self, name: &str, offset: usize) -> Result<Query, ParseError> {
-        if let Some(attribute) = Attribute::of_word(name) {
+        if let Some(attribute) = Attribute::parse(name) {
             return self.predicate()?.into_attribute(attribute);
         }
-        if let Some(time_field) = TimeField::of_word(name) {
+        if let Some(time_field) = TimeField::parse(name) {
             return self.time(time_field);
         }
         match name {
@@ -152,7 +152,7 @@ fn known_fields() -> String {
         [kind.term(Direction::Input)].into_iter().chain(detail)
     });
     let lineage = lineage.collect::<Vec<_>>().join(", ");
-    let attributes = Attribute::words().collect::<Vec<_>>().join(", ");
+    let attributes = Attribute::names().collect::<Vec<_>>().join(", ");
     format!(
         "{lineage}, inputs, the same with output, {attributes}, start_time, end_time, problems, params.KEY, tags.KEY and metrics.KEY"
     )
