@@ -223,3 +223,79 @@ impl ParseError {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::query::Query;
+
+    #[test]
+    fn an_error_points_at_the_column_and_says_what_to_write() {
+        let errors = [
+            (
+                "status = @x",
+                "column 10: unexpected character '@'; put a text into single quotes",
+            ),
+            (
+                "metrics.",
+                "column 9: the query ends after a dot; write a key",
+            ),
+            (
+                "name = 'x",
+                "column 8: this quote is not closed; add ' at the end",
+            ),
+            (
+                "(status = 'x'",
+                "column 14: expected `)`, `and` or `or`, not the end of the query",
+            ),
+            (
+                "status 'x'",
+                "column 8: expected =, !=, <, <=, >, >=, in, not in",
+            ),
+            (
+                "status = x",
+                "column 10: expected a value, not `x`; put a text into quotes: 'x'",
+            ),
+            (
+                "input.model != 'a:1'",
+                "column 13: a run may have several of these",
+            ),
+            (
+                "input.model under 'a'",
+                "column 13: `under` needs a path, and a model has none; write `=`",
+            ),
+            (
+                "input.artifact under 'a'",
+                "column 22: `under` needs a path; for all artifacts of a run",
+            ),
+            ("input.path = '/'", "column 14: the text is empty"),
+            (
+                "metrics.a b > 1",
+                "column 1: put a key with spaces into backquotes: metrics.`a b`",
+            ),
+            (
+                "params.a > '1'",
+                "column 12: <, <=, > and >= compare numbers; write a number without quotes",
+            ),
+            (
+                "metrics.a = 1x",
+                "column 13: 1x is not a number; put a text into quotes",
+            ),
+            (
+                "status = 'a'\nand user = 1",
+                "line 2, column 12: expected a text in quotes",
+            ),
+            (
+                "status = 'a' and\n user = ''",
+                "line 2, column 2: user: the value must not be empty",
+            ),
+        ];
+        let found = errors.map(|(text, _)| match text.parse::<Query>() {
+            Ok(query) => format!("parsed as {query}"),
+            Err(error) => error.to_string(),
+        });
+        for ((text, expected), found) in errors.iter().zip(&found) {
+            let expected = format!("query: {expected}");
+            assert!(found.starts_with(&expected), "{text:?}: {found}");
+        }
+    }
+}
