@@ -1,10 +1,10 @@
-"""A small training pipeline that keeps its lineage with mlopus: prepare, train, evaluate, score.
+"""A small training pipeline that records its lineage with mlopus: prepare, train, evaluate, score and report.
 
     MLFLOW_TRACKING_URI=http://localhost:5000 python examples/pipeline.py
 
-It asks when customers leave ("churn"), on customers that it makes up. Each step is an MLflow run. A step says what it read and what
-it made, with `mlopus.lineage`; `runlineage sync` mirrors that, and `runlineage find` answers from it. The last line of the output is
-JSON: the runs by what they did.
+The pipeline predicts which customers leave ("churn"), from random data. Each step is an MLflow run, and registers its inputs and
+outputs with `mlopus.lineage`. Then `runlineage sync` mirrors the runs, and `runlineage find` searches them. The last line of the
+output is a JSON object of run ids by step.
 """
 
 import csv
@@ -24,7 +24,7 @@ def main():
     api = mlopus.mlflow.get_api(
         conf={
             "tracking_uri": os.environ["MLFLOW_TRACKING_URI"],
-            # Not in the home folder: this is an example.
+            # An example should leave nothing in the home folder.
             "cache_dir": tempfile.mkdtemp(prefix="churn-"),
         }
     )
@@ -32,7 +32,7 @@ def main():
     runs = {}
 
     customers = runs["prepare"] = prepare(exp, month="2026-10", seed=10)
-    # Three candidates; each becomes a version of the registered model, in this order.
+    # Train three candidates. Each becomes the next version of the registered model.
     versions = []
     for rate, rounds in [(0.02, 40), (0.5, 300), (0.5, 1200)]:
         run, version = train(api, exp, customers, rate, rounds)
@@ -41,7 +41,7 @@ def main():
     for version in versions:
         runs["evaluate-v" + version.version] = evaluate(exp, customers, version)
 
-    # Version 2 went into use: two months of customers are scored with it, then a report reads the scores.
+    # Version 2 is in production: it scores the customers of two months, and a report reads the scores.
     for month, seed in [("2026-11", 11), ("2026-12", 12)]:
         fresh = runs["prepare-" + month] = prepare(exp, month, seed)
         runs["score-" + month] = score(exp, fresh, versions[1], month)
@@ -51,7 +51,7 @@ def main():
 
 
 def prepare(exp, month, seed):
-    """Makes the customers of a month, split into those to train and those to test with."""
+    """Generates the customers of a month, split into training and test data."""
     with exp.start_run("prepare-" + month) as run:
         dice = random.Random(seed)
         customers = [make_customer(dice) for _ in range(800)]
@@ -68,7 +68,7 @@ def prepare(exp, month, seed):
 
 
 def train(api, exp, customers, rate, rounds):
-    """Fits a logistic regression by gradient descent, and registers it as the model's next version."""
+    """Fits a logistic regression by gradient descent, and registers it as the next version of the model."""
     with exp.start_run("train-churn") as run:
         rows = read_csv(customers, "data/train.csv")
         weights = [0.0] * (len(COLUMNS) + 1)
@@ -91,7 +91,7 @@ def train(api, exp, customers, rate, rounds):
 
 
 def evaluate(exp, customers, version):
-    """Measures a version on customers that it was not trained on."""
+    """Measures a version on test data."""
     with exp.start_run("evaluate-churn") as run:
         rows = read_csv(customers, "data/test.csv")
         weights = load(version)
@@ -105,7 +105,7 @@ def evaluate(exp, customers, version):
 
 
 def score(exp, customers, version, month):
-    """Tells for each customer of a month how likely they are to leave."""
+    """Predicts for each customer of a month how likely they are to leave."""
     with exp.start_run("score-" + month) as run:
         weights = load(version)
         rows = read_csv(customers, "data/test.csv") + read_csv(customers, "data/train.csv")
@@ -119,7 +119,7 @@ def score(exp, customers, version, month):
 
 
 def report(exp, scorings):
-    """Counts, over all scorings, the customers that are likely to leave."""
+    """Counts the customers that are likely to leave, in each scoring."""
     with exp.start_run("report") as run:
         lineage = mlopus.lineage.of(run).with_output_artifact(run.id, "report.txt")
         lines = []

@@ -1,4 +1,4 @@
-//! Mirrors an MLflow server, then asks which runs used a model.
+//! Mirrors an MLflow server, and prints the runs that used a version of a model.
 //!
 //! ```sh
 //! cargo run --example quickstart -- http://localhost:5000 mongodb://localhost:27017/runlineage churn 2
@@ -12,7 +12,7 @@ use runlineage::{MlflowClient, MongoRunStore, Query};
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [tracking_uri, mongodb_uri, model, version] = args.as_slice() else {
-        return Err("give a tracking URI, a MongoDB URI, a model's name and its version".into());
+        return Err("usage: quickstart TRACKING_URI MONGODB_URI MODEL VERSION".into());
     };
     let mlflow = MlflowClient::new(tracking_uri)?;
     let store = MongoRunStore::connect(mongodb_uri).await?;

@@ -1,4 +1,4 @@
-//! Between MLflow's texts and BSON: pure, without MLflow and without MongoDB.
+//! Converts between the texts of MLflow and BSON. Every function is pure and needs no server.
 
 pub(crate) mod nest;
 pub(crate) mod tags;

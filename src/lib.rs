@@ -1,7 +1,8 @@
 //! A lineage index for machine-learning runs, stored in MongoDB.
 //!
-//! Runs that MLflow tracks carry, in tags that the Python library mlopus writes, which models and artifacts they read
-//! and wrote. This crate mirrors them into a MongoDB collection `runs` and answers from there, indexed.
+//! MLflow tracks runs, and the Python library mlopus records in their tags which models and artifacts each run read and
+//! wrote. This crate mirrors the runs into a MongoDB collection named `runs`. It answers lineage questions from there,
+//! with indexes.
 //!
 //! ```no_run
 //! use futures::TryStreamExt;
@@ -17,21 +18,45 @@
 //! # Ok(()) }
 //! ```
 //!
-//! | to | see |
+//! A query needs no server until a store runs it:
+//!
+//! ```
+//! use bson::doc;
+//! use runlineage::Query;
+//!
+//! let query: Query = "input.model = 'churn' and status = 'FAILED'".parse()?;
+//! assert_eq!(query, Query::new().with_input_model("churn", None).with_status("FAILED"));
+//! assert_eq!(
+//!     query.render()?,
+//!     doc! { "$and": [{ "inputs.models.name": "churn" }, { "status": "FAILED" }] }
+//! );
+//! # Ok::<(), runlineage::Error>(())
+//! ```
+//!
+//! # Layout
+//! Each module imports only modules from the rows above it. Private modules re-export their public items here.
+//!
+//! | module | contents |
 //! |---|---|
-//! | name what lineage connects | [`Node`], [`Kind`] |
-//! | say what a run read and wrote | [`Lineage`], [`lineage::of`] |
-//! | look for runs | [`Query`] and [`query`], [`Search`], [`RunStore`], [`MongoRunStore`] and [`mongo`] |
-//! | read what was found | [`Run`], [`Texts`] |
-//! | talk to MLflow | [`MlflowClient`] and [`mlflow`] |
-//! | mirror a tracking server | [`sync`] |
+//! | `error` | [`Error`], [`Result`], and [`MlflowCode`] for the error codes of MLflow |
+//! | `node` | [`Node`], [`Kind`], [`Lineage`]: what lineage connects; public as [`lineage`] |
+//! | `run` | [`Run`]: the stored document and its accessors |
+//! | `codec` | [`Texts`], [`text_of`]: conversion between the texts of MLflow and BSON |
+//! | [`query`] | [`Query`], [`Search`]: build, parse, print, render and check a search |
+//! | `store` | [`RunStore`], [`RunStoreExt`]: the contract of every store that finds runs |
+//! | [`mlflow`] | [`MlflowClient`]: the client of MLflow's REST API |
+//! | [`mongo`] | [`MongoRunStore`]: find, write, index, migrate and lock in MongoDB |
+//! | `register` | [`lineage::of`]: add lineage to a run in MLflow and in the mirror |
+//! | [`sync`] | [`SyncJob`](sync::SyncJob): mirror a tracking server |
+//!
+//! # Features
 //!
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `unstable` | no | the write path of [`MongoRunStore`], such as `save_runs`, for this project's own tests and benchmarks; it may change in any version |
 //!
-//! The program is the package `runlineage-cli`; this one brings no argument parser, web server or terminal. [`bson`] and
-//! [`mongodb`] are the versions that the interface uses.
+//! The command line program is the package `runlineage-cli`. This package depends on no argument parser, web server or
+//! terminal library. [`bson`] and [`mongodb`] are the versions that the public interface uses.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -62,7 +87,7 @@ pub use registry::{Alias, Evaluation, LoggedModel, ModelVersion, RegisteredModel
 pub use run::{Experiment, ExperimentSelector, Problem, Run, RunId};
 pub use store::{RunStore, RunStoreExt, RunStream};
 
-/// What runs read and wrote, and how that is registered.
+/// The lineage of a run: its model, and its registration in MLflow.
 pub mod lineage {
     pub use crate::node::{
         Detail, Details, Direction, Inputs, Kind, KindSpec, Lineage, LineageInfo, ModelPointer,

@@ -1,14 +1,17 @@
-//! [`Query`]: what to look for, and [`Search`]: what is asked of a store.
+//! [`Query`], the conditions that a run has to meet, and [`Search`], a query with an order, a limit and a projection.
 
 mod artifacts;
 mod attribute;
 mod check;
 mod condition;
+mod data_key;
 mod field;
 mod fields;
 mod matches;
 mod models;
+mod next_page;
 mod order;
+mod prefix;
 mod print;
 #[cfg(test)]
 mod print_tests;
@@ -25,12 +28,12 @@ use bson::{DateTime, Document};
 use crate::error::{Error, Result};
 use crate::node::{Direction, Kind, Node, Refused, named_builders};
 
-use attribute::{Attribute, Clock};
+use attribute::{Attribute, TimeField};
 pub use check::{
     FIELD_ROOTS, MAX_BYTES, MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_PATH, MAX_TEXT, OPERATORS,
 };
-use condition::Root;
 pub use condition::{Condition, Operand};
+use data_key::Root;
 pub use field::Field;
 pub(crate) use matches::Matcher;
 pub use order::Order;
@@ -38,10 +41,11 @@ pub(crate) use order::without_keys;
 pub use search::Search;
 pub use time::{parse_time, parse_time_from};
 
-/// A search for runs by what they read and wrote, and by whatever else a run has. Every condition must hold.
+/// Conditions on runs: on what they read and wrote, and on their fields, tags, params and metrics. A run has to meet all
+/// of them.
 ///
-/// Builders never fail: the first bad argument is kept, and [`Query::render`] returns it. A query can be written as text
-/// too, and prints as that text: see [its grammar](#impl-FromStr-for-Query).
+/// Builders never fail. The query keeps the first bad argument, and [`Query::render`] returns it as an error. A query
+/// prints as a text and parses from it: see [the grammar](#impl-FromStr-for-Query).
 ///
 /// ```
 /// use bson::doc;
@@ -57,7 +61,7 @@ pub use time::{parse_time, parse_time_from};
 /// );
 /// assert_eq!(query.to_string(), "input.model = 'churn:3' and output.artifact = '8f2c'");
 ///
-/// // A path, of a run; no version and no path mean any.
+/// // A path of one run. `None` means any version or any path.
 /// assert_eq!(
 ///     Query::new().with_input_artifact("8f2c", "data/train.parquet").render()?,
 ///     doc! { "inputs.runs": { "$elemMatch": { "id": "8f2c", "path": "data/train.parquet" } } }
@@ -69,68 +73,72 @@ pub use time::{parse_time, parse_time_from};
 /// # Ok::<(), runlineage::Error>(())
 /// ```
 ///
-/// # What an index serves
-/// Each of the builders does, and every combination by AND with one that does, but for these: [tags](Self::with_tag),
-/// [params](Self::with_param) and [metrics](Self::with_metric), [nothing read](Self::without_inputs) or
-/// [written](Self::without_outputs), and [none of](Self::with_none_of) these or of lineage. By themselves they look at every run; combine them with an experiment,
-/// a start time or a lineage term. "Any of" is served where each alternative is.
+/// # Indexes
+/// Each builder makes a condition that an index serves, except for these:
+///
+/// - [tags](Self::with_tag), [params](Self::with_param) and [metrics](Self::with_metric);
+/// - [no inputs](Self::without_inputs) and [no outputs](Self::without_outputs);
+/// - [none of](Self::with_none_of) these conditions, or none of some lineage.
+///
+/// A query of such conditions alone scans the whole collection. Add an experiment, a start time or a lineage condition:
+/// one indexed condition is enough. An index serves [any of](Self::with_any_of) if it serves each alternative.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Query {
     terms: Vec<Term>,
     refused: Option<Refused>,
 }
 
-/// One thing that a query asks of a run.
+/// One condition of a query.
 #[derive(Debug, Clone, PartialEq)]
 enum Term {
-    /// The node stands on this side; no detail means any.
+    /// The run refers to this node; a node without a detail matches any detail.
     Node {
         direction: Direction,
         node: Node,
     },
-    /// One of these details of a key stands on this side.
+    /// The run refers to this key with one of these details.
     OneOf {
         direction: Direction,
         kind: Kind,
         key: String,
         details: Vec<String>,
     },
-    /// The key stands on this side without a detail.
+    /// The run refers to this key without a detail.
     WithoutDetail {
         direction: Direction,
         kind: Kind,
         key: String,
     },
-    /// A path of the node's key, or anything under it, stands on this side.
+    /// The run refers to the path of this node, or to a path below it.
     Under {
         direction: Direction,
         node: Node,
     },
-    /// A path of whatever key stands on this side.
+    /// The run refers to this path of any key.
     Path {
         direction: Direction,
         kind: Kind,
         path: String,
         under: bool,
     },
-    /// Nothing stands on this side.
-    Nothing(Direction),
-    /// A field of the run itself is this text.
+    /// The run has no reference in this direction.
+    NoReference(Direction),
+    /// A field of the run equals this text.
     Attribute(Attribute, String),
-    /// A field of the run itself is there.
+    /// A field of the run is present.
     Exists(Attribute),
-    /// The run's name begins so.
+    /// The run's name begins with this text.
     NamePrefix(String),
     /// A time of the run lies between these bounds.
-    Time(Clock, Bound<DateTime>, Bound<DateTime>),
-    /// A tag, a param or a metric fulfils a condition, which was rendered once to see that it can be.
+    Time(TimeField, Bound<DateTime>, Bound<DateTime>),
+    /// A tag, a param or a metric meets a condition. `filter` is the rendered condition: rendering checks it.
     Data {
         root: Root,
         key: String,
         condition: Condition,
         filter: Document,
     },
-    /// Something of the run could not be mirrored as it is.
+    /// The mirror recorded a problem with the run.
     Problems,
     AnyOf(Vec<Query>),
     NoneOf(Vec<Query>),
@@ -187,7 +195,7 @@ impl Query {
         self
     }
 
-    /// Runs that match none of these queries. By itself, an index serves it at most where it is about fields of the run itself.
+    /// Runs that match none of these queries. Alone, it uses an index only if the queries are about fields of the run.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -208,23 +216,24 @@ impl Query {
     named_builders! {
         read: "Runs that read",
         wrote: "Runs that wrote",
-        absent: "means any, and one that is recorded without it too"
+        absent: "means any, and matches a reference without one as well"
     }
 
-    /// The filter that runs natively on collection `runs`, in mongosh too.
+    /// The MongoDB filter of this query, for the collection `runs`; it works in mongosh as well.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] with the first bad argument that a builder was given.
+    /// [`Error::InvalidArgument`] for the first bad argument that a builder received.
     pub fn render(&self) -> Result<Document> {
         self.check()?;
         Ok(render::all_of(&self.terms))
     }
 
-    /// The query in the form of mlopus' own `Query.render()`, for `find_runs` of mlopus.
+    /// The filter that mlopus' own `Query.render()` would give, for `find_runs` of mlopus.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] with the first bad argument; [`Error::Unsupported`] for what mlopus cannot express: two
-    /// values of one key, "any of", "none of", names that it cannot read, and everything but the four lineage builders of mlopus.
+    /// [`Error::InvalidArgument`] for the first bad argument. [`Error::Unsupported`] for a query that mlopus cannot express:
+    /// two values of one key, "any of", "none of", a name that mlopus cannot read, or any condition that is not one of
+    /// mlopus' four lineage builders.
     pub fn render_tags(&self) -> Result<Document> {
         self.check()?;
         tags::render(&self.terms)
@@ -236,14 +245,17 @@ impl Query {
             .map_or(Ok(()), |refused| Err(refused.to_error()))
     }
 
-    /// The queries of a group, of which there is at least one; the first bad argument of theirs is this query's.
+    /// Takes the queries of a group, and the first bad argument of any of them.
     fn group(&mut self, name: &'static str, queries: impl IntoIterator<Item = Self>) -> Vec<Self> {
         let mut queries: Vec<Self> = queries.into_iter().collect();
         for query in &mut queries {
             self.refuse(query.refused.take());
         }
         if queries.is_empty() {
-            self.refuse(Some(Refused::argument(name, "it needs at least one query")));
+            self.refuse(Some(Refused::argument(
+                name,
+                "at least one query is required",
+            )));
         }
         queries
     }
@@ -258,13 +270,13 @@ impl Query {
         }
     }
 
-    /// Two bounds of one time are one term.
+    /// Adds a term. An upper bound joins a preceding lower bound of the same time, so that a range stays one term.
     fn push(&mut self, term: Term) {
         match (self.terms.last_mut(), &term) {
             (
-                Some(Term::Time(clock, _, to @ Bound::Unbounded)),
+                Some(Term::Time(time_field, _, to @ Bound::Unbounded)),
                 Term::Time(same, Bound::Unbounded, new),
-            ) if clock == same => *to = *new,
+            ) if time_field == same => *to = *new,
             _ => self.terms.push(term),
         }
     }
@@ -282,12 +294,12 @@ impl Query {
     }
 }
 
-/// The queries of which one is to match, without alternatives within alternatives.
+/// Flattens nested alternatives: `(a or b) or c` becomes `a or b or c`.
 fn alternatives(queries: Vec<Query>) -> Vec<Query> {
     let mut alternatives = Vec::new();
     for mut query in queries {
         match (query.terms.pop(), query.terms.is_empty()) {
-            // What every run matches makes the others unimportant.
+            // Every run matches an empty query, so the other alternatives add nothing.
             (None, _) => return vec![query],
             (Some(Term::AnyOf(inner)), true) => alternatives.extend(inner),
             (Some(last), _) => {

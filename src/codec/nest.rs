@@ -1,4 +1,4 @@
-//! Nests flat keys at their dots, and gives MLflow's exact texts back from what was nested.
+//! Nests flat keys at their dots, and recovers the exact texts of MLflow from the nested document.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,20 +8,21 @@ use super::value;
 use crate::error::{Error, Result};
 use crate::run::{Run, field};
 
-/// Segments of a key that BSON and its readers hold with room for a nested value.
+/// The maximum number of segments of a nested key. BSON and its readers limit the depth of a document, and the value may
+/// be nested as well.
 const MAX_SEGMENTS: usize = 30;
 
-/// Flat entries in the form of a stored run: the tree, and what the tree alone cannot say.
+/// Flat entries as a stored run has them: the tree, and what the tree cannot express.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Nested {
     pub(crate) tree: Document,
-    /// `{key, value}` of each key that cannot be nested.
+    /// `{key, value}` for each key that cannot be nested.
     pub(crate) unnested: Vec<Document>,
-    /// `{key, value}` of each text that its decoded value does not give back.
+    /// `{key, value}` for each text whose decoded value does not encode back into it.
     pub(crate) text: Vec<Document>,
 }
 
-/// MLflow's own texts of a run, by their flat keys.
+/// The texts of a run's tags and params in MLflow, by their flat keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Texts {
@@ -32,10 +33,10 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// Gives back, from a stored run, the exact text that MLflow holds for every tag and param.
+    /// Recovers the exact text of every tag and param in MLflow from a stored run.
     ///
     /// # Errors
-    /// [`Error::Document`] when the document has another shape than this program writes.
+    /// [`Error::Document`] if the document does not have the shape that this crate writes.
     pub fn of(run: &Run) -> Result<Self> {
         let document = run.to_document()?;
         Ok(Self {
@@ -47,9 +48,9 @@ impl Texts {
     }
 }
 
-/// What MLflow shows for one tag, param or metric of a stored run: its own text, or the shortest text of the number.
+/// The text that MLflow shows for one tag, param or metric of a stored run. A metric gives the shortest text of its number.
 ///
-/// `root` is `tags`, `params` or `metrics`. `None` where the run has none of this key, be it the beginning of longer ones.
+/// `root` is `tags`, `params` or `metrics`. `None` if the run does not have the key, even if it has longer keys below it.
 #[must_use]
 pub fn text_of(document: &Document, root: &str, key: &str) -> Option<String> {
     let mirror = document.get_document(field::MIRROR).ok();
@@ -86,7 +87,7 @@ fn nested<'a>(tree: &'a Document, key: &str) -> Option<&'a Bson> {
     }
 }
 
-/// Nests tags: `mlflow.*` is left alone, the rest is decoded.
+/// Nests tags, and decodes all but `mlflow.*`.
 pub(crate) fn tags(texts: &BTreeMap<&str, &str>) -> Nested {
     let decoded = |key: &str, text: &str| {
         if is_mlflow(key) {
@@ -98,7 +99,7 @@ pub(crate) fn tags(texts: &BTreeMap<&str, &str>) -> Nested {
     nest_texts(texts, decoded, encode_tag)
 }
 
-/// Nests params, decoded.
+/// Nests and decodes params.
 pub(crate) fn params(texts: &BTreeMap<&str, &str>) -> Nested {
     nest_texts(
         texts,
@@ -139,7 +140,8 @@ fn nest_texts(
     }
 }
 
-/// Whether the tree alone does not say what the text is: where a key ends and an object begins, or that a zero is negative.
+/// Whether the tree cannot tell the text of this value: it does not show where a key ends and an object begins, and
+/// MongoDB does not tell a negative zero from zero.
 pub(crate) fn is_ambiguous(value: &Bson) -> bool {
     match value {
         Bson::Document(object) => !object.is_empty(),
@@ -173,7 +175,7 @@ fn nest(values: Vec<(&str, Bson)>) -> Nested {
     nested
 }
 
-/// Whether a key may stand in the tree, each of its segments as a field.
+/// Whether a key can be nested: each of its segments has to be a valid field name.
 pub(crate) fn can_nest(key: &str) -> bool {
     let nameable =
         |segment: &str| !(segment.is_empty() || segment.starts_with('$') || segment.contains('\0'));
@@ -202,7 +204,7 @@ fn texts(
 ) -> Result<BTreeMap<String, String>> {
     let malformed = |what: &str| Error::Document {
         id: id.to_owned(),
-        reason: format!("{what} does not have the shape this program writes"),
+        reason: format!("{what} does not have the shape that runlineage writes"),
     };
     let apart = |list: &str| -> Result<Vec<(String, Bson)>> {
         let entries = document
@@ -230,7 +232,8 @@ fn texts(
     }
     let mut exact = BTreeMap::new();
     for (key, value) in apart(field::TEXT)? {
-        // No other key lies below one whose object was flattened: that one would be unnested.
+        // The keys below a nested key come from flattening its JSON object. A real longer key would have made this key
+        // unnested.
         if !document
             .get_document(field::MIRROR)
             .is_ok_and(|mirror| is_unnested(mirror, name, &key))
@@ -246,7 +249,7 @@ fn texts(
                 .to_owned(),
         );
     }
-    // After the flattened objects are gone: a key such as `a..b` stands apart, and may well lie below one.
+    // Only after the flattened objects are removed: an unnested key such as `a..b` may have one of them as its prefix.
     for (key, value) in apart(field::UNNESTED)? {
         let text = encode(&key, &value);
         texts.insert(key, text);
@@ -288,7 +291,7 @@ fn encode_tag(key: &str, value: &Bson) -> String {
     }
 }
 
-/// MLflow's own tags, which mlopus leaves alone too.
+/// Whether MLflow itself sets the tag. Like mlopus, the codec does not decode it.
 pub(crate) fn is_mlflow(key: &str) -> bool {
     key.split('.').next() == Some("mlflow")
 }

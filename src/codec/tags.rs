@@ -1,4 +1,4 @@
-//! Lineage in MLflow's tags: reads what mlopus and `register` wrote, and writes what both can read.
+//! Lineage in the tags of MLflow: reads the tags of mlopus and of `register`, and writes tags that both can read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -16,25 +16,25 @@ use crate::run::Problem;
 const PREFIX: &str = "lineage.";
 const OVERFLOW: &str = "lineage_overflow.";
 const MAX_KEY: usize = 250;
-/// The least that an MLflow server since 2.22 takes.
+/// Every MLflow server since 2.22 accepts values of this length.
 const MAX_VALUE: usize = 5_000;
 
-/// Names that mlopus reads and writes: `[\w\-/]+` of Python, and of its Unicode: 13 where Python is 3.9 or 3.10, the
-/// oldest that run MLflow 2.22 and mlopus. A newer letter is a word here, and a refused tag there.
+/// The names that mlopus reads and writes: `[\w\-/]+` of Python. The oldest Python versions that run MLflow 2.22 and mlopus,
+/// 3.9 and 3.10, know Unicode 13. MLflow on such a version refuses a tag with a newer letter, so the pattern excludes them.
 static MLOPUS_KEY: LazyLock<Regex> = LazyLock::new(|| {
     #[allow(
         clippy::expect_used,
-        reason = "a literal, compiled by every test of this module"
+        reason = "the pattern is a literal, and every test of this module compiles it"
     )]
     Regex::new(r"^[[\p{L}\p{N}&&\p{Age:13.0}]_/-]+$").expect("a valid pattern")
 });
 
-/// Whether mlopus can hold this model name or run id in a tag.
+/// Whether mlopus can write this model name or run id into a tag.
 pub(crate) fn fits_mlopus(key: &str) -> bool {
     MLOPUS_KEY.is_match(key)
 }
 
-/// The references that a run's tags record, and the problems of those that cannot be read.
+/// The references in the tags of a run, and a problem for each lineage tag that cannot be read.
 pub(crate) fn read<'a>(
     tags: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> (BTreeSet<Reference>, Vec<Problem>) {
@@ -58,14 +58,14 @@ pub(crate) fn read<'a>(
     (references, problems)
 }
 
-/// The tags to set so that the run records these references beside what its tags record already.
+/// The tags to set in order to add these references to those in the present tags.
 ///
-/// MLflow cannot compare and set a tag, so whoever writes mlopus' tag of a key may undo what another program has just
-/// written there. That is why each reference also stands in an overflow tag, which is never changed and which no other
-/// program writes; mlopus' tag then holds what it held and all that the overflow tags say of its key.
+/// MLflow has no compare-and-set for tags, so a writer of mlopus' tag may overwrite what another program has just written
+/// there. Each reference is therefore also written to an overflow tag. The name of that tag is a hash of its value, so no
+/// writer can overwrite the entries of another one. mlopus' tag keeps its present values, and receives all references of its key in overflow tags.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] when a name, version or path is too long for any tag.
+/// [`Error::InvalidArgument`] if a name, version or path is too long for any tag.
 pub(crate) fn write(
     references: &BTreeSet<Reference>,
     present: &BTreeMap<String, String>,
@@ -95,7 +95,7 @@ pub(crate) fn write(
     Ok(tags)
 }
 
-/// Whether overflow tags record all of these references: no other program undoes that.
+/// Whether overflow tags hold all of these references. No other program changes those tags.
 pub(crate) fn is_recorded(
     references: &BTreeSet<Reference>,
     present: &BTreeMap<String, String>,
@@ -108,8 +108,8 @@ fn overflowed(present: &BTreeMap<String, String>) -> BTreeSet<Reference> {
     read(tags.map(|(key, text)| (key.as_str(), text.as_str()))).0
 }
 
-/// The value of mlopus' tag with these references added; `None` where it holds them already, and where mlopus' form
-/// cannot hold them.
+/// The value of mlopus' tag with these references added. `None` if the tag has them already, or if mlopus' format cannot
+/// express them.
 fn mlopus_value(
     tag: &str,
     key: &str,
@@ -123,7 +123,7 @@ fn mlopus_value(
     }
     let mut values: BTreeSet<Option<String>> = BTreeSet::new();
     if let Some(text) = present {
-        // A tag that cannot be read whole is left as it stands: rewriting it would lose what it says.
+        // Keep a tag that is not fully readable: rewriting it would lose the rest.
         values = read_array(text).ok()?;
     }
     let before = present.is_some().then(|| values.clone());
@@ -132,7 +132,7 @@ fn mlopus_value(
     if before.as_ref() == Some(&values) {
         return None;
     }
-    // An empty array says "without a version or path" to everybody; beside others, an empty string does.
+    // An empty array means "no version or path" to every reader. Beside other values, an empty string means it.
     if values.iter().all(Option::is_none) {
         values.clear();
     }
@@ -158,12 +158,12 @@ fn overflow_values<'a>(references: impl Iterator<Item = &'a Reference>) -> Resul
         ];
         let quadruple = quadruple.map(|part| part.map_or(Bson::Null, Bson::from));
         let text = double_quotes(&dumps(&Bson::Array(quadruple.into())));
-        // The text is ASCII: bytes are characters.
+        // The text is ASCII, so its length in bytes is its length in characters.
         if text.len() + 2 > MAX_VALUE {
             return Err(Error::invalid_argument(
                 spec.key_means,
                 format!(
-                    "with its {} it takes {} characters, and an MLflow tag holds {MAX_VALUE}",
+                    "with its {} it has {} characters, and an MLflow tag holds at most {MAX_VALUE}; shorten it",
                     spec.detail.map_or("entry", |detail| detail.field),
                     text.len() + 2
                 ),
@@ -216,19 +216,19 @@ fn read_overflow(text: &str, references: &mut BTreeSet<Reference>) -> Result<(),
     Ok(())
 }
 
-/// The place that the fields of a document name, such as `inputs` and `models`.
+/// Parses the fields of a document, such as `inputs` and `models`.
 fn place(side: &str, field: &str) -> Option<(Direction, Kind)> {
     let direction = Direction::of_field(side)?;
     Some((direction, Kind::of_field(direction, field)?))
 }
 
-/// A reference by a tag; none where the key is empty.
+/// A reference from a tag; `None` if the key is empty.
 fn tagged(direction: Direction, kind: Kind, key: &str, detail: Option<&str>) -> Option<Reference> {
     let node = Node::checked(kind, key, detail).ok()?;
     Some(Reference::tagged(direction, node))
 }
 
-/// The strings of a JSON array; a number is read as its text, an empty string and an empty array hold `None`.
+/// The strings of a JSON array. A number becomes its text. An empty string and an empty array become `None`.
 fn read_array(text: &str) -> Result<BTreeSet<Option<String>>, String> {
     let undoubled = undouble_quotes(text);
     let elements: Vec<&RawValue> = serde_json::from_str(&undoubled)

@@ -1,20 +1,21 @@
-//! Decodes the text of a tag or param as mlopus does, and writes a value as Python's `json.dumps` does.
+//! Decodes the text of a tag or param as mlopus does, and encodes a value as Python's `json.dumps` does.
 
 use std::fmt::Write as _;
 
 use bson::{Bson, Document};
 use jiter::JsonValue;
 
-/// Nesting that BSON and its readers hold with room for the path to the value.
+/// The maximum nesting of a decoded value. BSON and its readers limit the depth of a document, and the key takes a part
+/// of it.
 const MAX_DEPTH: usize = 50;
 
-/// Decodes a text: the JSON value it holds once doubled quotes are undone, else `None`: it stands for itself.
+/// Parses a text as JSON after replacing doubled quotes. `None` if the text is no JSON; the text is then the value.
 ///
-/// Also `None` for JSON that BSON could not hold or query plainly: integers beyond 64 bits, numbers that are not
-/// finite, nesting over 50, object keys that are empty, start with `$`, or hold a dot or NUL.
+/// Also `None` for JSON that BSON cannot store or a plain filter cannot query: integers beyond 64 bits, numbers that are
+/// not finite, nesting over 50, and object keys that are empty, start with `$`, or hold a dot or NUL.
 pub(crate) fn decode(text: &str) -> Option<Bson> {
     let first = *text.as_bytes().first()?;
-    // Most params are plain words: telling them by their first byte saves parsing them.
+    // Most params are plain words. Their first byte tells, without a parse, that they are not JSON.
     if !matches!(
         first,
         b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b' ' | b'\t' | b'\n' | b'\r'
@@ -33,7 +34,7 @@ pub(crate) fn decode(text: &str) -> Option<Bson> {
     to_bson(&parsed.ok()?, 0)
 }
 
-/// The text that MLflow holds for a decoded value, unless that is recorded apart.
+/// The text in MLflow of a decoded value, unless `mirror.text` has another one.
 pub(crate) fn encode(value: &Bson) -> String {
     match value {
         Bson::String(text) if decode(text).is_none() => text.clone(),
@@ -41,7 +42,7 @@ pub(crate) fn encode(value: &Bson) -> String {
     }
 }
 
-/// Writes a value as Python's `json.dumps` does: ASCII only, a space after `,` and `:`.
+/// Encodes a value as Python's `json.dumps` does: in ASCII, with a space after `,` and `:`.
 pub(crate) fn dumps(value: &Bson) -> String {
     let mut out = String::new();
     dump(value, &mut out);
@@ -116,7 +117,7 @@ fn dump(value: &Bson, out: &mut String) {
             }
             out.push('}');
         }
-        // Nothing else comes out of JSON.
+        // Decoded JSON has no other types.
         _ => out.push_str("null"),
     }
 }
@@ -143,7 +144,7 @@ fn dump_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// Python's `repr` of a float: the shortest digits, an exponent below 1e-4 and from 1e16 on.
+/// Writes a float as Python's `repr` does: the shortest digits, with an exponent below 1e-4 and from 1e16 on.
 fn dump_float(value: f64, out: &mut String) {
     if !value.is_finite() {
         out.push_str(match value {
@@ -171,7 +172,7 @@ mod tests {
     use super::{decode, dumps, encode};
 
     #[test]
-    fn json_is_decoded_and_everything_else_stands_for_itself() {
+    fn json_is_decoded_and_every_other_text_is_the_value() {
         let decoded: Vec<_> = [
             "3",
             "0.50",
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn json_that_bson_cannot_query_plainly_stays_a_string_as_a_whole() {
+    fn json_that_bson_cannot_query_stays_a_text_as_a_whole() {
         let deep = format!("{}{}", "[".repeat(60), "]".repeat(60));
         for text in [
             r#"{"": 1}"#,
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_written_as_python_writes_it() {
+    fn a_value_encodes_as_in_python() {
         let cases = [
             ("1.0", "1.0"),
             ("1e16", "1e+16"),
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_is_encoded_so_that_it_decodes_to_itself() {
+    fn an_encoded_string_decodes_to_itself() {
         for value in ["adam", "123", "\"", "[1]", "null", "", "it's", "''"] {
             let value = Bson::from(value);
             let text = encode(&value);

@@ -1,10 +1,10 @@
-//! Query builders for artifacts: under a path of a run, and in whatever run.
+//! Query builders for artifacts: below a path, and by a path in any run.
 
 use super::{Query, Term};
 use crate::node::{Direction, Kind, Node, Refused};
 
 impl Query {
-    /// Runs that read this path or anything under it, of this run: `data` covers `data/train.parquet`, not `database`.
+    /// Runs that read this path of this run or any path below it. `data` covers `data/train.parquet`, not `database`.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -22,7 +22,7 @@ impl Query {
         self.with_term(artifact_under(Direction::Input, run_id, path))
     }
 
-    /// Runs that wrote this path or anything under it, of this run.
+    /// Runs that wrote this path of this run or any path below it.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -40,7 +40,7 @@ impl Query {
         self.with_term(artifact_under(Direction::Output, run_id, path))
     }
 
-    /// Runs that read this path, of whatever run.
+    /// Runs that read this path of any run.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -55,7 +55,7 @@ impl Query {
         self.with_term(path_of_any_run(Direction::Input, path, false))
     }
 
-    /// Runs that wrote this path, of whatever run.
+    /// Runs that wrote this path of any run.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -70,7 +70,7 @@ impl Query {
         self.with_term(path_of_any_run(Direction::Output, path, false))
     }
 
-    /// Runs that read this path or anything under it, of whatever run.
+    /// Runs that read this path or any path below it, of any run.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -88,7 +88,7 @@ impl Query {
         self.with_term(path_of_any_run(Direction::Input, path, true))
     }
 
-    /// Runs that wrote this path or anything under it, of whatever run.
+    /// Runs that wrote this path or any path below it, of any run.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -125,7 +125,7 @@ fn trimmed(path: &str) -> Result<&str, Refused> {
     match path.trim_matches('/') {
         "" => Err(Refused::argument(
             "path",
-            "it is empty; every artifact of a run is found without a path",
+            "must not be empty; to find every artifact of a run, leave out the path",
         )),
         path => Ok(path),
     }

@@ -1,14 +1,14 @@
-//! The fields of a run itself that a query asks for: their words in texts, and where a run has them.
+//! [`Attribute`] and [`TimeField`]: the top-level fields of a run that a query can name, with their names and paths.
 
 use bson::{Document, doc};
 
 use super::render;
 use crate::run::field;
 
-/// A field of the run itself that holds a text.
+/// A text field of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attribute {
-    /// The experiment by its id or its name.
+    /// The experiment, by id or by name.
     Experiment,
     ExperimentId,
     ExperimentName,
@@ -19,14 +19,14 @@ pub(super) enum Attribute {
     Parent,
 }
 
-/// A time of the run.
+/// A time field of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Clock {
+pub(super) enum TimeField {
     Start,
     End,
 }
 
-/// Each attribute with its words, of which the first is printed, and its path in a run.
+/// Each attribute with its names and its path in the stored document. Queries print the first name.
 const ATTRIBUTES: [(Attribute, &[&str], &str); 8] = [
     (Attribute::Experiment, &["exp", "experiment"], field::EXP_ID),
     (
@@ -46,25 +46,29 @@ const ATTRIBUTES: [(Attribute, &[&str], &str); 8] = [
     (Attribute::Parent, &["parent"], field::PARENT),
 ];
 
-const CLOCKS: [(Clock, &[&str], &str); 2] = [
-    (Clock::Start, &["start_time", "created"], field::START_TIME),
-    (Clock::End, &["end_time"], field::END_TIME),
+const TIME_FIELDS: [(TimeField, &[&str], &str); 2] = [
+    (
+        TimeField::Start,
+        &["start_time", "created"],
+        field::START_TIME,
+    ),
+    (TimeField::End, &["end_time"], field::END_TIME),
 ];
 
 impl Attribute {
-    pub(super) fn of_word(word: &str) -> Option<Self> {
+    pub(super) fn parse(name: &str) -> Option<Self> {
         let row = ATTRIBUTES
             .iter()
-            .find(|(_, words, _)| words.contains(&word));
+            .find(|(_, names, _)| names.contains(&name));
         row.map(|(attribute, ..)| *attribute)
     }
 
-    /// The words that are printed, for messages.
-    pub(super) fn words() -> impl Iterator<Item = &'static str> {
-        ATTRIBUTES.iter().map(|(_, words, _)| words[0])
+    /// The printed names, for error messages.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        ATTRIBUTES.iter().map(|(_, names, _)| names[0])
     }
 
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         self.row().1[0]
     }
 
@@ -72,7 +76,7 @@ impl Attribute {
         self.row().2
     }
 
-    /// The attribute whose field alone is asked whether it is there: an experiment has an id wherever it has a name.
+    /// The attribute whose single path decides presence: an experiment always has an id.
     pub(super) fn of_presence(self) -> Self {
         match self {
             Self::Experiment => Self::ExperimentId,
@@ -94,16 +98,18 @@ impl Attribute {
     }
 }
 
-impl Clock {
-    pub(super) fn of_word(word: &str) -> Option<Self> {
-        let row = CLOCKS.iter().find(|(_, words, _)| words.contains(&word));
-        row.map(|(clock, ..)| *clock)
+impl TimeField {
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let row = TIME_FIELDS
+            .iter()
+            .find(|(_, names, _)| names.contains(&name));
+        row.map(|(time_field, ..)| *time_field)
     }
 
     pub(super) fn path(self) -> &'static str {
         match self {
-            Self::Start => CLOCKS[0].2,
-            Self::End => CLOCKS[1].2,
+            Self::Start => TIME_FIELDS[0].2,
+            Self::End => TIME_FIELDS[1].2,
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Filters from outside: what is not on a list is refused before anything is sent.
+//! Checks untrusted filters against a list of what is allowed, before a store sends them to the server.
 
 use bson::{Bson, Document};
 
 use crate::error::{Error, Result};
 use crate::run::field;
 
-/// The operators of a checked filter.
+/// The operators that a checked filter may use.
 pub const OPERATORS: [&str; 16] = [
     "$and",
     "$or",
@@ -25,7 +25,7 @@ pub const OPERATORS: [&str; 16] = [
     "$elemMatch",
 ];
 
-/// The fields that a checked filter may begin a path with: those of a run.
+/// The top-level fields of a run: the first names of the paths that a checked filter may use.
 pub const FIELD_ROOTS: [&str; 14] = [
     field::ID,
     field::NAME,
@@ -43,34 +43,35 @@ pub const FIELD_ROOTS: [&str; 14] = [
     field::MIRROR,
 ];
 
-/// How deep a checked filter may nest.
+/// The maximum nesting of a checked filter.
 pub const MAX_DEPTH: usize = 20;
-/// How many values an array of a checked filter may hold, that of `$in` among them.
+/// The maximum number of values in one array of a checked filter, including that of `$in`.
 pub const MAX_LIST: usize = 1_000;
-/// How many keys and values a checked filter may hold in all.
+/// The maximum number of keys and values in a checked filter.
 pub const MAX_NODES: usize = 10_000;
-/// How many bytes a key or a text of a checked filter may hold; MLflow's longest value has 8,000 characters.
+/// The maximum length in bytes of a key or a text in a checked filter. MLflow's longest value has 8,000 characters.
 pub const MAX_TEXT: usize = 32_000;
 
-/// How many bytes the keys and texts of a checked filter may hold together.
+/// The maximum total length in bytes of the keys and texts in a checked filter.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// How many names a path of a checked filter may join with dots; MongoDB takes 200, with what stands around it.
+/// The maximum number of names in a dotted path of a checked filter. MongoDB's limit is 200 for the path and the levels
+/// around it.
 pub const MAX_PATH: usize = 100;
 
 const MAX_SIZE: i64 = i32::MAX as i64;
 
-/// The type names that `$type` may ask for.
+/// The type names that `$type` accepts.
 const TYPES: [&str; 10] = [
     "string", "number", "double", "int", "long", "bool", "null", "array", "object", "date",
 ];
 
-/// Refuses a filter that holds anything that is not allowed.
+/// Refuses a filter with any part that is not allowed.
 pub(super) fn check(filter: &Document) -> Result<()> {
     Check { nodes: 0, bytes: 0 }.filter(filter, Place::Run, 1)
 }
 
-/// Where a filter's field names begin.
+/// What the field names of a filter are relative to: the run, or an element of an array.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
     Run,
@@ -101,12 +102,12 @@ impl Check {
     fn filters(&mut self, operator: &str, value: &Bson, place: Place, depth: usize) -> Result<()> {
         let filters = list(operator, value)?;
         if filters.is_empty() {
-            return Err(refused(operator.to_owned(), "it needs at least one filter"));
+            return Err(refused(operator.to_owned(), "give it at least one filter"));
         }
         for filter in filters {
             let filter = filter.as_document().ok_or_else(|| {
                 refused(
-                    format!("{operator} with something other than filters"),
+                    format!("{operator} with a value that is not a filter"),
                     "give it an array of objects",
                 )
             })?;
@@ -115,7 +116,7 @@ impl Check {
         Ok(())
     }
 
-    /// What a field has to be: operators, or a value it equals.
+    /// Checks the condition on a field: operators, or a value that it has to equal.
     fn condition(&mut self, value: &Bson, depth: usize) -> Result<()> {
         match value {
             Bson::Document(tests) if tests.keys().any(|key| key.starts_with('$')) => {
@@ -155,7 +156,7 @@ impl Check {
                 if known {
                     Ok(())
                 } else {
-                    wrong(&format!("it takes {}", TYPES.join(", ")))
+                    wrong(&format!("give it one of {}", TYPES.join(", ")))
                 }
             }
             "$not" => match operand {
@@ -181,7 +182,7 @@ impl Check {
         }
     }
 
-    /// A value that stands for itself.
+    /// Checks a literal value.
     fn literal(&mut self, value: &Bson, depth: usize) -> Result<()> {
         match value {
             Bson::String(text) => self.count(text, depth),
@@ -209,7 +210,7 @@ impl Check {
             }
             other => Err(refused(
                 kind(other).to_owned(),
-                "a run holds texts, numbers, true and false, null, dates, and arrays and objects of them",
+                "use texts, numbers, true, false, null, dates, and arrays and objects of these",
             )),
         }
     }
@@ -217,23 +218,18 @@ impl Check {
     fn count(&mut self, text: &str, depth: usize) -> Result<()> {
         self.nodes += 1;
         self.bytes += text.len();
-        let too = |what: &str, limit: usize| {
-            Err(refused(
-                format!("a filter with {what} {limit}"),
-                "ask in several searches",
-            ))
-        };
+        let over = |limit: String| Err(refused(limit, "split it into several searches"));
         if depth > MAX_DEPTH {
-            return too("a nesting over", MAX_DEPTH);
+            return over(format!("nesting deeper than {MAX_DEPTH} levels"));
         }
         if self.nodes > MAX_NODES {
-            return too("keys and values over", MAX_NODES);
+            return over(format!("more than {MAX_NODES} keys and values"));
         }
         if text.len() > MAX_TEXT {
-            return too("a text of bytes over", MAX_TEXT);
+            return over(format!("a text of more than {MAX_TEXT} bytes"));
         }
         if self.bytes > MAX_BYTES {
-            return too("texts of together bytes over", MAX_BYTES);
+            return over(format!("more than {MAX_BYTES} bytes"));
         }
         Ok(())
     }
@@ -248,8 +244,8 @@ fn list<'a>(operator: &str, value: &'a Bson) -> Result<&'a Vec<Bson>> {
     })?;
     if list.len() > MAX_LIST {
         return Err(refused(
-            format!("{operator} with over {MAX_LIST} values"),
-            "ask in several searches",
+            format!("{operator} with more than {MAX_LIST} values"),
+            "split it into several searches",
         ));
     }
     Ok(list)
@@ -261,8 +257,8 @@ fn check_path(path: &str, place: Place) -> Result<()> {
     }
     if path.split('.').count() > MAX_PATH {
         return Err(refused(
-            format!("a field of over {MAX_PATH} names"),
-            "no run holds one",
+            format!("a path of more than {MAX_PATH} names"),
+            "no run nests as deep",
         ));
     }
     let root = path.split('.').next().unwrap_or_default();
@@ -275,19 +271,19 @@ fn check_path(path: &str, place: Place) -> Result<()> {
     Ok(())
 }
 
-/// A field name of what MLflow allows in keys, or JSON in tags: nothing that is, or only looks like, an operator.
+/// Accepts the names that occur in MLflow's keys and in JSON tags. Refuses names that are an operator or look like one.
 fn check_name(name: &str) -> Result<()> {
     let like_a_dollar = ['$', '\u{ff04}', '\u{fe69}', '\u{1f4b2}'];
-    // Controls, and marks that are not seen: joiners, directions, byte order, tags.
-    let unseen = |c: char| {
+    // Control characters and invisible marks: joiners, directions, byte order, tags.
+    let invisible = |c: char| {
         c.is_control()
             || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
     };
-    if name.is_empty() || name.starts_with(like_a_dollar) || name.chars().any(unseen) {
+    if name.is_empty() || name.starts_with(like_a_dollar) || name.chars().any(invisible) {
         return Err(refused(
             format!("field name {name:?}"),
-            "a field name is not empty, begins with no $, and holds nothing invisible",
+            "a field name must not be empty, begin with $, or hold an invisible character",
         ));
     }
     Ok(())
@@ -296,16 +292,16 @@ fn check_name(name: &str) -> Result<()> {
 fn not_allowed(operator: &str) -> Error {
     let hint = match operator {
         "$regex" | "$options" => {
-            "a prefix is {\"$gte\": \"abc\", \"$lt\": \"abd\"}; other patterns are not searched for"
+            "for the prefix abc, write {\"$gte\": \"abc\", \"$lt\": \"abd\"}; no other pattern is possible"
                 .to_owned()
         }
-        _ => format!("the operators are {}", OPERATORS.join(" ")),
+        _ => format!("use one of {}", OPERATORS.join(" ")),
     };
     refused(format!("operator {operator:?}"), &hint)
 }
 
 fn refused(what: String, hint: &str) -> Error {
-    Error::unsupported(format!("in a filter from outside, {what}"), hint)
+    Error::unsupported(format!("{what} in a filter"), hint)
 }
 
 fn kind(value: &Bson) -> &'static str {
@@ -318,6 +314,6 @@ fn kind(value: &Bson) -> &'static str {
         Bson::Document(_) => "an object",
         Bson::JavaScriptCode(_) | Bson::JavaScriptCodeWithScope(_) => "JavaScript code",
         Bson::RegularExpression(_) => "a regular expression",
-        _ => "a value of a type that no run holds",
+        _ => "a value of a type that no run has",
     }
 }

@@ -1,13 +1,13 @@
-//! [`Field`]: a field of a run as people name it, in MLflow's words or in those of the stored document.
+//! [`Field`]: a field of a run, named as in MLflow or as in the stored document.
 
 use std::fmt;
 use std::str::FromStr;
 
 use bson::{Bson, Document, doc};
 
-use super::attribute::{Attribute, Clock};
+use super::attribute::{Attribute, TimeField};
 use super::check::FIELD_ROOTS;
-use super::condition::Root;
+use super::data_key::Root;
 use crate::codec::nest::can_nest;
 use crate::error::{Error, Result};
 use crate::run::field;
@@ -32,7 +32,7 @@ enum Place {
 }
 
 impl Field {
-    /// Where the stored document has it, as MongoDB writes paths. A tag, param or metric may stand in `mirror.unnested` instead.
+    /// The dotted path in the stored document. The value of a tag, param or metric may be in `mirror.unnested` instead.
     #[must_use]
     pub fn path(&self) -> String {
         match &self.0 {
@@ -41,7 +41,7 @@ impl Field {
         }
     }
 
-    /// The fields of the stored document that hold it, whole, with MLflow's exact text of it; for a projection.
+    /// Every path that holds a part of the field, for a projection: its value, and its exact text in MLflow.
     #[must_use]
     pub fn stored_in(&self) -> Vec<String> {
         match &self.0 {
@@ -56,7 +56,7 @@ impl Field {
         }
     }
 
-    /// `tags`, `params` or `metrics`, and the key there; `None` for other fields.
+    /// `tags`, `params` or `metrics`, and the key in it; `None` for other fields.
     #[must_use]
     pub fn data(&self) -> Option<(&'static str, &str)> {
         match &self.0 {
@@ -67,7 +67,8 @@ impl Field {
 }
 
 impl Field {
-    /// The expression of an aggregation for its own value, which stands apart where longer keys are nested below it.
+    /// The aggregation expression for the field's value. A value in `mirror.unnested` wins: the path in the tree then
+    /// holds longer keys.
     pub(crate) fn value_expression(&self) -> Bson {
         let path = self.path();
         match &self.0 {
@@ -83,7 +84,7 @@ impl Field {
         }
     }
 
-    /// The expression for MLflow's exact text, where the value does not give it back.
+    /// The aggregation expression for the exact text in MLflow, if the value does not encode back into it.
     pub(crate) fn text_expression(&self) -> Option<Document> {
         match &self.0 {
             Place::Stored(_) => None,
@@ -92,7 +93,7 @@ impl Field {
     }
 }
 
-/// The expression for the value of a key in a list of the mirror.
+/// The aggregation expression for the value of a key in a `{key, value}` list under `mirror`.
 fn entry_of(list: &str, root: Root, key: &str) -> Document {
     let list = format!("${}.{list}.{}", field::MIRROR, root.name());
     let of_key = doc! { "$filter": {
@@ -118,22 +119,25 @@ impl FromStr for Field {
             .iter()
             .find_map(|prefix| text.strip_prefix(prefix))
             .unwrap_or(text);
-        // `exp` alone is the experiment as it is stored, with id and name.
+        // `exp` alone is the whole subdocument, with id and name.
         if name != field::EXP {
-            if let Some(attribute) = Attribute::of_word(name) {
+            if let Some(attribute) = Attribute::parse(name) {
                 return Ok(Self(Place::Stored(attribute.path().to_owned())));
             }
-            if let Some(clock) = Clock::of_word(name) {
-                return Ok(Self(Place::Stored(clock.path().to_owned())));
+            if let Some(time_field) = TimeField::parse(name) {
+                return Ok(Self(Place::Stored(time_field.path().to_owned())));
             }
         }
         if name == "artifact_uri" {
             return Ok(Self(Place::Stored(field::REPO.to_owned())));
         }
         let (root, key) = name.split_once('.').unwrap_or((name, ""));
-        if let Some(root) = Root::of_word(root).filter(|_| !key.is_empty()) {
-            let key = unquoted(key)
-                .ok_or_else(|| refused(format!("the quote in {text:?} is not closed")))?;
+        if let Some(root) = Root::parse(root).filter(|_| !key.is_empty()) {
+            let key = unquoted(key).ok_or_else(|| {
+                refused(format!(
+                    "the quote in {text:?} is not closed; add it at the end"
+                ))
+            })?;
             return Ok(Self(Place::Data(root, key)));
         }
         let is_name = |part: &str| !part.is_empty() && !part.starts_with('$');
@@ -142,14 +146,14 @@ impl FromStr for Field {
         }
         if !name.split('.').all(is_name) || name.contains('\0') {
             return Err(refused(format!(
-                "{text:?} is no field; write one such as start_time, metrics.auc or inputs.models.name"
+                "{text:?} is not a field; write a field such as start_time, metrics.auc or inputs.models.name"
             )));
         }
         Ok(Self(Place::Stored(name.to_owned())))
     }
 }
 
-/// A key as it stands, or without its quotes, of which one within is doubled.
+/// The key without its quotes, if it has any; a doubled quote inside stands for one. `None` if the quote is not closed.
 fn unquoted(key: &str) -> Option<String> {
     let Some(quote) = key.chars().next().filter(|c| matches!(c, '`' | '"')) else {
         return Some(key.to_owned());
@@ -160,14 +164,14 @@ fn unquoted(key: &str) -> Option<String> {
         .then(|| inner.replace(&doubled, &quote.to_string()))
 }
 
-/// That there is no such field, and the one that may have been meant.
+/// The message for an unknown field, with the nearest known name.
 fn unknown(text: &str, name: &str) -> String {
     let shown: String = text.chars().take(60).collect();
     let known = known_names();
     match nearest(name, known.iter().map(String::as_str)) {
         Some(near) => format!("a run has no field `{shown}`; did you mean `{near}`?"),
         None => format!(
-            "a run has no field `{shown}`; it has {}, and those of MLflow such as run_id",
+            "a run has no field `{shown}`; it has {}, and MLflow's names such as run_id",
             known.join(", ")
         ),
     }
@@ -176,7 +180,7 @@ fn unknown(text: &str, name: &str) -> String {
 fn known_names() -> Vec<String> {
     let roots =
         [Root::Tags, Root::Params, Root::Metrics].map(|root| format!("{}.KEY", root.name()));
-    let own = Attribute::words().chain([
+    let own = Attribute::names().chain([
         field::START_TIME,
         field::END_TIME,
         field::REPO,
@@ -186,16 +190,16 @@ fn known_names() -> Vec<String> {
     own.map(str::to_owned).chain(roots).collect()
 }
 
-/// The known name that is written most like this one, if any is like it at all.
+/// The known name with the smallest edit distance, if the distance is that of a typing error.
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // What is longer than every name was no slip.
+    // The edit distance is quadratic in the length, and a name this long is no typing error.
     if name.len() > 200 {
         return None;
     }
     let (root, rest) = name
         .split_once('.')
         .map_or((name, None), |(root, rest)| (root, Some(rest)));
-    let likeness = |known: &str| {
+    let edit_distance = |known: &str| {
         let (other, has_key) = known
             .strip_suffix(".KEY")
             .map_or((known, false), |other| (other, true));
@@ -205,7 +209,7 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
         }
     };
     let (near, distance) = known
-        .map(|known| (known, likeness(known)))
+        .map(|known| (known, edit_distance(known)))
         .min_by_key(|(_, distance)| *distance)?;
     (distance <= 1 + root.chars().count() / 4).then_some(near)
 }
@@ -222,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_mlflow_name_fields_too() {
+    fn the_names_of_mlflow_and_of_the_document_both_parse() {
         for (text, expected) in [
             (" run_id ", "_id"),
             ("attributes.start_time", "start_time"),
@@ -244,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_field_is_refused_with_the_nearest_name() {
+    fn an_unknown_field_is_refused_with_the_nearest_name() {
         for (text, near) in [
             ("statsu", "`status`"),
             ("start_tme", "`start_time`"),
@@ -253,8 +257,8 @@ mod tests {
             ("exprnce", "it has exp"),
             ("", "it has exp"),
             ("metrics.`auc", "not closed"),
-            ("inputs..name", "is no field"),
-            ("inputs.$name", "is no field"),
+            ("inputs..name", "is not a field"),
+            ("inputs.$name", "is not a field"),
         ] {
             let error = text.parse::<Field>().unwrap_err().to_string();
             assert!(error.contains(near), "{text}: {error}");

@@ -1,17 +1,19 @@
-//! Query builders for what a run has besides its lineage.
+//! Query builders for the fields, tags, params and metrics of a run.
 
 use std::ops::{Bound, RangeBounds};
 
 use bson::DateTime;
 
-use super::attribute::{Attribute, Clock};
-use super::condition::{self, Condition, Root};
+use super::attribute::{Attribute, TimeField};
+use super::condition::Condition;
+use super::data_key::Root;
+use super::prefix::check_prefix;
 use super::{Query, Term};
 use crate::node::Refused;
 use crate::run::ExperimentSelector;
 
 impl Query {
-    /// Runs of which this field of their own is this text.
+    /// Runs whose field equals this text.
     pub(super) fn with_attribute(self, attribute: Attribute, text: &str) -> Self {
         self.with_term(equal(attribute, text))
     }
@@ -20,7 +22,7 @@ impl Query {
         self.with_term(data(root, key, condition))
     }
 
-    /// Runs of the experiment with this id or this name.
+    /// Runs of the experiment with this id or name.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -35,7 +37,7 @@ impl Query {
         self.with_attribute(Attribute::Experiment, id_or_name)
     }
 
-    /// Runs of the experiment that is selected so.
+    /// Runs of the selected experiment.
     #[must_use]
     pub fn with_experiment(self, experiment: &ExperimentSelector) -> Self {
         match experiment {
@@ -69,7 +71,7 @@ impl Query {
         self.with_attribute(Attribute::ExperimentName, name)
     }
 
-    /// Runs in this state, in MLflow's own word.
+    /// Runs with this status, such as `FINISHED`, as MLflow spells it.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -93,7 +95,7 @@ impl Query {
         self.with_attribute(Attribute::User, user)
     }
 
-    /// The run of this id.
+    /// The run with this id.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -105,7 +107,7 @@ impl Query {
         self.with_attribute(Attribute::Id, run_id)
     }
 
-    /// Runs of this name.
+    /// Runs with this name.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -117,7 +119,7 @@ impl Query {
         self.with_attribute(Attribute::Name, name)
     }
 
-    /// Runs whose name begins with this.
+    /// Runs whose name begins with this prefix.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -129,11 +131,11 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_name_prefix(self, prefix: &str) -> Self {
-        let term = condition::check_prefix(prefix).map(|()| Term::NamePrefix(prefix.to_owned()));
+        let term = check_prefix(prefix).map(|()| Term::NamePrefix(prefix.to_owned()));
         self.with_term(term)
     }
 
-    /// Runs that started in this range of time.
+    /// Runs whose start time lies in this range.
     ///
     /// ```
     /// # use {bson::{doc, DateTime}, runlineage::Query};
@@ -146,10 +148,10 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_start_time(self, range: impl RangeBounds<DateTime>) -> Self {
-        self.with_term(time(Clock::Start, &range))
+        self.with_term(time(TimeField::Start, &range))
     }
 
-    /// Runs that ended in this range of time.
+    /// Runs whose end time lies in this range.
     ///
     /// ```
     /// # use {bson::{doc, DateTime}, runlineage::Query};
@@ -159,10 +161,10 @@ impl Query {
     /// ```
     #[must_use]
     pub fn with_end_time(self, range: impl RangeBounds<DateTime>) -> Self {
-        self.with_term(time(Clock::End, &range))
+        self.with_term(time(TimeField::End, &range))
     }
 
-    /// The children of this run: those with its id in the tag `mlflow.parentRunId`.
+    /// The child runs of this run, whose tag `mlflow.parentRunId` holds its id.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -177,10 +179,10 @@ impl Query {
         self.with_attribute(Attribute::Parent, run_id)
     }
 
-    /// Runs with a tag that fulfils this condition. No index serves it by itself.
+    /// Runs with a tag that meets this condition. Alone, it scans the whole collection.
     ///
-    /// Text is compared with MLflow's own text, as in [`with_param`](Self::with_param); tags of MLflow itself, `mlflow.*`, are
-    /// text and never numbers.
+    /// Texts and numbers compare as in [`with_param`](Self::with_param). The tags that MLflow sets itself, `mlflow.*`, are
+    /// always texts.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -198,20 +200,21 @@ impl Query {
         self.with_data(Root::Tags, key, condition.into())
     }
 
-    /// Runs with a param that fulfils this condition. No index serves it by itself.
+    /// Runs with a param that meets this condition. Alone, it scans the whole collection.
     ///
-    /// A text is compared with MLflow's own text: `"1.10"` is not `"1.1"`. A number is compared with the number that the text
-    /// is: `1.1` finds both. Beside `a.b`, a param `a` cannot be nested, and stands in `mirror.unnested`. As mlopus nests them, a dotted
-    /// key also reaches into a JSON object or array under a shorter one: `a.b` finds the param `a` with `{"b": 1}`.
+    /// A text operand compares with the text in MLflow: `"1.10"` does not equal `"1.1"`. A number compares with the number
+    /// that the text stands for: `1.1` finds both. A param `a` beside `a.b` cannot be nested, and the mirror keeps it in
+    /// `mirror.unnested`. A dotted key also reaches into a JSON object or array, because mlopus nests keys in the same way:
+    /// `a.b` finds the param `a` with the value `{"b": 1}`.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query, runlineage::query::Condition};
-    /// // 1.10 is stored as the number 1.1, and its text apart.
+    /// // The mirror stores 1.10 as the number 1.1, and its text in `mirror.text`.
     /// assert_eq!(
     ///     Query::new().with_param("lr", "1.10").render()?,
     ///     doc! { "mirror.text.params": { "$elemMatch": { "key": "lr", "value": "1.10" } } }
     /// );
-    /// // The number 1.1 gives the text 1.1 back, where no other text is kept.
+    /// // The number 1.1 encodes back into the text 1.1, unless `mirror.text` has another text.
     /// let number = doc! { "$eq": 1.1, "$type": "double", "$not": { "$type": "array" } };
     /// assert_eq!(
     ///     Query::new().with_param("lr", "1.1").render()?,
@@ -238,7 +241,7 @@ impl Query {
         self.with_data(Root::Params, key, condition.into())
     }
 
-    /// Runs with a metric whose last value fulfils this condition. No index serves it by itself.
+    /// Runs with a metric whose last value meets this condition. Alone, it scans the whole collection.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query, runlineage::query::Condition};
@@ -256,7 +259,7 @@ impl Query {
         self.with_data(Root::Metrics, key, condition.into())
     }
 
-    /// Runs of which something could not be mirrored as it is.
+    /// Runs for which the mirror recorded a problem: a value that it could not store unchanged.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -276,7 +279,7 @@ fn equal(attribute: Attribute, text: &str) -> Result<Term, Refused> {
     if text.is_empty() {
         return Err(Refused::argument(
             attribute.path(),
-            "it is empty, and no run has it so",
+            "the value must not be empty",
         ));
     }
     Ok(Term::Attribute(attribute, text.to_owned()))
@@ -291,12 +294,12 @@ fn data(root: Root, key: &str, condition: Condition) -> Result<Term, Refused> {
     })
 }
 
-fn time(clock: Clock, range: &impl RangeBounds<DateTime>) -> Result<Term, Refused> {
+fn time(time_field: TimeField, range: &impl RangeBounds<DateTime>) -> Result<Term, Refused> {
     match (range.start_bound().cloned(), range.end_bound().cloned()) {
         (Bound::Unbounded, Bound::Unbounded) => Err(Refused::argument(
-            clock.path(),
-            "the range needs a start or an end",
+            time_field.path(),
+            "the range needs a lower or an upper bound",
         )),
-        (from, to) => Ok(Term::Time(clock, from, to)),
+        (from, to) => Ok(Term::Time(time_field, from, to)),
     }
 }

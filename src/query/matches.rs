@@ -1,4 +1,4 @@
-//! Evaluates a filter over a run in process: exactly the operators that a query renders, as MongoDB means them.
+//! Evaluates a MongoDB filter in process, for the operators that a query renders and with the semantics of MongoDB.
 
 use std::cmp::Ordering;
 
@@ -6,7 +6,7 @@ use bson::{Bson, Document};
 
 use crate::error::{Error, Result};
 
-/// A filter, parsed once and evaluated over many documents.
+/// A parsed filter, to evaluate on many documents.
 #[derive(Debug)]
 pub(crate) struct Matcher(Vec<Clause>);
 
@@ -58,7 +58,7 @@ impl Matcher {
     /// Parses a filter.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] names the first operator or value that cannot be evaluated exactly.
+    /// [`Error::Unsupported`] names the first operator or value that this type cannot evaluate exactly as MongoDB does.
     pub(crate) fn parse(filter: &Document) -> Result<Self> {
         filter
             .iter()
@@ -182,16 +182,16 @@ fn type_of(name: &Bson) -> Result<Type> {
     })
 }
 
-/// An operand whose order and equality are evaluated as MongoDB has them.
+/// Accepts an operand whose order and equality are the same here as in MongoDB.
 fn operand(operator: &str, value: &Bson) -> Result<Bson> {
     match value {
-        // NaN has no place in the order of numbers.
+        // MongoDB orders NaN among the numbers; that is not implemented here.
         Bson::Double(number)
             if number.is_nan() && operator.starts_with("$g") | operator.starts_with("$l") =>
         {
             Err(Error::unsupported(
                 format!("{operator} with NaN"),
-                "compare with a number",
+                "compare with another number",
             ))
         }
         Bson::String(_)
@@ -200,24 +200,24 @@ fn operand(operator: &str, value: &Bson) -> Result<Bson> {
         | Bson::Double(_)
         | Bson::Boolean(_)
         | Bson::DateTime(_) => Ok(value.clone()),
-        // Whole arrays and documents are equal or not; their order is not evaluated here.
+        // Arrays and documents support equality only: their order in MongoDB is not implemented here.
         Bson::Array(_) | Bson::Document(_) if matches!(operator, "$eq" | "$ne") => {
-            whole(value)?;
+            check_nested(value)?;
             Ok(value.clone())
         }
         _ => Err(Error::unsupported(
             format!("{operator} with {value}"),
-            "this store compares strings, numbers, booleans and dates; search the mirror for the rest",
+            "in-process search compares texts, numbers, booleans and dates; search the mirror for other types",
         )),
     }
 }
 
-/// Whether equality within an array or a document is evaluated exactly: nulls are equal there.
-fn whole(value: &Bson) -> Result<()> {
+/// Accepts an array or a document whose equality is the same here as in MongoDB. Null is allowed inside it.
+fn check_nested(value: &Bson) -> Result<()> {
     match value {
         Bson::Null => Ok(()),
-        Bson::Array(values) => values.iter().try_for_each(whole),
-        Bson::Document(fields) => fields.iter().try_for_each(|(_, value)| whole(value)),
+        Bson::Array(values) => values.iter().try_for_each(check_nested),
+        Bson::Document(fields) => fields.iter().try_for_each(|(_, value)| check_nested(value)),
         _ => operand("$eq", value).map(drop),
     }
 }
@@ -225,11 +225,11 @@ fn whole(value: &Bson) -> Result<()> {
 fn unsupported(operator: &str) -> Error {
     Error::unsupported(
         format!("operator {operator}"),
-        "this store evaluates what `Query` renders; search the mirror for the rest",
+        "in-process search supports only the operators that `Query` renders; search the mirror for other operators",
     )
 }
 
-/// Collects what a path leads to, through arrays of documents on the way, as MongoDB does.
+/// Collects the values at a path. Like MongoDB, it descends into every document of an array on the way.
 fn collect<'a>(document: &'a Document, path: &[String], found: &mut Vec<&'a Bson>) {
     if let Some((first, rest)) = path.split_first()
         && let Some(value) = document.get(first)
@@ -258,17 +258,17 @@ fn follow<'a>(value: &'a Bson, rest: &[String], found: &mut Vec<&'a Bson>) {
 impl Test {
     fn holds(&self, found: &[&Bson]) -> bool {
         match self {
-            Self::Equal(wanted) => any_value(found, |value| same(value, wanted)),
-            Self::NotEqual(wanted) => !Self::Equal(wanted.clone()).holds(found),
-            Self::In(wanted) => wanted
+            Self::Equal(operand) => any_value(found, |value| equal(value, operand)),
+            Self::NotEqual(operand) => !Self::Equal(operand.clone()).holds(found),
+            Self::In(operands) => operands
                 .iter()
-                .any(|wanted| any_value(found, |value| same(value, wanted))),
-            Self::NotIn(wanted) => !wanted
+                .any(|operand| any_value(found, |value| equal(value, operand))),
+            Self::NotIn(operands) => !operands
                 .iter()
-                .any(|wanted| any_value(found, |value| same(value, wanted))),
-            Self::Exists(wanted) => found.is_empty() != *wanted,
-            Self::Compare(comparison, wanted) => {
-                any_value(found, |value| comparison.holds(value, wanted))
+                .any(|operand| any_value(found, |value| equal(value, operand))),
+            Self::Exists(operand) => found.is_empty() != *operand,
+            Self::Compare(comparison, operand) => {
+                any_value(found, |value| comparison.holds(value, operand))
             }
             Self::ElementMatches(matcher) => found.iter().any(|value| {
                 value.as_array().is_some_and(|elements| {
@@ -308,8 +308,8 @@ impl Type {
 }
 
 impl Comparison {
-    fn holds(self, value: &Bson, wanted: &Bson) -> bool {
-        let Some(order) = compare(value, wanted) else {
+    fn holds(self, value: &Bson, operand: &Bson) -> bool {
+        let Some(order) = compare(value, operand) else {
             return false;
         };
         match self {
@@ -321,7 +321,7 @@ impl Comparison {
     }
 }
 
-/// A value matches by itself or, where it is an array, by any of its elements.
+/// Whether a value satisfies the test, by itself or, if it is an array, by any of its elements.
 fn any_value(found: &[&Bson], holds: impl Fn(&Bson) -> bool) -> bool {
     found.iter().any(|value| {
         holds(value)
@@ -331,36 +331,36 @@ fn any_value(found: &[&Bson], holds: impl Fn(&Bson) -> bool) -> bool {
     })
 }
 
-fn same(value: &Bson, wanted: &Bson) -> bool {
+fn equal(value: &Bson, other: &Bson) -> bool {
     let both_nan = |a: f64, b: f64| a.is_nan() && b.is_nan();
-    match (value, wanted) {
+    match (value, other) {
         (Bson::Double(a), Bson::Double(b)) if both_nan(*a, *b) => true,
         (Bson::Null, Bson::Null) => true,
         (Bson::Array(a), Bson::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
         }
-        // The order of fields counts.
+        // The order of the fields is significant, as in MongoDB.
         (Bson::Document(a), Bson::Document(b)) => {
             a.len() == b.len()
                 && a.iter()
                     .zip(b)
-                    .all(|((name, a), (other, b))| name == other && same(a, b))
+                    .all(|((name, a), (other_name, b))| name == other_name && equal(a, b))
         }
-        _ => compare(value, wanted) == Some(Ordering::Equal),
+        _ => compare(value, other) == Some(Ordering::Equal),
     }
 }
 
-/// MongoDB compares within a type only; all numbers are one type. NaN has no order here.
-fn compare(value: &Bson, wanted: &Bson) -> Option<Ordering> {
-    match (value, wanted) {
+/// Compares like MongoDB, within one type only. All numbers are one type. NaN compares with no number here.
+fn compare(value: &Bson, other: &Bson) -> Option<Ordering> {
+    match (value, other) {
         (Bson::String(a), Bson::String(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
         (Bson::Boolean(a), Bson::Boolean(b)) => Some(a.cmp(b)),
         (Bson::DateTime(a), Bson::DateTime(b)) => Some(a.cmp(b)),
-        _ => match (integer(value), integer(wanted)) {
+        _ => match (integer(value), integer(other)) {
             (Some(a), Some(b)) => Some(a.cmp(&b)),
-            (Some(a), None) => compare_mixed(a, wanted.as_f64()?),
+            (Some(a), None) => compare_mixed(a, other.as_f64()?),
             (None, Some(b)) => compare_mixed(b, value.as_f64()?).map(Ordering::reverse),
-            (None, None) => value.as_f64()?.partial_cmp(&wanted.as_f64()?),
+            (None, None) => value.as_f64()?.partial_cmp(&other.as_f64()?),
         },
     }
 }
@@ -373,7 +373,7 @@ fn integer(value: &Bson) -> Option<i64> {
     }
 }
 
-/// Compares without rounding the integer: beyond 2^53 a double cannot hold it.
+/// Compares without converting the integer to a double, which rounds integers beyond 2^53.
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
 fn compare_mixed(integer: i64, double: f64) -> Option<Ordering> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;

@@ -1,4 +1,4 @@
-//! Query builders for versions of models, and for runs that read or wrote nothing.
+//! Query builders for versions of models, and for runs without inputs or outputs.
 
 use super::{Query, Term};
 use crate::node::{Direction, Kind, Node, Refused};
@@ -42,7 +42,7 @@ impl Query {
         self.with_term(versions_of(Direction::Output, name, versions))
     }
 
-    /// Runs that read this model where no version is recorded.
+    /// Runs whose lineage has this model without a version among the inputs.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -57,7 +57,7 @@ impl Query {
         self.with_term(without_version(Direction::Input, name))
     }
 
-    /// Runs that wrote this model where no version is recorded.
+    /// Runs whose lineage has this model without a version among the outputs.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -72,7 +72,7 @@ impl Query {
         self.with_term(without_version(Direction::Output, name))
     }
 
-    /// Runs for which no input at all is recorded. No index serves it by itself.
+    /// Runs without any recorded input. Alone, it scans the whole collection.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -84,10 +84,10 @@ impl Query {
     /// ```
     #[must_use]
     pub fn without_inputs(self) -> Self {
-        self.with_term(Ok(Term::Nothing(Direction::Input)))
+        self.with_term(Ok(Term::NoReference(Direction::Input)))
     }
 
-    /// Runs for which no output at all is recorded. No index serves it by itself.
+    /// Runs without any recorded output. Alone, it scans the whole collection.
     ///
     /// ```
     /// # use {bson::doc, runlineage::Query};
@@ -102,7 +102,7 @@ impl Query {
     /// ```
     #[must_use]
     pub fn without_outputs(self) -> Self {
-        self.with_term(Ok(Term::Nothing(Direction::Output)))
+        self.with_term(Ok(Term::NoReference(Direction::Output)))
     }
 }
 
@@ -115,7 +115,7 @@ fn versions_of<V: Into<String>>(
     if versions.is_empty() || versions.iter().any(String::is_empty) {
         return Err(Refused::argument(
             "model versions",
-            "they need at least one, and none may be empty",
+            "at least one version is required, and none may be empty",
         ));
     }
     let model = Node::checked(Kind::MODEL, name, versions.first().map(String::as_str))?;

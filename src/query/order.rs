@@ -1,4 +1,4 @@
-//! [`Order`]: what runs are sorted by, in MLflow's `order_by` form, and how MongoDB is to sort so.
+//! [`Order`]: a field to sort runs by, as in MLflow's `order_by`, and the MongoDB sort for it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use crate::run::field;
 
 /// A field to sort runs by, and the direction: `start_time DESC`, `-start_time`, `` metrics.`val loss` ``.
 ///
-/// Numbers come in their order both ways, then NaN, then texts, then the runs without a value, as in MLflow.
+/// As in MLflow, numbers come first in either direction, then NaN, then texts, then the runs without a value.
 ///
 /// ```
 /// use runlineage::query::Order;
@@ -26,8 +26,8 @@ pub struct Order {
     descending: bool,
 }
 
-/// Fields that every run has, so that MongoDB's own order, from an index, is the right one.
-const ALWAYS_THERE: [&str; 5] = [
+/// Fields that every run has. MongoDB's own order, which an index can serve, is right for them in both directions.
+const ALWAYS_PRESENT: [&str; 5] = [
     field::ID,
     field::START_TIME,
     field::EXP_ID,
@@ -35,17 +35,17 @@ const ALWAYS_THERE: [&str; 5] = [
     field::STATUS,
 ];
 
-/// What the sort keys of a run stand under while they are needed.
+/// The temporary field that holds the sort keys of a run.
 const KEYS: &str = "__order";
 
 impl Order {
-    /// The field.
+    /// The field to sort by.
     #[must_use]
     pub fn field(&self) -> &Field {
         &self.field
     }
 
-    /// The same field the other way.
+    /// The same field in the opposite direction.
     #[must_use]
     pub fn reversed(self) -> Self {
         Self {
@@ -58,27 +58,27 @@ impl Order {
         if self.descending { -1 } else { 1 }
     }
 
-    /// MongoDB puts what is missing before everything: that is last where the order descends.
+    /// Whether MongoDB's own order is right. MongoDB sorts missing values first, so they are last in a descending order.
     fn is_native(&self) -> bool {
-        let is_always_there = || ALWAYS_THERE.contains(&self.field.path().as_str());
-        self.field.data().is_none() && (self.descending || is_always_there())
+        let is_always_present = || ALWAYS_PRESENT.contains(&self.field.path().as_str());
+        self.field.data().is_none() && (self.descending || is_always_present())
     }
 
-    /// The value to sort by, and which group of values it is in: numbers, NaN, texts and the like, nothing.
+    /// The value to sort by, and its group: 0 for numbers, 1 for NaN, 2 for other values, 3 for no value.
     fn keys(&self) -> (Bson, Document) {
         let value = self.field.value_expression();
         let group = doc! { "$switch": { "branches": [
             { "case": { "$eq": [&value, f64::NAN] }, "then": 1 },
             { "case": { "$isNumber": &value }, "then": 0 },
             { "case": { "$in": [{ "$type": &value }, ["missing", "null", "undefined"]] }, "then": 3 },
-            // The beginning of longer keys is no value of this one.
+            // An object consists of longer keys, so this key itself has no value.
             { "case": { "$and": [self.field.data().is_some(), { "$eq": [{ "$type": &value }, "object"] }] }, "then": 3 },
         ], "default": 2 } };
         (value, group)
     }
 }
 
-/// How a search is sorted: by MongoDB's own `sort`, or by stages that compute the keys first.
+/// The sort of a search: MongoDB's own `sort`, or aggregation stages that first compute sort keys.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Sorting {
     Native(Document),
@@ -101,7 +101,7 @@ pub(super) fn sorting(orders: &[Order]) -> Sorting {
         keys.insert(group_key, group);
         keys.insert(value_key, value);
     }
-    // Equal runs come in one order, whichever way the server sorts.
+    // Runs with equal keys need a stable order.
     sort.insert(field::ID, 1);
     Sorting::Stages {
         before: doc! { "$set": { KEYS: keys } },
@@ -109,7 +109,7 @@ pub(super) fn sorting(orders: &[Order]) -> Sorting {
     }
 }
 
-/// Takes the sort keys off again.
+/// The stage that removes the sort keys from the result.
 pub(crate) fn without_keys() -> Document {
     doc! { "$unset": KEYS }
 }
@@ -157,13 +157,13 @@ mod tests {
 
     use super::{Order, Sorting, sorting};
 
-    fn of(texts: &[&str]) -> Sorting {
+    fn sorting_of(texts: &[&str]) -> Sorting {
         let orders: Vec<Order> = texts.iter().map(|text| text.parse().unwrap()).collect();
         sorting(&orders)
     }
 
     #[test]
-    fn what_an_index_sorts_rightly_is_left_to_it() {
+    fn fields_in_the_native_order_use_a_plain_sort() {
         for (texts, expected) in [
             (
                 &["-start_time", "run_id DESC"][..],
@@ -172,25 +172,28 @@ mod tests {
             (&["attributes.start_time asc"], doc! { "start_time": 1 }),
             (&["end_time DESC"], doc! { "end_time": -1 }),
         ] {
-            assert_eq!(of(texts), Sorting::Native(expected));
+            assert_eq!(sorting_of(texts), Sorting::Native(expected));
         }
     }
 
     #[test]
-    fn the_groups_of_values_come_in_one_order_both_ways() {
+    fn the_groups_of_values_keep_their_order_in_both_directions() {
         for (text, direction) in [
             ("metrics.auc", 1),
             ("metrics.auc DESC", -1),
             ("-metrics.auc", -1),
         ] {
-            let Sorting::Stages { sort, .. } = of(&[text]) else {
-                panic!("{text} needs keys")
+            let Sorting::Stages { sort, .. } = sorting_of(&[text]) else {
+                panic!("{text} needs sort keys")
             };
             assert_eq!(
                 sort,
                 doc! { "__order.g0": 1, "__order.v0": direction, "_id": 1 }
             );
         }
-        assert!(matches!(of(&["end_time ASC"]), Sorting::Stages { .. }));
+        assert!(matches!(
+            sorting_of(&["end_time ASC"]),
+            Sorting::Stages { .. }
+        ));
     }
 }

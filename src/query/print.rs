@@ -1,16 +1,17 @@
-//! Prints a query as the text that parses back into it.
+//! Prints a query as a text that parses back into the same query.
 
 use std::fmt;
 use std::ops::Bound;
 
 use bson::DateTime;
 
-use super::condition::{Condition, Kind as Form};
+use super::condition::{Condition, Form};
 use super::{Operand, Query, Term};
 use crate::node::{Direction, Kind, Node, NodeArg};
 
 impl fmt::Display for Query {
-    /// Writes the query in [its grammar](#impl-FromStr-for-Query): a query without a bad argument parses back into itself.
+    /// Writes the query in [its grammar](#impl-FromStr-for-Query). The text parses back into an equal query, unless a builder
+    /// received a bad argument.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.terms[..] {
             [] => f.write_str("true"),
@@ -20,10 +21,10 @@ impl fmt::Display for Query {
     }
 }
 
-/// A query in a place where only one term may stand.
-struct Single<'a>(&'a Query);
+/// The operand of `not`: a query in parentheses, or without them if it prints as a single term.
+struct NotOperand<'a>(&'a Query);
 
-impl fmt::Display for Single<'_> {
+impl fmt::Display for NotOperand<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.terms[..] {
             [] | [_] => match self.0.terms.first() {
@@ -58,7 +59,7 @@ impl fmt::Display for Term {
                     f,
                     "{direction}.{} = {}",
                     word.unwrap_or_default(),
-                    Text(key)
+                    Quoted(key)
                 )
             }
             Self::Under { direction, node } => node_term(f, *direction, "under", node),
@@ -71,15 +72,15 @@ impl fmt::Display for Term {
                 let word = kind.spec().detail.and_then(|detail| detail.of_any_key);
                 let operator = if *under { "under" } else { "=" };
                 let word = word.unwrap_or_default();
-                write!(f, "{direction}.{word} {operator} {}", Text(path))
+                write!(f, "{direction}.{word} {operator} {}", Quoted(path))
             }
-            Self::Nothing(direction) => write!(f, "{} missing", direction.field()),
+            Self::NoReference(direction) => write!(f, "{} missing", direction.field()),
             Self::Attribute(attribute, text) => {
-                write!(f, "{} = {}", attribute.word(), Text(text))
+                write!(f, "{} = {}", attribute.name(), Quoted(text))
             }
-            Self::Exists(attribute) => write!(f, "{} exists", attribute.word()),
-            Self::NamePrefix(prefix) => write!(f, "name {}", Begins(prefix)),
-            Self::Time(clock, from, to) => time(f, clock.path(), from, to),
+            Self::Exists(attribute) => write!(f, "{} exists", attribute.name()),
+            Self::NamePrefix(prefix) => write!(f, "name {}", Prefix(prefix)),
+            Self::Time(time_field, from, to) => time(f, time_field.path(), from, to),
             Self::Data {
                 root,
                 key,
@@ -96,7 +97,7 @@ impl fmt::Display for Term {
                 f.write_str(")")
             }
             Self::NoneOf(queries) => match &queries[..] {
-                [query] => write!(f, "not {}", Single(query)),
+                [query] => write!(f, "not {}", NotOperand(query)),
                 queries => {
                     f.write_str("not (")?;
                     joined(f, " or ", queries.iter())?;
@@ -119,28 +120,28 @@ fn joined<T: fmt::Display>(
     Ok(())
 }
 
-/// In the words of the node's kind where they say it exactly, else as the node prints.
+/// Prints `input.model = 'churn:3'` if that text parses into this node, else `input = 'model:churn:3'`.
 fn node_term(
     f: &mut fmt::Formatter<'_>,
     direction: Direction,
     operator: &str,
     node: &Node,
 ) -> fmt::Result {
-    match short(node) {
+    match shorthand(node) {
         Some(text) => {
             let term = node.kind().term(direction);
-            write!(f, "{term} {operator} {}", Text(&text))
+            write!(f, "{term} {operator} {}", Quoted(&text))
         }
-        None => write!(f, "{direction} {operator} {}", Text(&node.to_string())),
+        None => write!(f, "{direction} {operator} {}", Quoted(&node.to_string())),
     }
 }
 
-/// The text that the kind reads as this very node.
-fn short(node: &Node) -> Option<String> {
+/// The text without its kind, if the kind parses it into this same node.
+fn shorthand(node: &Node) -> Option<String> {
     let separator = node.kind().spec().detail.map(|detail| detail.separator);
     let text = match (separator, node.detail()) {
         (Some(separator), Some(detail)) => format!("{}{separator}{detail}", node.key()),
-        // A name that holds the separator ends in one.
+        // A name that holds the separator needs one more at the end.
         (Some(separator), None) if node.key().contains(separator) => {
             format!("{}{separator}", node.key())
         }
@@ -161,16 +162,16 @@ fn one_of(
         .iter()
         .map(|detail| Node::stored(kind, key, Some(detail)))
         .collect();
-    let shorts: Option<Vec<String>> = nodes.iter().map(short).collect();
-    let (term, texts) = match shorts {
-        Some(shorts) => (kind.term(direction), shorts),
+    let shorthands: Option<Vec<String>> = nodes.iter().map(shorthand).collect();
+    let (term, texts) = match shorthands {
+        Some(texts) => (kind.term(direction), texts),
         None => (
             direction.to_string(),
             nodes.iter().map(Node::to_string).collect(),
         ),
     };
     write!(f, "{term} in (")?;
-    joined(f, ", ", texts.iter().map(|text| Text(text)))?;
+    joined(f, ", ", texts.iter().map(|text| Quoted(text)))?;
     f.write_str(")")
 }
 
@@ -226,7 +227,7 @@ fn condition(f: &mut fmt::Formatter<'_>, Condition(form): &Condition) -> fmt::Re
             };
             write!(f, " {operator} {operand}")
         }
-        Form::Prefix(prefix) => write!(f, " {}", Begins(prefix)),
+        Form::Prefix(prefix) => write!(f, " {}", Prefix(prefix)),
         Form::Exists => f.write_str(" exists"),
         Form::Missing => f.write_str(" missing"),
     }
@@ -239,10 +240,10 @@ fn list(f: &mut fmt::Formatter<'_>, word: &str, operands: &[Operand]) -> fmt::Re
 }
 
 impl fmt::Display for Operand {
-    /// As a query's text writes it.
+    /// Writes the operand as a literal of the query language.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => write!(f, "{}", Text(text)),
+            Self::Text(text) => write!(f, "{}", Quoted(text)),
             Self::Integer(number) => write!(f, "{number}"),
             Self::Float(number) if number.is_nan() => f.write_str("NaN"),
             Self::Float(number) if number.is_infinite() => f.write_str(if *number > 0.0 {
@@ -250,35 +251,35 @@ impl fmt::Display for Operand {
             } else {
                 "-Infinity"
             }),
-            // With its point or exponent, or it would be read as an integer.
+            // `{:?}` keeps the point or the exponent. Without it, the text would parse as an integer.
             Self::Float(number) => write!(f, "{number:?}"),
         }
     }
 }
 
-/// A text in quotes, of which one within is doubled.
-struct Text<'a>(&'a str);
+/// A text in single quotes; a quote inside is doubled.
+struct Quoted<'a>(&'a str);
 
-impl fmt::Display for Text<'_> {
+impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "'{}'", self.0.replace('\'', "''"))
     }
 }
 
-/// What a text begins with: as a pattern, where it is one.
-struct Begins<'a>(&'a str);
+/// A prefix, as a `like` pattern, or after `prefix` if it holds a `%`.
+struct Prefix<'a>(&'a str);
 
-impl fmt::Display for Begins<'_> {
+impl fmt::Display for Prefix<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.contains('%') {
-            write!(f, "prefix {}", Text(self.0))
+            write!(f, "prefix {}", Quoted(self.0))
         } else {
-            write!(f, "like {}", Text(&format!("{}%", self.0)))
+            write!(f, "like {}", Quoted(&format!("{}%", self.0)))
         }
     }
 }
 
-/// The key of a tag, a param or a metric: in backquotes unless it is a plain word.
+/// The key of a tag, a param or a metric, in backquotes unless it is a plain word.
 struct Key<'a>(&'a str);
 
 impl fmt::Display for Key<'_> {

@@ -1,4 +1,4 @@
-//! A query prints as a text that parses back into it, whatever names it holds.
+//! Every query prints as a text that parses back into it, with any names.
 
 use std::ops::Bound;
 
@@ -10,7 +10,7 @@ use super::condition::Condition;
 use super::{Operand, Query};
 use crate::node::{Direction, Kind, Node};
 
-/// Names that MLflow takes, and those that are hard to write.
+/// Names that MLflow accepts, and names that are hard to print.
 fn name() -> BoxedStrategy<String> {
     let odd = [
         "churn",
@@ -65,14 +65,14 @@ fn node() -> impl Strategy<Value = (Direction, Node)> {
     (place, name(), proptest::option::of(name())).prop_map(|((direction, kind), key, detail)| {
         let detail = detail.filter(|_| kind.spec().detail.is_some());
         let node = Node::new(kind, &key, detail.as_deref());
-        (direction, node.expect("a key is not empty"))
+        (direction, node.expect("no key is empty"))
     })
 }
 
 fn operand() -> impl Strategy<Value = Operand> {
     let number = prop_oneof![
         any::<i64>().prop_map(Operand::from),
-        // NaN equals nothing, itself neither: it has a test of its own.
+        // NaN does not equal itself, so it has a test of its own.
         any::<f64>()
             .prop_filter("not NaN", |number| !number.is_nan())
             .prop_map(Operand::from),
@@ -160,7 +160,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn a_query_parses_back_from_what_it_prints(query in query()) {
+    fn a_printed_query_parses_back_into_itself(query in query()) {
         prop_assume!(query.render().is_ok());
         let text = query.to_string();
         let parsed: Query = match text.parse() {
@@ -172,13 +172,13 @@ proptest! {
     }
 
     #[test]
-    fn a_node_parses_back_from_what_it_prints((_, node) in node()) {
+    fn a_printed_node_parses_back_into_itself((_, node) in node()) {
         prop_assert_eq!(node.to_string().parse::<Node>().unwrap(), node);
     }
 }
 
 #[test]
-fn nan_prints_and_parses() {
+fn nan_prints_and_parses_back() {
     let query = Query::new().with_metric("auc", f64::NAN);
     assert_eq!(query.to_string(), "metrics.auc = NaN");
     let parsed: Query = "metrics.auc = nan".parse().unwrap();

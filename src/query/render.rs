@@ -1,25 +1,25 @@
-//! Renders a query as the filter that MongoDB serves from an index.
+//! Renders a query as a MongoDB filter, in the form that its indexes serve best.
 
 use std::ops::Bound;
 
 use bson::{Bson, DateTime, Document, doc};
 
-use super::{Query, Term, condition};
+use super::{Query, Term, prefix};
 use crate::node::{Detail, Direction, Kind, Node};
 use crate::run::field;
 
-/// All of the terms. One term stands alone: a `doc!` with one key twice would keep the last only.
+/// The filter of all terms. It joins them with `$and`, because a document keeps only the last of two equal keys.
 pub(super) fn all_of(terms: &[Term]) -> Document {
     all(terms.iter().map(term))
 }
 
-/// All of the filters; those that everything matches are left out.
+/// Joins filters with `$and`, without empty filters, which every run matches.
 pub(super) fn all(filters: impl IntoIterator<Item = Document>) -> Document {
     let filters = filters.into_iter().filter(|filter| !filter.is_empty());
     combine("$and", filters.collect())
 }
 
-/// Any of the filters.
+/// Joins filters with `$or`.
 pub(super) fn any(filters: impl IntoIterator<Item = Document>) -> Document {
     combine("$or", filters.into_iter().collect())
 }
@@ -45,14 +45,14 @@ fn term(term: &Term) -> Document {
             path,
             under,
         } => path_of_any(*direction, *kind, path, *under),
-        Term::Nothing(direction) => Kind::of_direction(*direction)
+        Term::NoReference(direction) => Kind::of_direction(*direction)
             .map(|kind| (kind.key_path(*direction), doc! { "$exists": false }.into()))
             .collect(),
         Term::Attribute(attribute, text) => attribute.equal(text),
         Term::Exists(attribute) => doc! { attribute.path(): { "$exists": true } },
-        // The builder has refused a prefix that is no bound.
-        Term::NamePrefix(prefix) => doc! { field::NAME: condition::begins_with(prefix) },
-        Term::Time(clock, from, to) => doc! { clock.path(): between(from, to) },
+        // The builder has refused the empty prefix.
+        Term::NamePrefix(prefix) => doc! { field::NAME: prefix::begins_with(prefix) },
+        Term::Time(time_field, from, to) => doc! { time_field.path(): between(from, to) },
         Term::Data { filter, .. } => filter.clone(),
         Term::Problems => doc! { field::PROBLEM_KEYS: { "$exists": true } },
         Term::AnyOf(queries) => any(rendered(queries)),
@@ -71,16 +71,16 @@ fn node(direction: Direction, node: &Node) -> Document {
     }
 }
 
-/// An entry with this key, and with a detail like this where the kind has details.
+/// The filter of an entry with this key and, if the kind has details, with a detail that meets this condition.
 fn entry(direction: Direction, kind: Kind, key: &str, detail: Bson) -> Document {
     let Some(Detail { field, .. }) = kind.spec().detail else {
         return doc! { kind.key_path(direction): key };
     };
-    // `$elemMatch` keeps both fields within one entry, and gets tight bounds on both.
+    // `$elemMatch` requires both fields of the same entry, and gives the index tight bounds on both.
     doc! { kind.path(direction): { "$elemMatch": { kind.spec().key: key, field: detail } } }
 }
 
-/// A path of a key, or anything under it.
+/// The filter of a path of a key, and of every path below it.
 fn under(direction: Direction, node: &Node) -> Document {
     let (Some(Detail { field, .. }), Some(path)) = (node.kind().spec().detail, node.detail())
     else {
@@ -99,14 +99,14 @@ fn path_of_any(direction: Direction, kind: Kind, path: &str, under: bool) -> Doc
     if !under {
         return exactly;
     }
-    // Without `$elemMatch`, an index over an array gets one of the two bounds only.
+    // Without `$elemMatch`, a multikey index uses only one of the two bounds.
     any([
         exactly,
         doc! { array: { "$elemMatch": { field: below(path) } } },
     ])
 }
 
-/// What begins with the path and a slash; `0` comes right after `/`.
+/// The range of the paths below this path. `0` is the character after `/`.
 fn below(path: &str) -> Document {
     doc! { "$gte": format!("{path}/"), "$lt": format!("{path}0") }
 }

@@ -1,10 +1,10 @@
-//! What is asked of a store: a filter, an order, a limit.
+//! [`Search`]: a filter with an order, a limit, a projection and a time limit.
 
 use std::time::Duration;
 
-use bson::raw::RawBsonRef;
 use bson::{Bson, Document, doc};
 
+use super::next_page::filter_after;
 use super::order::{self, Order, Sorting};
 use super::{Query, check, render};
 use crate::error::Result;
@@ -28,7 +28,7 @@ pub struct Search {
     filters: Vec<Filter>,
     refused: Option<Refused>,
     pub(crate) sort: Option<Document>,
-    /// Where MongoDB's own sort would not give the order: the stages that do.
+    /// The aggregation stages that sort, where MongoDB's own sort would give another order.
     pub(crate) sort_stages: Option<Vec<Document>>,
     pub(crate) limit: Option<u32>,
     pub(crate) skip: Option<u64>,
@@ -36,7 +36,7 @@ pub struct Search {
     pub(crate) max_time: Option<Duration>,
 }
 
-/// A part of what is searched for, in the form that the caller gave.
+/// One part of the filter, as the caller gave it.
 #[derive(Debug, Clone)]
 enum Filter {
     Query(Query),
@@ -44,23 +44,25 @@ enum Filter {
 }
 
 impl Search {
-    /// How long the server may work on a checked search, unless [`max_time`](Self::max_time) says otherwise.
+    /// The time limit of a checked search, until [`max_time`](Self::max_time) sets another one.
     pub const CHECKED_TIME: Duration = Duration::from_secs(30);
-    /// How many runs a checked search gives, unless [`limit`](Self::limit) says otherwise.
+    /// The maximum number of runs of a checked search, until [`limit`](Self::limit) sets another one.
     pub const CHECKED_LIMIT: u32 = 100_000;
 
-    /// A search with a filter from outside: from a user, a file, the network.
+    /// A search with an untrusted filter: from a user, a file or the network.
     ///
-    /// It holds only what is allowed, and nothing of it is sent where it holds anything else:
+    /// The filter may hold only the following. Anything else is an error, and no part of the filter reaches the server.
     ///
-    /// - the operators [`OPERATORS`](crate::query::OPERATORS), each with an operand of its kind. No code, no expressions, no patterns;
-    /// - fields of a run, [`FIELD_ROOTS`](crate::query::FIELD_ROOTS), whose names hold no `$` in front, nothing that looks like one, nothing invisible;
-    /// - texts, numbers, booleans, null, dates, and arrays and objects of them;
-    /// - within the bounds [`MAX_DEPTH`](crate::query::MAX_DEPTH), [`MAX_LIST`](crate::query::MAX_LIST), [`MAX_NODES`](crate::query::MAX_NODES),
+    /// - The operators [`OPERATORS`](crate::query::OPERATORS), each with an operand of its type: no code, no expressions and
+    ///   no regular expressions.
+    /// - The fields of a run, [`FIELD_ROOTS`](crate::query::FIELD_ROOTS). Their names may not begin with `$` or a character
+    ///   that looks like it, and may not hold invisible characters.
+    /// - Texts, numbers, booleans, null, dates, and arrays and objects of these.
+    /// - At most [`MAX_DEPTH`](crate::query::MAX_DEPTH), [`MAX_LIST`](crate::query::MAX_LIST), [`MAX_NODES`](crate::query::MAX_NODES),
     ///   [`MAX_PATH`](crate::query::MAX_PATH), [`MAX_TEXT`](crate::query::MAX_TEXT) and [`MAX_BYTES`](crate::query::MAX_BYTES).
     ///
-    /// It ends after [`CHECKED_TIME`](Self::CHECKED_TIME) and [`CHECKED_LIMIT`](Self::CHECKED_LIMIT) unless told otherwise. As
-    /// many runs as the limit mean that there may be more.
+    /// The search has the time limit [`CHECKED_TIME`](Self::CHECKED_TIME) and the limit [`CHECKED_LIMIT`](Self::CHECKED_LIMIT)
+    /// until the caller sets others. If it returns as many runs as its limit, more runs may match.
     ///
     /// ```
     /// use bson::doc;
@@ -72,7 +74,7 @@ impl Search {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Unsupported`](crate::Error::Unsupported) names what is not allowed.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) names the first part of the filter that is not allowed.
     pub fn checked(filter: Document) -> Result<Self> {
         check::check(&filter)?;
         Ok(Self::from(filter)
@@ -80,17 +82,17 @@ impl Search {
             .limit(Self::CHECKED_LIMIT))
     }
 
-    /// The newest runs first, in a stable order that an index serves.
+    /// Sorts the newest runs first, in a stable order that an index serves.
     #[must_use]
     pub fn newest_first(self) -> Self {
         self.sort(doc! { field::START_TIME: -1, field::ID: -1 })
     }
 
-    /// Only what comes after this run in the order of the search: the next page, after the last run of this one.
+    /// Only the runs that sort after this run: the next page, if this is the last run of a page.
     ///
-    /// The order, set before, is one of `_id`, or of `start_time` and then `_id` in the same direction, as
-    /// [`newest_first`](Self::newest_first) sets it; other orders are refused when the search is made. A page costs the same
-    /// however far it lies from the first, and no run is skipped or shown twice while others come and go.
+    /// Set the order first: by `_id`, or by `start_time` and then `_id` in the same direction, as
+    /// [`newest_first`](Self::newest_first) does. With any other order, the search fails. Every page costs the same, however
+    /// far it is from the first. Runs that appear or disappear meanwhile never make a page skip or repeat another run.
     ///
     /// ```
     /// # use futures::TryStreamExt;
@@ -105,7 +107,7 @@ impl Search {
     /// ```
     #[must_use]
     pub fn after(self, run: &Run) -> Self {
-        match rest_of(self.sort.as_ref(), run) {
+        match filter_after(self.sort.as_ref(), run) {
             Ok(rest) => self.and(rest),
             Err(refused) => Self {
                 refused: self.refused.or(Some(refused)),
@@ -114,7 +116,7 @@ impl Search {
         }
     }
 
-    /// The order of the runs, as MongoDB's `sort` takes it. Unset: in no particular order.
+    /// Sorts the runs by a MongoDB `sort` document. Without a sort, the order of the runs is unspecified.
     #[must_use]
     pub fn sort(self, sort: Document) -> Self {
         Self {
@@ -124,8 +126,8 @@ impl Search {
         }
     }
 
-    /// The order of the runs by these fields, the first one counting most, as MLflow sorts: numbers, NaN, texts, then the
-    /// runs without a value, whichever way the order goes.
+    /// Sorts the runs by these fields, the first field first, as MLflow does: numbers, then NaN, then texts, then runs
+    /// without a value, in either direction.
     #[must_use]
     pub fn order_by(self, orders: impl IntoIterator<Item = Order>) -> Self {
         let orders: Vec<Order> = orders.into_iter().collect();
@@ -139,7 +141,7 @@ impl Search {
         }
     }
 
-    /// At most this many runs; 0 means all.
+    /// Returns at most this many runs; 0 means no limit.
     #[must_use]
     pub fn limit(self, limit: u32) -> Self {
         Self {
@@ -148,7 +150,8 @@ impl Search {
         }
     }
 
-    /// Leaves out this many runs at the start; which ones these are is certain only with a sort that orders every two runs.
+    /// Skips this many runs at the start. Which runs these are is certain only with a total order, such as one that ends
+    /// in `_id`.
     #[must_use]
     pub fn skip(self, skip: u64) -> Self {
         Self {
@@ -157,17 +160,17 @@ impl Search {
         }
     }
 
-    /// Only these fields, as MongoDB's `projection` takes them; `_id` is always there, and `start_time` beside named fields, for
-    /// [`after`](Self::after) goes on from them.
+    /// Returns only these fields, given as a MongoDB `projection`. The result always has `_id`, and `start_time` if the
+    /// projection names fields to include, because [`after`](Self::after) needs both.
     #[must_use]
     pub fn projection(self, mut projection: Document) -> Self {
-        let names = |value: &Bson| {
+        let includes = |value: &Bson| {
             !matches!(
                 value,
                 Bson::Int32(0) | Bson::Int64(0) | Bson::Boolean(false)
             )
         };
-        if projection.values().any(names) {
+        if projection.values().any(includes) {
             projection.insert(field::START_TIME, 1);
         }
         projection.insert(field::ID, 1);
@@ -177,7 +180,7 @@ impl Search {
         }
     }
 
-    /// Ends the search with an error after this much work of the server.
+    /// Fails the search once the server has worked on it for this long.
     #[must_use]
     pub fn max_time(self, max_time: Duration) -> Self {
         Self {
@@ -186,8 +189,8 @@ impl Search {
         }
     }
 
-    /// Both this filter and that one, within the tighter of the bounds of both. The order, the projection and the skip are
-    /// those of whichever search has them; two different ones are a bad argument, which is returned when the search is made.
+    /// Joins two searches: the runs match both filters, within the lower limit and the shorter time limit. The order, the
+    /// projection and the skip come from the search that sets them. If both set different ones, the search fails.
     #[must_use]
     pub fn and(mut self, other: impl Into<Self>) -> Self {
         let other = other.into();
@@ -196,25 +199,25 @@ impl Search {
         self.max_time = [self.max_time, other.max_time].into_iter().flatten().min();
         self.limit = [self.limit, other.limit].into_iter().flatten().min();
         let refused = &mut self.refused;
-        self.sort = only(self.sort, other.sort, "sort", refused);
-        self.sort_stages = only(self.sort_stages, other.sort_stages, "sort", refused);
+        self.sort = joined(self.sort, other.sort, "sort", refused);
+        self.sort_stages = joined(self.sort_stages, other.sort_stages, "sort", refused);
         if self.sort.is_some() && self.sort_stages.is_some() {
-            refused.get_or_insert(two("sort"));
+            refused.get_or_insert(conflict("sort"));
         }
-        self.projection = only(self.projection, other.projection, "projection", refused);
-        self.skip = only(self.skip, other.skip, "skip", refused);
+        self.projection = joined(self.projection, other.projection, "projection", refused);
+        self.skip = joined(self.skip, other.skip, "skip", refused);
         self
     }
 
-    /// Whether the runs come in an order.
+    /// Whether the search sets an order.
     pub(crate) fn is_sorted(&self) -> bool {
         self.sort.is_some() || self.sort_stages.is_some()
     }
 
-    /// The filter as MongoDB takes it.
+    /// The MongoDB filter.
     ///
     /// # Errors
-    /// The first bad argument of the search, or of the query it was made from.
+    /// The first bad argument of the search or of its query.
     pub fn filter(&self) -> Result<Document> {
         if let Some(refused) = &self.refused {
             return Err(refused.to_error());
@@ -227,8 +230,8 @@ impl Search {
     }
 }
 
-/// What one of two searches says; both may say the same.
-fn only<T: PartialEq>(
+/// The setting of two joined searches, which must not differ.
+fn joined<T: PartialEq>(
     mine: Option<T>,
     theirs: Option<T>,
     what: &'static str,
@@ -237,82 +240,16 @@ fn only<T: PartialEq>(
     if let (Some(mine), Some(theirs)) = (&mine, &theirs)
         && mine != theirs
     {
-        refused.get_or_insert(two(what));
+        refused.get_or_insert(conflict(what));
     }
     mine.or(theirs)
 }
 
-fn two(what: &'static str) -> Refused {
+fn conflict(what: &'static str) -> Refused {
     Refused::argument(
         what,
-        "two searches that are joined have different ones; set it on the joined search",
+        "the two joined searches set different values; set it once, on the joined search",
     )
-}
-
-/// The filter of what comes after a run in an order of `_id`, or of `start_time` and `_id`.
-fn rest_of(sort: Option<&Document>, run: &Run) -> Result<Document, Refused> {
-    let directions: Vec<(&str, Option<i32>)> = sort
-        .into_iter()
-        .flatten()
-        .map(|(key, direction)| (key.as_str(), direction_of(direction)))
-        .collect();
-    match directions[..] {
-        [(field::ID, Some(direction))] => Ok(doc! { field::ID: { beyond(direction): run.id() } }),
-        [
-            (field::START_TIME, Some(direction)),
-            (field::ID, Some(same)),
-        ] if direction == same => Ok(after_start(direction, run)),
-        _ => Err(Refused::Unsupported {
-            what: "paging in this order",
-            hint: "sort by `_id`, or by `start_time` and `_id` in the same direction, before `after`",
-        }),
-    }
-}
-
-/// MongoDB takes any number for a direction, of which the sign counts.
-fn direction_of(direction: &Bson) -> Option<i32> {
-    match direction {
-        Bson::Int32(sign @ (-1 | 1)) => Some(*sign),
-        Bson::Int64(-1) => Some(-1),
-        Bson::Int64(1) => Some(1),
-        Bson::Double(sign) if *sign == 1.0 => Some(1),
-        Bson::Double(sign) if *sign == -1.0 => Some(-1),
-        _ => None,
-    }
-}
-
-/// MongoDB sorts nothing, then texts (times that no date holds), then dates, and compares only within one of these.
-fn after_start(direction: i32, run: &Run) -> Document {
-    let time = match run.as_raw().get(field::START_TIME) {
-        Ok(Some(RawBsonRef::DateTime(date))) => Bson::DateTime(date),
-        Ok(Some(RawBsonRef::String(text))) => Bson::from(text),
-        _ => Bson::Null,
-    };
-    let kinds = ["null", "string", "date"];
-    let kind = match time {
-        Bson::DateTime(_) => 2,
-        Bson::String(_) => 1,
-        _ => 0,
-    };
-    let further = if direction < 0 {
-        &kinds[..kind]
-    } else {
-        &kinds[kind + 1..]
-    };
-    let mut alternatives =
-        vec![doc! { field::START_TIME: time.clone(), field::ID: { beyond(direction): run.id() } }];
-    if time != Bson::Null {
-        alternatives.push(doc! { field::START_TIME: { beyond(direction): time } });
-    }
-    alternatives.extend(further.iter().map(|kind| match *kind {
-        "null" => doc! { field::START_TIME: Bson::Null },
-        kind => doc! { field::START_TIME: { "$type": kind } },
-    }));
-    doc! { "$or": alternatives }
-}
-
-fn beyond(direction: i32) -> &'static str {
-    if direction < 0 { "$lt" } else { "$gt" }
 }
 
 impl From<Document> for Search {
@@ -357,7 +294,7 @@ mod tests {
     use super::Search;
 
     #[test]
-    fn a_checked_search_is_bounded_until_it_is_told_otherwise() {
+    fn a_checked_search_is_bounded_until_the_caller_sets_other_bounds() {
         let checked = || Search::checked(doc! { "status": "FAILED" }).unwrap();
         let bounds = |search: Search| (search.limit, search.max_time);
         let default = (Some(Search::CHECKED_LIMIT), Some(Search::CHECKED_TIME));
@@ -367,7 +304,7 @@ mod tests {
             bounds(checked().limit(0).max_time(minute)),
             (None, Some(minute))
         );
-        // Whichever of two searches takes the other in, neither loses its bounds.
+        // Joining keeps the bounds, whichever of the two searches comes first.
         let mine = || Search::from(doc! { "user": "ana" });
         assert_eq!(bounds(mine().and(checked())), default);
         assert_eq!(bounds(checked().and(mine())), default);
@@ -378,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn searches_that_are_joined_keep_the_order_of_either_and_refuse_two() {
+    fn joined_searches_keep_one_order_and_refuse_two_different_ones() {
         let newest = || Search::from(doc! {}).newest_first();
         let plain = || Search::from(doc! { "user": "ana" });
         for joined in [
@@ -398,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_too_large_as_a_whole_is_refused() {
+    fn a_filter_of_too_many_bytes_in_all_is_refused() {
         let texts = vec!["x".repeat(30_000); 50];
         let filter = doc! { "tags.a": { "$in": texts } };
         assert!(Search::checked(filter).is_err());

@@ -1,4 +1,4 @@
-//! Renders a query as mlopus does, over the nested tags of a run.
+//! Renders a query as mlopus does: as a filter on the nested lineage tags of a run.
 
 use bson::{Bson, Document, doc};
 
@@ -11,30 +11,30 @@ pub(super) fn render(terms: &[Term]) -> Result<Document> {
     for term in terms {
         let Term::Node { direction, node } = term else {
             return Err(Error::unsupported(
-                "all but models and artifacts, each with AND, in a query for mlopus",
-                "use `render()` on the mirror",
+                "a condition other than a model or an artifact in a query for mlopus",
+                "use `render()` and search the mirror",
             ));
         };
         let key = node.key();
         if !fits_mlopus(key) {
             return Err(Error::unsupported(
-                format!("{key:?} in a query for mlopus"),
-                "it reads names of letters, digits, `_`, `-` and `/` only; use `render()` on the mirror",
+                format!("the name {key:?} in a query for mlopus"),
+                "mlopus reads only names of letters, digits, `_`, `-` and `/`; use `render()` and search the mirror",
             ));
         }
         let field = format!("tags.lineage.{}.{key}", node.kind().path(*direction));
-        let wanted = match node.detail() {
+        let expected = match node.detail() {
             Some(detail) => Bson::from(detail),
             None => Bson::from(doc! { "$exists": true }),
         };
         match query.get(&field) {
-            Some(earlier) if *earlier != wanted => {
+            Some(earlier) if *earlier != expected => {
                 return Err(Error::unsupported(
-                    format!("two values of {field} in a query for mlopus"),
-                    "ask mlopus once for each value",
+                    format!("a second value of {field} in a query for mlopus"),
+                    "run one query for each value",
                 ));
             }
-            _ => query.insert(field, wanted),
+            _ => query.insert(field, expected),
         };
     }
     Ok(query)

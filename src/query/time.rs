@@ -1,10 +1,10 @@
-//! Times as people write them.
+//! Parses times as users write them.
 
 use bson::DateTime;
 
 use crate::error::{Error, Result};
 
-/// The time that a text names: a date, a date and time (in UTC unless it says which zone), or a span back from now.
+/// Parses a date, a date and time, or a span before now such as `7d`. A time without a zone is in UTC.
 ///
 /// ```
 /// # use runlineage::query::parse_time;
@@ -14,12 +14,12 @@ use crate::error::{Error, Result};
 /// ```
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] when it is none of these.
+/// [`Error::InvalidArgument`] if the text is none of these.
 pub fn parse_time(text: &str) -> Result<DateTime> {
     parse_time_from(text, DateTime::now())
 }
 
-/// Like [`parse_time`], with spans back from this moment, such as a server's own time.
+/// Like [`parse_time`], but spans count back from `now`, such as the time of a server.
 ///
 /// # Errors
 /// As [`parse_time`].
@@ -27,7 +27,7 @@ pub fn parse_time_from(text: &str, now: DateTime) -> Result<DateTime> {
     let timestamp = if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
         Some(timestamp)
     } else if let Ok(date) = text.parse::<jiff::civil::DateTime>() {
-        // One rule everywhere: what is printed is in UTC, and so is what is typed.
+        // UTC, because every printed time is in UTC as well.
         let zoned = date.to_zoned_datetime(jiff::tz::TimeZone::UTC);
         zoned.ok().map(|zoned| zoned.timestamp())
     } else {
@@ -45,9 +45,9 @@ fn unreadable(text: &str) -> String {
     let shown: String = text.chars().take(60).collect();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     if digits > 4 && text.as_bytes().get(digits) == Some(&b'-') {
-        return format!("{shown:?} lies past the year 9999, the last one that dates can hold");
+        return format!("{shown:?} lies past the year 9999, the last year that dates can hold");
     }
     format!(
-        "{shown:?} is neither a time nor a span back from now; write 2026-03-01, 2026-03-01T12:00:00Z, 7d or 12h"
+        "{shown:?} is neither a time nor a span before now; write 2026-03-01, 2026-03-01T12:00:00Z, 7d or 12h"
     )
 }

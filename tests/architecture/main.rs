@@ -1,8 +1,8 @@
-//! Imports point one way, in the library and between the crates.
+//! The architecture: imports point one way, in the library and between the crates, and the published package is small.
 
 #![allow(
     clippy::expect_used,
-    reason = "clippy knows a test function, but not what one stands on"
+    reason = "clippy allows it in test functions, but not in the functions that they call"
 )]
 
 mod rules;
@@ -17,14 +17,14 @@ use sources::Sources;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 #[test]
-fn the_library_imports_one_way() {
+fn the_modules_of_the_library_import_one_way() {
     let folder = Path::new(ROOT).join("src");
     let sources = Sources::read(&|file| std::fs::read_to_string(folder.join(file)).ok());
-    assert!(sources.modules.len() > 30, "the modules were not found");
+    assert!(sources.modules.len() > 30, "too few modules were found");
     let violations = library_violations(&sources);
     assert!(
         violations.is_empty(),
-        "{} imports go against DESIGN's layout:\n{}",
+        "{} imports break the rules of tests/architecture/rules.rs:\n{}",
         violations.len(),
         violations.join("\n")
     );
@@ -56,8 +56,8 @@ fn the_crates_depend_one_way() {
 }
 
 #[test]
-fn who_adds_the_library_gets_nothing_of_the_program() {
-    const FOREIGN: [&str; 8] = [
+fn the_library_depends_on_nothing_that_only_the_program_needs() {
+    const OF_THE_PROGRAM: [&str; 8] = [
         "anyhow",
         "axum",
         "clap",
@@ -81,15 +81,15 @@ fn who_adds_the_library_gets_nothing_of_the_program() {
         .filter_map(|line| line.split(' ').next())
         .collect();
     assert!(crates.contains(&"mongodb"), "{crates:?}");
-    let pulled: Vec<&str> = FOREIGN
+    let pulled: Vec<&str> = OF_THE_PROGRAM
         .into_iter()
-        .filter(|foreign| crates.contains(foreign))
+        .filter(|name| crates.contains(name))
         .collect();
     assert_eq!(pulled, Vec::<&str>::new());
 }
 
 #[test]
-fn the_package_of_the_library_holds_what_its_user_needs() {
+fn the_published_library_holds_only_its_sources_and_migrations() {
     let list = cargo(&[
         "package",
         "--package",
@@ -101,7 +101,7 @@ fn the_package_of_the_library_holds_what_its_user_needs() {
         list.lines().partition(|file| file.contains('/'));
     folders.retain(|file| !file.starts_with("src/") && !file.starts_with("migrations/"));
     assert_eq!(folders, Vec::<&str>::new());
-    // Those of cargo itself.
+    // Cargo adds these files itself.
     files.retain(|file| !file.starts_with(".cargo_vcs_info") && *file != "Cargo.toml.orig");
     assert_eq!(
         files,
@@ -122,7 +122,7 @@ fn cargo(arguments: &[&str]) -> String {
         .current_dir(ROOT)
         .output()
         .expect("cargo runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -1,10 +1,11 @@
-//! The rules of DESIGN's layout, and what breaks them.
+//! The import rules of the library and of the workspace, and the search for violations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::sources::{ModulePath, Sources};
 
-/// The files and folders of `src`, the ground first: each may import those of the rows before its own, and nobody in its row.
+/// The top-level modules of `src`, lowest layer first. A module may import the modules of earlier rows, but no other module
+/// of its own row.
 const LAYERS: [&[&str]; 9] = [
     &["error"],
     &["node", "lineage"],
@@ -17,15 +18,15 @@ const LAYERS: [&[&str]; 9] = [
     &["graph", "register", "sync"],
 ];
 
-/// The only module that may use a crate.
+/// Crates that only one module may use, and that module.
 const OWNERS: [(&str, &str); 2] = [("mongodb", "mongo"), ("reqwest", "mlflow")];
 
-/// Folders whose files import each other in no circle.
-const WITHOUT_CIRCLES: [&str; 1] = ["sync"];
+/// Folders whose files may not import each other in a cycle.
+const ACYCLIC: [&str; 1] = ["sync"];
 
-/// Which crates of this workspace each may use, and which more its tests may.
+/// Each crate of this workspace, the workspace crates that it may depend on, and those that only its tests may depend on.
 const CRATES: [(&str, &[&str], &[&str]); 4] = [
-    // Its own tests use it with what is unstable.
+    // Its own tests use it with the feature `unstable`.
     (
         "runlineage",
         &[],
@@ -40,16 +41,16 @@ const CRATES: [(&str, &[&str], &[&str]); 4] = [
     ("runlineage-test-servers", &[], &[]),
 ];
 
-/// A dependency as a crate's manifest has it.
+/// A dependency in the manifest of a crate.
 pub(crate) struct Dependency {
     pub(crate) of: String,
     pub(crate) on: String,
     pub(crate) is_for_tests: bool,
 }
 
-/// All that breaks a rule; the root itself is the facade, which may name everything.
+/// The violations of the import rules. The crate root is exempt, because it re-exports from every layer.
 pub(crate) fn library_violations(sources: &Sources) -> Vec<String> {
-    // By file and what is wrong there: the paths that are written so.
+    // The offending paths, by file and reason.
     let mut wrong: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     for (path, module) in &sources.modules {
         let Some(top) = path.first() else { continue };
@@ -61,7 +62,7 @@ pub(crate) fn library_violations(sources: &Sources) -> Vec<String> {
             paths.or_default().extend(written);
         };
         let Some(layer) = layer(top) else {
-            add(format!("`{top}` has no place among the layers"), None);
+            add(format!("`{top}` is missing from the layers"), None);
             continue;
         };
         for (written, target) in sources.references(path) {
@@ -86,19 +87,17 @@ pub(crate) fn library_violations(sources: &Sources) -> Vec<String> {
         let written: Vec<String> = written.into_iter().collect();
         format!("{file}: {reason}: {}", written.join(", "))
     });
-    let circles = WITHOUT_CIRCLES
-        .iter()
-        .filter_map(|folder| circle(sources, folder));
-    violations.chain(circles).collect()
+    let cycles = ACYCLIC.iter().filter_map(|folder| cycle(sources, folder));
+    violations.chain(cycles).collect()
 }
 
-/// The crates that depend on one of this workspace that they must not know.
+/// The dependencies between workspace crates that the table does not allow, and the crates that the table lacks.
 pub(crate) fn crate_violations(crates: &[String], dependencies: &[Dependency]) -> Vec<String> {
     let row = |name: &str| CRATES.iter().find(|(known, ..)| *known == name);
     let mut violations: Vec<String> = crates
         .iter()
         .filter(|name| row(name).is_none())
-        .map(|name| format!("the crate {name} is not in the table"))
+        .map(|name| format!("the crate {name} is missing from the table"))
         .collect();
     for Dependency {
         of,
@@ -119,7 +118,7 @@ pub(crate) fn crate_violations(crates: &[String], dependencies: &[Dependency]) -
     violations
 }
 
-/// The root, and the modules that are written in it: they name what is elsewhere.
+/// Whether the module is the crate root or is written inside it. Those modules only re-export.
 fn is_facade(sources: &Sources, path: &ModulePath) -> bool {
     sources.modules[path].file == "lib.rs"
 }
@@ -128,8 +127,9 @@ fn layer(name: &str) -> Option<usize> {
     LAYERS.iter().position(|names| names.contains(&name))
 }
 
-/// The files of a folder that import each other in a circle, all that take part in one. A file and those of its own folder are one.
-fn circle(sources: &Sources, folder: &str) -> Option<String> {
+/// The files of a folder that import each other in a cycle, and those that import such a file. A file and the files of its
+/// own subfolder count as one.
+fn cycle(sources: &Sources, folder: &str) -> Option<String> {
     let inside = |path: &ModulePath| path.len() > 1 && path[0] == folder;
     let apart = |a: &ModulePath, b: &ModulePath| !a.starts_with(b) && !b.starts_with(a);
     let mut imports: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -143,7 +143,7 @@ fn circle(sources: &Sources, folder: &str) -> Option<String> {
             imported.extend(files.filter(|file| *file != module.file));
         }
     }
-    // What imports nothing, or only what is left out already, is in no circle.
+    // A file whose imports are all removed is in no cycle, so remove it as well.
     loop {
         let free: Vec<&str> = imports
             .iter()
@@ -163,7 +163,7 @@ fn circle(sources: &Sources, folder: &str) -> Option<String> {
             format!("src/{file} → {}", imported.join(", "))
         })
         .collect();
-    (!files.is_empty()).then(|| format!("`{folder}` imports in a circle: {}", files.join("; ")))
+    (!files.is_empty()).then(|| format!("`{folder}` imports in a cycle: {}", files.join("; ")))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Each rule is broken once, in small sources, and kept where it looks as if it were broken.
+//! Small sources that break each rule, and sources that only look as if they did.
 
 use super::*;
 
-/// The violations of a library of these files; those that are not given are empty.
+/// The violations in a library of these files; all other files are empty.
 fn violations(files: &[(&str, &str)]) -> Vec<String> {
     const ROOT: &str = "
         mod codec; mod error; mod mlflow; mod mongo; mod node; mod query; mod register; mod run; mod store; mod sync;
@@ -35,13 +35,13 @@ fn a_lower_layer_may_not_import_a_higher_one() {
             "use crate::query::Query;",
             "src/codec.rs: `codec` may not import `query`: crate::query::Query",
         ),
-        // Through a group, under another name, in a function.
+        // An import in a group, with another name, inside a function.
         (
             "error.rs",
             "fn f() { use crate::{run::{self as r, Run as R}}; }",
             "src/error.rs: `error` may not import `run`: crate::run, crate::run::Run",
         ),
-        // Inline: in an expression, a type, a pattern, a bound.
+        // An inline path, in an expression, a type or a bound.
         (
             "run.rs",
             "fn f(x: crate::codec::A) -> u8 { crate::codec::b::<u8>() }",
@@ -52,7 +52,7 @@ fn a_lower_layer_may_not_import_a_higher_one() {
             "impl<T: super::run::T> A for T {}",
             "src/node.rs: `node` may not import `run`: super::run::T",
         ),
-        // In the arguments of a macro, in the text of an attribute.
+        // A path in the arguments of a macro or in the text of an attribute.
         (
             "store.rs",
             "fn f() { log!(a, g(crate::sync::A)) }",
@@ -63,7 +63,7 @@ fn a_lower_layer_may_not_import_a_higher_one() {
             "struct A { #[serde(with = \"crate::codec::tags\")] a: u8 }",
             "src/node.rs: `node` may not import `codec`: crate::codec::tags",
         ),
-        // What the root re-exports is where it is defined.
+        // A re-export of the root counts as an import from the defining module.
         (
             "codec.rs",
             "fn f(q: crate::Query) {}",
@@ -74,7 +74,7 @@ fn a_lower_layer_may_not_import_a_higher_one() {
             "use crate::lineage::of;",
             "src/mongo.rs: `mongo` may not import `register`: crate::lineage::of",
         ),
-        // A whole module.
+        // An import of a whole module.
         (
             "query.rs",
             "use crate::mongo::*;",
@@ -104,7 +104,7 @@ fn a_lower_layer_may_not_import_a_higher_one() {
 }
 
 #[test]
-fn a_file_below_a_folder_is_of_its_layer() {
+fn a_file_belongs_to_the_layer_of_its_folder() {
     assert_broken(
         &[
             ("run.rs", "mod json;"),
@@ -118,7 +118,7 @@ fn a_file_below_a_folder_is_of_its_layer() {
 }
 
 #[test]
-fn those_of_one_layer_do_not_know_each_other() {
+fn modules_of_one_layer_may_not_import_each_other() {
     assert_broken(
         &[
             ("mongo.rs", "use crate::mlflow::MlflowClient;"),
@@ -134,7 +134,7 @@ fn those_of_one_layer_do_not_know_each_other() {
 }
 
 #[test]
-fn a_re_export_hides_no_import() {
+fn a_re_export_does_not_hide_an_import() {
     assert_broken(
         &[
             ("store.rs", "use crate::codec::A;"),
@@ -149,7 +149,7 @@ fn a_re_export_hides_no_import() {
 }
 
 #[test]
-fn each_crate_has_one_user() {
+fn only_its_owner_may_use_a_crate() {
     assert_broken(
         &[
             ("mongo.rs", "use mongodb::Client; mod find;"),
@@ -171,7 +171,7 @@ fn each_crate_has_one_user() {
 }
 
 #[test]
-fn the_files_of_sync_import_each_other_in_no_circle() {
+fn the_files_of_sync_may_not_import_each_other_in_a_cycle() {
     let root = "mod a; mod b; mod c; mod d; pub(crate) struct Shared;";
     assert_broken(
         &[
@@ -183,11 +183,11 @@ fn the_files_of_sync_import_each_other_in_no_circle() {
             ("sync/d.rs", "use super::a::A;"),
         ],
         &[
-            "`sync` imports in a circle: src/sync/a.rs → sync/b.rs; src/sync/b.rs → sync/c.rs; src/sync/c.rs → sync/a.rs; \
+            "`sync` imports in a cycle: src/sync/a.rs → sync/b.rs; src/sync/b.rs → sync/c.rs; src/sync/c.rs → sync/a.rs; \
            src/sync/d.rs → sync/a.rs",
         ],
     );
-    // Without the last step: what all share is in the file above, and a file may use those of its own folder.
+    // No cycle: shared items are in the parent file, and a file may use the files of its own subfolder.
     assert_broken(
         &[
             ("sync.rs", root),
@@ -201,15 +201,15 @@ fn the_files_of_sync_import_each_other_in_no_circle() {
 }
 
 #[test]
-fn a_new_file_needs_a_place() {
+fn a_new_module_needs_a_layer() {
     assert_broken(
         &[("lib.rs", "mod helpers;")],
-        &["src/helpers.rs: `helpers` has no place among the layers: "],
+        &["src/helpers.rs: `helpers` is missing from the layers: "],
     );
 }
 
 #[test]
-fn what_is_no_import_does_not_count() {
+fn comments_texts_and_test_code_are_no_imports() {
     let text = "
         //! Of [`Sync`](crate::sync::SyncJob).
         /// As [`crate::mongo::MongoRunStore`] does.
@@ -226,7 +226,7 @@ fn what_is_no_import_does_not_count() {
     ";
     let node = ("node.rs", "pub struct Node;");
     assert_broken(&[("run.rs", text), node], &[]);
-    // The same, but not only for tests.
+    // Conditions that do not limit the import to tests.
     for condition in [
         "#[cfg(not(test))]",
         "#[cfg(any(test, unix))]",
@@ -241,7 +241,7 @@ fn what_is_no_import_does_not_count() {
 }
 
 #[test]
-fn a_crate_may_depend_on_those_of_its_row() {
+fn a_crate_may_depend_only_on_the_crates_of_its_row() {
     let dependency = |of: &str, on: &str, is_for_tests| Dependency {
         of: of.to_owned(),
         on: on.to_owned(),
@@ -270,7 +270,7 @@ fn a_crate_may_depend_on_those_of_its_row() {
     assert_eq!(
         violations,
         [
-            "the crate runlineage-new is not in the table",
+            "the crate runlineage-new is missing from the table",
             "runlineage may not depend on runlineage-test-servers",
             "runlineage may not depend on runlineage-local-mongod",
             "runlineage-local-mongod may not depend on runlineage",

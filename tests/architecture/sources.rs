@@ -1,7 +1,7 @@
-//! The modules of a crate, read from its sources, and which others each of them refers to.
+//! Reads the modules of a crate from its sources, and the other modules that each of them refers to.
 //!
-//! A path counts where it is written: in a `use`, in an expression or a type, in a macro's arguments, in an attribute. Comments do
-//! not count, and neither does what is compiled for tests alone.
+//! A reference is any path in a `use`, an expression, a type, the arguments of a macro or an attribute. Comments and code that
+//! only tests compile do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,25 +9,25 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, ImplItem, Item, ItemMod, ItemUse, Meta, UseTree};
 
-/// The names of a module from the crate's root on; the root has none.
+/// The path of a module from the crate root, which has the empty path.
 pub(crate) type ModulePath = Vec<String>;
 
 pub(crate) struct Module {
-    /// Below the folder of the sources.
+    /// The file, relative to the source folder.
     pub(crate) file: String,
-    /// Paths as they are written.
+    /// The paths as the source writes them.
     references: BTreeSet<Vec<String>>,
-    /// What a name that is imported here stands for.
+    /// The imported names, and the paths that they stand for.
     imports: BTreeMap<String, Vec<String>>,
     globs: Vec<Vec<String>>,
     items: BTreeSet<String>,
 }
 
-/// Where a path leads.
+/// The target of a path.
 pub(crate) struct Target {
-    /// The modules of this crate on its way; a re-export adds one.
+    /// The modules of this crate that the path passes through; each re-export adds one.
     pub(crate) modules: Vec<ModulePath>,
-    /// The crate that it ends in, if it leaves this one; also a name of the module itself, which looks the same.
+    /// The external crate that the path ends in, if any. A local item of the module looks the same, and gives its name.
     pub(crate) elsewhere: Option<String>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Reads `lib.rs` and the files of its modules; `read` gives the text of a file.
+    /// Reads `lib.rs` and the files of its modules; `read` returns the text of a file.
     pub(crate) fn read(read: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut reader = Reader {
             read,
@@ -51,7 +51,7 @@ impl Sources {
         }
     }
 
-    /// Every path that a module writes, and what it leads to.
+    /// Every path in a module, and its target.
     pub(crate) fn references(&self, of: &ModulePath) -> Vec<(String, Target)> {
         let written = self.modules[of].references.iter();
         written
@@ -65,7 +65,8 @@ impl Sources {
         Target { modules, elsewhere }
     }
 
-    /// Notes the modules on the way; returns the name of a crate where the path leaves this one.
+    /// Collects the modules that the path passes through. Returns the name of the external crate, if the path leaves this
+    /// one.
     fn follow(
         &self,
         at: &[String],
@@ -109,7 +110,7 @@ impl Sources {
                 continue;
             }
             passed.push(absolute.clone());
-            // Where it was imported from, if it is not at home here.
+            // The module does not define the name, so follow its import.
             let import = self.import_of(&absolute, name, depth)?;
             let path = [import.as_slice(), &rest[index + 1..]].concat();
             return self.follow(&absolute, &path, passed, depth + 1);
@@ -138,13 +139,13 @@ struct Reader<'a> {
     modules: BTreeMap<ModulePath, Module>,
     at: ModulePath,
     file: String,
-    /// Where the files of this module's modules are, with a slash in the end.
+    /// The folder of this module's submodules, with a trailing slash.
     folder: String,
 }
 
 impl Reader<'_> {
     fn file(&mut self, file: &str, folder: String) {
-        let text = (self.read)(file).unwrap_or_else(|| panic!("{file} is not there"));
+        let text = (self.read)(file).unwrap_or_else(|| panic!("{file} is missing"));
         let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
         let outer_file = std::mem::replace(&mut self.file, file.to_owned());
         let outer_folder = std::mem::replace(&mut self.folder, folder);
@@ -171,7 +172,7 @@ impl Reader<'_> {
     }
 
     fn refer(&mut self, path: Vec<String>) {
-        // A single name is a local one, or an import that was seen already.
+        // A single name is local, or an import that is recorded already.
         if path.len() > 1 {
             self.here().references.insert(path);
         }
@@ -215,7 +216,7 @@ impl Reader<'_> {
         self.here().references.insert(path);
     }
 
-    /// Paths in tokens that are not parsed.
+    /// Collects the paths in unparsed tokens.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;
@@ -234,7 +235,7 @@ impl Reader<'_> {
                     colons = 0;
                     match other {
                         TokenTree::Group(group) => self.tokens(group.stream()),
-                        // As in `#[serde(with = "crate::codec")]`.
+                        // A path in a text, as in `#[serde(with = "crate::codec")]`.
                         TokenTree::Literal(literal) => self.text(&literal.to_string()),
                         _ => {}
                     }
@@ -309,13 +310,13 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_attribute(&mut self, attribute: &'ast Attribute) {
         match &attribute.meta {
             Meta::List(list) => self.tokens(list.tokens.clone()),
-            // The text of a comment, for one.
+            // For example the text of a doc comment.
             Meta::NameValue(_) | Meta::Path(_) => {}
         }
     }
 }
 
-/// `#[cfg(test)]`, also as one condition of `all`.
+/// Whether the attributes hold `#[cfg(test)]`, or `test` as the first condition of `all`.
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let Meta::List(list) = &attribute.meta else {

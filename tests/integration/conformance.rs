@@ -1,4 +1,4 @@
-//! One suite for every [`RunStore`]: MongoDB, MLflow and a naive evaluation over all runs agree.
+//! One suite for every [`RunStore`]: MongoDB, MLflow and a naive evaluation of all runs give the same results.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use crate::support::mlflow;
 use crate::support::mongodb::TestDatabase;
 use crate::support::rest::Rest;
 
-/// Draws again what a failed test has drawn: the number that it printed.
+/// Set it to the seed that a failed test printed, to draw the same values again.
 const SEED: &str = "RUNLINEAGE_TEST_SEED";
 
 const MODELS: [&str; 8] = [
@@ -28,7 +28,7 @@ const MODELS: [&str; 8] = [
 const VALUES: [&str; 4] = ["1", "2", "data/x.parquet", "''"];
 const RUNS: [&str; 3] = ["77ab", "88cd", "99ef"];
 
-/// A real MLflow with random lineage, its mirror, and what was registered.
+/// Runs with random lineage in a real MLflow, their mirror, and the registered lineage.
 struct Scene {
     exp: String,
     registered: BTreeMap<String, Lineage>,
@@ -48,7 +48,7 @@ impl Scene {
             let id = rest.run(&exp, &[("number", &number.to_string())]).await;
             let metrics = json!([{ "key": "auc", "value": f64::from(number) / 40.0, "timestamp": 1, "step": 0 }]);
             let params = json!([{ "key": "model.depth", "value": (number % 4).to_string() }]);
-            // Every third run has no metric and no param.
+            // Every third run has no metrics and no params.
             if number % 3 > 0 {
                 rest.post(
                     "runs/log-batch",
@@ -99,7 +99,7 @@ impl Scene {
         [("MongoDB", &self.mirror), ("MLflow", &self.mlflow)]
     }
 
-    /// Other tests use the tracking server too.
+    /// Limits the search to the experiment of this test, because other tests share the tracking server.
     fn here(&self, search: impl Into<Search>) -> Search {
         Search::from(doc! { "exp.id": &self.exp }).and(search)
     }
@@ -113,7 +113,7 @@ impl Scene {
     }
 }
 
-/// A run as far as a caller may want it.
+/// The part of a run that a caller deserializes.
 #[derive(Debug, PartialEq, serde::Deserialize)]
 struct Numbered {
     tags: Number,
@@ -152,19 +152,19 @@ fn entries() -> impl Strategy<Value = Vec<Term>> {
     proptest::collection::vec(term(), 0..8)
 }
 
-/// Every group must hold; a group holds where one of its terms does.
+/// A query: all groups must hold, and a group holds if one of its terms does.
 fn groups() -> impl Strategy<Value = Vec<Vec<Term>>> {
     let group = prop_oneof![3 => proptest::collection::vec(term(), 1), 1 => proptest::collection::vec(term(), 2..4)];
     proptest::collection::vec(group, 1..3)
 }
 
-/// Random lineage and queries, new ones each time; a test's output is shown when it fails.
+/// Draws new random lineage and queries in each run. Prints the seed, which the test harness shows if the test fails.
 fn runner() -> TestRunner {
     let seed = std::env::var(SEED).map_or_else(
         |_| fastrand::u64(..),
         |seed| seed.parse().unwrap_or_else(|e| panic!("{SEED}: {e}")),
     );
-    println!("to draw the same again: {SEED}={seed}");
+    println!("to draw the same values again: {SEED}={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let seed: [u8; 32] = std::array::from_fn(|_| random.u8(..));
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
@@ -196,7 +196,7 @@ fn query(groups: &[Vec<Term>]) -> Query {
         })
 }
 
-/// What the words of a term say, without any of the code under test.
+/// Whether a term holds, evaluated without the code under test.
 fn holds(lineage: &Lineage, (side, kind, key, value): Term) -> bool {
     let side: &Inputs = match side {
         Side::Inputs => &lineage.inputs,
@@ -211,7 +211,7 @@ fn holds(lineage: &Lineage, (side, kind, key, value): Term) -> bool {
 }
 
 #[tokio::test]
-async fn every_store_keeps_the_contract() {
+async fn every_store_gives_the_same_runs_and_errors() {
     let mut runner = runner();
     let scene = Scene::new(&mut runner).await;
     let all = scene.naive(|_| true);
@@ -226,7 +226,7 @@ async fn every_store_keeps_the_contract() {
             scene.here(Query::new().with_input_model("nobody", None)),
         )
         .await;
-        assert!(none.is_empty(), "{name}: no match is no error");
+        assert!(none.is_empty(), "{name}: no match is an empty stream");
         let error = store
             .find_runs(Query::new().with_input_model("", "1").into())
             .await
@@ -278,7 +278,11 @@ async fn every_store_keeps_the_contract() {
         let seven = Numbered {
             tags: Number { number: 7 },
         };
-        assert_eq!(numbered, [seven], "{name}: as a type of the caller's own");
+        assert_eq!(
+            numbered,
+            [seven],
+            "{name}: deserialized into a type of the caller"
+        );
         let run = store.find(search).await.expect("the search begins");
         let runs: Vec<_> = run.try_collect().await.expect("the search ends");
         let [run] = runs.as_slice() else {
@@ -297,7 +301,7 @@ async fn every_store_keeps_the_contract() {
 
 async fn random_queries_agree(scene: &Scene, runner: &mut TestRunner) {
     let (mut found, mut empty) = (0, 0);
-    // Queries that all find something, or nothing, would agree by accident.
+    // If all queries found runs, or none did, the stores could agree by accident.
     while found < 20 || empty < 20 {
         assert!(found + empty < 500, "{found} found, {empty} empty");
         let groups = draw(runner, &groups());
@@ -312,7 +316,7 @@ async fn random_queries_agree(scene: &Scene, runner: &mut TestRunner) {
             &mut found
         };
         *count += 1;
-        // A kind that came often enough is only waited out.
+        // Skip the more frequent outcome once there are enough, and wait for the other one.
         if *count > 40 {
             continue;
         }

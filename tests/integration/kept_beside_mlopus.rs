@@ -1,4 +1,4 @@
-//! What mlopus' own tags have no form for is kept, and mlopus goes on reading and registering.
+//! Lineage that mlopus' tags cannot express is kept, and mlopus can still read the run and register on it.
 
 use runlineage::lineage::{self, Registration};
 use runlineage::{MlflowClient, MongoRunStore, Query, Run};
@@ -10,7 +10,7 @@ use crate::support::mlopus::mlopus;
 use crate::support::mongodb::TestDatabase;
 use crate::support::rest::Rest;
 
-/// A run of a real MLflow, and what reads and writes it.
+/// A run in a real MLflow, a client, and a mirror.
 struct Scene {
     experiment: String,
     run: String,
@@ -39,7 +39,7 @@ impl Scene {
             .mlflow
             .run(&self.run.parse().expect("a run id"))
             .await
-            .expect("it is there");
+            .expect("the run exists");
         let registration = add(lineage::of(&run).expect("its lineage can be read"));
         let registered = registration.register(&self.mlflow, &self.store).await;
         registered.expect("MLflow takes the lineage")
@@ -48,7 +48,7 @@ impl Scene {
     async fn synced(&self) -> Run {
         sync(&self.mlflow, &self.store, &[&self.experiment]).await;
         let run = self.store.get_run(&self.run).await;
-        run.expect("MongoDB answers").expect("it is mirrored")
+        run.expect("MongoDB answers").expect("the run is mirrored")
     }
 }
 
@@ -111,7 +111,7 @@ lineage.with_input_model('churn', '4').with_output_artifact('77ab', 'plots').reg
 }
 
 #[tokio::test]
-async fn a_version_and_no_version_are_registered_at_once_and_in_either_order() {
+async fn a_model_with_and_without_a_version_is_registered_together_and_in_either_order() {
     let scene = Scene::new().await;
     let add = |run: Registration| {
         run.with_input_model("churn", None)
@@ -125,11 +125,11 @@ async fn a_version_and_no_version_are_registered_at_once_and_in_either_order() {
     assert_eq!(artifacts(&run), [("77ab", None), ("77ab", Some("data"))]);
 }
 
-/// Python knows the letters of the Unicode of its day: what it does not know, MLflow refuses in a tag's key.
+/// MLflow refuses a tag key with a letter that is newer than the Unicode version of its Python.
 #[tokio::test]
-async fn letters_that_are_newer_than_the_servers_unicode_are_registered() {
+async fn names_with_letters_newer_than_the_servers_unicode_are_registered() {
     let scene = Scene::new().await;
-    // Of Unicode 16, of 15, and one of 1.1 beside them.
+    // Letters of Unicode 16, 15 and 1.1.
     let names = ["gro\u{a7cb}e", "\u{11f04}", "größe"];
     let run = scene.register(|run| {
         let add = |run: Registration, name: &&str| run.with_input_model(name, "1");

@@ -1,4 +1,4 @@
-//! MLflow's texts, through its JSON, a real MongoDB, and back to the exact text.
+//! Texts of tags and params survive the way from MLflow's JSON through a real MongoDB exactly.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ fn pairs(map: &Map) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_mlflow_holds_comes_back_exactly_from_a_real_mongodb() {
+async fn every_text_in_mlflow_comes_back_exactly_from_mongodb() {
     let mut runner = TestRunner::deterministic();
     let mut drawn = BTreeMap::new();
     for number in 0..200 {
@@ -85,7 +85,7 @@ async fn what_mlflow_holds_comes_back_exactly_from_a_real_mongodb() {
     let server = fake_mlflow::with_runs(fake_mlflow::experiment("1"), runs.collect()).await;
     let mlflow = MlflowClient::builder(&server.uri())
         .build()
-        .expect("the server's URI is one");
+        .expect("the server's URI is valid");
     let test = TestDatabase::new().await;
     let store = mirror(&test).await;
 

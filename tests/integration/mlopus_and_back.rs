@@ -1,4 +1,4 @@
-//! Real mlopus, a real MLflow, the mirror: what either side registers, the other one reads.
+//! mlopus and runlineage read each other's lineage, on a real MLflow.
 
 use bson::doc;
 use futures::TryStreamExt as _;
@@ -67,7 +67,7 @@ output = [train.id, score.id, other.id]
 }
 
 #[tokio::test]
-async fn lineage_registered_from_here_is_read_by_mlopus_which_registers_more() {
+async fn mlopus_reads_lineage_that_runlineage_registered_and_registers_more() {
     let server = mlflow::shared();
     let (experiment, _) = Rest::new(server).experiment("back").await;
     let run_id = mlopus(
@@ -150,9 +150,9 @@ lineage.with_input_model('churn', '9').with_output_model('more', '7').register()
     }
 }
 
-/// mlopus alone would keep none of it: a value of over 500 characters is dropped with a warning.
+/// mlopus itself drops values of over 500 characters with a warning.
 #[tokio::test]
-async fn mlopus_reads_a_tag_of_over_500_characters_that_was_written_from_here() {
+async fn mlopus_reads_a_tag_of_over_500_characters_that_runlineage_registered() {
     let server = mlflow::shared();
     let rest = Rest::new(server);
     let (_, exp) = rest.experiment("long").await;
@@ -181,7 +181,7 @@ async fn mlopus_reads_a_tag_of_over_500_characters_that_was_written_from_here() 
 }
 
 #[tokio::test]
-async fn ten_concurrent_registers_on_one_run_lose_nothing() {
+async fn ten_concurrent_registrations_on_one_run_lose_nothing() {
     let server = mlflow::shared();
     let rest = Rest::new(server);
     let (_, exp) = rest.experiment("concurrent").await;
@@ -194,7 +194,7 @@ async fn ten_concurrent_registers_on_one_run_lose_nothing() {
         .run(&run_id.parse().expect("a run id"))
         .await
         .expect("the run is there");
-    // All begin with what the run records now, and each adds to one tag and to overflow.
+    // All of them start from the same tags. Each adds to the tag of mlopus and to the overflow tags.
     let registers = (1..=10).map(|n: u32| {
         let registration = lineage::of(&run)
             .expect("its lineage can be read")
@@ -227,7 +227,7 @@ async fn ten_concurrent_registers_on_one_run_lose_nothing() {
 }
 
 #[tokio::test]
-async fn a_mirror_that_fails_after_mlflow_took_the_tags_is_said_and_healed_by_the_next_sync() {
+async fn a_mirror_write_that_fails_after_the_tags_is_reported_and_repaired_by_the_next_sync() {
     let server = mlflow::shared();
     let rest = Rest::new(server);
     let (experiment, exp) = rest.experiment("behind").await;
@@ -276,7 +276,7 @@ async fn a_mirror_that_fails_after_mlflow_took_the_tags_is_said_and_healed_by_th
 }
 
 #[tokio::test]
-async fn a_page_read_before_a_register_and_written_after_it_does_not_erase_it() {
+async fn a_page_read_before_a_registration_and_written_after_it_does_not_undo_it() {
     let server = mlflow::shared();
     let rest = Rest::new(server);
     let (experiment, exp) = rest.experiment("held-back").await;
@@ -285,7 +285,7 @@ async fn a_page_read_before_a_register_and_written_after_it_does_not_erase_it() 
     let (test, mlflow) = (TestDatabase::new().await, client(server));
     let store = mirror(&test).await;
     if server.version() == mlflow::Version::V3 {
-        // On an empty database and on one that holds the run already, the order of reads decides.
+        // One MLflow version tests an already mirrored run, the other one an empty database.
         sync(&mlflow, &store, &[&experiment]).await;
     }
 
@@ -335,7 +335,7 @@ async fn a_page_read_before_a_register_and_written_after_it_does_not_erase_it() 
 }
 
 #[tokio::test]
-async fn what_mlopus_registers_while_this_program_registers_is_kept() {
+async fn lineage_that_mlopus_registers_during_a_registration_is_kept() {
     let server = mlflow::shared();
     let rest = Rest::new(server);
     let (_, exp) = rest.experiment("between").await;
@@ -349,7 +349,7 @@ async fn what_mlopus_registers_while_this_program_registers_is_kept() {
     let registration = lineage::of(&run)
         .expect("its lineage can be read")
         .with_input_model("churn", "3");
-    // After this program has looked at the run, and before it sets its tag.
+    // mlopus writes after this registration has read the run and before it sets the tag.
     let input: Value = json!({ "run": run_id });
     mlopus(
         server,

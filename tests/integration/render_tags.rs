@@ -1,4 +1,4 @@
-//! `Query::render_tags()`: what mlopus' own `find_runs` takes, and finds the same runs by.
+//! `Query::render_tags()` gives a filter with which mlopus' own `find_runs` finds the same runs.
 
 use bson::{Document, doc};
 use runlineage::{Error, Query};
@@ -35,7 +35,7 @@ fn a_query_is_rendered_as_mlopus_renders_it() {
                 "tags.lineage.outputs.runs.88cd": { "$exists": true },
             },
         ),
-        // The same twice is once.
+        // A repeated condition is rendered once.
         (
             query()
                 .with_input_model("churn", "3")
@@ -45,12 +45,15 @@ fn a_query_is_rendered_as_mlopus_renders_it() {
         ),
     ];
     for (query, expected) in cases {
-        assert_eq!(query.render_tags().expect("mlopus can say it"), expected);
+        assert_eq!(
+            query.render_tags().expect("mlopus can express it"),
+            expected
+        );
     }
 }
 
 #[test]
-fn what_mlopus_cannot_say_is_an_error_and_never_another_query() {
+fn a_query_that_mlopus_cannot_express_is_an_error() {
     let any = [
         query().with_input_model("a", "1"),
         query().with_input_model("b", "1"),
@@ -100,7 +103,7 @@ fn what_mlopus_cannot_say_is_an_error_and_never_another_query() {
 }
 
 #[tokio::test]
-async fn mlopus_finds_the_same_runs_by_the_rendered_form() {
+async fn mlopus_finds_the_same_runs_with_the_rendered_filter() {
     let server = mlflow::shared();
     let (experiment, _) = Rest::new(server).experiment("rendered").await;
     let made = mlopus(
@@ -138,7 +141,7 @@ output = [run.id for run in runs]
     ];
     let rendered: Vec<Document> = queries
         .iter()
-        .map(|(query, _)| query.render_tags().expect("mlopus can say it"))
+        .map(|(query, _)| query.render_tags().expect("mlopus can express it"))
         .collect();
     let rendered = bson::Bson::from(rendered).into_relaxed_extjson();
     let found = mlopus(

@@ -1,6 +1,6 @@
-//! A mirror beside real servers, for the tests of the library and those of the program.
+//! Fixtures on real servers, shared by the tests of the library and of the program.
 
-#![allow(dead_code, reason = "not every program of tests needs all of it")]
+#![allow(dead_code, reason = "each test program uses only some of the fixtures")]
 
 pub(crate) mod canary;
 pub(crate) mod faulty;

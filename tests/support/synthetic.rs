@@ -1,17 +1,18 @@
-//! Made-up runs with some of everything, and every form of a term that searches them.
+//! Synthetic runs that cover every field, and a query term of every form.
 
 use mongodb::bson::{DateTime, Document, doc};
 use runlineage::MongoRunStore;
 
 use super::mongodb::TestDatabase;
 
-/// A document of a run as the mirror stores it, with what the mirror adds.
+/// The document of a run as the mirror stores it, with the fields that the mirror adds.
 pub(crate) fn stored(run: &mut Document) -> Document {
     let mirror = match run.get_document_mut("mirror") {
         Ok(mirror) => mirror,
         Err(_) => {
             run.insert("mirror", doc! { "fingerprint": "-" });
-            run.get_document_mut("mirror").expect("just put there")
+            run.get_document_mut("mirror")
+                .expect("the document was just inserted")
         }
     };
     mirror.insert("ticket", 1_i64);
@@ -19,7 +20,7 @@ pub(crate) fn stored(run: &mut Document) -> Document {
     run.clone()
 }
 
-/// Some of everything: 40 runs an hour, models of skewed popularity, artifacts of the runs before.
+/// Synthetic runs: 120 an hour, with models of skewed popularity, and artifacts of earlier runs.
 pub(crate) fn synthetic(count: u32) -> Vec<Document> {
     let models = |n: u32, version: u32| match n % 5 {
         0 => vec![],
@@ -61,7 +62,7 @@ pub(crate) fn synthetic(count: u32) -> Vec<Document> {
                 "params": { "lr": 0.001 * f64::from(n % 50), "optimizer": if n % 2 == 0 { "adam" } else { "sgd" } },
                 "metrics": { "auc": f64::from(n % 100) / 100.0 },
             };
-            // Times that MLflow has not, or that no date holds, are there too.
+            // Some runs have no start time, or one that no date can hold.
             match n % 37 {
                 5 => {}
                 6 => drop(run.insert("start_time", format!("99999999999{n}"))),
@@ -71,17 +72,21 @@ pub(crate) fn synthetic(count: u32) -> Vec<Document> {
                 run.insert("end_time", DateTime::from_millis(1_700_000_100_000 + i64::from(n) * 90_000));
             }
             if n % 6 == 0 {
-                run.get_document_mut("tags").expect("it has tags").insert("mlflow", doc! { "parentRunId": id(n / 6 * 2) });
+                run.get_document_mut("tags").expect("the run has tags").insert("mlflow", doc! { "parentRunId": id(n / 6 * 2) });
             }
             stored(&mut run)
         })
         .collect()
 }
 
+/// A migrated test database with these runs.
 pub(crate) async fn mirror_of(runs: Vec<Document>) -> (TestDatabase, MongoRunStore) {
     let test = TestDatabase::new().await;
     let store = MongoRunStore::from_database(test.database.clone());
-    store.migrate().await.expect("a new database is migrated");
+    store
+        .migrate()
+        .await
+        .expect("migrations apply to a new database");
     test.database
         .collection("runs")
         .insert_many(runs)
@@ -90,7 +95,7 @@ pub(crate) async fn mirror_of(runs: Vec<Document>) -> (TestDatabase, MongoRunSto
     (test, store)
 }
 
-/// Every form of a term, as text; `true`: an index serves it by itself.
+/// A query term of every form, and whether an index serves it alone.
 pub(crate) const TERMS: [(&str, bool); 57] = [
     ("input.model = 'churn:3'", true),
     ("input.model = 'churn'", true),

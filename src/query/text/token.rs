@@ -1,4 +1,4 @@
-//! The words of a query written as text.
+//! Splits the text of a query into tokens.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use winnow::token::{none_of, one_of, take_while};
 
 use super::ParseError;
 
-/// One word, and the byte at which it begins.
+/// A token and the byte offset where it begins.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Token {
     pub(super) offset: usize,
@@ -20,9 +20,9 @@ pub(super) struct Token {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind {
-    /// A field, or `and`, `in`, `like` and so on.
+    /// A field, or a keyword such as `and`, `in` or `like`.
     Word(String),
-    /// A field with a part in quotes: never any other word.
+    /// A field with a quoted part, which is never a keyword.
     Quoted(String),
     Text(String),
     Number(String),
@@ -43,7 +43,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {
         .parse_next(&mut LocatingSlice::new(text))
         .map_err(|error| match error {
             ErrMode::Backtrack(error) | ErrMode::Cut(error) => error,
-            ErrMode::Incomplete(_) => ParseError::new(text.len(), "it ends too soon"),
+            ErrMode::Incomplete(_) => ParseError::new(text.len(), "the query ends too early"),
         })
 }
 
@@ -76,7 +76,7 @@ fn operator(input: &mut Input<'_>) -> Parsed<&'static str> {
     .parse_next(input)
 }
 
-/// What stands between two quotes; a quote within is doubled.
+/// A text between two quotes; a doubled quote inside stands for one.
 fn in_quotes<'a>(quote: char) -> impl Parser<Input<'a>, String, ErrMode<ParseError>> {
     let doubled = move |input: &mut Input<'a>| (quote, quote).value(quote).parse_next(input);
     let inner =
@@ -89,7 +89,7 @@ fn in_quotes<'a>(quote: char) -> impl Parser<Input<'a>, String, ErrMode<ParseErr
             closed.map_err(|_| {
                 ErrMode::Cut(ParseError::new(
                     start,
-                    format!("this quote is not closed by another {quote}"),
+                    format!("this quote is not closed; add {quote} at the end of the text"),
                 ))
             })
         };
@@ -97,7 +97,7 @@ fn in_quotes<'a>(quote: char) -> impl Parser<Input<'a>, String, ErrMode<ParseErr
     }
 }
 
-/// A number is whatever begins like one: that it is none is said where it is read.
+/// Takes every text that begins like a number. The parser of literals refuses those that are not one, with a better message.
 fn number(input: &mut Input<'_>) -> Parsed<String> {
     (
         one_of(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.')),
@@ -147,8 +147,10 @@ impl<'a> ParserError<Input<'a>> for ParseError {
 
     fn from_input(input: &Input<'a>) -> Self {
         let reason = match input.peek_token() {
-            Some(c) => format!("{c:?} has no meaning here"),
-            None => "it ends too soon".to_owned(),
+            Some(c) => format!(
+                "unexpected character {c:?}; put a text into single quotes, and a key with other characters into backquotes"
+            ),
+            None => "the query ends after a dot; write a key, as in `metrics.auc`".to_owned(),
         };
         Self::new(input.current_token_start(), reason)
     }

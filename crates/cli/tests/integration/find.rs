@@ -278,13 +278,10 @@ fn an_error_in_a_condition_points_at_the_column() {
 #[test]
 fn whatever_is_wrong_in_a_condition_is_shown_where_it_stands() {
     for (condition, place) in [
-        (
-            "exp = 'a' and start_time exists",
-            "column 26: a time is asked for",
-        ),
+        ("exp = 'a' and start_time exists", "column 26: a time takes"),
         (
             "exp = 'a' and inputs in ('x')",
-            "column 22: of inputs, outputs and problems",
+            "column 22: `inputs`, `outputs` and `problems` take only",
         ),
         ("   statu = 'b'", "column 4: there is no field"),
         (
@@ -295,7 +292,10 @@ fn whatever_is_wrong_in_a_condition_is_shown_where_it_stands() {
             "exp = 'a' and params.x = 12345678901234567890",
             "column 26: 12345678901234567890 is beyond 64 bits",
         ),
-        ("name like 'a%b%'", "column 11: `like` takes"),
+        (
+            "name like 'a%b%'",
+            "column 11: `like` searches for a prefix",
+        ),
     ] {
         let ended = run(&mut runlineage(["find", "--where", condition]));
         assert_eq!(ended.code, Some(2), "{condition}");
@@ -546,7 +546,7 @@ fn what_would_be_ignored_or_is_no_field_is_refused() {
         (vec!["--where", &list], "a list holds 1000 values at most"),
         (
             vec!["--where", "start_time > 9223372036854775807"],
-            "column 14: a time lies within",
+            "column 14: the time is out of range",
         ),
     ] {
         let ended = run(&mut runlineage(["find"].iter().chain(&args)));

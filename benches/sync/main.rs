@@ -1,19 +1,22 @@
-//! What a sync costs beyond what MLflow and MongoDB cost by themselves, on real servers that this starts: `cargo bench --bench sync -- 50000`.
+//! Compares a sync with the bare cost of MLflow's pages and MongoDB's inserts, on real servers that it starts:
+//! `cargo bench --package runlineage-cli --bench sync -- 50000`.
 
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
-    reason = "a benchmark that cannot measure ends"
+    reason = "a benchmark that cannot measure should stop"
 )]
 
 #[allow(
     dead_code,
     unreachable_pub,
     unused_imports,
-    reason = "the fixtures of the tests; a benchmark needs a few of them"
+    reason = "these are the fixtures of the tests, and a benchmark uses only some of them"
 )]
-#[path = "../crates/cli/tests/integration/support/mod.rs"]
+#[path = "../../crates/cli/tests/integration/support/mod.rs"]
 mod support;
+
+mod runs;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -27,14 +30,12 @@ use runlineage::sync::SyncJob;
 use runlineage::{MlflowClient, MongoRunStore, Run};
 use serde_json::json;
 
+use runs::{insert_usual_runs, insert_wide_runs};
 use support::keeper::KeptFolder;
-use support::lab::run_id;
 use support::mlflow::{MlflowServer, Setup};
 use support::mongodb::Mongod;
 use support::program::runlineage;
 use support::proxy::{Proxy, Request};
-use support::rest;
-use support::sql::{NewRun, Sql};
 
 const EXPERIMENTS: usize = 8;
 const WIDE_EXPERIMENTS: usize = 4;
@@ -51,7 +52,7 @@ async fn main() {
     let folder = KeptFolder::new();
     let mongod = Mongod::start(folder.path(), &[]).expect("mongod starts");
     let bench = Bench {
-        exps: fill(&mlflow, runs),
+        exps: insert_usual_runs(&mlflow, EXPERIMENTS, runs),
         mlflow,
         mongodb: format!("mongodb://127.0.0.1:{}", mongod.port),
         runs,
@@ -66,7 +67,7 @@ struct Bench {
     runs: usize,
 }
 
-/// One page's request, as a sync sent it.
+/// The page requests of a sync, by experiment.
 type Pages = BTreeMap<String, Vec<serde_json::Value>>;
 
 impl Bench {
@@ -79,9 +80,9 @@ impl Bench {
         let (mut bare, mut first, mut again) = (Vec::new(), Vec::new(), Vec::new());
         let mut writes = 0;
         let mut largest = 0;
-        // In turns, so that what else the machine does falls on all of them.
+        // Alternate the measurements, so that other load on the machine affects all of them.
         for round in 0..ROUNDS {
-            let (seconds, page) = self.page_barely(&pages).await;
+            let (seconds, page) = self.bare_paging(&pages).await;
             bare.push(seconds);
             largest = largest.max(page);
             let store = self.store(&format!("round{round}")).await;
@@ -94,9 +95,9 @@ impl Bench {
         let (ours, theirs, halves) = self.write_paths("round0").await;
         let small = self.peak_memory("small", &self.exps[..2]);
         let whole = self.peak_memory("whole", &self.exps);
-        // Last: the passes before are over usual runs alone.
-        let wide = fill_with(&self.mlflow, WIDE_EXPERIMENTS, 8_000, wide_run);
-        let (_, widest) = self.page_barely(&first_pages(&wide)).await;
+        // Insert the wide runs last: the passes above measure usual runs only.
+        let wide = insert_wide_runs(&self.mlflow, WIDE_EXPERIMENTS, 8_000);
+        let (_, widest) = self.bare_paging(&first_pages(&wide)).await;
         let of_wide = self.peak_memory("wide", &wide);
 
         row("", "measured", "to compare with", "ratio");
@@ -155,7 +156,7 @@ impl Bench {
         MongoRunStore::connect(&uri).await.expect("mongod answers")
     }
 
-    /// Seconds of one pass.
+    /// Runs one pass and returns its seconds.
     async fn sync(&self, store: &MongoRunStore) -> f64 {
         let client = MlflowClient::builder(&self.mlflow.uri()).concurrency(CONCURRENCY);
         let client = client.source("bench").build().expect("a client");
@@ -172,7 +173,7 @@ impl Bench {
         start.elapsed().as_secs_f64()
     }
 
-    /// The requests of a pass, by way of a proxy.
+    /// Records the page requests of a pass with a proxy.
     async fn record(&self) -> Pages {
         let proxy = Proxy::before(&self.mlflow.uri());
         let store = self.store("recorded").await;
@@ -195,8 +196,9 @@ impl Bench {
         pages
     }
 
-    /// Seconds for the same pages at the same concurrency, their bodies read and dropped; and the bytes of the largest.
-    async fn page_barely(&self, pages: &Pages) -> (f64, usize) {
+    /// Requests the same pages with the same concurrency, and drops their bodies. Returns the seconds, and the bytes of the
+    /// largest page.
+    async fn bare_paging(&self, pages: &Pages) -> (f64, usize) {
         let http = reqwest::Client::new();
         let start = Instant::now();
         let post = |call: &str, body: String| {
@@ -235,8 +237,8 @@ impl Bench {
         )
     }
 
-    /// Seconds of `save_runs`, and of `insert_many` of the same documents under the same indexes, validator and write concern:
-    /// a thousand at a time, and as two halves at once.
+    /// Returns the seconds of `save_runs`, of `insert_many` in batches of 1,000, and of `insert_many` with two halves of each
+    /// batch at once. All write the same documents with the same indexes, validator and write concern.
     async fn write_paths(&self, mirrored: &str) -> (f64, f64, f64) {
         let from = self
             .store(mirrored)
@@ -287,7 +289,7 @@ impl Bench {
         (median(ours), median(theirs), median(halves))
     }
 
-    /// The most memory that the program holds over a first pass of these experiments.
+    /// The peak memory of the program in a first pass over these experiments.
     fn peak_memory(&self, database: &str, exps: &[String]) -> u64 {
         let mut command: Command = runlineage(["sync", "--format", "json"]);
         command.args(["--concurrency", &CONCURRENCY.to_string()]);
@@ -311,7 +313,7 @@ impl Bench {
             let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
             peak = peak.max(kib.unwrap_or_default() * 1024);
-            if let Some(status) = process.try_wait().expect("it is a child") {
+            if let Some(status) = process.try_wait().expect("the program is a child process") {
                 assert!(status.success(), "the program failed");
                 return peak;
             }
@@ -320,38 +322,12 @@ impl Bench {
     }
 }
 
-/// What the memory of a sync is to stay below.
+/// The memory limit of a sync.
 fn limit(largest_page: usize) -> u64 {
     (64 << 20) + 2 * largest_page as u64
 }
 
-/// Runs as a training pipeline leaves them, with lineage on half of them.
-fn fill(mlflow: &MlflowServer, runs: usize) -> Vec<String> {
-    fill_with(mlflow, EXPERIMENTS, runs, new_run)
-}
-
-fn fill_with(
-    mlflow: &MlflowServer,
-    experiments: usize,
-    runs: usize,
-    new_run: fn(&str, usize) -> NewRun,
-) -> Vec<String> {
-    let mut sql = Sql::open(mlflow);
-    let mut exps = Vec::new();
-    for exp in 0..experiments {
-        let name = format!("bench {exp} of {experiments}");
-        let id = rest::create_experiment(&mlflow.uri(), &name);
-        let count = runs / experiments + usize::from(exp < runs % experiments);
-        let made: Vec<NewRun> = (0..count).map(|index| new_run(&id, index)).collect();
-        for part in made.chunks(2_000) {
-            sql.insert(part);
-        }
-        exps.push(id);
-    }
-    exps
-}
-
-/// The request for the first page of each.
+/// The request for the first page of each experiment.
 fn first_pages(exps: &[String]) -> Pages {
     let page = |exp: &String| json!({ "experiment_ids": [exp], "run_view_type": "ALL", "max_results": 1_000 });
     exps.iter()
@@ -359,48 +335,7 @@ fn first_pages(exps: &[String]) -> Pages {
         .collect()
 }
 
-/// A thousand of these are a page of about 10 MB.
-fn wide_run(exp: &str, index: usize) -> NewRun {
-    let mut run = new_run(exp, index);
-    let tags = (0..30).map(|tag| (format!("wide.tag_{tag}"), "x".repeat(250)));
-    run.tags.extend(tags);
-    run
-}
-
-fn new_run(exp: &str, index: usize) -> NewRun {
-    let mut run = NewRun::new(run_id(), exp, 1_700_000_000_000 + 1_000 * index as i64);
-    let text = |key: &str, value: String| (key.to_owned(), value);
-    run.tags = vec![
-        text("mlflow.user", "ana".into()),
-        text("mlflow.source.name", "train.py".into()),
-        text("mlflow.source.git.commit", run_id()),
-        text("team", "risk".into()),
-        text("stage", "candidate".into()),
-    ];
-    if index.is_multiple_of(2) {
-        run.tags.push(text(
-            &format!("lineage.inputs.models.model_{}", index % 50),
-            format!("[\"{}\"]", index % 7),
-        ));
-        run.tags.push(text(
-            &format!("lineage.inputs.runs.{}", run_id()),
-            "[\"data/train.parquet\", \"data/test.parquet\"]".into(),
-        ));
-        run.tags.push(text(
-            "lineage.outputs.models.churn",
-            format!("[\"{index}\"]"),
-        ));
-    }
-    run.params = (0..10)
-        .map(|param| text(&format!("model.param_{param}"), format!("0.{param}{index}")))
-        .collect();
-    run.metrics = (0..5)
-        .map(|metric| (format!("metric_{metric}"), index as f64 / 7.0))
-        .collect();
-    run
-}
-
-/// Inserts, updates and removals of `runs`, by the server's own counters.
+/// The number of inserts, updates and removals in `runs`, from the counters of the server.
 async fn writes_to_runs(store: &MongoRunStore) -> i64 {
     let admin = store.database().client().database("admin");
     let top = admin.run_command(doc! { "top": 1 }).await.expect("top");
@@ -408,7 +343,7 @@ async fn writes_to_runs(store: &MongoRunStore) -> i64 {
     let totals = top
         .get_document("totals")
         .and_then(|totals| totals.get_document(&namespace));
-    let totals = totals.expect("the collection is there");
+    let totals = totals.expect("the collection exists");
     let count = |kind: &str| {
         let count: &Document = totals.get_document(kind).expect("a counter");
         count
