@@ -250,7 +250,9 @@ impl Origin {
         }
     }
 
-    pub(crate) fn of_word(word: &str) -> Option<Self> {
+    /// The origin of this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|origin| origin.as_str() == word)
     }
 }

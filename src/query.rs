@@ -11,6 +11,7 @@ mod matches;
 mod models;
 mod next_page;
 mod order;
+mod origin;
 mod prefix;
 mod print;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use std::ops::Bound;
 use bson::{DateTime, Document};
 
 use crate::error::{Error, Result};
-use crate::node::{Direction, Kind, Node, Refused, named_builders};
+use crate::node::{Direction, Kind, Node, Origin, Refused, named_builders};
 
 use attribute::{Attribute, TimeField};
 pub use check::{
@@ -121,6 +122,8 @@ enum Term {
         path: String,
         under: bool,
     },
+    /// A condition on lineage, of which only entries of this origin count.
+    OfOrigin(Origin, Box<Term>),
     /// The run has no reference in this direction.
     NoReference(Direction),
     /// A field of the run equals this text.

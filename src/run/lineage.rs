@@ -220,7 +220,7 @@ impl Run {
             }
         };
         // What a foreign document leaves out was known before there were other origins.
-        let origin = entry.get_str(FROM).ok().and_then(Origin::of_word);
+        let origin = entry.get_str(FROM).ok().and_then(Origin::parse);
         Ok(RawEntry {
             key,
             detail,
