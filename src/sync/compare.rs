@@ -3,49 +3,78 @@
 use std::collections::BTreeMap;
 
 use bson::{Bson, Document, doc};
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use crate::codec::nest::Texts;
 use crate::error::{Error, Result};
 use crate::mlflow::document;
 use crate::mlflow::wire::RawRun;
 use crate::mongo::projection::{self, Projected};
-use crate::node::{Direction, Kind, Origin};
+use crate::node::{Direction, Kind, Node, Origin};
 use crate::run::lineage::FROM;
 use crate::run::{Run, field};
 
-/// A run that the mirror does not hold as MLflow does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A run, a registered model, a version or a logged model that the mirror does not hold as MLflow does.
+///
+/// In JSON, a run stands under the key `run` with its id, anything else under the key `node` with its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
-    /// The run's id.
-    pub run: String,
+    /// What differs.
+    pub node: Node,
     /// `missing`, `extra`, or `stale`.
     pub kind: &'static str,
-    /// What differs.
+    /// How it differs.
     pub what: String,
 }
 
 impl Difference {
-    fn missing(run: &str) -> Self {
-        Self::new(run, "missing", "the mirror does not hold it")
+    /// The id of a run, the text of any other node, such as `model:churn:3`.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        if self.node.kind() == Kind::RUN {
+            self.node.key().to_owned()
+        } else {
+            self.node.to_string()
+        }
     }
 
-    pub(super) fn extra(run: &str, what: impl Into<String>) -> Self {
-        Self::new(run, "extra", what)
+    pub(super) fn missing(node: Node) -> Self {
+        Self::new(node, "missing", "the mirror does not hold it")
     }
 
-    fn stale(run: &str, what: String) -> Self {
-        Self::new(run, "stale", what)
+    pub(super) fn extra(node: Node, what: impl Into<String>) -> Self {
+        Self::new(node, "extra", what)
     }
 
-    fn new(run: &str, kind: &'static str, what: impl Into<String>) -> Self {
+    pub(super) fn stale(node: Node, what: String) -> Self {
+        Self::new(node, "stale", what)
+    }
+
+    fn new(node: Node, kind: &'static str, what: impl Into<String>) -> Self {
         Self {
-            run: run.to_owned(),
+            node,
             kind,
             what: what.into(),
         }
     }
+}
+
+impl Serialize for Difference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let is_run = self.node.kind() == Kind::RUN;
+        let mut fields = serializer.serialize_struct("Difference", 3)?;
+        fields.serialize_field(if is_run { "run" } else { "node" }, &self.subject())?;
+        fields.serialize_field("kind", self.kind)?;
+        fields.serialize_field("what", &self.what)?;
+        fields.end()
+    }
+}
+
+/// A run as a node, whatever its id looks like.
+pub(super) fn run_node(id: &str) -> Node {
+    Node::stored(Kind::RUN, id, None)
 }
 
 /// How the stored run differs from what MLflow shows, if it does.
@@ -57,10 +86,13 @@ pub(super) fn compare(
 ) -> Result<Option<Difference>> {
     let id = &raw.info.run_id;
     let Some(stored) = stored else {
-        return Ok((!raw.is_deleted()).then(|| Difference::missing(id)));
+        return Ok((!raw.is_deleted()).then(|| Difference::missing(run_node(id))));
     };
     if raw.is_deleted() {
-        return Ok(Some(Difference::extra(id, "it is deleted in MLflow")));
+        return Ok(Some(Difference::extra(
+            run_node(id),
+            "it is deleted in MLflow",
+        )));
     }
     let what = match differing_raw(raw, exp_name, stored) {
         Ok(None) => differing_document(raw, exp_name, stored, projected)?,
@@ -69,7 +101,7 @@ pub(super) fn compare(
         Err(Error::Document { reason, .. }) => Some(reason),
         Err(error) => return Err(error),
     };
-    Ok(what.map(|what| Difference::stale(id, what)))
+    Ok(what.map(|what| Difference::stale(run_node(id), what)))
 }
 
 /// Compares MLflow's raw fields with what the document says, without mapping them first.
@@ -173,6 +205,11 @@ fn differing_document(
     for document in [&mut would_be, &mut is] {
         remove_model_inputs(document);
     }
+    Ok(differing_field(&would_be, &is))
+}
+
+/// The first field that differs between what would be written now and what is stored, with both values.
+pub(super) fn differing_field(would_be: &Document, is: &Document) -> Option<String> {
     let fields = would_be.keys().chain(is.keys());
     // NaN is no reason to differ: the bytes are compared.
     let bytes = |document: &Document, field: &str| {
@@ -182,14 +219,14 @@ fn differing_document(
     };
     let differing = fields
         .into_iter()
-        .find(|field| bytes(&would_be, field) != bytes(&is, field));
-    Ok(differing.map(|field| {
+        .find(|field| bytes(would_be, field) != bytes(is, field));
+    differing.map(|field| {
         format!(
             "{field}: {}, should be {}",
             shown(is.get(field)),
             shown(would_be.get(field))
         )
-    }))
+    })
 }
 
 /// Removes the logged models that MLflow records as inputs of a run: only `runs/get` shows them.

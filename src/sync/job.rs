@@ -161,7 +161,7 @@ impl SyncJob {
         exclusively(&self.settings, stop, pass.run().boxed()).await
     }
 
-    /// Compares every run of the chosen experiments with the mirror, and lists every difference. Nothing is written.
+    /// Compares every run of the chosen experiments, and the model registry, with the mirror, and lists every difference. Nothing is written.
     ///
     /// The document is compared with what this program would write now, and MLflow's raw names, times, texts and
     /// numbers with what the stored document gives back. A run that differs is looked at once more before it is

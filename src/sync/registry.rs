@@ -9,6 +9,7 @@ mod logged_models;
 mod missing;
 mod models;
 mod renames;
+mod verify;
 
 mod versions;
 
@@ -25,6 +26,7 @@ use crate::mongo::ticket::Ticket;
 use crate::registry::{RegistryCollection, RegistryDocument};
 
 pub(super) use forget::forget_model;
+pub(super) use verify::RegistryVerifier;
 
 /// In a report, something that is said of the whole pass.
 const ALL: &str = "*";

@@ -1,4 +1,4 @@
-//! [`Verifier`]: compares the mirror with MLflow, run by run. Nothing is written.
+//! [`Verifier`]: compares the mirror with MLflow, document by document. Nothing is written.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,8 @@ use bson::doc;
 use futures::TryStreamExt;
 use serde::Serialize;
 
-use super::compare::{Difference, compare};
+use super::compare::{Difference, compare, run_node};
+use super::registry::RegistryVerifier;
 use super::seen::Seen;
 use super::settings::Settings;
 use super::totals::{ProgressFn, Totals};
@@ -72,6 +73,8 @@ impl<'a> Verifier<'a> {
         for suspect in std::mem::take(&mut self.suspects) {
             differences.extend(self.second_look(suspect).await?);
         }
+        let registry = RegistryVerifier::new(self.settings, &chosen);
+        differences.extend(registry.run().await?);
         let seen = totals.report().seen;
         Ok(Verification { seen, differences })
     }
@@ -127,7 +130,7 @@ impl<'a> Verifier<'a> {
         let mut mirrored = Mirrored::of(&self.settings.store).find_ids(filter).await?;
         while let Some(run) = mirrored.try_next().await? {
             if !self.seen.contains(run.id()) {
-                let extra = Difference::extra(run.id(), "MLflow does not list it");
+                let extra = Difference::extra(run_node(run.id()), "MLflow does not list it");
                 self.suspects.push(extra);
             }
         }
@@ -136,11 +139,12 @@ impl<'a> Verifier<'a> {
 
     /// Looks at a run once more, since it may have changed in between.
     async fn second_look(&self, suspect: Difference) -> Result<Option<Difference>> {
-        let Ok(id) = suspect.run.parse::<RunId>() else {
+        let run = suspect.node.key();
+        let Ok(id) = run.parse::<RunId>() else {
             return Ok(Some(suspect));
         };
         let mlflow = &self.settings.mlflow;
-        let stored = self.settings.store.get_run(&suspect.run).await?;
+        let stored = self.settings.store.get_run(run).await?;
         let raw = match mlflow.raw_run(&id).await {
             Ok(raw) => raw,
             // Only this answer says that the run is not there; any other says nothing of it.
@@ -148,10 +152,10 @@ impl<'a> Verifier<'a> {
                 code: Some(MlflowCode::ResourceDoesNotExist),
                 answer,
                 ..
-            }) => return Ok(stored.map(|_| Difference::extra(&suspect.run, answer))),
+            }) => return Ok(stored.map(|_| Difference::extra(run_node(run), answer))),
             Err(error) => return unclear(suspect, error),
         };
-        let ids = [suspect.run.clone()];
+        let ids = [run.to_owned()];
         let projected = Projection::of(&self.settings.store).entries(&ids).await?;
         let projected = projected.into_values().next().unwrap_or_default();
         match mlflow.raw_experiment(&raw.info.experiment_id).await {

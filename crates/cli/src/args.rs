@@ -115,6 +115,12 @@ pub(crate) struct SyncArgs {
     /// Remove what is mirrored of this experiment, which MLflow no longer lists, by id; repeatable.
     #[arg(long, value_name = "ID")]
     pub(crate) forget_experiment: Vec<String>,
+    /// Remove what is mirrored of this registered model, which MLflow no longer lists, by name; repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) forget_model: Vec<String>,
+    /// Leave out registered models, their versions and logged models, as for a user who may not read them.
+    #[arg(long)]
+    pub(crate) no_registry: bool,
     /// Also exit 1 when mirrored runs have recorded problems. Not with --every, whose passes have no exit code.
     #[arg(long, conflicts_with = "every")]
     pub(crate) strict: bool,
@@ -148,6 +154,9 @@ pub(crate) struct VerifyArgs {
     /// All experiments but this one, by name or id, or `id:12`, `name:churn`; repeatable.
     #[arg(long, value_name = "EXPERIMENT")]
     pub(crate) exclude_exp: Vec<ExperimentSelector>,
+    /// Leave out registered models, their versions and logged models, as for a user who may not read them.
+    #[arg(long)]
+    pub(crate) no_registry: bool,
     /// How the differences look.
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,

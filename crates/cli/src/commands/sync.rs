@@ -29,12 +29,20 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
         .concurrency(concurrency)
         .page_size(args.page_size)
         .allow_mass_delete(args.allow_mass_delete)
+        .registry(!args.no_registry)
         .wait_for_lease(args.every.is_some());
     for id in &args.forget_experiment {
         let forgotten = job.forget_experiment(id).await?;
         say!(
             "Experiment {id}: {} removed.",
             counted(forgotten, "mirrored run")
+        );
+    }
+    for name in &args.forget_model {
+        let forgotten = job.forget_model(name).await?;
+        say!(
+            "Registered model {name}: {} removed.",
+            counted(forgotten, "mirrored version")
         );
     }
     match args.every {
