@@ -1,13 +1,16 @@
 //! `register --from`: what a line may be, and what is refused without stopping the others.
 
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use runlineage::{Lineage, MongoRunStore};
+use runlineage::{Lineage, MongoRunStore, Query};
 use serde_json::json;
 
+use crate::support::failing::{UNKNOWN, fails};
 use crate::support::keeper::KeptFolder;
-use crate::support::mirror::set;
+use crate::support::mirror::{ids, set};
 use crate::support::mlflow;
 use crate::support::mongodb::TestDatabase;
 use crate::support::program::{Finished, run, runlineage};
@@ -200,5 +203,90 @@ async fn a_line_without_an_end_is_bounded_and_costs_itself_alone() {
         ended.stderr.contains("1 run registered, 1 line failed"),
         "{}",
         ended.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_lines_are_reported_and_the_others_registered() {
+    let server = mlflow::shared();
+    let rest = Rest::new(server);
+    let (_, exp) = rest.experiment("lines").await;
+    let (first, last) = (rest.run(&exp, &[]).await, rest.run(&exp, &[]).await);
+    let test = TestDatabase::new().await;
+    let line = |run: &str, model: serde_json::Value| {
+        json!({ "_id": run, "inputs": { "models": [model] } }).to_string()
+    };
+    let lines = [
+        line(
+            &first,
+            json!({ "name": "churn", "version": "1", "from": "tag" }),
+        ),
+        "no JSON".to_owned(),
+        line(UNKNOWN, json!({ "name": "churn" })),
+        line("a b", json!({ "name": "churn" })),
+        String::new(),
+        line(&last, json!({ "name": "" })),
+        "[]".to_owned(),
+        json!({ "_id": last, "outputs": { "runs": [{ "id": last, "path": "/plots/roc.png" }] } })
+            .to_string(),
+    ];
+    let folder = KeptFolder::new();
+    let file = folder.path().join("lineage.ndjson");
+    std::fs::write(&file, lines.join("\n")).expect("the folder can be written");
+    let (tracking, path) = (server.uri(), file.to_string_lossy());
+    let connection = ["--mongodb-uri", &test.uri, "--tracking-uri", &tracking];
+    let finished = run(&mut runlineage(
+        [&["register", "--from", &path][..], &connection].concat(),
+    ));
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    for said in [
+        "line 2: ",
+        "line 3: ",
+        "line 4: ",
+        "line 6: ",
+        "line 7: ",
+        "2 runs registered, 5 lines failed.",
+    ] {
+        assert!(
+            finished.stderr.contains(said),
+            "no {said:?} in {}",
+            finished.stderr
+        );
+    }
+    let store = MongoRunStore::from_database(test.database.clone());
+    let query = Query::new().with_input_model("churn", "1");
+    assert_eq!(ids(&store, query).await, set([&first]));
+    let query = Query::new().with_output_artifact(&last, "plots/roc.png");
+    assert_eq!(ids(&store, query).await, set([&last]));
+
+    // From stdin, and no file at all.
+    let mut child = runlineage([&["register", "--from", "-"][..], &connection].concat())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    stdin
+        .write_all(line(&last, json!({ "name": "fraud", "version": "7" })).as_bytes())
+        .expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(
+        ids(&store, Query::new().with_input_model("fraud", "7")).await,
+        set([&last])
+    );
+    fails(
+        [
+            &["register", "--from", "/nowhere/lineage.ndjson"][..],
+            &connection,
+        ]
+        .concat(),
+        1,
+        &["/nowhere/lineage.ndjson"],
     );
 }

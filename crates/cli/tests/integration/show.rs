@@ -1,8 +1,9 @@
 //! The command `show`, and names that would speak to the terminal.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use wiremock::MockServer;
 
+use crate::support::experiment::Scene;
 use crate::support::fake_mlflow::{experiment, run as fake_run, with_runs};
 use crate::support::mongodb::TestDatabase;
 use crate::support::program::{run, runlineage};
@@ -88,4 +89,41 @@ async fn control_characters_of_names_do_not_reach_the_terminal() {
     assert!(csv.contains("\u{1b}[31mred\nstatus"), "{csv:?}");
     let json = output(&["show", "r1", "--format", "json"]);
     assert!(json.contains(r"\u001b[31mred\nstatus"), "{json}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_run_is_shown_with_what_is_known_of_it() {
+    let scene = Scene::new().await;
+    let run = scene
+        .run(
+            "gone",
+            &json!({ "tags": { "lineage.inputs.models.churn": r#"["3"]"# } }),
+        )
+        .await;
+    scene.run("stays", &json!({})).await;
+    scene.sync();
+    scene
+        .rest
+        .post("runs/delete", json!({ "run_id": run }))
+        .await;
+    scene.sync();
+    let shown = scene.program(&["show", &run]);
+    assert!(
+        shown.stderr.contains("deleted in MLflow"),
+        "{}",
+        shown.stderr
+    );
+    let shown = shown.success();
+    assert!(shown.contains("gone") && shown.contains("churn"), "{shown}");
+    let json = scene.program(&["show", &run, "--format", "json"]).success();
+    assert_eq!(
+        serde_json::from_str::<Value>(&json).unwrap()["name"],
+        "gone"
+    );
+    scene
+        .program(&["purge", "--deleted-before", "2999-01-01"])
+        .success();
+    let purged = scene.program(&["show", &run]);
+    assert!(purged.stderr.contains("purged here"), "{}", purged.stderr);
+    assert!(purged.success().contains(&run));
 }

@@ -3,8 +3,11 @@
 #[path = "../../../../../tests/support/mod.rs"]
 mod mirrored;
 
+pub(crate) mod experiment;
+pub(crate) mod failing;
 pub(crate) mod program;
 pub(crate) mod running;
+pub(crate) mod stored;
 pub(crate) mod terminal;
 pub(crate) mod watching;
 
