@@ -5,6 +5,7 @@ pub(crate) mod find;
 pub(crate) mod migrate;
 pub(crate) mod purge;
 pub(crate) mod register;
+mod resolve;
 pub(crate) mod show;
 pub(crate) mod sync;
 pub(crate) mod verify;

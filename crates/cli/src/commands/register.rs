@@ -9,7 +9,7 @@ use runlineage::lineage::{Direction, NodeArg};
 use runlineage::{MlflowClient, MongoRunStore, RunId, lineage};
 
 use super::Result;
-use super::find::resolve;
+use super::resolve::resolve;
 use crate::args::{ConnectionArgs, LineageArgs, RegisterArgs};
 use crate::connect::{self, usage};
 use crate::say::say;

@@ -51,7 +51,7 @@ async fn runs_come_page_by_page() {
     let unknown = find(&test, &["--after", "nobody"]);
     assert_eq!(unknown.code, Some(2));
     assert!(
-        unknown.stderr.contains("the mirror holds no run nobody"),
+        unknown.stderr.contains("run nobody is not mirrored"),
         "{}",
         unknown.stderr
     );
@@ -108,7 +108,7 @@ async fn an_order_that_no_index_holds_is_said() {
         let args = ["find", "--sort", order, "--limit", "1"];
         let stderr = scene.program(&args).stderr;
         assert_eq!(
-            stderr.contains("No index holds this order"),
+            stderr.contains("No index serves this order"),
             said,
             "{order}: {stderr}"
         );
