@@ -1,4 +1,4 @@
-//! `find`: builds one search from the flags and prints its runs, or what is asked of them instead.
+//! `find`: builds one search from the flags, and prints its runs, a summary of them, or the query plan.
 
 mod condition;
 mod named;
@@ -90,8 +90,8 @@ impl Find<'_> {
         self.is_json() && self.args.columns.is_empty()
     }
 
-    /// Reports on stderr what the results rest on: how fresh the mirror is, and whether an index serves the search. `false`
-    /// if the mirror holds nothing; an error if an experiment is unknown or ambiguous.
+    /// Reports on stderr how fresh the mirror is and whether an index serves the search. Returns `false` if no run was ever
+    /// mirrored, and an error if an experiment is unknown or ambiguous.
     async fn introduce(&self) -> Result<bool> {
         if !say_freshness(self.store).await? {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! Orders and values are those of MLflow.
+//! Orders and values are the same as in MLflow.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ async fn runs_are_sorted_by_a_metric_as_in_mlflow() {
         assert_eq!(last, ["missing", "only below"], "{order}");
         assert_eq!(scene.names(&["--sort", order, "--limit", "1"]), first[..1]);
     }
-    // MLflow's own answer of the same runs; it holds an infinity as the largest number.
+    // MLflow sorts the same runs the same way. It stores infinity as the largest number.
     let search = json!({ "experiment_ids": [scene.exp.1], "order_by": ["metrics.val_loss DESC"] });
     let answer = scene.rest.post("runs/search", search).await;
     let theirs = answer["runs"].as_array().unwrap().iter();
@@ -40,7 +40,7 @@ async fn runs_are_sorted_by_a_metric_as_in_mlflow() {
         .map(|run| run["info"]["run_name"].as_str().unwrap())
         .collect();
     assert_eq!(theirs[..4], ["infinite", "tenth", "both", "nan"]);
-    // The own value of a key that others lie below is a column, too.
+    // The value of key `a` beside a key `a.b` is a column too.
     let table = scene.find(&[
         "--columns",
         "name,metrics.val_loss",
@@ -56,7 +56,7 @@ async fn runs_are_sorted_by_a_metric_as_in_mlflow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn texts_and_numbers_are_shown_as_mlflow_holds_them() {
+async fn texts_and_numbers_are_shown_as_in_mlflow() {
     let scene = Scene::new().await;
     let first = scene.run("a", &json!({ "tags": { "git_sha": "1234e56" }, "params": { "lr": "1.10" }, "metrics": { "tiny": 1e-300, "huge": 1e300 } })).await;
     scene.run("b", &json!({ "tags": { "git_sha": "12340e55" }, "params": { "lr": "1.1" }, "metrics": { "tiny": 0.5 } })).await;
@@ -98,7 +98,7 @@ async fn texts_and_numbers_are_shown_as_mlflow_holds_them() {
     assert_eq!(distinct("params.lr"), [r#""1.10""#, "1.1"]);
     assert_eq!(distinct("metrics.tiny"), ["0.5", "1e-300"]);
     assert_eq!(distinct("run_name"), [r#""a""#, r#""b""#]);
-    // Of JSON too, choosing columns loses no text; numbers stay numbers.
+    // JSON with chosen columns keeps the exact texts, and numbers stay numbers.
     let json = scene
         .find(&[
             "--columns",

@@ -1,4 +1,4 @@
-//! Arguments that are wrong, missing or unknown to the server: one clear error.
+//! Wrong, missing or unknown arguments end with one clear error.
 
 use bson::{DateTime, Document, doc};
 
@@ -9,7 +9,7 @@ use crate::support::mongodb::TestDatabase;
 use crate::support::program::{run, runlineage};
 
 #[test]
-fn no_database_and_no_server_is_named() {
+fn missing_arguments_are_named() {
     for command in [&["find"][..], &["show", UNKNOWN], &["migrate"]] {
         fails(command, 2, &["--mongodb-uri", "MONGODB_URI", "--local"]);
     }
@@ -42,7 +42,7 @@ fn no_database_and_no_server_is_named() {
 }
 
 #[test]
-fn a_uri_has_a_mistake_in_it() {
+fn invalid_uris_are_refused_without_showing_a_password() {
     for mongodb in [
         "mongo://u:canary@host/db",
         "mongodb://u:can@ary:canary@host/db",
@@ -80,7 +80,7 @@ fn a_uri_has_a_mistake_in_it() {
 }
 
 #[test]
-fn an_option_of_a_uri_that_is_not_known_is_named_and_no_part_of_a_password() {
+fn an_unknown_uri_option_is_named_but_no_part_of_a_password() {
     let find = |uri: &str| run(&mut runlineage(["find", "--mongodb-uri", uri]));
     let told = find("mongodb://host.example/?retryWritez=true");
     assert_eq!(told.code, Some(2));
@@ -97,7 +97,7 @@ fn an_option_of_a_uri_that_is_not_known_is_named_and_no_part_of_a_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_id_is_unknown_or_none() {
+async fn unknown_and_invalid_run_ids_are_errors() {
     let server = mlflow::shared();
     let test = TestDatabase::new().await;
     let tracking = server.uri();
@@ -119,7 +119,7 @@ async fn a_run_id_is_unknown_or_none() {
     fails(
         [&["show", UNKNOWN][..], &connection].concat(),
         1,
-        &[UNKNOWN, "the mirror holds no run", "runlineage sync"],
+        &[UNKNOWN, "is not mirrored", "runlineage sync"],
     );
     for bad in ["", "a b", "../x", "a/b", &"x".repeat(300)] {
         for command in [
@@ -134,7 +134,7 @@ async fn a_run_id_is_unknown_or_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_filter_is_none() {
+async fn invalid_filters_are_refused() {
     let test = TestDatabase::new().await;
     for bad in ["{", "[]", "[1", "3", "{\"a\": }", ""] {
         let finished = run(&mut runlineage([
@@ -155,7 +155,7 @@ async fn a_filter_is_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_experiment_is_unknown() {
+async fn a_sync_of_an_unknown_experiment_is_refused() {
     let server = with_runs(experiment("1"), vec![]).await;
     let test = TestDatabase::new().await;
     for flag in ["--exp", "--exclude-exp"] {

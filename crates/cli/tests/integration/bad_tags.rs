@@ -1,4 +1,4 @@
-//! Tags that cannot be read: reported, and no obstacle.
+//! Tags that cannot be read are reported, and everything else is mirrored.
 
 use runlineage::{MongoRunStore, Query};
 use serde_json::{Value, json};

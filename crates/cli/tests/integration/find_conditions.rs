@@ -8,7 +8,7 @@ use crate::support::program::{run, runlineage};
 use crate::support::stored::{document, find, mirror_of};
 
 #[tokio::test]
-async fn flags_narrow_the_search_together() {
+async fn flags_are_joined_by_and() {
     let test = mirror_of(100).await;
     for (args, count) in [
         (vec!["--input-model", "churn:3"], 25),
@@ -56,7 +56,7 @@ async fn flags_narrow_the_search_together() {
 }
 
 #[test]
-fn a_model_is_written_the_same_in_a_condition_as_in_a_flag() {
+fn conditions_and_flags_accept_the_same_models() {
     for model in [
         "churn",
         "churn:3",
@@ -74,7 +74,7 @@ fn a_model_is_written_the_same_in_a_condition_as_in_a_flag() {
             "{model}"
         );
     }
-    // MLflow has no such model, and a logged model is none of its registry.
+    // A registered name has no slash, and a logged model is not in the registry.
     for model in [
         "models:/a/b/3",
         "models:/m-0123456789abcdef0123456789abcdef",
@@ -90,7 +90,7 @@ fn a_model_is_written_the_same_in_a_condition_as_in_a_flag() {
 }
 
 #[tokio::test]
-async fn a_field_that_a_run_lacks_is_unequal_to_nothing() {
+async fn unequal_does_not_match_a_missing_field() {
     let test = mirror_of(10).await;
     for (condition, count) in [
         ("user != 'ana'", 0),
@@ -109,7 +109,7 @@ async fn a_field_that_a_run_lacks_is_unequal_to_nothing() {
 }
 
 #[tokio::test]
-async fn what_javascript_would_change_is_rendered_so_that_mongosh_asks_the_same() {
+async fn rendered_filters_keep_values_that_javascript_would_change() {
     let test = mirror_of(3).await;
     let mut odd = document(7);
     let mut moved = Document::new();
@@ -121,7 +121,7 @@ async fn what_javascript_would_change_is_rendered_so_that_mongosh_asks_the_same(
         .collection("runs")
         .insert_one(odd)
         .await
-        .expect("it is stored");
+        .expect("MongoDB stores the document");
     for (condition, found) in [
         (
             r#"params.m = '[{"b": 1, "0": 2, "__proto__": {"x": 1}}]'"#,
@@ -146,7 +146,7 @@ async fn what_javascript_would_change_is_rendered_so_that_mongosh_asks_the_same(
 }
 
 #[test]
-fn a_time_without_a_zone_is_in_utc_wherever_the_machine_stands() {
+fn a_time_without_a_zone_is_utc_in_every_time_zone() {
     let render = |zone: &str, args: [&str; 2]| {
         run(runlineage(["find", args[0], args[1], "--render"]).env("TZ", zone)).success()
     };

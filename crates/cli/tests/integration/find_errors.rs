@@ -1,4 +1,4 @@
-//! Conditions and flags of `find` that are refused: the error shows the place, and what to write instead.
+//! Refused conditions and flags of `find`: the error shows the position and what to write instead.
 
 use crate::support::program::{run, runlineage};
 
@@ -39,7 +39,7 @@ fn an_error_in_a_condition_points_at_the_column() {
 }
 
 #[test]
-fn whatever_is_wrong_in_a_condition_is_shown_where_it_stands() {
+fn every_kind_of_error_in_a_condition_names_its_column() {
     for (condition, place) in [
         (
             "exp = 'a' and start_time exists",
@@ -89,7 +89,7 @@ fn an_error_in_a_condition_shows_what_to_write_instead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_field_is_refused_with_the_nearest_name() {
+async fn an_unknown_field_is_refused_with_the_nearest_name() {
     for (args, near) in [
         (["--sort", "statsu"], "`status`"),
         (["--sort", "metrcs.auc DESC"], "`metrics.KEY`"),
@@ -103,7 +103,7 @@ async fn what_is_no_field_is_refused_with_the_nearest_name() {
 }
 
 #[test]
-fn what_would_be_ignored_or_is_no_field_is_refused() {
+fn flags_that_would_be_ignored_and_unknown_fields_are_refused() {
     let list = format!("name in ({})", vec!["'x'"; 1_001].join(","));
     for (args, said) in [
         (vec!["--count", "--limit", "5"], "cannot be used with"),

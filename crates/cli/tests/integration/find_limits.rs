@@ -6,7 +6,7 @@ use crate::support::experiment::Scene;
 use crate::support::stored::{find, mirror_of};
 
 #[tokio::test]
-async fn a_limit_that_is_reached_is_said() {
+async fn a_reached_limit_is_reported() {
     let test = mirror_of(150).await;
     let table = find(&test, &[]);
     assert!(table.stderr.contains("100 of 150 runs"), "{}", table.stderr);
@@ -38,7 +38,7 @@ async fn runs_come_page_by_page() {
             .last()
             .map(|line| serde_json::from_str(line).expect("a line is JSON"));
         let last = last.map(|last| last["_id"].as_str().expect("an id").to_owned());
-        // Before every run, the newest comes first.
+        // The first page has no run to continue after.
         let after: Vec<&str> = last.iter().flat_map(|last| ["--after", last]).collect();
         let first = ["--sort=-start_time", "--sort=-_id"];
         let order = if after.is_empty() { &first[..] } else { &[] };
@@ -64,7 +64,7 @@ async fn runs_come_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_search_that_no_index_serves_is_said_and_bounded() {
+async fn a_search_without_an_index_is_reported_and_bounded() {
     let test = mirror_of(50).await;
     let unserved = "No index serves this search";
     for where_ in [
@@ -95,7 +95,7 @@ async fn a_search_that_no_index_serves_is_said_and_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_no_index_holds_is_said() {
+async fn an_order_without_an_index_is_reported() {
     let scene = Scene::new().await;
     scene.run("a", &json!({ "metrics": { "auc": 1 } })).await;
     scene.sync();

@@ -1,4 +1,4 @@
-//! What `find` prints: documents, columns, links, facets, to slow readers too.
+//! The output of `find`: documents, columns, links and facets.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
@@ -11,7 +11,7 @@ use crate::support::program::runlineage;
 use crate::support::stored::{document, find, lines, mirror_of};
 
 #[tokio::test]
-async fn a_line_of_ndjson_is_the_document_and_the_link_where_it_is_asked_for() {
+async fn json_is_the_document_with_a_link_on_request() {
     let test = mirror_of(3).await;
     let listed = find(
         &test,
@@ -40,7 +40,7 @@ async fn a_line_of_ndjson_is_the_document_and_the_link_where_it_is_asked_for() {
             .concat(),
         )
         .success();
-        let listed: Value = serde_json::from_str(&listed).expect("it is JSON");
+        let listed: Value = serde_json::from_str(&listed).expect("the output is JSON");
         assert_eq!(
             listed[0]["url"],
             json!(format!("{base}/#/experiments/2/runs/run002"))
@@ -69,7 +69,7 @@ async fn a_line_of_ndjson_is_the_document_and_the_link_where_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn json_holds_the_columns_that_are_asked_for() {
+async fn json_has_the_requested_columns() {
     let test = mirror_of(3).await;
     let columns = ["--columns", "name,params.lr,exp.name,tags.nothing"];
     let found = find(&test, &[&columns[..], &["--format", "ndjson"]].concat()).success();
@@ -77,7 +77,9 @@ async fn json_holds_the_columns_that_are_asked_for() {
     assert_eq!(found.len(), 3);
     let mut first = found[0].clone();
     let first = first.as_object_mut().expect("a document");
-    first.remove("start_time").expect("it comes along");
+    first
+        .remove("start_time")
+        .expect("start_time is part of every projection");
     let number = first["_id"]
         .as_str()
         .and_then(|id| id.strip_prefix("run00"));
@@ -138,7 +140,9 @@ async fn a_reader_that_pauses_gets_all_runs() {
             run.insert("repo", "x".repeat(8_000));
             run
         });
-        runs.insert_many(wide).await.expect("they are stored");
+        runs.insert_many(wide)
+            .await
+            .expect("MongoDB stores the documents");
     }
     let read = |format: &str| {
         let mut find = runlineage([
@@ -155,20 +159,20 @@ async fn a_reader_that_pauses_gets_all_runs() {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("it starts");
+            .expect("the program starts");
         std::thread::spawn(move || {
-            let mut out = find.stdout.take().expect("it is piped");
+            let mut out = find.stdout.take().expect("the output is piped");
             let mut first = vec![0; 10_000];
             out.read_exact(&mut first).expect("some runs");
-            // Longer than the driver waits for a server that does not answer it.
+            // Longer than the server selection timeout of the driver.
             std::thread::sleep(Duration::from_secs(25));
             let rest = BufReader::new(out).lines().count();
-            let ended = find.wait_with_output().expect("it ends");
+            let ended = find.wait_with_output().expect("the program ends");
             (rest, ended)
         })
     };
     for reader in ["ndjson", "json", "csv"].map(read) {
-        let (rest, ended) = reader.join().expect("it read");
+        let (rest, ended) = reader.join().expect("the reader does not panic");
         let said = String::from_utf8_lossy(&ended.stderr);
         assert!(
             ended.status.success() && rest > 14_990,

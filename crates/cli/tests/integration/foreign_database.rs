@@ -1,4 +1,4 @@
-//! Databases that another source or another program wrote to.
+//! Databases that mirror another source, or that another program wrote to.
 
 use bson::{Document, doc};
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::support::mongodb::TestDatabase;
 use crate::support::program::{run, runlineage};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_database_mirrors_another_source() {
+async fn a_sync_refuses_a_mirror_of_another_source() {
     let test = TestDatabase::new().await;
     let server = |id: &'static str| with_runs(experiment("1"), vec![fake_run(id, "1", json!({}))]);
     let (first, second) = (server("first").await, server("second").await);
@@ -56,9 +56,9 @@ async fn the_database_mirrors_another_source() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn runs_holds_foreign_documents() {
+async fn foreign_documents_in_runs_are_reported() {
     let server = with_runs(experiment("1"), vec![fake_run("mine", "1", json!({}))]).await;
-    // Another program's collection: nothing is written beside it.
+    // The collection of another program stays untouched.
     let test = TestDatabase::new().await;
     let runs = test.database.collection::<Document>("runs");
     runs.insert_one(doc! { "_id": 1 })
@@ -77,7 +77,7 @@ async fn runs_holds_foreign_documents() {
     );
     assert_eq!(runs.count_documents(doc! {}).await.ok(), Some(1));
 
-    // Documents that slipped past the validator: the sync goes on, a search says what it met.
+    // Documents that slipped past the validator do not stop a sync. A search reports the document that it met.
     let test = TestDatabase::new().await;
     run(&mut runlineage(["migrate", "--mongodb-uri", &test.uri])).success();
     let runs = test.database.collection::<Document>("runs");

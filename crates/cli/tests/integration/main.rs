@@ -1,9 +1,9 @@
-//! Everything that is tested against real servers: one binary, so that the servers are started once.
+//! Tests of the program against real servers. They are one binary, so that the servers start once.
 
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
-    reason = "clippy knows a test function, but not the fixtures that one stands on"
+    reason = "clippy allows these in test functions, but not in their fixtures"
 )]
 
 mod arguments;

@@ -1,4 +1,4 @@
-//! What a watch tells those who monitor it: metrics, health, and warnings in its log.
+//! Monitoring of a watch: metrics, health, and warnings in its log.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -17,7 +17,7 @@ use crate::support::watching::{STOPPED, is_full, metrics, wait_until, watch, wat
 use crate::support::{free_port, poll, rest};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_and_health_tell_how_the_watch_is() {
+async fn metrics_and_health_follow_the_passes() {
     let (lab, exp, _) = lab_with_runs(5).await;
     let (waits, go) = hold(&lab);
     let address = format!("127.0.0.1:{}", free_port());
@@ -81,7 +81,7 @@ const AGES: [&str; 3] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ages_and_counts_are_told_before_the_first_pass_ends() {
+async fn ages_and_counters_are_there_before_the_first_pass_ends() {
     let (lab, ..) = lab_with_runs(5).await;
     let mut synced = 0.0;
     for is_new in [true, false] {
@@ -119,7 +119,7 @@ async fn ages_and_counts_are_told_before_the_first_pass_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pass_that_took_up_another_is_told_as_old_as_the_beginning_of_that() {
+async fn a_resumed_pass_is_as_old_as_the_interrupted_one() {
     let (lab, ..) = lab_with_runs(5).await;
     let (waits, go) = hold(&lab);
     let stopped = watch(&lab, &["--every", "1h"]);
@@ -140,7 +140,7 @@ async fn a_pass_that_took_up_another_is_told_as_old_as_the_beginning_of_that() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_pass_could_not_decide_is_told_and_is_not_unhealthy() {
+async fn an_incomplete_pass_is_reported_and_healthy() {
     let (lab, ..) = lab_with_runs(5).await;
     let lost = lab.experiment("lost");
     lab.sql().insert(&plain_runs(&lost, 3));
@@ -170,7 +170,7 @@ async fn what_a_pass_could_not_decide_is_told_and_is_not_unhealthy() {
     assert!(reason.contains("--forget-experiment"), "{fields}");
 }
 
-/// A watch that may have so many descriptors, and the address of its metrics.
+/// A watch with a limit on its file descriptors, and the address of its metrics.
 fn watch_with_descriptors(lab: &Lab, most: u32) -> (Running, String) {
     let address = format!("127.0.0.1:{}", free_port());
     let mut limited = Command::new("prlimit");
@@ -187,7 +187,7 @@ fn watch_with_descriptors(lab: &Lab, most: u32) -> (Running, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_are_never_sent_in_full_take_nothing_from_the_passes() {
+async fn half_sent_requests_do_not_starve_the_passes() {
     let (lab, exp, _) = lab_with_runs(5).await;
     let (mut running, address) = watch_with_descriptors(&lab, 128);
     running.wait_for_pass(0, is_full);
@@ -209,7 +209,7 @@ async fn requests_that_are_never_sent_in_full_take_nothing_from_the_passes() {
             Some(200)
         );
     }
-    // All of them end, those that were served last too.
+    // All connections end, the last ones too.
     let closed = |mut stream: &TcpStream| {
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
@@ -240,14 +240,14 @@ async fn a_request_that_is_too_long_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_tells_of_a_pass_that_is_overdue() {
+async fn an_overdue_pass_is_unhealthy() {
     let (lab, ..) = lab_with_runs(5).await;
     let address = format!("127.0.0.1:{}", free_port());
     let mut running = watch(&lab, &["--every", "1s", "--metrics-listen", &address]);
     let known = running.wait_for_pass(0, is_full);
     let health = || get(&address, "/health").unwrap_or_default();
     assert_eq!(health().0, 200);
-    // MLflow takes each request, and answers none.
+    // MLflow accepts every request and answers none.
     let (waits, go) = hold(&lab);
     wait_until("MLflow is asked", || waits.load(Ordering::SeqCst));
     let since = Instant::now();

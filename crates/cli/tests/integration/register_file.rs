@@ -1,4 +1,4 @@
-//! `register --from`: what a line may be, and what is refused without stopping the others.
+//! `register --from`: valid lines, and bad lines that do not stop the others.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -85,16 +85,16 @@ async fn a_version_may_be_a_number_and_the_first_line_may_begin_with_a_byte_orde
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_that_says_no_lineage_is_refused_and_the_others_are_registered() {
+async fn a_line_without_valid_lineage_is_refused_and_the_others_are_registered() {
     let scene = Scene::new(2).await;
     let [first, last] = [&scene.runs[0], &scene.runs[1]];
     let model = json!([{ "name": "churn", "version": "3", "from": "tag" }]);
     let bad = [
-        // Misspelt, and said with no lineage at all.
+        // A misspelt field, and no lineage at all.
         json!({ "_id": first, "input": { "models": model } }).to_string(),
         json!({ "_id": first }).to_string(),
         json!({ "_id": first, "inputs": { "models": [] } }).to_string(),
-        // Half of it would be registered.
+        // Only half of the line would be registered.
         json!({ "_id": first, "inputs": { "model": model, "models": model } }).to_string(),
         json!({ "_id": first, "inputs": { "models": [{ "name": "churn", "versoin": "4" }] } })
             .to_string(),
@@ -146,7 +146,7 @@ fn a_file_and_lineage_by_flags_exclude_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_goes_away_ends_the_file_and_the_next_call_goes_on_where_it_was() {
+async fn an_outage_ends_the_file_and_the_next_call_resumes_at_the_named_line() {
     let scene = Scene::new(40).await;
     let proxy = Proxy::before(&mlflow::shared().uri());
     let set = AtomicUsize::new(0);
@@ -189,13 +189,15 @@ async fn a_server_that_goes_away_ends_the_file_and_the_next_call_goes_on_where_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_without_an_end_is_bounded_and_costs_itself_alone() {
+async fn an_endless_line_is_bounded_and_fails_alone() {
     let scene = Scene::new(1).await;
     let good = json!({ "_id": scene.runs[0], "outputs": { "models": [{ "name": "geo" }] } });
     let ended = scene.register(&[vec![b'x'; 40 << 20], good.to_string().into_bytes()]);
     assert_eq!(ended.code, Some(1));
     assert!(
-        ended.stderr.contains("line 1: it is longer than 32 MiB"),
+        ended
+            .stderr
+            .contains("line 1: the line is longer than 32 MiB"),
         "{}",
         ended.stderr
     );
@@ -259,7 +261,7 @@ async fn bad_lines_are_reported_and_the_others_registered() {
     let query = Query::new().with_output_artifact(&last, "plots/roc.png");
     assert_eq!(ids(&store, query).await, set([&last]));
 
-    // From stdin, and no file at all.
+    // From stdin, and from a file that does not exist.
     let mut child = runlineage([&["register", "--from", "-"][..], &connection].concat())
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
@@ -268,9 +270,9 @@ async fn bad_lines_are_reported_and_the_others_registered() {
     let mut stdin = child.stdin.take().expect("stdin is piped");
     stdin
         .write_all(line(&last, json!({ "name": "fraud", "version": "7" })).as_bytes())
-        .expect("it reads");
+        .expect("the program reads its input");
     drop(stdin);
-    let output = child.wait_with_output().expect("it ends");
+    let output = child.wait_with_output().expect("the program ends");
     assert!(
         output.status.success(),
         "{}",

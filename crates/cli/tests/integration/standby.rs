@@ -1,4 +1,4 @@
-//! A `sync --every` that finds another writer at work: it waits for it, and is told who that is.
+//! A `sync --every` while another process holds the lease: it waits, and names the lease holder.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -32,13 +32,16 @@ async fn a_watch_that_was_killed_and_restarted_waits_for_the_end_of_its_lease() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standby_takes_over_when_the_other_lets_go_and_stops_at_once_until_then() {
+async fn a_standby_takes_over_a_released_lease_and_can_be_stopped_while_it_waits() {
     let (lab, ..) = lab_with_runs(5).await;
     let leases = lab.test.database.collection::<Document>("leases");
     let until = DateTime::from_millis(now() + 600_000);
     let lease =
         doc! { "_id": "sync", "holder": "elsewhere", "until": until, "length": 600_000_i64 };
-    leases.insert_one(lease).await.expect("MongoDB takes it");
+    leases
+        .insert_one(lease)
+        .await
+        .expect("MongoDB stores the document");
 
     let start = Instant::now();
     let once = watch(&lab, &[]);
@@ -59,7 +62,7 @@ async fn a_standby_takes_over_when_the_other_lets_go_and_stops_at_once_until_the
     let mut standby = watch(&lab, &["--every", "1h"]);
     wait_until("it waits", || standby.stderr().concat().contains(WAITING));
     let released = leases.delete_one(doc! { "_id": "sync" }).await;
-    assert_eq!(released.expect("a delete").deleted_count, 1);
+    assert_eq!(released.expect("MongoDB answers").deleted_count, 1);
     standby.wait_for_pass(0, is_full);
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }

@@ -1,4 +1,4 @@
-//! Servers that are away, or that answer something else: one clear error.
+//! Servers that cannot be reached, or that are not MLflow: one clear error.
 
 use bson::{Document, doc};
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::support::fake_mlflow::{experiment, ok, refusal, run as fake_run};
 use crate::support::mongodb::TestDatabase;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mlflow_cannot_be_reached() {
+async fn an_unreachable_mlflow_is_one_error() {
     let test = TestDatabase::new().await;
     let tracking = with_secret(&format!("http://{}", nowhere()));
     let connection = ["--mongodb-uri", &test.uri, "--tracking-uri", &tracking];
@@ -27,7 +27,7 @@ async fn mlflow_cannot_be_reached() {
 }
 
 #[test]
-fn mongodb_cannot_be_reached() {
+fn an_unreachable_mongodb_is_one_error() {
     let mongodb = with_secret(&format!(
         "mongodb://{}/mirror?serverSelectionTimeoutMS=300",
         nowhere()
@@ -55,7 +55,7 @@ fn mongodb_cannot_be_reached() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tracking_uri_answers_something_else() {
+async fn a_server_that_is_not_mlflow_is_one_error() {
     let test = TestDatabase::new().await;
     let html = || ResponseTemplate::new(200).set_body_string("<html><title>canary</title></html>");
     let cases = [
@@ -115,7 +115,7 @@ async fn the_tracking_uri_answers_something_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_lies_about_pages_is_not_believed() {
+async fn a_repeated_page_token_ends_the_sync() {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(ok(json!({ "experiments": [experiment("1")], "runs": [fake_run("r", "1", json!({}))], "next_page_token": "again" }))).mount(&server).await;
     let test = TestDatabase::new().await;

@@ -8,7 +8,7 @@ use super::super::Result;
 use crate::connect::usage;
 use crate::say::say;
 
-/// A list of 1,000 experiments is looked up in well under a second.
+/// A condition may list up to 1,000 experiments.
 const CONCURRENT_LOOKUPS: usize = 16;
 
 /// The names in the flags and in the text of `--where`.

@@ -1,4 +1,4 @@
-//! One experiment of a real MLflow, and `find` over its mirror.
+//! One experiment of a real MLflow, and its mirror.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::mongodb::TestDatabase;
 use super::program::{Finished, run, runlineage};
 use super::rest::Rest;
 
-/// Runs of one experiment of a real MLflow, mirrored.
+/// An experiment of a real MLflow, and a database to mirror it.
 pub(crate) struct Scene {
     pub(crate) rest: Rest,
     pub(crate) test: TestDatabase,
@@ -25,7 +25,7 @@ impl Scene {
         }
     }
 
-    /// A run of this name, with these params and metrics.
+    /// Creates a run with these params, metrics and tags, and returns its id.
     pub(crate) async fn run(&self, name: &str, data: &Value) -> String {
         let run = self
             .rest
@@ -61,7 +61,7 @@ impl Scene {
         self.program(&[&["find", "--exp", &self.exp.0], args].concat())
     }
 
-    /// The names of the runs that come out, in their order.
+    /// The names of the runs that `find` prints, in their order.
     pub(crate) fn names(&self, args: &[&str]) -> Vec<String> {
         let out = self.find(&[args, &["--format", "csv", "--columns", "name"]].concat());
         out.success().lines().skip(1).map(str::to_owned).collect()

@@ -1,16 +1,16 @@
-//! A program that must fail: with one clear error, the right exit code, no panic and no secret.
+//! Checks of a program that must fail: one clear error, the right exit code, no panic, no secret.
 
 use std::ffi::OsStr;
 
 use super::free_port;
 use super::program::{Finished, run, runlineage};
 
-/// In whatever is a password here, and in no other place.
+/// Part of each password in these tests, and of nothing else.
 pub(crate) const SECRET: &str = "canary";
 
 pub(crate) const UNKNOWN: &str = "00000000000000000000000000000000";
 
-/// Runs the program, which must fail with this code and one error that says all of this.
+/// Runs the program, which must fail with this exit code and one error that contains all these words.
 #[track_caller]
 pub(crate) fn fails<A: AsRef<OsStr>>(
     args: impl IntoIterator<Item = A>,
@@ -18,7 +18,7 @@ pub(crate) fn fails<A: AsRef<OsStr>>(
     words: &[&str],
 ) -> Finished {
     let mut command = runlineage(args);
-    // Asking again is the subject of other tests.
+    // Retries are the subject of other tests.
     command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0");
     let finished = run(&mut command);
     check(&finished, code, words);
@@ -52,7 +52,7 @@ pub(crate) fn check(finished: &Finished, code: i32, words: &[&str]) {
         !stderr.contains(SECRET) && !stdout.contains(SECRET),
         "{stdout}{stderr}"
     );
-    assert_eq!(stdout, "", "what fails has no result");
+    assert_eq!(stdout, "", "a failed command prints no result");
 }
 
 pub(crate) fn with_secret(uri: &str) -> String {

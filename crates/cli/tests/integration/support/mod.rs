@@ -1,4 +1,4 @@
-//! What the tests of the program share: a mirror beside real servers, and the program itself.
+//! Fixtures that the tests of the program share: real servers, mirrors, and the program itself.
 
 #[path = "../../../../../tests/support/mod.rs"]
 mod mirrored;

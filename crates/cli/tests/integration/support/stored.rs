@@ -1,4 +1,4 @@
-//! Runs that a test writes straight into MongoDB, without an MLflow, and `find` over them.
+//! Runs that a test inserts into MongoDB directly, without an MLflow.
 
 use mongodb::bson::{DateTime, Document, doc};
 use runlineage::MongoRunStore;
@@ -29,11 +29,14 @@ pub(crate) async fn mirror_of(count: i64) -> TestDatabase {
     store.migrate().await.expect("a new database is migrated");
     let state = test.database.collection::<Document>("sync_state");
     let source = doc! { "_id": "source", "name": "http://mlflow.example:5000/base", "full_pass": DateTime::now() };
-    state.insert_one(source).await.expect("it is stored");
+    state
+        .insert_one(source)
+        .await
+        .expect("MongoDB stores the document");
     let runs = test.database.collection("runs");
     runs.insert_many((0..count).map(document))
         .await
-        .expect("they are stored");
+        .expect("MongoDB stores the documents");
     test
 }
 

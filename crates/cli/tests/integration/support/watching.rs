@@ -1,4 +1,4 @@
-//! A `sync --every` that is left running over a lab, and what it tells.
+//! A running `sync --every` over a lab, and its metrics.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::poll;
 use super::program::runlineage;
 use super::running::{Running, get};
 
-/// What stopping may take.
+/// How long a stop may take.
 pub(crate) const STOPPED: Duration = Duration::from_secs(5);
 pub(crate) const MINUTE: i64 = 60_000;
 
@@ -38,7 +38,7 @@ pub(crate) fn is_full(pass: &Value) -> bool {
     pass["kind"] == "full"
 }
 
-/// What /metrics says, each series by its name and labels; the text is Prometheus' own format.
+/// The series of /metrics by name and labels, parsed from the Prometheus text format.
 #[track_caller]
 pub(crate) fn metrics(address: &str) -> BTreeMap<String, f64> {
     let answer = poll(Duration::from_secs(60), || get(address, "/metrics"));
