@@ -1,6 +1,7 @@
 //! `find`: builds one search from the flags, and prints its runs, a summary of them, or the query plan.
 
 mod condition;
+mod filter_names;
 mod named;
 mod print;
 mod search;

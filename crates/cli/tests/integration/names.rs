@@ -128,6 +128,11 @@ async fn an_experiment_that_is_not_mirrored_is_an_error() {
         ["--where", "exp.name = 'typo'"],
         ["--where", "experiment_id in ('1', 'typo')"],
         ["--where", "name = 'a' or not exp = 'typo'"],
+        ["--where", r#"{"exp.name": "typo"}"#],
+        [
+            "--where",
+            r#"{"$or": [{"status": "FAILED"}, {"exp.id": {"$in": ["typo"]}}]}"#,
+        ],
     ] {
         for instead in [&[][..], &["--count"], &["--facet", "user"]] {
             let typo = scene.program(&[&["find"], &args[..], instead].concat());
@@ -163,6 +168,17 @@ async fn a_model_or_run_that_the_mirror_has_never_seen_is_reported() {
         (["--where", "input.artifact under '77ab/x'"], RUN),
         (["--where", "run_id = '77ab'"], RUN),
         (["--where", "user = 'nobody' and parent = '77ab'"], RUN),
+        (["--where", r#"{"inputs.models.name": "nowhere"}"#], MODEL),
+        (
+            [
+                "--where",
+                r#"{"outputs.models": {"$elemMatch": {"name": "nowhere", "version": "3"}}}"#,
+            ],
+            MODEL,
+        ),
+        (["--where", r#"{"_id": {"$eq": "77ab"}}"#], RUN),
+        (["--where", r#"{"inputs.runs.id": "77ab"}"#], RUN),
+        (["--where", r#"{"tags.mlflow.parentRunId": "77ab"}"#], RUN),
     ] {
         for instead in [
             &[][..],

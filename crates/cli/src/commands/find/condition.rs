@@ -7,22 +7,15 @@ use runlineage::{Error, Query, Search};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use super::filter_names;
 use crate::connect::usage;
 
 /// A parsed `--where`.
 #[derive(Debug, Clone)]
-pub(super) enum Condition {
-    Text(Query),
-    Json(Box<Search>),
-}
-
-impl From<Condition> for Search {
-    fn from(condition: Condition) -> Self {
-        match condition {
-            Condition::Text(query) => query.into(),
-            Condition::Json(search) => *search,
-        }
-    }
+pub(super) struct Condition {
+    pub(super) search: Search,
+    /// Names the same experiments, models and runs as the condition.
+    pub(super) names: Query,
 }
 
 pub(super) fn parse(condition: &str) -> Result<Condition, Error> {
@@ -35,16 +28,22 @@ pub(super) fn parse(condition: &str) -> Result<Condition, Error> {
     }
     // No text begins with a bracket, so a JSON array gets the error about JSON.
     if text.starts_with(['{', '[']) {
-        return json(text).map(|search| Condition::Json(Box::new(search)));
+        return json(text);
     }
     // Untrimmed, so that the columns in an error are those of the argument.
-    match condition.parse() {
+    match condition.parse::<Query>() {
         Err(Error::InvalidArgument { reason, .. }) => Err(usage("--where", reason)),
-        query => query.map(Condition::Text),
+        query => {
+            let names = query?;
+            Ok(Condition {
+                search: Search::from(&names),
+                names,
+            })
+        }
     }
 }
 
-fn json(text: &str) -> Result<Search, Error> {
+fn json(text: &str) -> Result<Condition, Error> {
     let example = "write a MongoDB filter such as '{\"metrics.auc\": {\"$gt\": 0.9}}'";
     let Unambiguous(value) = serde_json::from_str(text).map_err(|error| {
         usage(
@@ -59,7 +58,11 @@ fn json(text: &str) -> Result<Search, Error> {
         ));
     }
     match Bson::try_from(value) {
-        Ok(Bson::Document(filter)) => Search::checked(filter),
+        Ok(Bson::Document(filter)) => Ok(Condition {
+            // First, since it bounds the depth of the filter.
+            search: Search::checked(filter.clone())?,
+            names: filter_names::names(&filter),
+        }),
         Ok(_) => Err(usage(
             "--where",
             format!("this is an Extended JSON value, not a filter; {example}"),

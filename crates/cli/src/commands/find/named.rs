@@ -11,20 +11,20 @@ use crate::say::say;
 /// A condition may list up to 1,000 experiments.
 const CONCURRENT_LOOKUPS: usize = 16;
 
-/// The names in the flags and in the text of `--where`.
+/// The names in the flags and in `--where`.
 pub(super) struct Named {
     pub(super) flags: Query,
-    pub(super) text: Option<Query>,
+    pub(super) condition: Query,
 }
 
 impl Named {
     /// Fails if an experiment is not mirrored, or if its text is the id of one experiment and the name of another.
     pub(super) async fn check_experiments(&self, store: &MongoRunStore) -> Result<()> {
         let flags = self.flags.experiments().into_iter();
-        let text = self.text.iter().flat_map(Query::experiments);
+        let condition = self.condition.experiments().into_iter();
         let named = flags
             .map(|experiment| ("--exp", experiment))
-            .chain(text.map(|experiment| ("--where", experiment)));
+            .chain(condition.map(|experiment| ("--where", experiment)));
         stream::iter(named)
             .map(async |(argument, experiment)| check(store, argument, &experiment).await)
             .buffered(CONCURRENT_LOOKUPS)
@@ -35,7 +35,7 @@ impl Named {
     /// Reports each model and run that the mirror has never seen.
     pub(super) async fn say_unknown(&self, store: &MongoRunStore) -> Result<()> {
         let mut nodes = self.flags.nodes();
-        nodes.extend(self.text.iter().flat_map(Query::nodes));
+        nodes.extend(self.condition.nodes());
         nodes.sort();
         nodes.dedup();
         for node in nodes {

@@ -6,7 +6,7 @@ use runlineage::query::Order;
 use runlineage::{Query, Search};
 
 use super::super::Result;
-use super::condition::{self, Condition};
+use super::condition;
 use super::named::Named;
 use crate::args::{ColumnArg, FindArgs, Format};
 use crate::connect::usage;
@@ -42,19 +42,19 @@ impl FlagSearch {
             .as_deref()
             .map(condition::parse)
             .transpose()?;
-        let text = match &condition {
-            Some(Condition::Text(query)) => Some(query.clone()),
-            _ => None,
-        };
-        let search = Search::from(&flags);
-        let search = match condition {
-            Some(condition) => search.and(condition),
-            None => search,
-        };
+        let mut search = Search::from(&flags);
+        let mut names = Query::new();
+        if let Some(condition) = condition {
+            search = search.and(condition.search);
+            names = condition.names;
+        }
         Ok(Self {
             filter: search.filter()?,
             search,
-            named: Named { flags, text },
+            named: Named {
+                flags,
+                condition: names,
+            },
             since,
             orders: orders(args)?,
             columns: columns(args)?,
