@@ -82,14 +82,15 @@ fn invalid_uris_are_refused_without_showing_a_password() {
 #[test]
 fn an_unknown_uri_option_is_named_but_no_part_of_a_password() {
     let find = |uri: &str| run(&mut runlineage(["find", "--mongodb-uri", uri]));
-    let told = find("mongodb://host.example/?retryWritez=true");
-    assert_eq!(told.code, Some(2));
+    let unknown = find("mongodb://host.example/?retryWritez=true");
+    assert_eq!(unknown.code, Some(2));
     assert!(
-        told.stderr
+        unknown
+            .stderr
             .to_lowercase()
             .contains("no option `retrywritez`"),
         "{}",
-        told.stderr
+        unknown.stderr
     );
     let hidden = find("mongodb://ana:pa?canary=1@host.example/");
     assert_eq!(hidden.code, Some(2));

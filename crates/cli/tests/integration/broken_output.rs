@@ -46,8 +46,8 @@ fn check(finished: &Finished, code: i32, errors: usize, what: &str) {
     let Finished { stderr, .. } = finished;
     assert_eq!(finished.code, Some(code), "{what}: {stderr}");
     assert!(!stderr.contains("panicked"), "{what}: {stderr}");
-    let said = stderr.lines().filter(|line| line.starts_with("error: "));
-    assert_eq!(said.count(), errors, "{what}: {stderr}");
+    let printed = stderr.lines().filter(|line| line.starts_with("error: "));
+    assert_eq!(printed.count(), errors, "{what}: {stderr}");
     if errors > 0 {
         assert!(
             stderr.contains("cannot write to stdout"),

@@ -25,14 +25,14 @@ fn sync(test: &TestDatabase, tracking: &str, variables: &[(&str, &str)]) -> Fini
 #[track_caller]
 fn blames(finished: &Finished, proxy: &str, words: &str) {
     assert_eq!(finished.code, Some(1), "{finished:?}");
-    let said = &finished.stderr;
+    let stderr = &finished.stderr;
     assert!(
-        said.contains(proxy) && said.contains(words),
-        "no {proxy:?} or no {words:?} in {said}"
+        stderr.contains(proxy) && stderr.contains(words),
+        "no {proxy:?} or no {words:?} in {stderr}"
     );
     assert!(
-        !said.contains("canary") && !said.contains("this user may not"),
-        "{said}"
+        !stderr.contains("canary") && !stderr.contains("this user may not"),
+        "{stderr}"
     );
 }
 

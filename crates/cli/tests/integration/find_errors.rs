@@ -105,7 +105,7 @@ async fn an_unknown_field_is_refused_with_the_nearest_name() {
 #[test]
 fn flags_that_would_be_ignored_and_unknown_fields_are_refused() {
     let list = format!("name in ({})", vec!["'x'"; 1_001].join(","));
-    for (args, said) in [
+    for (args, expected) in [
         (vec!["--count", "--limit", "5"], "cannot be used with"),
         (vec!["--count", "--skip", "5"], "cannot be used with"),
         (
@@ -130,6 +130,10 @@ fn flags_that_would_be_ignored_and_unknown_fields_are_refused() {
     ] {
         let ended = run(&mut runlineage(["find"].iter().chain(&args)));
         assert_eq!(ended.code, Some(2), "{args:?}: {ended:?}");
-        assert!(ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains(expected),
+            "{args:?}: {}",
+            ended.stderr
+        );
     }
 }

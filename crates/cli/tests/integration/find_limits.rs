@@ -99,7 +99,7 @@ async fn an_order_without_an_index_is_reported() {
     let scene = Scene::new().await;
     scene.run("a", &json!({ "metrics": { "auc": 1 } })).await;
     scene.sync();
-    for (order, said) in [
+    for (order, is_reported) in [
         ("metrics.auc", true),
         ("-end_time", true),
         ("-start_time", false),
@@ -109,7 +109,7 @@ async fn an_order_without_an_index_is_reported() {
         let stderr = scene.program(&args).stderr;
         assert_eq!(
             stderr.contains("No index serves this order"),
-            said,
+            is_reported,
             "{order}: {stderr}"
         );
     }

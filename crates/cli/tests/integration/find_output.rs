@@ -173,10 +173,10 @@ async fn a_reader_that_pauses_gets_all_runs() {
     };
     for reader in ["ndjson", "json", "csv"].map(read) {
         let (rest, ended) = reader.join().expect("the reader does not panic");
-        let said = String::from_utf8_lossy(&ended.stderr);
+        let stderr = String::from_utf8_lossy(&ended.stderr);
         assert!(
             ended.status.success() && rest > 14_990,
-            "{rest} lines: {said}"
+            "{rest} lines: {stderr}"
         );
     }
 }

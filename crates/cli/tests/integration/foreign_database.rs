@@ -92,10 +92,10 @@ async fn foreign_documents_in_runs_are_reported() {
     }
     let (mongodb, tracking) = (&test.uri, &server.uri());
     let sync = ["sync", "--mongodb-uri", mongodb, "--tracking-uri", tracking];
-    let told = run(&mut runlineage(sync));
-    assert_eq!(told.code, Some(1), "{}", told.stderr);
-    let said = "whose `_id` is not a text is 1";
-    assert!(told.stderr.contains(said), "{}", told.stderr);
+    let synced = run(&mut runlineage(sync));
+    assert_eq!(synced.code, Some(1), "{}", synced.stderr);
+    let expected = "whose `_id` is not a text is 1";
+    assert!(synced.stderr.contains(expected), "{}", synced.stderr);
     fails(
         ["find", "--mongodb-uri", &test.uri],
         1,

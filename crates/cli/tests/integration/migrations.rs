@@ -93,12 +93,12 @@ async fn two_concurrent_processes_apply_each_migration_once() {
     for _ in 0..6 {
         let test = TestDatabase::new().await;
         let both = [(), ()].map(|()| migrate(&test.uri).spawn().expect("the program starts"));
-        let said: String = both.map(|child| ended(child).success()).concat();
-        let applied = said
+        let stdout: String = both.map(|child| ended(child).success()).concat();
+        let applied = stdout
             .lines()
             .filter(|line| line.starts_with("applied "))
             .count();
-        assert_eq!(applied, files, "{said}");
+        assert_eq!(applied, files, "{stdout}");
         assert_eq!(shape(&test.database).await, expected);
     }
 }
@@ -339,7 +339,7 @@ async fn readers_need_read_and_writers_need_read_write() {
     assert_eq!(
         empty.code,
         Some(1),
-        "a database that never saw a pass answers nothing"
+        "a database without a pass answers nothing"
     );
     assert!(
         empty.stderr.contains("mirrors nothing yet"),
@@ -367,8 +367,8 @@ async fn readers_need_read_and_writers_need_read_write() {
         ][..],
         &["show", &run_id],
     ] {
-        let said = as_user("read", args).success();
-        assert!(said.contains(&run_id), "{said}");
+        let stdout = as_user("read", args).success();
+        assert!(stdout.contains(&run_id), "{stdout}");
     }
     for args in [
         &["sync"][..],
@@ -401,11 +401,11 @@ async fn readers_need_read_and_writers_need_read_write() {
         .drop()
         .await
         .expect("MongoDB answers");
-    let said = as_user("read", &["find", "--input-model", "churn"]);
+    let searched = as_user("read", &["find", "--input-model", "churn"]);
     assert!(
-        said.stderr.contains("2 migrations are pending"),
+        searched.stderr.contains("2 migrations are pending"),
         "{}",
-        said.stderr
+        searched.stderr
     );
-    said.success();
+    searched.success();
 }

@@ -155,8 +155,8 @@ async fn the_bundles_of_requests_curl_and_openssl_are_trusted() {
         let refused = sync(&[(name, &good.certificate), (order[0], &other.certificate)]);
         if name != order[0] {
             fails(&refused, "mlflow_tracking_server_cert_path");
-            let told = refused.stderr.matches("invalid peer certificate").count();
-            assert_eq!(told, 1, "{}", refused.stderr);
+            let count = refused.stderr.matches("invalid peer certificate").count();
+            assert_eq!(count, 1, "{}", refused.stderr);
         }
         let gone = sync(&[(name, "/nowhere/ca.pem")]);
         assert!(

@@ -38,9 +38,9 @@ async fn a_model_uri_is_resolved_in_mlflow() {
     ] {
         let registered = with(&["register", &run, "--input-model", &uri]);
         assert_eq!(registered.code, Some(0), "{uri}: {}", registered.stderr);
-        let said = format!("{uri} is version {version} now");
+        let expected = format!("{uri} is version {version} now");
         assert_eq!(
-            registered.stderr.contains(&said),
+            registered.stderr.contains(&expected),
             !uri.ends_with("/2"),
             "{}",
             registered.stderr

@@ -30,15 +30,15 @@ async fn metrics_and_health_follow_the_passes() {
     assert_eq!(health(), 200);
     let full = "runlineage_last_pass_timestamp_seconds{kind=\"full\"}";
     wait_until("the pass is recorded", || metrics(&address)[full] > 0.0);
-    let told = metrics(&address);
-    assert_eq!(told["runlineage_runs_seen_total"], 5.0, "{told:?}");
-    assert_eq!(told["runlineage_runs_written_total"], 5.0, "{told:?}");
+    let series = metrics(&address);
+    assert_eq!(series["runlineage_runs_seen_total"], 5.0, "{series:?}");
+    assert_eq!(series["runlineage_runs_written_total"], 5.0, "{series:?}");
     assert_eq!(
-        told["runlineage_passes_total{kind=\"full\"}"], 1.0,
-        "{told:?}"
+        series["runlineage_passes_total{kind=\"full\"}"], 1.0,
+        "{series:?}"
     );
-    assert_eq!(told["runlineage_errors_total"], 0.0, "{told:?}");
-    let began = told[full];
+    assert_eq!(series["runlineage_errors_total"], 0.0, "{series:?}");
+    let began = series[full];
     let age = now() as f64 / 1_000.0 - began;
     assert!(
         (0.0..120.0).contains(&age),
@@ -52,11 +52,14 @@ async fn metrics_and_health_follow_the_passes() {
     let failed = metrics(&address);
     assert!(failed["runlineage_errors_total"] >= 1.0, "{failed:?}");
     assert_eq!(failed[full], began);
-    let age = |told: &BTreeMap<String, f64>| told["runlineage_last_full_pass_age_seconds"];
-    assert!(age(&failed) > age(&told), "{failed:?}");
+    let age = |series: &BTreeMap<String, f64>| series["runlineage_last_full_pass_age_seconds"];
+    assert!(age(&failed) > age(&series), "{failed:?}");
     let passes = running.passes();
-    let said = format!("{}", passes[known - 1]);
-    assert!(said.contains("down"), "it says why: {said}");
+    let message = format!("{}", passes[known - 1]);
+    assert!(
+        message.contains("down"),
+        "/health gives the reason: {message}"
+    );
 
     lab.proxy.pass();
     rest::create_run(&lab.server.uri(), &exp, now());
@@ -89,7 +92,7 @@ async fn ages_and_counters_are_there_before_the_first_pass_ends() {
         let address = format!("127.0.0.1:{}", free_port());
         let mut running = watch(&lab, &["--every", "1h", "--metrics-listen", &address]);
         wait_until("a page is asked for", || waits.load(Ordering::SeqCst));
-        let told = metrics(&address);
+        let series = metrics(&address);
         for count in [
             "runlineage_errors_total",
             "runlineage_passes_total{kind=\"full\"}",
@@ -98,15 +101,15 @@ async fn ages_and_counters_are_there_before_the_first_pass_ends() {
             "runlineage_runs_written_total",
             "runlineage_runs_deleted_total",
         ] {
-            assert_eq!(told.get(count), Some(&0.0), "{count}: {told:?}");
+            assert_eq!(series.get(count), Some(&0.0), "{count}: {series:?}");
         }
-        let [at, age, lag] = AGES.map(|name| told[name]);
+        let [at, age, lag] = AGES.map(|name| series[name]);
         if is_new {
             assert_eq!((at, age, lag), (0.0, f64::INFINITY, f64::INFINITY));
         } else {
             assert_eq!(at, synced);
             let since = now() as f64 / 1_000.0 - at;
-            assert!(since - 60.0 < age && age <= since + 1.0, "{told:?}");
+            assert!(since - 60.0 < age && age <= since + 1.0, "{series:?}");
             assert_eq!(lag, age, "there was no quick pass yet");
         }
         go.store(true, Ordering::SeqCst);
@@ -134,9 +137,9 @@ async fn a_resumed_pass_is_as_old_as_the_interrupted_one() {
     let mut running = watch(&lab, &["--every", "1h", "--metrics-listen", &address]);
     running.wait_for_pass(0, is_full);
     wait_until("the pass is recorded", || metrics(&address)[AGES[0]] > 0.0);
-    let told = metrics(&address);
-    assert!(told[AGES[0]] <= before, "{before}: {told:?}");
-    assert!(told[AGES[1]] > 2.0, "{told:?}");
+    let series = metrics(&address);
+    assert!(series[AGES[0]] <= before, "{before}: {series:?}");
+    assert!(series[AGES[1]] > 2.0, "{series:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,9 +154,9 @@ async fn an_incomplete_pass_is_reported_and_healthy() {
     running.wait_for_pass(0, |pass| is_full(pass) && pass["incomplete"] == 1);
     let health = get(&address, "/health").map(|(status, _)| status);
     assert_eq!(health, Some(200));
-    let told = metrics(&address);
-    assert_eq!(told["runlineage_incomplete"], 1.0, "{told:?}");
-    assert_eq!(told["runlineage_errors_total"], 0.0, "{told:?}");
+    let series = metrics(&address);
+    assert_eq!(series["runlineage_incomplete"], 1.0, "{series:?}");
+    assert_eq!(series["runlineage_errors_total"], 0.0, "{series:?}");
     running.signal("-TERM");
     let (code, _, stderr) = running.end_within(STOPPED);
     assert_eq!(code, Some(0), "{stderr:#?}");
@@ -202,8 +205,11 @@ async fn half_sent_requests_do_not_starve_the_passes() {
         rest::create_run(&lab.server.uri(), &exp, now());
         let known = running.passes().len();
         running.wait_for_pass(known, |pass| pass["written"] == 1);
-        let told = metrics(&address);
-        assert_eq!(told["runlineage_errors_total"], 0.0, "{round}: {told:?}");
+        let series = metrics(&address);
+        assert_eq!(
+            series["runlineage_errors_total"], 0.0,
+            "{round}: {series:?}"
+        );
         assert_eq!(
             get(&address, "/health").map(|(status, _)| status),
             Some(200)
@@ -251,12 +257,12 @@ async fn an_overdue_pass_is_unhealthy() {
     let (waits, go) = hold(&lab);
     wait_until("MLflow is asked", || waits.load(Ordering::SeqCst));
     let since = Instant::now();
-    let (status, said) = poll(Duration::from_secs(100), || {
+    let (status, message) = poll(Duration::from_secs(100), || {
         Some(health()).filter(|(status, _)| *status != 200)
     })
-    .expect("it is overdue within 100 s");
+    .expect("the pass is overdue within 100 s");
     assert_eq!(status, 503);
-    assert!(said.contains("overdue"), "{said}");
+    assert!(message.contains("overdue"), "{message}");
     assert!(
         since.elapsed() > Duration::from_secs(55),
         "{:?}",

@@ -154,7 +154,7 @@ async fn a_model_or_run_that_the_mirror_has_never_seen_is_reported() {
     let scene = Scene::new().await;
     scene.run("a", &json!({})).await;
     scene.sync();
-    for (args, said) in [
+    for (args, expected) in [
         (["--input-model", "nowhere:3"], MODEL),
         (["--output-artifact", "77ab/x"], RUN),
         (["--parent", "77ab"], RUN),
@@ -189,7 +189,7 @@ async fn a_model_or_run_that_the_mirror_has_never_seen_is_reported() {
             let none = scene.find(&[&args[..], instead].concat());
             assert_eq!(none.code, Some(0), "{args:?}: {}", none.stderr);
             assert!(
-                none.stderr.contains(said),
+                none.stderr.contains(expected),
                 "{args:?} {instead:?}: {}",
                 none.stderr
             );

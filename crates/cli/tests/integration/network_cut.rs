@@ -130,9 +130,9 @@ fn assert_error(stderr: &[String]) {
         .iter()
         .skip_while(|line| !line.starts_with("error: "));
     let error: Vec<_> = error.cloned().collect();
-    let said = error.concat();
+    let message = error.concat();
     assert!(
-        said.contains("MongoDB") && !said.contains("panicked"),
+        message.contains("MongoDB") && !message.contains("panicked"),
         "{stderr:#?}"
     );
 }
@@ -159,7 +159,7 @@ async fn a_watch_survives_a_cut_and_is_fresh_again_within_a_minute() {
         known = watch.passes().len().max(known);
         assert!(
             cut.cable.bytes() - bytes < 100_000,
-            "{kind:?}: it is not cut"
+            "{kind:?}: the network was not cut"
         );
         cut.cable.set(Cable::Whole);
         let whole = Instant::now();

@@ -109,18 +109,18 @@ async fn a_line_without_valid_lineage_is_refused_and_the_others_are_registered()
     let finished = scene.register(&lines);
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
     for line in 1..=8 {
-        let said = format!("line {line}: ");
-        assert!(finished.stderr.contains(&said), "{}", finished.stderr);
+        let expected = format!("line {line}: ");
+        assert!(finished.stderr.contains(&expected), "{}", finished.stderr);
     }
-    for said in [
+    for expected in [
         "1 run registered, 8 lines failed.",
         "no lineage",
         "UTF-8",
         "versoin",
     ] {
         assert!(
-            finished.stderr.contains(said),
-            "no {said:?} in {}",
+            finished.stderr.contains(expected),
+            "no {expected:?} in {}",
             finished.stderr
         );
     }
@@ -174,9 +174,12 @@ async fn an_outage_ends_the_file_and_the_next_call_resumes_at_the_named_line() {
     let began = std::time::Instant::now();
     let ended = register(&proxy.uri(), &[]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(began.elapsed().as_secs() < 60, "it does not try every line");
+    assert!(
+        began.elapsed().as_secs() < 60,
+        "the command tried every line"
+    );
     let from = ended.stderr.split("--from-line ").nth(1);
-    let from = from.unwrap_or_else(|| panic!("it says where to go on: {}", ended.stderr));
+    let from = from.unwrap_or_else(|| panic!("the error names no line: {}", ended.stderr));
     let from: usize = from.split('`').next().unwrap().parse().unwrap();
     assert!((2..30).contains(&from), "{}", ended.stderr);
     for before in 0..from - 1 {
@@ -241,7 +244,7 @@ async fn bad_lines_are_reported_and_the_others_registered() {
         [&["register", "--from", &path][..], &connection].concat(),
     ));
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
-    for said in [
+    for expected in [
         "line 2: ",
         "line 3: ",
         "line 4: ",
@@ -250,8 +253,8 @@ async fn bad_lines_are_reported_and_the_others_registered() {
         "2 runs registered, 5 lines failed.",
     ] {
         assert!(
-            finished.stderr.contains(said),
-            "no {said:?} in {}",
+            finished.stderr.contains(expected),
+            "no {expected:?} in {}",
             finished.stderr
         );
     }

@@ -202,7 +202,7 @@ async fn a_sync_killed_at_any_instant_is_resumed_with_the_same_result() {
     // While one page is saved, the next one is fetched. Neither is acknowledged if the process dies then.
     assert!(
         worst <= 2,
-        "{worst} pages of one experiment were asked for again after one kill"
+        "{worst} pages of one experiment were requested again after one kill"
     );
 }
 

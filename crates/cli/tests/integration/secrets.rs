@@ -126,7 +126,7 @@ async fn a_password_of_mongodb_appears_in_no_output() {
         assert_hidden("stderr", &finished.stderr);
         let error = MongoRunStore::connect(&uri)
             .await
-            .expect_err("it cannot be reached");
+            .expect_err("MongoDB cannot be reached");
         assert_hidden("the error", &chain(&error));
         assert_hidden("Debug", &format!("{error:?}"));
     }

@@ -65,7 +65,10 @@ fn watched(lab: &Lab, args: &[&str]) -> String {
         assert_hidden(&cmdline, &line);
         std::thread::sleep(Duration::from_millis(1));
     }
-    assert!(looked > 0, "{args:?}: it was gone before anybody looked");
+    assert!(
+        looked > 0,
+        "{args:?}: the process ended before its arguments were read"
+    );
     let (code, stdout, stderr) = running.end_within(Duration::from_secs(60));
     let (stdout, stderr) = (stdout.join("\n"), stderr.join("\n"));
     assert_hidden(&format!("stdout of {args:?}"), &stdout);

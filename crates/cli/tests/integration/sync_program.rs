@@ -51,7 +51,7 @@ fn erase(sql: &mut Sql, runs: &[NewRun]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn recorded_problems_are_exit_1_by_strict_alone() {
+async fn recorded_problems_exit_with_1_only_with_strict() {
     let lab = Lab::new().await;
     let mut runs = plain_runs(&lab.experiment("a"), 3);
     let mut sql = lab.sql();
@@ -197,7 +197,7 @@ async fn removals_above_the_safety_limit_need_allow_mass_delete() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_incomplete_pass_is_exit_1_and_says_why() {
+async fn an_incomplete_pass_exits_with_1_and_gives_the_reason() {
     let lab = Lab::new().await;
     let (refused, other) = (lab.experiment("refused"), lab.experiment("other"));
     let mut sql = lab.sql();
@@ -272,14 +272,14 @@ async fn every_line_of_a_json_log_of_one_pass_is_an_object() {
     let incomplete: Vec<_> = incomplete.collect();
     assert_eq!(incomplete.len(), 1, "{log:#?}");
     assert_eq!(incomplete[0]["fields"]["experiment"], refused.as_str());
-    let said = |words: &str| {
+    let has_message = |words: &str| {
         log.iter().any(|line| {
             line["fields"]["message"]
                 .as_str()
-                .is_some_and(|said| said.contains(words))
+                .is_some_and(|message| message.contains(words))
         })
     };
-    assert!(said("find --problems"), "{log:#?}");
+    assert!(has_message("find --problems"), "{log:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -173,7 +173,10 @@ async fn control_characters_are_escaped_on_terminals_and_exact_in_pipes() {
         let (_, shown) = on_terminal(&mut asking(&test, args), 0);
         let found = shown.chars().find(|c| is_unprintable(*c));
         assert_eq!(found, None, "{args:?}: {shown:?}");
-        assert!(shown.contains("end"), "it says the name: {args:?}: {shown}");
+        assert!(
+            shown.contains("end"),
+            "the name is missing: {args:?}: {shown}"
+        );
         if is_json {
             let piped = run(&mut asking(&test, args)).success();
             for c in ['\u{9b}', '\u{202e}', '\u{200b}', '\u{feff}', '\u{e0041}'] {

@@ -54,7 +54,7 @@ async fn a_watch_stops_within_five_seconds_while_mongodb_does_not_answer() {
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(
             running.passes().len() <= known + 1,
-            "it goes on without MongoDB"
+            "passes went on without MongoDB"
         );
         running.signal(name);
         let (code, _, stderr) = running.end_within(STOPPED);
@@ -76,9 +76,9 @@ async fn a_sync_stops_within_five_seconds_while_another_process_migrates() {
             .await
             .expect("MongoDB stores the document");
         let running = watch(&lab, args);
-        wait_until("it waits", || {
-            let said = running.stderr().concat();
-            said.contains("waiting for a migration of another process")
+        wait_until("the sync waits", || {
+            let stderr = running.stderr().concat();
+            stderr.contains("waiting for a migration of another process")
         });
         running.signal("-TERM");
         let (code, _, stderr) = running.end_within(STOPPED);
@@ -240,10 +240,10 @@ async fn quick_passes_go_on_during_a_long_full_pass_and_both_are_logged() {
         passes.iter().all(|pass| pass["kind"] == "quick"),
         "{passes:#?}"
     );
-    let told = metrics(&address);
-    let of = |kind: &str| told[&format!("runlineage_passes_total{{kind=\"{kind}\"}}")];
-    assert!(of("quick") >= 2.0 && of("full") == 0.0, "{told:?}");
-    assert_eq!(told["runlineage_runs_written_total"], 1.0, "{told:?}");
+    let series = metrics(&address);
+    let of = |kind: &str| series[&format!("runlineage_passes_total{{kind=\"{kind}\"}}")];
+    assert!(of("quick") >= 2.0 && of("full") == 0.0, "{series:?}");
+    assert_eq!(series["runlineage_runs_written_total"], 1.0, "{series:?}");
     go.store(true, Ordering::SeqCst);
     let known = running.wait_for_pass(known, |pass| is_full(pass) && pass["written"] == 5);
     assert_eq!(lab.differences().await, Vec::<String>::new());

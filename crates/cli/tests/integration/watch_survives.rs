@@ -30,8 +30,8 @@ async fn a_watch_survives_the_rename_of_its_experiment() {
         };
         rename(&lab.name("another"));
         let known = running.wait_for_pass(known, |pass| pass["error"].is_string());
-        let said = running.passes()[known - 1]["error"].to_string();
-        assert!(said.contains("named"), "{flag}: {said}");
+        let message = running.passes()[known - 1]["error"].to_string();
+        assert!(message.contains("named"), "{flag}: {message}");
         // The new name is not mirrored either. The watch still runs after the third failure.
         let known = running.wait_for_pass(known + 1, |pass| pass["error"].is_string());
         let filter = doc! { "exp.id": if flag == "--exp" { &exp } else { &named } };
@@ -68,9 +68,9 @@ async fn a_watch_survives_and_reports_foreign_documents_in_runs() {
     let passes = running.passes();
     assert!(passes[known - 1]["error"].is_null(), "{passes:#?}");
     assert_eq!(passes[known - 1]["incomplete"], 2, "{passes:#?}");
-    let said = running.stderr().concat();
-    assert!(said.contains("no run's id!"), "{said}");
-    assert!(said.contains("is not a text is 3"), "{said}");
+    let message = running.stderr().concat();
+    assert!(message.contains("no run's id!"), "{message}");
+    assert!(message.contains("is not a text is 3"), "{message}");
 
     let removed = runs.delete_many(doc! { "mirror": { "$exists": false } });
     assert_eq!(removed.await.expect("MongoDB answers").deleted_count, 4);

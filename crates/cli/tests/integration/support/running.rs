@@ -80,7 +80,7 @@ impl Running {
         });
         found
             .flatten()
-            .unwrap_or_else(|| panic!("no such pass: {:#?}", self.stderr()))
+            .unwrap_or_else(|| panic!("no matching pass: {:#?}", self.stderr()))
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
@@ -98,7 +98,7 @@ impl Running {
         });
         let Some(status) = ended else {
             panic!(
-                "it still runs after {:?}: {:#?}",
+                "the program still runs after {:?}: {:#?}",
                 since.elapsed(),
                 self.stderr()
             )

@@ -29,9 +29,9 @@ pub(crate) fn watch_command(lab: &Lab, args: &[&str]) -> Command {
 }
 
 #[track_caller]
-pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let so = poll(Duration::from_secs(60), || is_so().then_some(()));
-    assert!(so.is_some(), "{what}: waited for a minute");
+pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let held = poll(Duration::from_secs(60), || holds().then_some(()));
+    assert!(held.is_some(), "{what}: waited for a minute");
 }
 
 pub(crate) fn is_full(pass: &Value) -> bool {
@@ -42,7 +42,7 @@ pub(crate) fn is_full(pass: &Value) -> bool {
 #[track_caller]
 pub(crate) fn metrics(address: &str) -> BTreeMap<String, f64> {
     let answer = poll(Duration::from_secs(60), || get(address, "/metrics"));
-    let (status, text) = answer.expect("it answers within a minute");
+    let (status, text) = answer.expect("/metrics answers within a minute");
     assert_eq!(status, 200, "{text}");
     let line = regex::Regex::new(
         r#"^([a-zA-Z_:][a-zA-Z0-9_:]*(?:\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*\})?) (\S+)(?: -?\d+)?$"#,
@@ -55,12 +55,12 @@ pub(crate) fn metrics(address: &str) -> BTreeMap<String, f64> {
     {
         let parts = line
             .captures(text)
-            .unwrap_or_else(|| panic!("no series: {text}"));
+            .unwrap_or_else(|| panic!("not a series: {text}"));
         let value: f64 = parts[2]
             .parse()
-            .unwrap_or_else(|_| panic!("no number: {text}"));
+            .unwrap_or_else(|_| panic!("not a number: {text}"));
         let known = series.insert(parts[1].to_owned(), value);
-        assert_eq!(known, None, "it comes twice: {text}");
+        assert_eq!(known, None, "duplicate series: {text}");
     }
     series
 }
