@@ -130,7 +130,7 @@ async fn every_line_of_a_json_log_is_an_object_and_every_pass_has_a_line() {
     assert!(stderr.len() >= 3, "{stderr:#?}");
     let last = stderr.last().map(String::as_str).unwrap_or_default();
     assert!(last.contains(r#""message":"Stopped. "#), "{last}");
-    let mut passes = 0;
+    let (mut passes, mut full_passes) = (0, 0);
     for line in &stderr {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
         assert!(line.is_object() && line["timestamp"].is_string(), "{line}");
@@ -156,12 +156,12 @@ async fn every_line_of_a_json_log_is_an_object_and_every_pass_has_a_line() {
         let [seen, written, unchanged, deleted, quarantined, problems] = counts;
         assert_eq!(seen, written + unchanged + quarantined, "{fields}");
         assert_eq!((deleted, problems), (0, 0), "{fields}");
-        let expected = if passes == 1 {
-            (5, 5)
-        } else if is_full(fields) {
-            (5, 0)
-        } else {
-            (0, 0)
+        full_passes += u32::from(is_full(fields));
+        // On a busy machine, a quick pass may end before the first full pass.
+        let expected = match (is_full(fields), full_passes) {
+            (true, 1) => (5, 5),
+            (true, _) => (5, 0),
+            (false, _) => (0, 0),
         };
         assert_eq!((seen, written), expected, "{fields}");
     }
