@@ -41,10 +41,7 @@ fn an_error_in_a_condition_points_at_the_column() {
 #[test]
 fn every_kind_of_error_in_a_condition_names_its_column() {
     for (condition, place) in [
-        (
-            "exp = 'a' and start_time exists",
-            "column 26: a time takes",
-        ),
+        ("exp = 'a' and start_time exists", "column 26: a time takes"),
         (
             "exp = 'a' and inputs in ('x')",
             "column 22: `inputs`, `outputs` and `problems` take only",
@@ -58,7 +55,10 @@ fn every_kind_of_error_in_a_condition_names_its_column() {
             "exp = 'a' and params.x = 12345678901234567890",
             "column 26: 12345678901234567890 is beyond 64 bits",
         ),
-        ("name like 'a%b%'", "column 11: `like` searches for a prefix"),
+        (
+            "name like 'a%b%'",
+            "column 11: `like` searches for a prefix",
+        ),
     ] {
         let ended = run(&mut runlineage(["find", "--where", condition]));
         assert_eq!(ended.code, Some(2), "{condition}");
