@@ -1,10 +1,10 @@
-//! What runs can be counted by: fields of their own, and each kind of the table on each side.
+//! The facets by which runs can be counted: some fields, and each kind of node in each direction.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use runlineage::lineage::{Direction, Kind};
 use runlineage::mongo::Facet;
 
-/// A facet, by its name.
+/// A facet, parsed from its name.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct FacetArg(pub(crate) Facet);
 
