@@ -117,7 +117,11 @@ fn mongodb_cannot_be_reached() {
         fails(
             [command, &connection].concat(),
             1,
-            &["MongoDB: ", "is the server running", "caused by: "],
+            &[
+                "MongoDB: ",
+                "check that the server is running",
+                "caused by: ",
+            ],
         );
     }
 }

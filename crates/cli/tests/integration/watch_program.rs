@@ -75,7 +75,7 @@ async fn a_sync_stops_within_five_seconds_while_another_process_migrates() {
         let running = watch(&lab, args);
         wait_until("it waits", || {
             let said = running.stderr().concat();
-            said.contains("waiting for a migration of another process")
+            said.contains("waiting for another process to finish a migration")
         });
         running.signal("-TERM");
         let (code, _, stderr) = running.end_within(STOPPED);
