@@ -1,4 +1,4 @@
-//! What a query renders is served by an index, and means the same in mongosh and pymongo.
+//! A rendered query uses an index, and finds the same runs in pymongo.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ fn stages(plan: &Document, found: &mut BTreeSet<String>) {
 }
 
 #[tokio::test]
-async fn the_four_builders_and_their_combinations_are_served_by_an_index() {
+async fn an_index_serves_the_four_builders_and_their_combinations() {
     let test = TestDatabase::new().await;
     let store = filled(&test).await;
     let builders: [fn(Query, Option<&str>) -> Query; 4] = [
@@ -84,7 +84,7 @@ async fn the_four_builders_and_their_combinations_are_served_by_an_index() {
 }
 
 #[tokio::test]
-async fn a_rendered_query_means_the_same_in_pymongo() {
+async fn a_rendered_query_finds_the_same_runs_in_pymongo() {
     let test = TestDatabase::new().await;
     let store = filled(&test).await;
     let queries: Vec<Query> = ODD

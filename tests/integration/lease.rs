@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mongodb::Collection;
 use mongodb::bson::{DateTime, Document, doc};
 use runlineage::sync::{CancellationToken, SyncJob};
-use runlineage::{Error, MlflowClient, MongoRunStore};
+use runlineage::{Error, MlflowClient, MongoRunStore, lineage};
 use serde_json::json;
 
 use crate::support::lab::{Lab, chain, plain_runs};
@@ -360,6 +360,16 @@ async fn work_under_a_lease_sends_mlflow_only_requests_that_read() {
     let reads = |call: &&String| call.ends_with("/search") || call.ends_with("/get");
     let others: Vec<&String> = calls.iter().filter(|call| !reads(call)).collect();
     assert_eq!(others, Vec::<&String>::new());
+
+    // A registration takes no lease, and the proxy does see its write.
+    let client = lab.builder().build().expect("a client");
+    let run = client.run(&runs[0].id.parse().expect("a run id")).await;
+    let lineage = lineage::of(&run.expect("a run")).expect("its lineage");
+    let registration = lineage.with_input_model("churn", "3");
+    let registered = registration.register(&client, &lab.store).await;
+    registered.expect("it is registered");
+    let mut requests = lab.proxy.take_requests().into_iter();
+    assert!(requests.any(|request| !reads(&&request.call)));
 }
 
 /// Tickets alone, without a lease, protect newer states from a late write.

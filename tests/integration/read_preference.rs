@@ -1,4 +1,4 @@
-//! Which member of a replica set is asked: for searches the one that the URI says, for what a write rests on the primary.
+//! Searches use the read preference of the URI; reads that decide a write use the primary.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ use crate::support::replica_set::ReplicaSet;
 use crate::support::unique;
 
 #[tokio::test]
-async fn searches_go_where_the_uri_says_and_what_a_write_rests_on_comes_from_the_primary() {
+async fn searches_use_the_uris_read_preference_and_reads_that_decide_a_write_use_the_primary() {
     let set = ReplicaSet::start().await;
     let uri = format!("{}&readPreference=secondary", set.uri(&unique("test")));
     let (mut lab, _) = lab_on(&uri, 60).await;
@@ -61,7 +61,7 @@ async fn searches_go_where_the_uri_says_and_what_a_write_rests_on_comes_from_the
     assert!(at_primary.len() > 50, "{at_primary:?}");
     assert_eq!(strayed, []);
 
-    // A write that every member has acknowledged comes after all others.
+    // When all members have acknowledged this write, they have all earlier ones too.
     let every = WriteConcern::nodes(3);
     let mark = lab.test.database.collection("mark");
     let mark = mark.insert_one(doc! {}).write_concern(every).await;
@@ -85,7 +85,7 @@ async fn searches_go_where_the_uri_says_and_what_a_write_rests_on_comes_from_the
 
 type Sent = Arc<Mutex<Vec<(String, Option<u16>)>>>;
 
-/// A store, and the commands that it sends, each with the port that it goes to.
+/// A store, and a record of the commands that it sends with the port of each.
 async fn watched(uri: &str) -> (MongoRunStore, Sent) {
     let sent = Sent::default();
     let told = sent.clone();

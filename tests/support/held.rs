@@ -1,4 +1,4 @@
-//! A lab whose pages of runs wait until a test lets them go.
+//! A lab whose proxy delays pages of runs until the test releases them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ pub(crate) async fn lab_with_runs(count: usize) -> (Lab, String, Vec<NewRun>) {
     (lab, exp, runs)
 }
 
-/// The proxy answers no search for runs until told; the first flag tells that one waits.
+/// The proxy delays every answer to `runs/search` until the second flag is set. The first one is set as soon as a request waits.
 pub(crate) fn hold(lab: &Lab) -> (Arc<AtomicBool>, Arc<AtomicBool>) {
     let flags: [Arc<AtomicBool>; 2] = std::array::from_fn(|_| Arc::default());
     let (waits, go) = (flags[0].clone(), flags[1].clone());
