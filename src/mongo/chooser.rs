@@ -20,9 +20,9 @@ use crate::run::field;
 const FEW: i64 = 200;
 /// A term whose index typically has this many runs a value, or fewer, is counted before the others and alone.
 const HANDFUL: u32 = 5;
-/// The bounds of the counts in each round, which goes on until some term has fewer matches than its bound: the bound of the
-/// term with typically the fewest matches, then the bound of the others. To count past the last round's bound would typically
-/// cost more than a wrong index.
+/// The rounds of counts. Each has a bound for the first term, which typically has the fewest matches, and a bound for the other
+/// terms. The first round in which a term has fewer matches than its bound decides. To count past the last bounds would
+/// typically cost more than a wrong index.
 const ROUNDS: [(i64, i64); 3] = [(1_000, FEW), (4_000, 1_000), (10_000, 10_000)];
 /// The query planner ends its trial of the plans at this many results. For a search that asks for no more, the plan that
 /// returns them first is the best one.
@@ -223,8 +223,8 @@ impl<'a> IndexChooser<'a> {
 
     /// Whether the first conjunct is counted up to its own bound in a round where `others` bounds the rest.
     ///
-    /// It has to be a candidate with more than [`FEW`] matches too. And its count has to be exact below [`FEW`], which the key
-    /// counts of [`count_keys`](Self::count_keys) past [`FEW`] are not.
+    /// That is useful only if the conjunct may be chosen with more than [`FEW`] matches. And the count must tell whether there
+    /// are fewer than [`FEW`], which [`count_keys`](Self::count_keys) with a higher bound does not.
     fn may_count_further(&self, conjunct: &[Term], others: i64) -> bool {
         let mut alternatives = conjunct.iter().flat_map(Term::alternatives);
         let is_exact =
@@ -361,7 +361,7 @@ enum Round {
 
 /// Drops the alternatives of an OR that no run matches. Of "experiment by id or by name", mostly one alternative remains.
 ///
-/// Such a count is never an estimate: a count of zero means that the index holds no key for the alternative.
+/// A count of zero is always exact: the index holds no key for that alternative.
 fn with_matches(conjunct: &[Term], counts: &[i64]) -> Conjunct {
     let counted = conjunct.iter().zip(counts);
     let matching: Conjunct = counted

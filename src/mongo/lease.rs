@@ -4,11 +4,11 @@
 //! So a lease that expires later than any holder can have set is treated as expired. And a process that takes over an unreleased
 //! lease first waits until the former holder has noticed the loss.
 //!
-//! **A holder that is cut off from MongoDB** keeps working for up to 5/6 of the lease's length, while another process may take
-//! the lease only after its full length. Nothing is written meanwhile:
+//! **A holder that is cut off from MongoDB** keeps working for up to 5/6 of the lease's length after its last renewal. Another
+//! process can take the lease only after the full length. Meanwhile the holder changes neither the mirror nor MLflow:
 //!
-//! - A mirror is written in MongoDB alone, which the holder does not reach. Should a write arrive late all the same, it applies
-//!   only over lower tickets; the next holder draws higher ones.
+//! - The mirror is in MongoDB, which the holder does not reach. If one of its writes arrives late, that write applies only over
+//!   lower tickets, and the next holder draws higher ones.
 //! - Work under a lease sends MLflow only requests that read. Only a registration writes to MLflow, and it takes no lease: the
 //!   unique keys of its tags protect concurrent registrations from each other.
 

@@ -19,8 +19,8 @@ pub(super) type Conjunct = Vec<Term>;
 
 /// The conjuncts of a filter that indexes serve.
 ///
-/// A range of start times is added to each term whose index can hold the start time as its next field. If there is no such
-/// term, the range is a conjunct of its own.
+/// A range of start times is added to each term that has an index on its field followed by the start time. Without such a term,
+/// the range is a conjunct of its own.
 pub(super) fn conjuncts(filter: &Document) -> Vec<Conjunct> {
     let mut conjuncts = Vec::new();
     collect(filter, &mut conjuncts);
@@ -221,7 +221,7 @@ mod tests {
     use crate::Query;
 
     fn indexes(query: Query) -> Vec<Vec<&'static str>> {
-        let filter = query.render().expect("the query is fine");
+        let filter = query.render().expect("the query is valid");
         let names = |conjunct: Conjunct| conjunct.into_iter().map(|term| term.index.name).collect();
         conjuncts(&filter).into_iter().map(names).collect()
     }
@@ -285,7 +285,7 @@ mod tests {
         let early = Query::new().with_start_time(..DateTime::from_millis(1));
         let late = Query::new().with_start_time(DateTime::from_millis(9)..);
         let query = Query::new().with_any_of([early, late]).with_exp_id("1");
-        let filter = query.render().expect("the query is fine");
+        let filter = query.render().expect("the query is valid");
         let conjuncts = conjuncts(&filter);
         let mut terms: Vec<_> = conjuncts.iter().flatten().collect();
         terms.sort_by_key(|term| term.index.name);

@@ -72,7 +72,7 @@ async fn an_index_serves_the_four_builders_and_their_combinations() {
                 .get_document("queryPlanner")
                 .and_then(|planner| planner.get_document("winningPlan"));
             let mut found = BTreeSet::new();
-            stages(winning.expect("a plan won"), &mut found);
+            stages(winning.expect("a winning plan"), &mut found);
             assert!(
                 found.contains("IXSCAN") && !found.contains("COLLSCAN"),
                 "{query:?}: {found:?}"
@@ -101,7 +101,7 @@ async fn a_rendered_query_finds_the_same_runs_in_pymongo() {
         .collect();
     let filters: Vec<Value> = queries
         .iter()
-        .map(|query| Bson::from(query.render().expect("the query is sound")).into_relaxed_extjson())
+        .map(|query| Bson::from(query.render().expect("the query is valid")).into_relaxed_extjson())
         .collect();
     let answers = pymongo(
         &test.uri,

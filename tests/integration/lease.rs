@@ -91,7 +91,7 @@ async fn insert_migration_lease(lab: &Lab) -> Collection<Document> {
     let until = DateTime::from_millis(DateTime::now().timestamp_millis() + 600_000);
     let lease =
         doc! { "_id": "migrate", "holder": "another", "until": until, "length": 600_000_i64 };
-    leases.insert_one(lease).await.expect("MongoDB takes it");
+    leases.insert_one(lease).await.expect("MongoDB accepts it");
     leases
 }
 
@@ -161,7 +161,7 @@ async fn insert_lease(lab: &Lab, seconds: i64, length: Option<i64>) {
     let until = DateTime::from_millis(DateTime::now().timestamp_millis() + 1_000 * seconds);
     let mut lease = doc! { "_id": "sync", "holder": "another", "until": until };
     lease.extend(length.map(|seconds| ("length".to_owned(), (1_000 * seconds).into())));
-    leases.insert_one(lease).await.expect("MongoDB takes it");
+    leases.insert_one(lease).await.expect("MongoDB accepts it");
 }
 
 #[tokio::test]
@@ -399,7 +399,11 @@ async fn a_late_write_of_an_early_read_overwrites_nothing_and_restores_nothing()
         .write();
     Lab::complete(lab.sync().run(|_| {}).await);
     assert_eq!(lab.differences().await, Vec::<String>::new());
-    let saved = lab.store.save_runs(read, early).await.expect("it is taken");
+    let saved = lab
+        .store
+        .save_runs(read, early)
+        .await
+        .expect("MongoDB accepts it");
     assert_eq!((saved.written, saved.unchanged), (0, 3));
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }

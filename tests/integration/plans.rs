@@ -69,7 +69,7 @@ fn document(n: i64) -> Document {
     run
 }
 
-async fn filled() -> (TestDatabase, MongoRunStore) {
+async fn filled_mirror() -> (TestDatabase, MongoRunStore) {
     let test = TestDatabase::new().await;
     let store = mirror(&test).await;
     let runs = test.database.collection("runs");
@@ -108,7 +108,7 @@ async fn found_by_scan(test: &TestDatabase, filter: Document) -> BTreeSet<String
 
 #[tokio::test]
 async fn runs_without_a_field_are_found_beside_an_indexed_term() {
-    let (test, store) = filled().await;
+    let (test, store) = filled_mirror().await;
     let null = Bson::Null;
     for absent in [
         doc! { "name": { "$eq": &null } },
@@ -136,7 +136,7 @@ async fn runs_without_a_field_are_found_beside_an_indexed_term() {
 
 #[tokio::test]
 async fn an_and_is_served_by_the_index_of_its_smallest_term() {
-    let (test, store) = filled().await;
+    let (test, store) = filled_mirror().await;
     let everywhere = || Query::new().with_input_model("everywhere", None);
     let artifacts = ["r0", "r1"].map(|run| Query::new().with_input_artifact(run, None));
     let before = DateTime::from_millis(OLDEST * HOUR);
@@ -173,10 +173,17 @@ async fn an_and_is_served_by_the_index_of_its_smallest_term() {
             RUNS / 100 + 1,
         ),
         (time().with_all_of([everywhere()]), OLDEST),
+        // An OR of times, which every run fulfils, does not hide how few runs the experiment has.
+        (
+            everywhere()
+                .with_exp_id("1")
+                .with_any_of([time(), Query::new().with_start_time(before..)]),
+            OLDEST,
+        ),
         (time().with_status("FINISHED"), OLDEST),
         (time().with_input_model("rare", "3"), RUNS / 700),
     ] {
-        let filter = query.render().expect("the query is fine");
+        let filter = query.render().expect("the query is valid");
         assert_eq!(
             ids(&store, &query).await,
             found_by_scan(&test, filter).await
@@ -195,7 +202,7 @@ async fn an_and_is_served_by_the_index_of_its_smallest_term() {
 
 #[tokio::test]
 async fn an_or_over_several_indexes_loses_no_run_beside_a_range_of_times() {
-    let (test, store) = filled().await;
+    let (test, store) = filled_mirror().await;
     add_bare_runs(&test).await;
     let query = Query::new;
     let oldest = || ..DateTime::from_millis(OLDEST * HOUR);
@@ -233,7 +240,7 @@ async fn an_or_over_several_indexes_loses_no_run_beside_a_range_of_times() {
     ] {
         for any in any {
             let query = query().with_any_of(any).with_start_time(oldest());
-            let filter = query.render().expect("the query is fine");
+            let filter = query.render().expect("the query is valid");
             let expected = found_by_scan(&test, filter).await;
             assert!(expected.len() > 10, "{query:?}");
             assert_eq!(ids(&store, &query).await, expected, "{query:?}");
@@ -290,7 +297,7 @@ fn any_query(random: &mut fastrand::Rng, depth: u32) -> Query {
 
 #[tokio::test]
 async fn random_searches_find_the_same_runs_as_a_scan() {
-    let (test, store) = filled().await;
+    let (test, store) = filled_mirror().await;
     add_bare_runs(&test).await;
     let seed = fastrand::u64(..);
     let random = &mut fastrand::Rng::with_seed(seed);
@@ -300,7 +307,7 @@ async fn random_searches_find_the_same_runs_as_a_scan() {
             let time = DateTime::from_millis(random.i64(0..RUNS) * HOUR);
             query = query.with_start_time(..time);
         }
-        let filter = query.render().expect("the query is fine");
+        let filter = query.render().expect("the query is valid");
         let expected = found_by_scan(&test, filter).await;
         let about = format!("seed {seed}, round {round}: {query:?}");
         let found = ids(&store, &query).await;
@@ -316,10 +323,10 @@ async fn random_searches_find_the_same_runs_as_a_scan() {
 
 #[tokio::test]
 async fn a_search_of_several_batches_hints_the_index_with_the_fewest_matches() {
-    let (test, store) = filled().await;
+    let (test, store) = filled_mirror().await;
     let profile = doc! { "profile": 2 };
     let profiling = test.database.run_command(profile).await;
-    profiling.expect("it is on");
+    profiling.expect("the profiler is on");
     let query = Query::new().with_input_model("everywhere", None);
     let query = query.with_exp_id("1");
     assert_eq!(ids(&store, &query).await.len() as i64, OLDEST);
@@ -329,7 +336,7 @@ async fn a_search_of_several_batches_hints_the_index_with_the_fewest_matches() {
     assert_eq!(hints.expect("a list"), [Bson::from("newest_of_exp")]);
     // The filter holds each condition once.
     let filters = profiled.distinct("command.filter", finds).await;
-    let filter = query.render().expect("the query is fine");
+    let filter = query.render().expect("the query is valid");
     assert_eq!(filters.expect("a list"), [Bson::from(filter)]);
 }
 
@@ -346,10 +353,10 @@ async fn last_command(test: &TestDatabase, kind: &str) -> Document {
 
 #[tokio::test]
 async fn explain_has_the_hint_and_the_filter_of_the_search() {
-    let (test, store) = filled().await;
+    let (test, store) = filled_mirror().await;
     add_bare_runs(&test).await;
     let profiling = test.database.run_command(doc! { "profile": 2 }).await;
-    profiling.expect("it is on");
+    profiling.expect("the profiler is on");
     let seed = fastrand::u64(..);
     let random = &mut fastrand::Rng::with_seed(seed);
     let mut hinted = BTreeSet::new();
@@ -378,7 +385,7 @@ async fn explain_has_the_hint_and_the_filter_of_the_search() {
 
 #[tokio::test]
 async fn an_ordered_search_uses_an_index_with_that_order_or_with_few_matches() {
-    let (test, store) = filled().await;
+    let (test, store) = filled_mirror().await;
     let query = || Query::new().with_status("FINISHED");
     let everywhere = || query().with_input_model("everywhere", None);
     for (query, limit, most) in [
@@ -397,7 +404,7 @@ async fn an_ordered_search_uses_an_index_with_that_order_or_with_few_matches() {
         (everywhere().with_input_model("rare", None), 150, 130),
     ] {
         let newest = || Search::from(&query).newest_first().limit(limit);
-        let filter = query.render().expect("the query is fine");
+        let filter = query.render().expect("the query is valid");
         let runs = test.database.collection::<Document>("runs");
         let by_time = doc! { "start_time": -1, "_id": -1 };
         let sorted = runs.find(filter).sort(by_time).limit(limit.into());
@@ -422,17 +429,17 @@ async fn an_ordered_search_uses_an_index_with_that_order_or_with_few_matches() {
 
 #[tokio::test]
 async fn elem_match_terms_are_counted_without_reading_documents() {
-    let (test, store) = filled().await;
+    let (test, store) = filled_mirror().await;
     // Every run reads one of three versions of the model. Five of six runs name a path.
     let query = Query::new()
         .with_input_model("everywhere", "1")
         .with_input_artifact("r1", "data/x")
         .with_name_prefix("train-");
-    let filter = query.render().expect("the query is fine");
+    let filter = query.render().expect("the query is valid");
     let expected = found_by_scan(&test, filter).await;
     assert!(expected.len() > 100, "{}", expected.len());
     let profiling = test.database.run_command(doc! { "profile": 2 }).await;
-    profiling.expect("it is on");
+    profiling.expect("the profiler is on");
     assert_eq!(ids(&store, &query).await, expected);
     let profiled = test.database.collection::<Document>("system.profile");
     let sent =
@@ -448,7 +455,7 @@ async fn elem_match_terms_are_counted_without_reading_documents() {
 
 #[tokio::test]
 async fn a_computed_order_uses_the_index_with_the_fewest_matches() {
-    let (_test, store) = filled().await;
+    let (_test, store) = filled_mirror().await;
     let query = Query::new().with_input_model("everywhere", None);
     let by_name: Order = "name ASC".parse().expect("an order");
     let search = Search::from(query.with_exp_id("1")).order_by([by_name]);
@@ -490,7 +497,7 @@ fn odd_values() -> Vec<Bson> {
 
 #[tokio::test]
 async fn hinted_distinct_values_equal_those_of_mongodbs_distinct() {
-    let (test, store) = filled().await;
+    let (test, store) = filled_mirror().await;
     let runs = test.database.collection::<Document>("runs");
     for (n, value) in odd_values().into_iter().enumerate() {
         let odd = doc! { "$set": { "tags.odd": value } };
@@ -498,10 +505,10 @@ async fn hinted_distinct_values_equal_those_of_mongodbs_distinct() {
         set.await.expect("it is stored");
     }
     let profiling = test.database.run_command(doc! { "profile": 2 }).await;
-    profiling.expect("it is on");
+    profiling.expect("the profiler is on");
     let query = Query::new().with_input_model("everywhere", None);
     let query = query.with_exp_id("1");
-    let filter = query.render().expect("the query is fine");
+    let filter = query.render().expect("the query is valid");
     for (field, by_stages) in [
         ("tags.odd", true),
         ("tags.odd.x", true),
@@ -540,10 +547,10 @@ async fn hinted_distinct_values_equal_those_of_mongodbs_distinct() {
 
 #[tokio::test]
 async fn a_term_whose_index_is_missing_is_not_hinted() {
-    let (test, store) = filled().await;
+    let (test, store) = filled_mirror().await;
     let drop = doc! { "dropIndexes": "runs", "index": "newest_of_user" };
     let dropped = test.database.run_command(drop).await;
-    dropped.expect("it was there");
+    dropped.expect("the index existed");
     let query = Query::new().with_input_model("everywhere", None);
     let query = query.with_user("ana").with_exp_id("1");
     let plan = store.explain(&query).await.expect("explained");
@@ -553,9 +560,9 @@ async fn a_term_whose_index_is_missing_is_not_hinted() {
 
 #[tokio::test]
 async fn a_small_search_over_a_slow_network_keeps_its_connections() {
-    let (test, _) = filled().await;
+    let (test, _) = filled_mirror().await;
     let options = ClientOptions::parse(&test.uri).await;
-    let mut options = options.expect("the test's URI is one");
+    let mut options = options.expect("the URI is valid");
     let [
         ServerAddress::Tcp {
             port: Some(port), ..
@@ -577,7 +584,7 @@ async fn a_small_search_over_a_slow_network_keeps_its_connections() {
             count.fetch_add(1, Ordering::SeqCst);
         }
     }));
-    let client = Client::with_options(options).expect("the options are fine");
+    let client = Client::with_options(options).expect("the options are valid");
     let store = MongoRunStore::from_database(client.database(test.database.name()));
     proxy.set(Cable::Slow);
     for _ in 0..5 {
@@ -591,11 +598,11 @@ async fn a_small_search_over_a_slow_network_keeps_its_connections() {
 
 #[tokio::test]
 async fn a_search_whose_hinted_index_is_missing_is_repeated_without_a_hint() {
-    let (test, store) = filled().await;
+    let (test, store) = filled_mirror().await;
     for index in ["newest_of_exp", "newest_users_of_model"] {
         let drop = doc! { "dropIndexes": "runs", "index": index };
         let dropped = test.database.run_command(drop).await;
-        dropped.expect("it was there");
+        dropped.expect("the index existed");
     }
     let oldest = ..DateTime::from_millis(OLDEST * HOUR);
     let everywhere = Query::new().with_input_model("everywhere", None);
@@ -614,7 +621,7 @@ async fn a_search_whose_hinted_index_is_missing_is_repeated_without_a_hint() {
 
 #[tokio::test]
 async fn an_index_serves_builders_that_no_text_term_has() {
-    let (_test, store) = filled().await;
+    let (_test, store) = filled_mirror().await;
     for (query, found) in [
         (
             Query::new().with_input_model_versions("rare", ["0", "1"]),
@@ -634,24 +641,27 @@ async fn an_index_serves_builders_that_no_text_term_has() {
 
 #[tokio::test]
 async fn a_search_fails_when_it_exceeds_its_time_limit() {
-    let (_test, store) = filled().await;
+    let (_test, store) = filled_mirror().await;
     let unserved = Query::new().with_metric("auc", Condition::gt(0.9));
     let search = || Search::from(&unserved).max_time(Duration::from_millis(1));
     let error = store
         .count_runs(search())
         .await
-        .expect_err("it takes longer");
+        .expect_err("it exceeds the limit");
     assert!(
         matches!(&error, Error::Mongo { doing, .. } if doing.contains("longer than allowed")),
         "{error}"
     );
     let patient = search().max_time(Duration::from_secs(60));
-    assert_eq!(store.count_runs(patient).await.expect("it has the time"), 0);
+    assert_eq!(
+        store.count_runs(patient).await.expect("the limit suffices"),
+        0
+    );
 }
 
 #[tokio::test]
 async fn counting_the_terms_of_a_huge_filter_does_not_exceed_the_time_limit() {
-    let (_test, store) = filled().await;
+    let (_test, store) = filled_mirror().await;
     let terms: Vec<Document> = (0..2_000)
         .map(|n| doc! { "inputs.models.name": "everywhere", "exp.id": "1", "user": { "$in": ["ana", format!("u{n}")] } })
         .collect();

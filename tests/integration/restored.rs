@@ -93,7 +93,7 @@ async fn a_ticket_counter_that_is_behind_is_raised_before_the_first_write() {
         state(&lab)
             .delete_many(lost.clone())
             .await
-            .expect("it is lost");
+            .expect("MongoDB deletes it");
         let uri = lab.server.uri();
         rest::post(
             &uri,
@@ -108,7 +108,7 @@ async fn a_ticket_counter_that_is_behind_is_raised_before_the_first_write() {
         state(&lab)
             .delete_many(lost.clone())
             .await
-            .expect("it is lost");
+            .expect("MongoDB deletes it");
         Lab::complete(lab.sync().run(|_| {}).await);
         assert_eq!(lab.differences().await, Vec::<String>::new(), "{lost}");
     }
@@ -190,12 +190,22 @@ async fn a_collection_that_a_late_write_created_is_adopted() {
 async fn a_search_whose_index_is_missing_is_not_indexed() {
     let (lab, _, _) = mirrored(5).await;
     let query = || runlineage::Query::new().with_input_model("churn", "1");
-    assert!(lab.store.is_indexed(query()).await.expect("it is told"));
+    assert!(
+        lab.store
+            .is_indexed(query())
+            .await
+            .expect("MongoDB answers")
+    );
     let runs = lab.test.database.collection::<Document>("runs");
     for index in ["input_models", "newest_users_of_model"] {
         runs.drop_index(index).await.expect("it is dropped");
     }
-    assert!(!lab.store.is_indexed(query()).await.expect("it is told"));
+    assert!(
+        !lab.store
+            .is_indexed(query())
+            .await
+            .expect("MongoDB answers")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

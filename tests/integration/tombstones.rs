@@ -103,11 +103,11 @@ async fn insert_as_written(lab: &Lab, run: &Run) {
     mirror.insert("ticket", 1_i64);
     mirror.insert("changed_at", DateTime::now());
     let runs = lab.test.database.collection::<Document>("runs");
-    runs.insert_one(document).await.expect("it is taken");
+    runs.insert_one(document).await.expect("MongoDB accepts it");
 }
 
 #[tokio::test]
-async fn what_was_read_between_two_deletions_does_not_come_back_either() {
+async fn a_read_between_two_deletions_does_not_restore_the_run() {
     let lab = Lab::new().await;
     let run = plain_runs(&lab.experiment("a"), 1).remove(0);
     let mut sql = lab.sql();
@@ -124,14 +124,14 @@ async fn what_was_read_between_two_deletions_does_not_come_back_either() {
     sql.set_stage(&run.id, "deleted").write();
     Lab::complete(lab.sync().run(|_| {}).await);
     let saved = lab.store.save_runs(vec![read], ticket).await;
-    assert_eq!(saved.expect("it is taken").written, 0);
+    assert_eq!(saved.expect("MongoDB accepts it").written, 0);
     assert!(lab.mirrored().await.is_empty());
 }
 
 async fn purge(store: &MongoRunStore) -> u64 {
     let tomorrow = DateTime::now().timestamp_millis() + 86_400_000;
     let purged = store.purge_deleted(DateTime::from_millis(tomorrow)).await;
-    purged.expect("it purges")
+    purged.expect("MongoDB purges them")
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn the_tombstone_of_a_purged_run_still_prevents_late_writes() {
     assert_eq!(purge(&lab.store).await, 0, "it is purged already");
 
     let saved = lab.store.save_runs(vec![read], early).await;
-    assert_eq!(saved.expect("it is taken").written, 0);
+    assert_eq!(saved.expect("MongoDB accepts it").written, 0);
     assert_eq!(lab.mirrored().await.len(), 2);
 
     // The run is still deleted in MLflow, so the next pass must not fill its tombstone again.

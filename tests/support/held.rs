@@ -10,8 +10,7 @@ use super::sql::NewRun;
 
 pub(crate) fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(now.expect("it is past 1970").as_millis())
-        .expect("it is long before the end of time")
+    i64::try_from(now.expect("the clock is past 1970").as_millis()).expect("it fits 64 bits")
 }
 
 pub(crate) async fn lab_with_runs(count: usize) -> (Lab, String, Vec<NewRun>) {

@@ -20,7 +20,7 @@ pub(crate) async fn lab_on(uri: &str, runs: usize) -> (Lab, Arc<AtomicUsize>) {
     let client = mongodb::Client::with_uri_str(uri)
         .await
         .expect("the URI is valid");
-    let database = client.default_database().expect("the URI names one");
+    let database = client.default_database().expect("the URI names a database");
     let uri = uri.to_owned();
     let lab = Lab::on(uri.clone(), TestDatabase { uri, database }).await;
     let mut sql = lab.sql();

@@ -16,7 +16,7 @@ use crate::folder::Folder;
 use crate::sockets::Sockets;
 use crate::{Result, own_path};
 
-/// The lock that a supervisor and its `mongod` hold. It is free when both have ended, in whatever way.
+/// The lock that a supervisor and its `mongod` hold. It is free when both have ended, even by a kill.
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 

@@ -23,7 +23,7 @@ pub(in crate::mongo) struct Stored {
     purged: bool,
 }
 
-/// The runs to write, grouped by what is stored of them.
+/// The runs to write, grouped by their stored state.
 #[derive(Default)]
 pub(in crate::mongo) struct Changes {
     /// The counts of the runs that need no write.

@@ -155,7 +155,7 @@ async fn links_in_place_of_files_are_not_followed() {
                     "{error}"
                 );
             } else {
-                // A file in place of mongod's log is renamed, of whatever kind it is.
+                // The supervisor renames any file at the path of mongod's log, so the database opens.
                 open(&scene).await;
             }
             assert_eq!(fs::read_to_string(&victim).unwrap(), "precious", "{name}");
