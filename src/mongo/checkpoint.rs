@@ -277,7 +277,7 @@ fn creation_time(scan: &Document) -> Option<i64> {
     scan.get_i64("creation_time").ok()
 }
 
-/// When a pass began; 1970 if the record lacks it, which is older than any run.
+/// When a pass began; 1970 if the record lacks the date, so that nothing counts as fresh because of it.
 fn began(pass: &Document) -> DateTime {
     let began = pass.get_datetime("began").ok().copied();
     began.unwrap_or(DateTime::from_millis(0))

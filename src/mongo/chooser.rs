@@ -62,7 +62,7 @@ enum Order {
     None,
     /// By start time. Several indexes hold this order under one value of another field.
     ByTime,
-    /// Another order that an index may hold. The query planner decides.
+    /// Another order that an index may hold. Only an index with few matches is hinted; otherwise the query planner decides.
     Other,
 }
 

@@ -21,7 +21,7 @@ use crate::run::field;
 #[non_exhaustive]
 pub enum Facet {
     /// The experiment: `{id, name}`.
-    Exp,
+    Experiment,
     /// MLflow's status, such as `FINISHED`.
     Status,
     /// The user who started the run.
@@ -173,7 +173,7 @@ impl Facet {
             ]
         };
         match self {
-            Self::Exp => vec![by(
+            Self::Experiment => vec![by(
                 bson::bson!({ "id": format!("${}.id", field::EXP), "name": format!("${}.name", field::EXP) }),
             )],
             Self::Status => vec![by(format!("${}", field::STATUS).into())],

@@ -17,7 +17,7 @@ pub struct Ticket(pub(crate) i64);
 
 impl Ticket {
     /// Raises the counter to the highest stored ticket if it is behind. It can be behind after a restore, or after a dump that
-    /// was taken during a sync. With lower tickets, no later read would be written.
+    /// was taken during a sync. Reads would then draw lower tickets than the stored ones, and would never be written.
     pub(crate) async fn raise_counter(store: &MongoRunStore) -> Result<()> {
         let store = &at_primary(store);
         let collections = Collections::of(store);

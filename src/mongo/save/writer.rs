@@ -283,7 +283,7 @@ fn refused(runs: Vec<Run>, reply: &Document) -> Result<Vec<RefusedRun>> {
             .unwrap_or("no majority acknowledged them")
             .to_owned();
         return Err(Error::Mongo {
-            doing: "the runs may not survive a failover".into(),
+            doing: "a majority did not acknowledge the runs, which a failover may undo".into(),
             source: reason.into(),
         });
     }
