@@ -29,7 +29,7 @@ fn main() -> Outcome {
     if let [_, mode, uri, filter] = &args[..]
         && mode == "--smallest"
     {
-        return smallest(uri, filter);
+        return smallest_program(uri, filter);
     }
     let runs = args
         .iter()
@@ -40,7 +40,7 @@ fn main() -> Outcome {
 }
 
 /// The smallest program that prints the runs of a search as Extended JSON.
-fn smallest(uri: &str, filter: &str) -> Outcome {
+fn smallest_program(uri: &str, filter: &str) -> Outcome {
     use std::io::Write;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -67,18 +67,18 @@ async fn measure(runs: u64) -> Outcome {
     let large = loaded(&server, "large", runs).await?;
     sizes(&large).await?;
     println!("\n| figure ({runs} runs) | ours | beside | ratio |\n|---|---|---|---|");
-    two_thousand(&large).await?;
-    points(&small, &large, runs).await?;
+    decode_two_thousand_runs(&large).await?;
+    point_queries(&small, &large, runs).await?;
     conjunctions(&large, runs).await?;
-    programs(&server, &large).await?;
-    memory(&server, &small, &large)?;
+    whole_programs(&server, &large).await?;
+    peak_memory(&server, &small, &large)?;
     println!("\n| term | found | keys examined | runs examined |\n|---|---|---|---|");
     terms(&large, runs).await?;
     worth::of_each(&large, runs).await
 }
 
 /// Compares `find_runs`, with ids and lineage decoded, with the driver's raw cursor.
-async fn two_thousand(database: &Database) -> Outcome {
+async fn decode_two_thousand_runs(database: &Database) -> Outcome {
     let store = MongoRunStore::from_database(database.clone());
     let query = Query::new().with_input_model(READ_MODEL, "7");
     let filter = query.render()?;
@@ -159,7 +159,7 @@ async fn two_thousand(database: &Database) -> Outcome {
     Ok(())
 }
 
-async fn points(small: &Database, large: &Database, runs: u64) -> Outcome {
+async fn point_queries(small: &Database, large: &Database, runs: u64) -> Outcome {
     let mut times = Vec::new();
     for (database, runs) in [(small, SMALL.min(runs)), (large, runs)] {
         let store = MongoRunStore::from_database(database.clone());
@@ -365,7 +365,7 @@ async fn timed(database: &Database, filter: &Document, hint: Option<&str>) -> Ou
 }
 
 /// Compares whole processes, from their start to the last byte of output.
-async fn programs(server: &Server, database: &Database) -> Outcome {
+async fn whole_programs(server: &Server, database: &Database) -> Outcome {
     let uri = format!("{}/{}", server.uri, database.name());
     let one = doc! { "_id": id(4_242) };
     let many = Query::new().with_input_model(READ_MODEL, "7").render()?;
@@ -413,7 +413,7 @@ async fn programs(server: &Server, database: &Database) -> Outcome {
 }
 
 /// Measures the peak memory of the program while it prints every run.
-fn memory(server: &Server, small: &Database, large: &Database) -> Outcome {
+fn peak_memory(server: &Server, small: &Database, large: &Database) -> Outcome {
     let mut peaks = Vec::new();
     for database in [large, small] {
         let uri = format!("{}/{}", server.uri, database.name());
