@@ -191,7 +191,7 @@ fn unusable_uri(uri: &str, error: &mongodb::error::Error) -> Error {
         {
             let option = message.split(" is an invalid option").next();
             let option: String = option.unwrap_or_default().chars().take(60).collect();
-            format!("MongoDB has no URI option `{option}`; {hint}")
+            format!("MongoDB URIs have no option `{option}`; {hint}")
         }
         _ => format!("it cannot be parsed; {hint}"),
     };
