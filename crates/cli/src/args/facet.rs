@@ -13,14 +13,14 @@ impl FacetArg {
         let names = facets().map(|(name, _)| name);
         PossibleValuesParser::new(names.collect::<Vec<_>>()).map(|name| {
             let facet = facets().find(|(other, _)| *other == name);
-            Self(facet.map_or(Facet::Exp, |(_, facet)| facet))
+            Self(facet.map_or(Facet::Experiment, |(_, facet)| facet))
         })
     }
 }
 
 fn facets() -> impl Iterator<Item = (String, Facet)> {
     let own = [
-        ("exp", Facet::Exp),
+        ("exp", Facet::Experiment),
         ("status", Facet::Status),
         ("user", Facet::User),
     ];

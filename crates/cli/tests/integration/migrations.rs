@@ -377,7 +377,7 @@ async fn readers_need_read_and_writers_need_read_write() {
         let refused = as_user("read", args);
         assert_eq!(refused.code, Some(1), "{}", refused.stderr);
         assert!(
-            refused.stderr.contains("lacks the right"),
+            refused.stderr.contains("lacks a privilege"),
             "{}",
             refused.stderr
         );

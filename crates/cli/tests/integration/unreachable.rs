@@ -49,7 +49,11 @@ fn an_unreachable_mongodb_is_one_error() {
         fails(
             [command, &connection].concat(),
             1,
-            &["MongoDB: ", "is the server running", "caused by: "],
+            &[
+                "MongoDB: ",
+                "check that the server is running",
+                "caused by: ",
+            ],
         );
     }
 }
