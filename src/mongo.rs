@@ -1,4 +1,4 @@
-//! [`MongoRunStore`]: the mirror, searched natively.
+//! [`MongoRunStore`]: the mirror in MongoDB.
 
 mod batches;
 pub(crate) mod checkpoint;
@@ -55,7 +55,7 @@ use collections::Collections;
 use failure::failed;
 
 const DEFAULT_DATABASE: &str = "runlineage";
-/// How long a write may wait for a majority before it counts as failed.
+/// How long MongoDB may wait for a majority to acknowledge a write before the write fails.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The mirror: collection `runs` of a MongoDB database.
@@ -66,15 +66,15 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct MongoRunStore {
     database: Database,
     migrated: Arc<OnceCell<()>>,
-    /// The writes under way, of all clones.
+    /// The writes in progress, of all clones.
     writes: TaskTracker,
 }
 
 impl MongoRunStore {
-    /// Connects to the database that the URI's path names, else to `runlineage`. Nothing is written.
+    /// Connects to the database in the URI's path, or to `runlineage` if the path is empty. Writes nothing.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a URI with a mistake in it, [`Error::Mongo`] when no server answers it or the password is wrong.
+    /// [`Error::InvalidArgument`] for an invalid URI; [`Error::Mongo`] if no server answers or the password is wrong.
     pub async fn connect(uri: &str) -> Result<Self> {
         let store = Self::open(uri, None).await?;
         let ping = store.database.run_command(doc! { "ping": 1 }).await;
@@ -82,18 +82,17 @@ impl MongoRunStore {
         Ok(store)
     }
 
-    /// Like [`connect`](Self::connect), with the database to use where the URI names none, and without asking the server: the
-    /// first operation does.
+    /// Like [`connect`](Self::connect), but sends nothing: the first operation connects. `database` is used if the URI names none.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a URI with a mistake in it.
+    /// [`Error::InvalidArgument`] for an invalid URI.
     pub async fn open(uri: &str, database: Option<&str>) -> Result<Self> {
-        // A secret's file ends in a line end, which the driver would take for a part of the database's name.
+        // A URI read from a secret's file ends with a newline, which the driver would add to the database name.
         let mut options = ClientOptions::parse(uri.trim())
             .await
             .map_err(|error| unusable_uri(uri, &error))?;
         options.app_name.get_or_insert_with(|| "runlineage".into());
-        // The driver waits 30 s unless the URI says otherwise; a typo should not take that long to show.
+        // The driver's default is 30 s, too long to wait for the error that a mistyped host gives.
         options
             .server_selection_timeout
             .get_or_insert(Duration::from_secs(10));
@@ -104,18 +103,18 @@ impl MongoRunStore {
             .unwrap_or(DEFAULT_DATABASE)
             .to_owned();
         if uri.trim().contains(char::is_control) || name.contains(char::is_control) {
-            let reason = "it holds a line end or another control character; remove it";
+            let reason = "it contains a newline or another control character; remove it";
             return Err(Error::invalid_argument("MongoDB URI", reason));
         }
         let client = Client::with_options(options).map_err(|error| unusable_uri(uri, &error))?;
         Ok(Self::from_database(client.database(&name)))
     }
 
-    /// The mirror in a database that the caller has already.
+    /// The mirror in a database that the caller has opened.
     #[must_use]
     pub fn from_database(database: Database) -> Self {
         let writes = TaskTracker::new();
-        // A closed tracker takes tasks as an open one does, and can be waited for at any time.
+        // A closed tracker still accepts tasks; only a closed one can be waited for.
         writes.close();
         Self {
             database,
@@ -130,10 +129,10 @@ impl MongoRunStore {
         &self.database
     }
 
-    /// The run of this id, or `None`.
+    /// The run with this id, or `None`.
     ///
     /// # Errors
-    /// [`Error::Mongo`] when MongoDB does not answer, [`Error::Document`] when what is stored is no run.
+    /// [`Error::Mongo`] if MongoDB does not answer, [`Error::Document`] if the stored document is not a run.
     pub async fn get_run(&self, id: &str) -> Result<Option<Run>> {
         let found = Collections::of(self)
             .runs()
@@ -145,10 +144,10 @@ impl MongoRunStore {
             .transpose()
     }
 
-    /// Whether the mirror holds any run at all.
+    /// Whether the mirror holds any run.
     ///
     /// # Errors
-    /// [`Error::Mongo`] when MongoDB does not answer.
+    /// [`Error::Mongo`] if MongoDB does not answer.
     pub async fn find_any(&self) -> Result<bool> {
         let found = Collections::of(self)
             .runs()
@@ -169,7 +168,7 @@ impl fmt::Debug for MongoRunStore {
     }
 }
 
-/// Acknowledged by a majority, and in the journal of a server that stands alone: what no crash can take back.
+/// Acknowledged by a majority and journaled, so that neither a failover nor a crash can undo the write.
 fn majority() -> WriteConcern {
     let mut concern = WriteConcern::builder()
         .w(Acknowledgment::Majority)
@@ -179,12 +178,12 @@ fn majority() -> WriteConcern {
     concern
 }
 
-/// The same, for commands: the driver leaves their write concern to the caller.
+/// The same for a plain command, to which the driver adds no write concern.
 fn majority_in_command() -> RawDocumentBuf {
     rawdoc! { "w": "majority", "j": true, "wtimeout": 30_000 }
 }
 
-/// The URI holds a password, and the driver quotes from it: only its own words without the URI are kept.
+/// The error for an invalid URI. The driver's message may quote the URI and its password, so only fixed texts are passed on.
 fn unusable_uri(uri: &str, error: &mongodb::error::Error) -> Error {
     use mongodb::error::ErrorKind;
     let options = uri.split_once('?').map_or("", |(_, options)| options);
@@ -194,20 +193,20 @@ fn unusable_uri(uri: &str, error: &mongodb::error::Error) -> Error {
         ErrorKind::InvalidArgument { message, .. } if message.contains("scheme") => {
             format!("it begins with neither mongodb:// nor mongodb+srv://; {hint}")
         }
-        // The driver names the option. With an `@` behind the question mark, what looks like one may be a part of a password.
+        // The driver names the option. If an `@` follows the question mark, that name may be part of a password.
         ErrorKind::InvalidArgument { message, .. }
             if message.contains(" is an invalid option") && !options.contains('@') =>
         {
             let option = message.split(" is an invalid option").next();
             let option: String = option.unwrap_or_default().chars().take(60).collect();
-            format!("it has no option `{option}`; {hint}")
+            format!("MongoDB URIs have no option `{option}`; {hint}")
         }
         _ => format!("it cannot be parsed; {hint}"),
     };
     Error::invalid_argument("MongoDB URI", reason)
 }
 
-/// A date now, for fields that tell people when something happened; no decision rests on it.
+/// The current date of this host, for fields that only people read. Decisions use the server's clock.
 fn now() -> Bson {
     Bson::DateTime(DateTime::now())
 }

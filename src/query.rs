@@ -9,6 +9,7 @@ mod field;
 mod fields;
 mod matches;
 mod models;
+mod named;
 mod next_page;
 mod order;
 mod origin;

@@ -1,4 +1,4 @@
-//! [`RunStore`]: what finds runs, and its contract.
+//! [`RunStore`]: the contract of every store that can be searched for runs.
 
 use std::future::ready;
 
@@ -10,17 +10,17 @@ use crate::error::{Error, Result};
 use crate::query::Search;
 use crate::run::Run;
 
-/// The runs of a search, as they come.
+/// The runs that match a search, streamed as the store returns them.
 pub type RunStream = BoxStream<'static, Result<Run>>;
 
-/// Finds runs by what they read and wrote, and by whatever else a run has.
+/// Finds runs by their lineage and by any other field.
 ///
-/// Every implementation keeps this contract, and one suite of tests holds them to it:
+/// Every implementation keeps this contract, which one test suite checks for all of them:
 ///
-/// - a run is in the stream exactly if the filter matches it as MongoDB means it, and it is there once;
-/// - no match is an empty stream, not an error;
-/// - what a store cannot evaluate exactly is [`Error::Unsupported`](crate::Error::Unsupported), never a guess;
-/// - a stream that ends without an error is complete.
+/// - The stream holds each run that the filter matches exactly once, and no other run. Filters have MongoDB's semantics.
+/// - No match is an empty stream, not an error.
+/// - A store that cannot evaluate a filter exactly returns [`Error::Unsupported`](crate::Error::Unsupported); it never guesses.
+/// - A stream that ends without an error is complete.
 pub trait RunStore: Send + Sync {
     /// Streams the runs that match; no match is an empty stream, not an error.
     ///
@@ -28,7 +28,7 @@ pub trait RunStore: Send + Sync {
     fn find_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>>;
 }
 
-/// What every store has beside [`RunStore`], `dyn RunStore` too.
+/// Convenience methods of every [`RunStore`], including `dyn RunStore`.
 pub trait RunStoreExt: RunStore {
     /// Streams the runs that match a query, a search or a native filter; no match is an empty stream, not an error.
     ///
@@ -48,7 +48,7 @@ pub trait RunStoreExt: RunStore {
         self.find_runs(search.into())
     }
 
-    /// Streams the runs that match as values of the caller's own type.
+    /// Streams the runs that match, each deserialized into the caller's own type.
     ///
     /// ```no_run
     /// # use futures::TryStreamExt;
@@ -68,7 +68,7 @@ pub trait RunStoreExt: RunStore {
     /// ```
     ///
     /// # Errors
-    /// As [`RunStore::find_runs`]; the stream ends with [`Error::Document`] where a run does not have the type's shape.
+    /// As [`RunStore::find_runs`]; the stream ends with [`Error::Document`] at the first run that cannot be deserialized.
     fn find_as<T: DeserializeOwned + Send + 'static>(
         &self,
         search: impl Into<Search>,
@@ -91,12 +91,12 @@ fn decode<T: DeserializeOwned>(run: &Run) -> Result<T> {
     })
 }
 
-/// Ends a stream with its first error: to go on after an answer that was lost would leave a gap.
+/// Ends a stream with its first error. To continue after a lost batch would leave a gap.
 pub(crate) fn until_error<T>(
     items: impl Stream<Item = Result<T>>,
 ) -> impl Stream<Item = Result<T>> {
-    items.scan(false, |over, item| {
-        let was_over = std::mem::replace(over, item.is_err());
-        ready((!was_over).then_some(item))
+    items.scan(false, |failed, item| {
+        let had_failed = std::mem::replace(failed, item.is_err());
+        ready((!had_failed).then_some(item))
     })
 }

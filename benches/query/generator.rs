@@ -1,4 +1,4 @@
-//! Runs as a large team has them, the same on every machine.
+//! Generates runs like those of a large team, identical on every machine.
 
 use mongodb::bson::raw::RawDocumentBuf;
 use mongodb::bson::{DateTime, Document, doc};
@@ -6,16 +6,16 @@ use mongodb::bson::{DateTime, Document, doc};
 /// How many runs read the model that the benchmark reads in full.
 pub(crate) const READERS: u64 = 2_000;
 pub(crate) const READ_MODEL: &str = "bench-two-thousand";
-/// What three of five runs start from, at any time.
+/// The model that three of five runs read.
 pub(crate) const BASE_MODEL: &str = "base";
-/// What one of five runs started from, in the first tenth of the time.
+/// The model that one of five runs reads in the first tenth of the time.
 pub(crate) const RETIRED_MODEL: &str = "retired";
-/// Who left after the first tenth of the time.
+/// A user who left after the first tenth of the time.
 pub(crate) const FORMER_USER: &str = "user-3";
-/// A dataset is made, three quarters of the next runs read it, then another one is.
+/// A new dataset is written after this many runs. The first three quarters of them read it.
 const DATASET_RUNS: u64 = 4_000;
 
-/// SplitMix64: small, and good enough to be spread.
+/// The generator SplitMix64: small, with evenly distributed numbers.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -35,7 +35,7 @@ impl Random {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Small numbers often, large ones seldom: the popularity of models.
+    /// A number that is often small and seldom large, as the popularity of models is.
     fn skewed(&mut self, bound: u64) -> u64 {
         ((bound as f64).powf(self.unit()) as u64 - 1).min(bound - 1)
     }
@@ -47,18 +47,18 @@ pub(crate) fn id(n: u64) -> String {
     format!("{:016x}{:016x}", random.next(), random.next())
 }
 
-/// The run that made the n-th dataset.
+/// The run that wrote the n-th dataset.
 pub(crate) fn dataset(n: u64) -> String {
     id(n * DATASET_RUNS)
 }
 
-/// When the n-th run started. Work comes in clusters: 200 runs within an hour, then a pause.
+/// When the n-th run started. Runs come in clusters: 200 within an hour, then a pause.
 pub(crate) fn start_of(n: u64) -> DateTime {
     let cluster = 1_700_000_000_000 + (n / 200) as i64 * 7_200_000;
     DateTime::from_millis(cluster + (n % 200) as i64 * 18_000)
 }
 
-/// The n-th of `count` runs: started after the one before it, reading models and what the last thousand runs wrote.
+/// The n-th of `count` runs, by start time. It reads models and artifacts of the thousand runs before it.
 pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
     let random = &mut Random(n ^ 0x5eed);
     let exp = n / 2_000 * 4 + random.below(4);
@@ -93,7 +93,7 @@ pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
     if n % 5 == 3 && tenth == 0 {
         models.push(doc! { "name": RETIRED_MODEL, "version": "1", "from": "tag" });
     }
-    // Sixty people at any time; six leave and six come in each tenth of it.
+    // Sixty users at any time. In each tenth of the time, six of them leave and six new ones come.
     let user = format!("user-{}", tenth * 6 + n % 60);
     let wrote: Vec<Document> = (0..random.below(4))
         .map(|k| doc! { "id": id(n), "path": format!("plots/{k}.png"), "from": "tag" })

@@ -1,7 +1,7 @@
-//! What a search costs beside the raw driver, on a real `mongod` with many runs.
+//! Compares searches with the raw driver on a real `mongod` with many runs.
 //!
-//! `cargo bench --bench query -- [RUNS]` (1,000,000 unless said; `RUNS=…` works too). The server is the one of `MONGOD`, else of `.tools/bin`;
-//! its data is in a folder under `target/`, gone in the end, but for `KEEP=1`, which also finds it there again.
+//! `cargo bench --bench query -- [RUNS]`, or `RUNS=…`; the default is 1,000,000. It starts the `mongod` in `MONGOD`, else the one in
+//! `.tools/bin`. The data is in a folder under `target/`, which is removed at the end. With `KEEP=1` it stays for the next time.
 
 mod generator;
 mod worth;
@@ -29,7 +29,7 @@ fn main() -> Outcome {
     if let [_, mode, uri, filter] = &args[..]
         && mode == "--smallest"
     {
-        return smallest(uri, filter);
+        return smallest_program(uri, filter);
     }
     let runs = args
         .iter()
@@ -39,8 +39,8 @@ fn main() -> Outcome {
     tokio::runtime::Runtime::new()?.block_on(measure(runs))
 }
 
-/// The smallest program that prints what a search finds, as Extended JSON.
-fn smallest(uri: &str, filter: &str) -> Outcome {
+/// The smallest program that prints the runs of a search as Extended JSON.
+fn smallest_program(uri: &str, filter: &str) -> Outcome {
     use std::io::Write;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -67,18 +67,18 @@ async fn measure(runs: u64) -> Outcome {
     let large = loaded(&server, "large", runs).await?;
     sizes(&large).await?;
     println!("\n| figure ({runs} runs) | ours | beside | ratio |\n|---|---|---|---|");
-    two_thousand(&large).await?;
-    points(&small, &large, runs).await?;
+    decode_two_thousand_runs(&large).await?;
+    point_queries(&small, &large, runs).await?;
     conjunctions(&large, runs).await?;
-    programs(&server, &large).await?;
-    memory(&server, &small, &large)?;
+    whole_programs(&server, &large).await?;
+    peak_memory(&server, &small, &large)?;
     println!("\n| term | found | keys examined | runs examined |\n|---|---|---|---|");
     terms(&large, runs).await?;
     worth::of_each(&large, runs).await
 }
 
-/// `find_runs`, ids and lineage read, beside the driver's raw cursor.
-async fn two_thousand(database: &Database) -> Outcome {
+/// Compares `find_runs`, with ids and lineage decoded, with the driver's raw cursor.
+async fn decode_two_thousand_runs(database: &Database) -> Outcome {
     let store = MongoRunStore::from_database(database.clone());
     let query = Query::new().with_input_model(READ_MODEL, "7");
     let filter = query.render()?;
@@ -159,7 +159,7 @@ async fn two_thousand(database: &Database) -> Outcome {
     Ok(())
 }
 
-async fn points(small: &Database, large: &Database, runs: u64) -> Outcome {
+async fn point_queries(small: &Database, large: &Database, runs: u64) -> Outcome {
     let mut times = Vec::new();
     for (database, runs) in [(small, SMALL.min(runs)), (large, runs)] {
         let store = MongoRunStore::from_database(database.clone());
@@ -170,7 +170,7 @@ async fn points(small: &Database, large: &Database, runs: u64) -> Outcome {
             let query = Query::new().with_output_artifact(&id(n), "plots/0.png");
             let start = Instant::now();
             let found: Vec<_> = store.find_runs(query).await?.try_collect().await?;
-            // The first ones warm up the connection and the server's cache.
+            // The first searches warm up the connection and the server's cache.
             if round >= 500 && !found.is_empty() {
                 taken.push(start.elapsed());
             }
@@ -201,8 +201,8 @@ async fn points(small: &Database, large: &Database, runs: u64) -> Outcome {
     Ok(())
 }
 
-/// Two terms joined by AND, of any kind, and where the planner is at its worst: every run reads a popular model while it
-/// reads the oldest dataset, so the first matches come soonest by the index with the most.
+/// Compares an AND of two terms with the better hint: pairs of several kinds, and the query planner's worst case. There, every run
+/// that reads the oldest dataset also reads a popular model, so the index with the most matches returns the first ones soonest.
 async fn conjunctions(database: &Database, runs: u64) -> Outcome {
     let random = &mut Random(11);
     let any = (0..60).map(|round| {
@@ -232,12 +232,12 @@ async fn conjunctions(database: &Database, runs: u64) -> Outcome {
     let oldest = query.with_input_artifact(&dataset(0), None);
     let what = "AND of the most popular model and the oldest dataset";
     conjunction(database, what, vec![(oldest, "input_runs"); 5]).await?;
-    // More than are counted, and again the planner finds matches sooner by the index with the most.
+    // More matches than the chooser counts, and again the index with the most matches returns the first ones soonest.
     let query = Query::new().with_input_model(BASE_MODEL, "1");
     let oldest = query.with_start_time(..start_of(6_000));
     let what = "AND of the most popular version and the 6,000 oldest runs";
     conjunction(database, what, vec![(oldest, "newest"); 5]).await?;
-    // Conditions on two fields of an array's element are counted by reading runs.
+    // MongoDB's `count` reads documents for conditions on two fields of an array element.
     let pairs = (0..5).map(|n| {
         let query = Query::new().with_input_model("model-0", "1");
         let made = dataset(n * runs / 20_000);
@@ -249,7 +249,7 @@ async fn conjunctions(database: &Database, runs: u64) -> Outcome {
     newest(database, runs).await
 }
 
-/// The newest runs of two terms: ours beside the server's own choice.
+/// Compares the newest runs of two terms with the query planner's own choice.
 async fn newest(database: &Database, runs: u64) -> Outcome {
     let store = MongoRunStore::from_database(database.clone());
     let query = || Query::new().with_input_model("model-0", None);
@@ -291,7 +291,7 @@ async fn newest(database: &Database, runs: u64) -> Outcome {
     Ok(())
 }
 
-/// Searches for a model and something else: ours beside the better of both indexes, and beside the server's own choice.
+/// Compares searches for a model and a second term with the better of the two hints, and with the query planner's own choice.
 async fn conjunction(
     database: &Database,
     what: &str,
@@ -364,8 +364,8 @@ async fn timed(database: &Database, filter: &Document, hint: Option<&str>) -> Ou
     Ok(start.elapsed())
 }
 
-/// Whole processes, from start to the last byte.
-async fn programs(server: &Server, database: &Database) -> Outcome {
+/// Compares whole processes, from their start to the last byte of output.
+async fn whole_programs(server: &Server, database: &Database) -> Outcome {
     let uri = format!("{}/{}", server.uri, database.name());
     let one = doc! { "_id": id(4_242) };
     let many = Query::new().with_input_model(READ_MODEL, "7").render()?;
@@ -412,8 +412,8 @@ async fn programs(server: &Server, database: &Database) -> Outcome {
     Ok(())
 }
 
-/// The most memory that the program holds while every run goes through it.
-fn memory(server: &Server, small: &Database, large: &Database) -> Outcome {
+/// Measures the peak memory of the program while it prints every run.
+fn peak_memory(server: &Server, small: &Database, large: &Database) -> Outcome {
     let mut peaks = Vec::new();
     for database in [large, small] {
         let uri = format!("{}/{}", server.uri, database.name());
@@ -541,7 +541,7 @@ async fn terms(database: &Database, runs: u64) -> Outcome {
     Ok(())
 }
 
-/// Bytes of data and of each index.
+/// Prints the sizes of the data and of each index.
 async fn sizes(database: &Database) -> Outcome {
     let stats = database.run_command(doc! { "collStats": "runs" }).await?;
     let number = |value: Option<&Bson>| match value {
@@ -593,7 +593,7 @@ async fn loaded(server: &Server, name: &str, count: u64) -> Outcome<Database> {
         .collection::<Document>("sync_state")
         .insert_one(source)
         .await?;
-    // Indexes are built at the end: as the program's own migration would on runs that are there already.
+    // Indexes are built after the load, as a migration would build them over existing runs.
     database
         .run_command(doc! { "dropIndexes": "runs", "index": "*" })
         .await?;
@@ -635,7 +635,7 @@ fn median(times: &[Duration]) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-/// A `mongod` of the benchmark's own; it ends with this.
+/// A `mongod` of the benchmark's own. Dropping it stops the server.
 struct Server {
     uri: String,
     folder: PathBuf,
@@ -683,7 +683,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // In order, so that a kept folder is whole.
+        // A clean shutdown, so that a kept folder is consistent.
         let _ = Command::new("kill")
             .arg(self.process.id().to_string())
             .status();

@@ -1,4 +1,4 @@
-//! What each index is worth: the search that it is there for, with it and without it.
+//! The worth of each index: the search that needs it, with the index and without.
 
 use mongodb::Database;
 use mongodb::bson::{Bson, DateTime, Document, doc};
@@ -7,7 +7,7 @@ use runlineage::Query;
 use super::Outcome;
 use super::generator::{FORMER_USER, RETIRED_MODEL, id, start_of};
 
-/// Hides one index after the other from the planner, and lets the server explain the same search both times.
+/// Explains the search of each index with the index, and again with the index hidden from the query planner.
 pub(crate) async fn of_each(database: &Database, runs: u64) -> Outcome {
     println!(
         "\n| index | the search | keys and runs examined | ms | without it: examined | ms |\n|---|---|---|---|---|---|"
@@ -128,7 +128,7 @@ async fn hide(database: &Database, index: &str, hidden: bool) -> Outcome {
     Ok(())
 }
 
-/// Keys and runs examined, and milliseconds.
+/// The number of keys and runs examined, and the milliseconds.
 async fn explained(database: &Database, find: &Document) -> Outcome<(i64, i64)> {
     let explain = doc! { "explain": find.clone(), "verbosity": "executionStats" };
     let explained = database.run_command(explain).await?;

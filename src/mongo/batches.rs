@@ -1,4 +1,4 @@
-//! The runs of a search in the batches that MongoDB sends.
+//! [`SearchCursor`]: reads the runs of a search from the batches that MongoDB sends.
 
 use std::future::ready;
 
@@ -17,12 +17,12 @@ use crate::error::Result;
 use crate::query::{Search, without_keys};
 use crate::store::until_error;
 
-/// The batches of a search that MongoDB has begun to answer.
-pub(super) struct Found(RawBatchCursor);
+/// The open cursor of a search.
+pub(super) struct SearchCursor(RawBatchCursor);
 
-impl Found {
-    /// Sends the search; an error of the search itself comes from here, one of a later batch from the stream.
-    pub(super) async fn send(store: &MongoRunStore, search: &Search) -> Result<Self> {
+impl SearchCursor {
+    /// Sends the search. Returns the error of the first batch; the stream returns those of later batches.
+    pub(super) async fn open(store: &MongoRunStore, search: &Search) -> Result<Self> {
         let choice = IndexChooser::for_runs(store, search).choose().await?;
         let sent = match pipeline(&choice.filter, search) {
             Some(pipeline) => {
@@ -38,25 +38,24 @@ impl Found {
             .map_err(|error| failed("cannot search runs", error))
     }
 
-    /// What `read` makes of each document, which is copied once, out of its batch; an error is the last item.
-    pub(super) fn read<T: Send + 'static>(
+    /// Streams the documents, each converted by `convert`; an error is the last item.
+    pub(super) fn stream<T: Send + 'static>(
         self,
-        read: impl Fn(RawDocumentBuf) -> Result<T> + Send + 'static,
+        convert: impl Fn(RawDocumentBuf) -> Result<T> + Send + 'static,
     ) -> BoxStream<'static, Result<T>> {
         let documents = self.0.map(|batch| {
             let documents = batch.and_then(|batch| documents(&batch));
-            let documents =
-                documents.map_err(|error| failed("cannot read on in the search", error))?;
+            let documents = documents.map_err(|error| failed("cannot read more results", error))?;
             Ok(stream::iter(documents.into_iter().map(Ok)))
         });
         let items = documents
             .try_flatten()
-            .and_then(move |document| ready(read(document)));
+            .and_then(move |document| ready(convert(document)));
         until_error(items).boxed()
     }
 }
 
-/// The stages of a search whose order MongoDB has to compute; `None` where a plain `find` does it.
+/// The aggregation stages of a search whose order MongoDB has to compute; `None` if a plain `find` will do.
 pub(super) fn pipeline(filter: &Document, search: &Search) -> Option<Vec<Document>> {
     let sort_stages = search.sort_stages.as_ref()?;
     let mut pipeline = vec![doc! { "$match": filter }];
@@ -101,7 +100,7 @@ async fn aggregate(
     hint: Option<Hint>,
 ) -> mongodb::error::Result<RawBatchCursor> {
     let runs = Collections::of(store).runs();
-    // MongoDB 5 does not go to disk unasked.
+    // MongoDB 5 uses the disk for large sorts only if it is allowed to.
     runs.aggregate(pipeline)
         .allow_disk_use(true)
         .optional(search.max_time, |aggregate, time| aggregate.max_time(time))
@@ -115,7 +114,7 @@ fn documents(batch: &RawBatch) -> mongodb::error::Result<Vec<RawDocumentBuf>> {
     for document in batch.doc_slices()? {
         let RawBsonRef::Document(document) = document? else {
             return Err(mongodb::error::Error::custom(
-                "a batch holds what is no document",
+                "a batch contains a value that is not a document",
             ));
         };
         documents.push(document.to_owned());

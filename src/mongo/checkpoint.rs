@@ -1,4 +1,4 @@
-//! [`Checkpoints`]: what outlives a killed pass: which experiments it has finished, and where it was in the others.
+//! [`Checkpoints`]: the progress of a pass, recorded so that the next pass can resume after a kill.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -17,43 +17,43 @@ use crate::error::Result;
 const PASS: &str = "pass";
 const SCAN_PREFIX: &str = "scan/";
 
-/// What a mirror records of the passes over it, in `sync_state`.
+/// The progress of passes over one mirror, stored in `sync_state`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Checkpoints<'a> {
     store: &'a MongoRunStore,
 }
 
-/// A pass over MLflow, possibly begun by a process that is gone, and what was recorded of each experiment when it began.
+/// A pass over MLflow, begun by this process or by one that was killed, and the records of each experiment at its start.
 #[derive(Debug)]
 pub(crate) struct RecordedPass {
     id: i64,
-    /// By the server's clock: what the pass saw first may have changed since.
+    /// When the pass began, by the MongoDB server's clock. MLflow may have changed since.
     began: DateTime,
-    /// Whether another process began it.
+    /// Whether an earlier process began the pass.
     resumed: bool,
     scans: HashMap<String, Document>,
 }
 
-/// How far an earlier process came in an experiment.
+/// Where to continue the scan of an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Start,
-    /// At the runs of this start time.
+    /// At the runs with this start time.
     From(i64),
     Done,
 }
 
-/// How far the scan of an experiment has come, and what it found on the way.
+/// The progress of the scan of one experiment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Checkpoint<'a> {
     /// The experiment's id.
     pub(crate) experiment: &'a str,
     pub(crate) name: &'a str,
-    /// When MLflow made the experiment that the mirrored runs are of.
+    /// When MLflow created the experiment. It tells the experiment from one with the same id on another server.
     pub(crate) creation_time: Option<i64>,
     pub(crate) place: Place,
-    /// Ids of runs that leave the mirror at the end of the pass: until then, a killed one has to know of them.
-    pub(crate) gone: &'a [String],
+    /// Ids of runs that were deleted upstream and that the end of the pass removes. A resumed pass has to know them.
+    pub(crate) deleted_upstream: &'a [String],
 }
 
 impl<'a> Checkpoints<'a> {
@@ -61,13 +61,13 @@ impl<'a> Checkpoints<'a> {
         Self { store }
     }
 
-    /// Resumes the pass that did not end, if it is over the same experiments; else records that another has begun.
+    /// Resumes the unfinished pass if it has the same scope; otherwise records the start of a new pass.
     pub(crate) async fn begin_or_resume(
         self,
         scope: &str,
         started: Instant,
     ) -> Result<RecordedPass> {
-        let doing = "cannot read where the last sync was";
+        let doing = "cannot read the checkpoints of the last sync";
         let state = Collections::of(self.store).state();
         let find = || async { state.find_one(doc! { "_id": PASS }).await };
         let last = retried(find).await.map_err(|error| failed(doing, error))?;
@@ -102,7 +102,7 @@ impl<'a> Checkpoints<'a> {
         };
         let begun = retried(put)
             .await
-            .map_err(|error| failed("cannot record the beginning of the sync", error))?;
+            .map_err(|error| failed("cannot record the start of the sync", error))?;
         Ok(RecordedPass {
             id,
             began: began(&begun.unwrap_or_default()),
@@ -111,15 +111,15 @@ impl<'a> Checkpoints<'a> {
         })
     }
 
-    /// Records, once a majority has acknowledged the runs before it, that a later pass may start here.
+    /// Records where a later pass may resume. The caller waits until a majority has acknowledged all runs before that place.
     pub(crate) async fn save(self, pass: &RecordedPass, checkpoint: Checkpoint<'_>) -> Result<()> {
         let id = scan_id(checkpoint.experiment);
         let mut scan = doc! { "_id": &id, PASS: pass.id, "name": checkpoint.name };
         if let Some(creation_time) = checkpoint.creation_time {
             scan.insert("creation_time", creation_time);
         }
-        if !checkpoint.gone.is_empty() {
-            scan.insert("gone", checkpoint.gone);
+        if !checkpoint.deleted_upstream.is_empty() {
+            scan.insert("gone", checkpoint.deleted_upstream);
         }
         match checkpoint.place {
             Place::Start => None,
@@ -133,11 +133,11 @@ impl<'a> Checkpoints<'a> {
         };
         retried(replace)
             .await
-            .map_err(|error| failed("cannot record how far the sync is", error))?;
+            .map_err(|error| failed("cannot record a checkpoint of the sync", error))?;
         Ok(())
     }
 
-    /// Records the end of the pass; the mirror is as fresh as the beginning of the last complete one over everything.
+    /// Records the end of the pass. If it was complete and over all experiments, its start becomes the mirror's freshness.
     pub(crate) async fn end(self, pass: RecordedPass, is_complete: bool) -> Result<()> {
         if is_complete {
             self.update_source(|| doc! { "full_pass": pass.began })
@@ -146,13 +146,13 @@ impl<'a> Checkpoints<'a> {
         self.delete(PASS, "cannot record the end of the sync").await
     }
 
-    /// Records when a quick pass over everything began.
+    /// Records when a complete quick pass over all experiments began.
     pub(crate) async fn quick_pass_ended(self, started: Instant) -> Result<()> {
         self.update_source(|| doc! { "quick_pass": server_time(started) })
             .await
     }
 
-    /// When MLflow made each experiment, as it said when a pass last saw it; those of which it is known.
+    /// The recorded creation times of experiments, by id.
     pub(crate) async fn creation_times(self) -> Result<HashMap<String, i64>> {
         let state = Collections::of(self.store).state();
         let list = || async {
@@ -170,7 +170,7 @@ impl<'a> Checkpoints<'a> {
         Ok(scans.iter().filter_map(known).collect())
     }
 
-    /// When MLflow made this experiment, as it said when a pass last saw it.
+    /// The recorded creation time of an experiment.
     pub(crate) async fn creation_time(self, experiment: &str) -> Result<Option<i64>> {
         let state = Collections::of(self.store).state();
         let find = || async { state.find_one(doc! { "_id": scan_id(experiment) }).await };
@@ -180,7 +180,7 @@ impl<'a> Checkpoints<'a> {
         Ok(scan.and_then(|scan| creation_time(&scan)))
     }
 
-    /// Records when MLflow made an experiment that no run was mirrored of before: what is mirrored from now on is of it.
+    /// Records name and creation time of an experiment before its first run is mirrored.
     pub(crate) async fn record_experiment(
         self,
         id: &str,
@@ -204,7 +204,7 @@ impl<'a> Checkpoints<'a> {
         Ok(())
     }
 
-    /// Forgets an experiment, so that no pass misses it any more.
+    /// Removes the record of an experiment, so that passes no longer report it as missing.
     pub(crate) async fn forget_experiment(self, id: &str) -> Result<()> {
         self.delete(&scan_id(id), "cannot forget an experiment")
             .await
@@ -235,12 +235,12 @@ impl<'a> Checkpoints<'a> {
 }
 
 impl RecordedPass {
-    /// When the pass began that this one resumes, where it does.
+    /// When the resumed pass began; `None` if this pass is a new one.
     pub(crate) fn resumed_from(&self) -> Option<DateTime> {
         self.resumed.then_some(self.began)
     }
 
-    /// Where an earlier process of this pass came in this experiment.
+    /// Where the scan of this experiment continues.
     pub(crate) fn place(&self, experiment: &str) -> Place {
         match self.of_this_pass(experiment) {
             None => Place::Start,
@@ -249,16 +249,16 @@ impl RecordedPass {
         }
     }
 
-    /// The runs of this experiment that an earlier process of this pass found to be gone.
-    pub(crate) fn gone(&self, experiment: &str) -> Vec<String> {
-        let gone = self
+    /// The runs of this experiment that an earlier process of this pass found deleted upstream.
+    pub(crate) fn deleted_upstream(&self, experiment: &str) -> Vec<String> {
+        let recorded = self
             .of_this_pass(experiment)
             .and_then(|scan| scan.get_array("gone").ok());
-        let ids = gone.into_iter().flatten().filter_map(Bson::as_str);
+        let ids = recorded.into_iter().flatten().filter_map(Bson::as_str);
         ids.map(str::to_owned).collect()
     }
 
-    /// When MLflow made this experiment, as it said when a pass last saw it.
+    /// The creation time of this experiment, as recorded before this pass began.
     pub(crate) fn creation_time(&self, experiment: &str) -> Option<i64> {
         creation_time(self.scans.get(experiment)?)
     }
@@ -277,13 +277,13 @@ fn creation_time(scan: &Document) -> Option<i64> {
     scan.get_i64("creation_time").ok()
 }
 
-/// When a pass began; not known, it is no newer than anything.
+/// When a pass began; 1970 if the record lacks the date, so that nothing counts as fresh because of it.
 fn began(pass: &Document) -> DateTime {
     let began = pass.get_datetime("began").ok().copied();
     began.unwrap_or(DateTime::from_millis(0))
 }
 
-/// A moment of this process by the server's clock, in a pipeline that is sent at once.
+/// An expression for a moment of this process by the server's clock, in an update that is sent immediately.
 fn server_time(moment: Instant) -> Document {
     let ago = i64::try_from(moment.elapsed().as_millis()).unwrap_or(i64::MAX);
     doc! { "$subtract": ["$$NOW", ago] }

@@ -1,4 +1,4 @@
-//! Which index serves a search: the one function that says so for searches, counts, facets and explanations.
+//! [`IndexChooser`]: the index hint of a search. Finds, counts, facets, distinct values and explanations all take theirs from here.
 
 use std::time::{Duration, Instant};
 
@@ -9,96 +9,101 @@ use mongodb::options::Hint;
 use super::MongoRunStore;
 use super::collections::{Collections, RUNS};
 use super::failure::{code, code_of};
-use super::indexes::{BY_ID, Holds, INDEXES, Index};
+use super::indexes::{BY_ID, Coverage, INDEXES, Index};
 use super::key_ranges::{self, KeyRange};
-use super::terms::{Part, Term, one_of, parts};
+use super::terms::{Conjunct, Term, conjuncts, merged};
 use crate::error::Result;
 use crate::query::Search;
 use crate::run::field;
 
-/// So few matches are read at once, whatever is wanted.
+/// With fewer matches than this, an index is hinted even if it does not hold the search's order: the sort costs little.
 const FEW: i64 = 200;
-/// An index of which a value has no more runs as a rule is counted alone first.
+/// A term whose index typically has this many runs a value, or fewer, is counted before the others and alone.
 const HANDFUL: u32 = 5;
-/// How far matches are counted, round after round until a term has fewer: those of the term that has the fewest as a rule, and
-/// those of the others. More than in the last round take longer to count than a wrong index costs as a rule.
+/// The rounds of counts. Each has a bound for the first term, which typically has the fewest matches, and a bound for the other
+/// terms. The first round in which a term has fewer matches than its bound decides. To count past the last bounds would
+/// typically cost more than a wrong index.
 const ROUNDS: [(i64, i64); 3] = [(1_000, FEW), (4_000, 1_000), (10_000, 10_000)];
-/// As many results end the server's own trial of its plans: where no more are wanted, the plan that finds them first is right.
-const TRIAL: u64 = 101;
-/// How many terms are counted.
+/// The query planner ends its trial of the plans at this many results. For a search that asks for no more, the plan that
+/// returns them first is the best one.
+const TRIAL_RESULTS: u64 = 101;
+/// How many terms are counted at most.
 const MAX_TERMS: usize = 8;
-/// How long the server may count; what is not known by then plays no part.
-const COUNTING: Duration = Duration::from_secs(2);
+/// How long the server may count. A term whose count is not known by then is not hinted.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Chooses the index of one search.
 ///
-/// The server tries each index for a moment and keeps the one that finds most by then, which on runs in the order of their
-/// time can be the worst for the rest. So where terms with an index each are joined by AND, their matches are counted in
-/// [`ROUNDS`], and the index with the fewest is insisted on.
+/// MongoDB's query planner tries each index for a moment and keeps the one that returned the most runs. Where runs are clustered
+/// by start time, that index can be the worst one for the rest of the search. So the chooser counts the matches of each term of
+/// an AND, in [`ROUNDS`], and hints the index of the term with the fewest.
 ///
-/// - Where an order is wanted that an index may hold, only an index that holds it is worth a second round: by another one, all
-///   matches were read before the first run is sent.
-/// - Where no more is wanted than the trial finds, or no term has fewer than the last round counts, the choice is the server's.
+/// - If an index can hold the search's order, only indexes that hold it take part after the first round. With any other index,
+///   MongoDB reads and sorts all matches before it sends the first run.
+/// - The planner chooses if the search asks for at most [`TRIAL_RESULTS`] runs, or if no term has fewer matches than the last
+///   round's bound.
 ///
-/// No index is insisted on but that of a term which every match fulfils: a sparse one would lose the others without an error.
+/// The hinted index always belongs to a term that every match fulfils. A sparse or partial index of any other term would lose
+/// runs without an error.
 pub(super) struct IndexChooser<'a> {
     store: &'a MongoRunStore,
     search: &'a Search,
     order: Order,
-    /// At most how many runs.
-    wanted: Option<u32>,
+    /// The limit of the search, if MongoDB can stop reading there.
+    limit: Option<u32>,
     /// When counting has to end.
     deadline: Instant,
 }
 
-/// In which order runs are wanted.
+/// The order of the runs that a search asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
-    /// All matches are read: none is wanted, or one that no index holds.
+    /// No order, or one that no index holds. MongoDB reads all matches.
     None,
-    /// That of the time, which indexes hold for one value of another field each.
+    /// By start time. Several indexes hold this order under one value of another field.
     ByTime,
-    /// One that an index may hold, of which the server makes what it can.
+    /// Another order that an index may hold. Only an index with few matches is hinted; otherwise the query planner decides.
     Other,
 }
 
-/// The filter to send, and the index to insist on; with none, the server chooses.
+/// The filter to send, and the index to hint.
 pub(super) struct Choice {
     pub(super) filter: Document,
+    /// `None` leaves the choice to the query planner.
     index: Option<&'static str>,
 }
 
 impl<'a> IndexChooser<'a> {
-    /// For what finds runs in the search's order.
+    /// For a command that returns runs in the search's order.
     pub(super) fn for_runs(store: &'a MongoRunStore, search: &'a Search) -> Self {
         Self {
             order: search.sort.as_ref().map_or(Order::None, Order::of),
-            // A computed order needs all matches.
-            wanted: search.limit.filter(|_| search.sort_stages.is_none()),
+            // An order that MongoDB computes needs all matches.
+            limit: search.limit.filter(|_| search.sort_stages.is_none()),
             ..Self::for_all(store, search)
         }
     }
 
-    /// For what looks at all matches, in whatever order.
+    /// For a command that reads all matches, in any order.
     pub(super) fn for_all(store: &'a MongoRunStore, search: &'a Search) -> Self {
-        let time = search.max_time.unwrap_or(COUNTING).min(COUNTING);
+        let time = search.max_time.unwrap_or(COUNT_TIMEOUT).min(COUNT_TIMEOUT);
         Self {
             store,
             search,
             order: Order::None,
-            wanted: None,
+            limit: None,
             deadline: Instant::now() + time,
         }
     }
 
-    /// Chooses; what cannot be counted is no error, the server's own choice stands then.
+    /// Chooses an index. A failed count is not an error: without counts, the query planner chooses.
     pub(super) async fn choose(&self) -> Result<Choice> {
         let filter = self.search.filter()?;
-        let term = self.best(parts(&filter)).await;
+        let term = self.best(conjuncts(&filter)).await;
         Ok(match term {
             Some(term) => Choice {
                 index: Some(term.index.name),
-                filter: narrowed(filter, term.filter),
+                filter: and_term(filter, term.filter),
             },
             None => Choice {
                 filter,
@@ -107,128 +112,138 @@ impl<'a> IndexChooser<'a> {
         })
     }
 
-    async fn best(&self, parts: Vec<Part>) -> Option<Term> {
-        // Nothing is found sooner than by the id, and the server knows that.
-        if parts.iter().flatten().any(|term| term.index == BY_ID) {
+    async fn best(&self, conjuncts: Vec<Conjunct>) -> Option<Term> {
+        // A lookup by id is the fastest plan, and the query planner always takes it.
+        if conjuncts.iter().flatten().any(|term| term.index == BY_ID) {
             return None;
         }
-        if let [part] = &parts[..] {
-            // With a range of times, the server may take the index of all times instead of the one that holds both.
-            let term = single(part).filter(|term| term.filter.len() > 1)?;
-            if self.order == Order::None || self.is_in_order(part) {
+        if let [conjunct] = &conjuncts[..] {
+            // The planner may prefer the index on start time alone to the one that holds the term's field and the time.
+            let term = single(conjunct).filter(|term| term.filter.len() > 1)?;
+            if self.order == Order::None || self.is_in_order(conjunct) {
                 return Some(term.clone());
             }
         }
         let skip = self.search.skip.unwrap_or_default();
         if self
-            .wanted
-            .is_some_and(|wanted| skip.saturating_add(wanted.into()) <= TRIAL)
+            .limit
+            .is_some_and(|limit| skip.saturating_add(limit.into()) <= TRIAL_RESULTS)
         {
             return None;
         }
-        let mut parts = self.candidates(parts);
-        if let Some(term) = self.handful(&parts).await {
+        let mut candidates = self.candidates(conjuncts);
+        if let Some(term) = self.handful(&candidates).await {
             return Some(term);
         }
-        for round in ROUNDS {
-            match self.round(parts, round).await {
+        for bounds in ROUNDS {
+            match self.round(candidates, bounds).await {
                 Round::Chosen(term) => return term,
-                Round::More(rest) => parts = rest,
+                Round::Undecided(rest) => candidates = rest,
             }
             if self.order != Order::None {
-                parts.retain(|part| self.is_in_order(part));
+                candidates.retain(|conjunct| self.is_in_order(conjunct));
             }
         }
         None
     }
 
-    /// The parts to count, the one that has the fewest matches as a rule first.
-    fn candidates(&self, mut parts: Vec<Part>) -> Vec<Part> {
+    /// The conjuncts to count, ordered by their typical number of matches.
+    fn candidates(&self, mut conjuncts: Vec<Conjunct>) -> Vec<Conjunct> {
         if self.order == Order::ByTime {
-            for part in &mut parts {
-                if let [term] = &mut part[..]
+            for conjunct in &mut conjuncts {
+                if let [term] = &mut conjunct[..]
                     && let Some(ordered) = term.by_time()
                 {
                     *term = ordered;
                 }
             }
         }
-        let usual_runs = |part: &Part| part.iter().map(|term| term.index.usual_runs).sum::<u32>();
-        parts.sort_by_key(usual_runs);
-        let mut candidates: Vec<Part> = Vec::new();
-        let mut room = MAX_TERMS;
-        for part in parts {
-            if part.len() <= room && !candidates.contains(&part) {
-                room -= part.len();
-                candidates.push(part);
+        let typical_runs = |conjunct: &Conjunct| {
+            conjunct
+                .iter()
+                .map(|term| term.index.typical_runs)
+                .sum::<u32>()
+        };
+        conjuncts.sort_by_key(typical_runs);
+        let mut candidates: Vec<Conjunct> = Vec::new();
+        let mut terms_left = MAX_TERMS;
+        for conjunct in conjuncts {
+            if conjunct.len() <= terms_left && !candidates.contains(&conjunct) {
+                terms_left -= conjunct.len();
+                candidates.push(conjunct);
             }
         }
         candidates
     }
 
-    /// The first term, where it has few matches as a rule and has few now: to count the others would cost more than it saves.
-    async fn handful(&self, parts: &[Part]) -> Option<Term> {
-        let first = parts.first().and_then(|part| single(part))?;
-        if first.index.usual_runs > HANDFUL || self.count(first, FEW).await? >= FEW {
+    /// The first term, if it typically has a handful of matches and has fewer than [`FEW`] now. To read them costs less than
+    /// to count the other terms.
+    async fn handful(&self, candidates: &[Conjunct]) -> Option<Term> {
+        let first = candidates.first().and_then(|conjunct| single(conjunct))?;
+        if first.index.typical_runs > HANDFUL || self.count(first, FEW).await? >= FEW {
             return None;
         }
         Some(first.clone())
     }
 
-    /// Counts all parts at once; those of which an index is missing play no part.
-    async fn round(&self, parts: Vec<Part>, (first, others): (i64, i64)) -> Round {
-        let bounds: Vec<i64> = parts
+    /// Counts all candidates concurrently, and drops those whose index is missing.
+    async fn round(&self, candidates: Vec<Conjunct>, (first, others): (i64, i64)) -> Round {
+        let bounds: Vec<i64> = candidates
             .iter()
             .enumerate()
-            .map(|(index, part)| {
-                let is_far = index == 0 && self.is_worth_counting_on(part, others);
-                if is_far { first } else { others }
+            .map(|(index, conjunct)| {
+                let is_further = index == 0 && self.may_count_further(conjunct, others);
+                if is_further { first } else { others }
             })
             .collect();
-        let counts = parts.iter().zip(&bounds);
-        let counts = counts.map(|(part, bound)| self.count_each(part, *bound));
+        let counts = candidates.iter().zip(&bounds);
+        let counts = counts.map(|(conjunct, bound)| self.count_each(conjunct, *bound));
         let counts = join_all(counts).await;
-        let mut fewer: Vec<(i64, Part)> = Vec::new();
+        let mut below_bound: Vec<(i64, Conjunct)> = Vec::new();
         let mut rest = Vec::new();
-        for ((part, bound), counts) in parts.iter().zip(bounds).zip(counts) {
+        for ((conjunct, bound), counts) in candidates.iter().zip(bounds).zip(counts) {
             let Some(counts) = counts else { continue };
-            let part = matched(part, &counts);
+            let conjunct = with_matches(conjunct, &counts);
             let count = counts.iter().sum();
             if count < bound {
-                fewer.push((count, part));
+                below_bound.push((count, conjunct));
             } else {
-                rest.push(part);
+                rest.push(conjunct);
             }
         }
-        if fewer.is_empty() {
-            return Round::More(rest);
+        if below_bound.is_empty() {
+            return Round::Undecided(rest);
         }
-        // Of few matches, an index to insist on is better than alternatives that are left to the server.
-        fewer.sort_by_key(|(count, part)| (*count < FEW && single(part).is_none(), *count));
-        let fewest = fewer.first().and_then(|(_, part)| single(part));
-        Round::Chosen(fewest.cloned())
+        // An OR over several indexes cannot be hinted. One with few matches therefore comes after every single term.
+        below_bound
+            .sort_by_key(|(count, conjunct)| (*count < FEW && single(conjunct).is_none(), *count));
+        let fewest = below_bound.first();
+        Round::Chosen(fewest.and_then(|(_, conjunct)| single(conjunct)).cloned())
     }
 
-    /// Whether a part may be chosen with more than a few matches, and is told apart from one with few by one count.
-    fn is_worth_counting_on(&self, part: &[Term], others: i64) -> bool {
-        let mut alternatives = part.iter().flat_map(Term::alternatives);
+    /// Whether the first conjunct is counted up to its own bound in a round where `others` bounds the rest.
+    ///
+    /// That is useful only if the conjunct may be chosen with more than [`FEW`] matches. And the count must tell whether there
+    /// are fewer than [`FEW`], which [`count_keys`](Self::count_keys) with a higher bound does not.
+    fn may_count_further(&self, conjunct: &[Term], others: i64) -> bool {
+        let mut alternatives = conjunct.iter().flat_map(Term::alternatives);
         let is_exact =
             others > FEW || alternatives.all(|term| key_ranges::of_element(&term).is_none());
-        is_exact && (self.order == Order::None || self.is_in_order(part))
+        is_exact && (self.order == Order::None || self.is_in_order(conjunct))
     }
 
-    fn is_in_order(&self, part: &[Term]) -> bool {
+    fn is_in_order(&self, conjunct: &[Term]) -> bool {
         let by_time = |term: &Term| term.by_time().as_ref() == Some(term);
-        self.order == Order::ByTime && single(part).is_some_and(by_time)
+        self.order == Order::ByTime && single(conjunct).is_some_and(by_time)
     }
 
-    /// How many matches each term of a part has, up to a bound; `None` where that cannot be told.
-    async fn count_each(&self, part: &[Term], bound: i64) -> Option<Vec<i64>> {
-        let counts = join_all(part.iter().map(|term| self.count(term, bound))).await;
+    /// How many matches each term of a conjunct has, up to a bound; `None` if a count fails.
+    async fn count_each(&self, conjunct: &[Term], bound: i64) -> Option<Vec<i64>> {
+        let counts = join_all(conjunct.iter().map(|term| self.count(term, bound))).await;
         counts.into_iter().collect()
     }
 
-    /// How many matches a term has, up to a bound.
+    /// How many matches a term has, up to a bound for each of its alternatives.
     async fn count(&self, term: &Term, bound: i64) -> Option<i64> {
         let alternatives = term.alternatives();
         let counts = alternatives
@@ -241,14 +256,14 @@ impl<'a> IndexChooser<'a> {
         Some(counts?.iter().sum())
     }
 
-    /// By MongoDB's own count, which looks at keys alone.
+    /// Counts by MongoDB's `count`, which reads index keys alone.
     async fn count_runs(&self, term: &Term, bound: i64) -> Option<i64> {
         let is_of_element = |condition: &Bson| {
             let condition = condition.as_document();
             condition.is_some_and(|condition| condition.contains_key("$elemMatch"))
         };
         if bound > FEW && term.filter.values().any(is_of_element) {
-            // It would read the runs, which may cost more than a wrong index.
+            // MongoDB would read the documents to count them, which may cost more than a wrong index.
             return Some(bound);
         }
         let count = doc! {
@@ -266,7 +281,8 @@ impl<'a> IndexChooser<'a> {
         }
     }
 
-    /// Few keys are listed. Of more it is only asked whether there are as many as the bound; fewer count as half of it.
+    /// Lists the keys if the bound is [`FEW`]. With a higher bound, only asks whether there are that many; if not, the count is
+    /// taken to be half the bound.
     async fn count_keys(&self, term: &Term, ranges: &[KeyRange], bound: i64) -> Option<i64> {
         let skipped = if bound > FEW { bound - 1 } else { 0 };
         let time = self.millis_left()?;
@@ -302,7 +318,8 @@ impl<'a> IndexChooser<'a> {
         Some(count)
     }
 
-    /// The server ends a count that takes too long: to drop it here would close its connection.
+    /// The `maxTimeMS` of the next count; `None` after the deadline. The server ends a count, since to drop its future here
+    /// would close the connection.
     fn millis_left(&self) -> Option<i64> {
         let left = self.deadline.checked_duration_since(Instant::now())?;
         i64::try_from(left.as_millis().max(1)).ok()
@@ -310,12 +327,12 @@ impl<'a> IndexChooser<'a> {
 }
 
 impl Choice {
-    /// The name of the index to insist on.
+    /// The name of the index to hint.
     pub(super) fn index(&self) -> Option<&'static str> {
         self.index
     }
 
-    /// Sends a command with the index, and without it where the server has no index of that name.
+    /// Sends a command with the hint, and repeats it without one if the server has no index of that name.
     pub(super) async fn send<T, F>(
         &self,
         command: impl Fn(Option<Hint>) -> F,
@@ -327,37 +344,39 @@ impl Choice {
             return command(None).await;
         };
         match command(Some(Hint::Name(index.to_owned()))).await {
-            // The name of an index that is missing means nothing to the server.
+            // MongoDB refuses a hint that names a missing index.
             Err(error) if code_of(&error) == Some(code::BAD_VALUE) => command(None).await,
             sent => sent,
         }
     }
 }
 
-/// What a round of counts says.
+/// The result of a round of counts.
 enum Round {
-    /// Some part has fewer matches: this is its term, unless its alternatives are left to the server.
+    /// A conjunct has fewer matches than its bound. This is its term; `None` leaves an OR over several indexes to the planner.
     Chosen(Option<Term>),
-    /// None has: these may be counted further.
-    More(Vec<Part>),
+    /// No conjunct has. The next round counts these further.
+    Undecided(Vec<Conjunct>),
 }
 
-/// The alternatives that any run matches now: an experiment is mostly known by its id or by its name.
-fn matched(part: &[Term], counts: &[i64]) -> Part {
-    let counted = part.iter().zip(counts);
-    let matched: Part = counted
+/// Drops the alternatives of an OR that no run matches. Of "experiment by id or by name", mostly one alternative remains.
+///
+/// A count of zero is always exact: the index holds no key for that alternative.
+fn with_matches(conjunct: &[Term], counts: &[i64]) -> Conjunct {
+    let counted = conjunct.iter().zip(counts);
+    let matching: Conjunct = counted
         .filter(|(_, count)| **count > 0)
         .map(|(term, _)| term.clone())
         .collect();
-    if matched.is_empty() {
-        return part.iter().take(1).cloned().collect();
+    if matching.is_empty() {
+        return conjunct.iter().take(1).cloned().collect();
     }
-    one_of(matched)
+    merged(matching)
 }
 
-/// The term of a part; alternatives that different indexes find have none.
-fn single(part: &[Term]) -> Option<&Term> {
-    match part {
+/// The term of a conjunct that can be hinted; `None` for an OR over several indexes.
+fn single(conjunct: &[Term]) -> Option<&Term> {
+    match conjunct {
         [term] => Some(term),
         _ => None,
     }
@@ -371,13 +390,13 @@ impl Order {
             .collect();
         let is_by_time = match directions[..] {
             [(field::START_TIME, Some(_))] => true,
-            // An index can be read from both ends.
+            // MongoDB can traverse an index in both directions.
             [(field::START_TIME, Some(one)), (field::ID, Some(other))] => one == other,
             _ => false,
         };
         let first = sort.keys().next();
         let leads = |index: &Index| {
-            index.holds == Holds::EveryRun
+            index.coverage == Coverage::EveryRun
                 && first.is_some_and(|first| first == index.leading_field())
         };
         match is_by_time {
@@ -397,17 +416,21 @@ fn sign(direction: &Bson) -> Option<i64> {
     }
 }
 
-/// The filter, so that the bounds of the term's index are taken from the term: one that is an alternative is set beside it.
-fn narrowed(filter: Document, term: Document) -> Document {
-    if term.iter().all(|(key, value)| joins(&filter, key, value)) {
+/// The filter with the term as a condition of its AND, so that MongoDB takes the index bounds from the term. A filter that
+/// holds the condition already stays as it is.
+fn and_term(filter: Document, term: Document) -> Document {
+    if term
+        .iter()
+        .all(|(key, value)| has_conjunct(&filter, key, value))
+    {
         return filter;
     }
     doc! { "$and": [filter, term] }
 }
 
-/// Whether a filter joins a condition to the others by AND.
-fn joins(filter: &Document, key: &str, value: &Bson) -> bool {
+/// Whether a condition is an operand of the filter's AND.
+fn has_conjunct(filter: &Document, key: &str, value: &Bson) -> bool {
     let all = filter.get_array("$and").ok().into_iter().flatten();
     let mut inner = all.filter_map(Bson::as_document);
-    filter.get(key) == Some(value) || inner.any(|filter| joins(filter, key, value))
+    filter.get(key) == Some(value) || inner.any(|filter| has_conjunct(filter, key, value))
 }

@@ -1,4 +1,4 @@
-//! What time it is by the server's clock: that of this host may be days off, and other hosts write here too.
+//! The MongoDB server's clock. Several hosts write to a mirror, and the clock of any of them may be days off.
 
 use bson::{DateTime, doc};
 
@@ -8,7 +8,7 @@ use super::failure::failed;
 use super::retry::retried;
 use crate::error::{Error, Result};
 
-/// What the primary's clock says now.
+/// The current time by the primary's clock.
 pub(crate) async fn server_time(store: &MongoRunStore) -> Result<DateTime> {
     let store = at_primary(store);
     let database = store.database();
@@ -24,10 +24,10 @@ pub(crate) async fn server_time(store: &MongoRunStore) -> Result<DateTime> {
 }
 
 impl MongoRunStore {
-    /// What the server's clock says now: every date that decides something here is by that clock.
+    /// The current time by the MongoDB server's clock, which also sets the dates of deletion.
     ///
     /// # Errors
-    /// [`Error::Mongo`] when MongoDB does not answer.
+    /// [`Error::Mongo`] if MongoDB does not answer.
     pub async fn server_time(&self) -> Result<DateTime> {
         server_time(self).await
     }

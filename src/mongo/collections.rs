@@ -1,4 +1,4 @@
-//! The collections of a mirror, and where they are read.
+//! [`Collections`]: the collections of a mirror, and from which member of a replica set they are read.
 
 use bson::Document;
 use bson::raw::RawDocumentBuf;
@@ -8,7 +8,7 @@ use mongodb::options::{DatabaseOptions, ReadPreference, SelectionCriteria};
 use super::MongoRunStore;
 
 pub(super) const RUNS: &str = "runs";
-/// Runs that MLflow shows as deleted, as they were last.
+/// The tombstones: runs that are deleted in MLflow, in their last mirrored state.
 pub(super) const DELETED_RUNS: &str = "deleted_runs";
 /// Registered models, their versions, and logged models, as MLflow's registry has them.
 pub(super) const MODELS: &str = "models";
@@ -61,7 +61,7 @@ impl<'a> Collections<'a> {
         at_primary(self.store).database.collection(LEASES)
     }
 
-    /// Runs a command that only reads, at the members that the URI names for reads.
+    /// Runs a command that only reads, with the URI's read preference.
     pub(super) async fn read(self, command: Document) -> mongodb::error::Result<Document> {
         let mut read = self.store.database.run_command(command);
         if let Some(criteria) = self.store.database.selection_criteria() {
@@ -71,7 +71,7 @@ impl<'a> Collections<'a> {
     }
 }
 
-/// The same mirror, read from its primary: reads that decide a write have to see the writes before it.
+/// The same mirror, read from the primary. Reads that decide a write use it, so that they see all earlier writes.
 pub(crate) fn at_primary(store: &MongoRunStore) -> MongoRunStore {
     let database = &store.database;
     let options = DatabaseOptions::builder()

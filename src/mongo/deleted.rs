@@ -1,4 +1,4 @@
-//! What is kept of runs that were deleted in MLflow.
+//! [`DeletedRun`]: a tombstone, as readers see it.
 
 use bson::{DateTime, doc};
 
@@ -8,20 +8,20 @@ use super::failure::failed;
 use crate::error::Result;
 use crate::run::{Run, field};
 
-/// A run that was deleted in MLflow, as it was mirrored last.
+/// A run that was deleted in MLflow, in its last mirrored state.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DeletedRun {
-    /// The run; no more than its id where it was purged.
+    /// The run; only its id if it was purged.
     pub run: Run,
-    /// When the mirror saw that it was deleted.
+    /// When a sync found the run deleted, by the clock of the MongoDB server.
     pub deleted_at: Option<DateTime>,
-    /// Whether all but its id was removed for good.
+    /// Whether everything but the id was removed from the mirror.
     pub purged: bool,
 }
 
 impl MongoRunStore {
-    /// The deleted run of this id, or `None`: MLflow has it, or the mirror has never seen it.
+    /// The deleted run with this id; `None` if MLflow still has the run, or if the mirror never had it.
     ///
     /// # Errors
     /// As [`get_run`](Self::get_run).

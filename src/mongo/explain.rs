@@ -1,4 +1,4 @@
-//! How MongoDB serves a search, as it explains it.
+//! [`QueryPlan`]: how MongoDB executes a search.
 
 use bson::{Bson, Document, doc};
 use mongodb::options::Hint;
@@ -13,32 +13,32 @@ use super::terms::is_served;
 use crate::error::Result;
 use crate::query::Search;
 
-/// How MongoDB serves a search: the indexes it reads, and what it examined.
+/// How MongoDB executes a search: the indexes it uses, and how much it examined.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct QueryPlan {
-    /// The indexes read, in the plan's order; none where the collection itself is read.
+    /// The indexes used, in the plan's order; empty for a collection scan.
     pub indexes: Vec<String>,
-    /// Whether every run, or every key of an index, may be looked at.
+    /// Whether the plan may examine every run, or every key of an index.
     pub examines_all: bool,
-    /// Whether the runs are sorted after they were read, since no index holds the order.
+    /// Whether MongoDB sorts the runs after reading all of them, because the index does not hold the order.
     pub sorts: bool,
-    /// Keys of indexes that were examined.
+    /// How many index keys MongoDB examined.
     pub keys_examined: u64,
-    /// Runs that were examined.
+    /// How many runs MongoDB examined.
     pub runs_examined: u64,
-    /// Runs that were found.
+    /// How many runs matched.
     pub runs_found: u64,
-    /// How long the server worked, in milliseconds.
+    /// How long the execution took on the server, in milliseconds.
     pub millis: u64,
-    /// MongoDB's own `explain`.
+    /// MongoDB's own `explain` document.
     pub explained: Document,
 }
 
 impl MongoRunStore {
-    /// Runs a search, and tells how MongoDB served it; the runs themselves are not sent.
+    /// Executes a search and returns its query plan, without the runs.
     ///
-    /// It is the plan that [`find_runs`](Self::find_runs) has for the same search: the index is chosen by the same rule.
+    /// [`find_runs`](Self::find_runs) has the same plan for the same search, since both choose the index by the same rule.
     ///
     /// # Errors
     /// As [`RunStore::find_runs`](crate::RunStore::find_runs).
@@ -46,9 +46,9 @@ impl MongoRunStore {
         explained(self, &search.into(), "executionStats").await
     }
 
-    /// Whether an index leads to the runs of a search; where not, every run of the mirror is looked at.
+    /// Whether an index serves the search; if not, MongoDB scans the whole collection.
     ///
-    /// MongoDB's plan is asked for only where the filter alone does not tell, or an index is missing.
+    /// Asks MongoDB for its plan only if the filter alone does not tell, or if an index is missing.
     ///
     /// # Errors
     /// As [`RunStore::find_runs`](crate::RunStore::find_runs).
@@ -61,7 +61,7 @@ impl MongoRunStore {
         Ok(!plan.examines_all)
     }
 
-    /// Whether an index holds the order of a search; where not, all of its matches are read before the first is sent.
+    /// Whether an index holds the order of the search; if not, MongoDB reads and sorts all matches before it sends the first.
     ///
     /// # Errors
     /// As [`RunStore::find_runs`](crate::RunStore::find_runs).
@@ -75,7 +75,7 @@ impl MongoRunStore {
     }
 }
 
-/// How MongoDB serves the command that [`MongoRunStore::find_runs`] sends.
+/// Explains the command that [`MongoRunStore::find_runs`] sends.
 async fn explained(store: &MongoRunStore, search: &Search, verbosity: &str) -> Result<QueryPlan> {
     let choice = IndexChooser::for_runs(store, search).choose().await?;
     let command = command(&choice.filter, search);
@@ -97,7 +97,7 @@ async fn explained(store: &MongoRunStore, search: &Search, verbosity: &str) -> R
         .map_err(|error| failed("cannot explain the search", error))
 }
 
-/// The command that searches, as text of the protocol.
+/// The database command that the driver sends for the search.
 fn command(filter: &Document, search: &Search) -> Document {
     if let Some(pipeline) = pipeline(filter, search) {
         return doc! { "aggregate": RUNS, "pipeline": pipeline, "cursor": {}, "allowDiskUse": true };
@@ -118,7 +118,7 @@ fn command(filter: &Document, search: &Search) -> Document {
     find
 }
 
-/// Whether no index of the table is missing: somebody may have dropped one.
+/// Whether all indexes of the table exist. An administrator may have dropped one.
 async fn has_all_indexes(store: &MongoRunStore) -> bool {
     let names = Collections::of(store).runs().list_index_names().await;
     names.is_ok_and(|names| {
@@ -130,7 +130,7 @@ async fn has_all_indexes(store: &MongoRunStore) -> bool {
 impl QueryPlan {
     fn from_explain(explained: Document) -> Self {
         let mut plan = Self::default();
-        // Where the server computes the order, the search for the runs is the first of several stages.
+        // In an aggregation, the first stage is the search.
         let stages = explained.get_array("stages").ok();
         let stage = |stage: &Bson| stage.as_document().cloned();
         let first = stages.and_then(|stages| stages.first().and_then(stage));
@@ -163,7 +163,7 @@ impl QueryPlan {
             .is_ok_and(|stage| stage == "COLLSCAN");
         if let Ok(index) = stage.get_str("indexName") {
             self.indexes.push(index.to_owned());
-            self.examines_all |= stage.get_document("indexBounds").is_ok_and(is_whole);
+            self.examines_all |= stage.get_document("indexBounds").is_ok_and(are_open);
         }
         for (_, value) in stage {
             match value {
@@ -186,8 +186,8 @@ fn count(stats: &Document, name: &str) -> u64 {
     }
 }
 
-/// Whether the first field of an index is not bounded, or only by having no value: that may be so in nearly every run.
-fn is_whole(bounds: &Document) -> bool {
+/// Whether the bounds of an index's leading field are open, or match only runs without the field, which may be nearly all runs.
+fn are_open(bounds: &Document) -> bool {
     let first = bounds.values().next().and_then(Bson::as_array);
     first.is_some_and(|ranges| {
         ranges.iter().any(|range| {

@@ -1,4 +1,4 @@
-//! Values of the runs that match: how many runs share each, or each once.
+//! Facets and distinct values of the runs that match a search.
 
 use std::future::ready;
 
@@ -16,34 +16,34 @@ use crate::node::{Direction, Kind};
 use crate::query::Search;
 use crate::run::field;
 
-/// What runs are counted by.
+/// The field whose values runs are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Facet {
     /// The experiment: `{id, name}`.
-    Exp,
-    /// MLflow's word for the state.
+    Experiment,
+    /// MLflow's status, such as `FINISHED`.
     Status,
-    /// Who started the run.
+    /// The user who started the run.
     User,
-    /// The nodes of a kind on one side, such as the models read: `{name, version}`. A run counts once for each.
+    /// The nodes of a kind in one direction, such as input models: `{name, version}`. A run counts once for each of its nodes.
     Nodes(Direction, Kind),
 }
 
-/// How many of the runs share a value.
+/// A value, and how many of the runs have it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FacetCount {
-    /// The value; null where a run has none.
+    /// The value; null for runs without the field.
     pub value: Bson,
-    /// How many runs have it.
+    /// How many runs have the value.
     pub runs: u64,
 }
 
 impl MongoRunStore {
-    /// How many of the runs that match share each value, the most frequent first; counted by the database.
+    /// Counts the runs that match by value, the most frequent value first. MongoDB does the counting.
     ///
-    /// The limit of the search bounds the values, not the runs.
+    /// The limit of the search bounds the number of values, not of runs.
     ///
     /// # Errors
     /// As [`RunStore::find_runs`](crate::RunStore::find_runs).
@@ -71,10 +71,10 @@ impl MongoRunStore {
             .await
     }
 
-    /// The distinct values of a field among the runs that match, each once; elements of arrays count one by one.
+    /// The distinct values of a field among the runs that match. Each element of an array is a value.
     ///
     /// # Errors
-    /// As [`RunStore::find_runs`](crate::RunStore::find_runs); [`Error::Mongo`] where they do not fit 16 MB.
+    /// As [`RunStore::find_runs`](crate::RunStore::find_runs); [`Error::Mongo`] if the values exceed 16 MB.
     pub async fn distinct(
         &self,
         field: &str,
@@ -83,7 +83,8 @@ impl MongoRunStore {
         let search = search.into();
         let choice = IndexChooser::for_all(self, &search).choose().await?;
         let cannot = |error| failed(format!("cannot list the values of {field}"), error);
-        // Only since version 7.1 can `distinct` be told an index; where none is told, it may look at a key a value.
+        // `distinct` takes a hint only since MongoDB 7.1, so a hinted one is an aggregation. Without a hint, `distinct` itself
+        // may need no more than one index key for each value.
         let stages = choice.index().and_then(|_| distinct_stages(field));
         let Some(stages) = stages else {
             let runs = Collections::of(self).runs();
@@ -102,7 +103,7 @@ impl MongoRunStore {
     }
 }
 
-/// Sends the stages, which come after the filter of the search.
+/// Sends an aggregation of the search's filter, followed by `stages`.
 async fn aggregate(
     store: &MongoRunStore,
     search: &Search,
@@ -113,7 +114,7 @@ async fn aggregate(
     pipeline.extend(stages);
     let runs = Collections::of(store).runs();
     let aggregate = async |hint| {
-        // MongoDB 5 does not go to disk unasked.
+        // MongoDB 5 uses the disk for large groups only if it is allowed to.
         runs.aggregate(pipeline.clone())
             .allow_disk_use(true)
             .optional(search.max_time, |aggregate, time| aggregate.max_time(time))
@@ -123,38 +124,38 @@ async fn aggregate(
     choice.send(aggregate).await
 }
 
-/// What `distinct` does, as stages: it looks into arrays, one level deep at each field of the path.
+/// The `distinct` command as aggregation stages: at each field of the path, it descends into an array, one level deep.
 ///
-/// `None` for a path that may name a place in an array.
+/// `None` for a path with a number, which may be an array index.
 fn distinct_stages(path: &str) -> Option<Vec<Document>> {
     let is_name = |name: &str| {
-        let is_place = name.bytes().all(|byte| byte.is_ascii_digit());
-        !is_place && !name.starts_with('$') && !name.contains('\0')
+        let is_array_index = name.bytes().all(|byte| byte.is_ascii_digit());
+        !is_array_index && !name.starts_with('$') && !name.contains('\0')
     };
     let mut stages = Vec::new();
-    let mut of = "$$ROOT".to_owned();
+    let mut parent = "$$ROOT".to_owned();
     for name in path.split('.') {
         if !is_name(name) {
             return None;
         }
         if !stages.is_empty() {
-            // Of an array within an array, `distinct` sees no fields.
+            // `distinct` does not descend into an array that is an element of an array.
             stages
                 .push(doc! { "$match": { "$expr": { "$eq": [{ "$type": "$value" }, "object"] } } });
         }
-        stages.push(doc! { "$project": { field::ID: 0, "value": format!("{of}.{name}") } });
+        stages.push(doc! { "$project": { field::ID: 0, "value": format!("{parent}.{name}") } });
         let unwind = doc! { "path": "$value", "preserveNullAndEmptyArrays": true };
         stages.push(doc! { "$unwind": unwind });
-        // Null is a value, and nothing is none.
+        // Null is a value; a missing field is not.
         stages.push(doc! { "$match": { "value": { "$exists": true } } });
-        of = "$value".to_owned();
+        parent = "$value".to_owned();
     }
     stages.push(doc! { "$group": { field::ID: "$value" } });
     Some(stages)
 }
 
 impl Facet {
-    /// Groups by a field, or by the elements of an array of which each counts once a run.
+    /// The stages that group by a field, or by the elements of an array. Equal elements of one run count once.
     fn stages(self) -> Vec<Document> {
         let by = |value: Bson| doc! { "$group": { "_id": value, "runs": { "$sum": 1 } } };
         let nodes = |direction: Direction, kind: Kind| {
@@ -172,7 +173,7 @@ impl Facet {
             ]
         };
         match self {
-            Self::Exp => vec![by(
+            Self::Experiment => vec![by(
                 bson::bson!({ "id": format!("${}.id", field::EXP), "name": format!("${}.name", field::EXP) }),
             )],
             Self::Status => vec![by(format!("${}", field::STATUS).into())],

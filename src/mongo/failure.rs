@@ -1,4 +1,4 @@
-//! What MongoDB's errors say: their codes, which of them pass by themselves, and what this crate's error tells of them.
+//! MongoDB's errors: their codes, which of them are transient, and their conversion into this crate's [`Error`].
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use mongodb::error::{ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure};
 
 use crate::error::Error;
 
-/// MongoDB's error codes, by the names of its manual.
+/// MongoDB's error codes, named as in its manual.
 pub(super) mod code {
     pub(crate) const BAD_VALUE: i32 = 2;
     pub(crate) const HOST_UNREACHABLE: i32 = 6;
@@ -46,24 +46,24 @@ pub(super) mod code {
     pub(crate) const DOCUMENT_TOO_LARGE_TO_INSERT: i32 = 17420;
 }
 
-/// The node is not, or no longer, the primary. This group and the next two are those of the drivers' specification.
+/// The server is not the primary, or no longer. This group and the next two are those of the drivers' specification.
 const NOT_PRIMARY: [i32; 3] = [
     code::NOT_WRITABLE_PRIMARY,
     code::NOT_PRIMARY_NO_SECONDARY_OK,
     code::LEGACY_NOT_PRIMARY,
 ];
 
-/// The node is between two states, as during an election.
+/// The server is changing its state, as during an election.
 const RECOVERING: [i32; 3] = [
     code::INTERRUPTED_DUE_TO_REPL_STATE_CHANGE,
     code::NOT_PRIMARY_OR_SECONDARY,
     code::PRIMARY_STEPPED_DOWN,
 ];
 
-/// The node is on its way down, or restarts.
+/// The server is shutting down or restarting.
 const SHUTTING_DOWN: [i32; 2] = [code::INTERRUPTED_AT_SHUTDOWN, code::SHUTDOWN_IN_PROGRESS];
 
-/// What else the drivers repeat: a part of the cluster did not answer another part in time.
+/// A member of the cluster did not reach another one in time. The drivers retry these too.
 const UNREACHABLE: [i32; 6] = [
     code::HOST_UNREACHABLE,
     code::HOST_NOT_FOUND,
@@ -73,7 +73,7 @@ const UNREACHABLE: [i32; 6] = [
     code::EXCEEDED_TIME_LIMIT,
 ];
 
-/// Refusals of a document for what it holds.
+/// The server refuses a document for its content.
 const DOCUMENT: [i32; 17] = [
     code::BAD_VALUE,
     code::FAILED_TO_PARSE,
@@ -94,7 +94,7 @@ const DOCUMENT: [i32; 17] = [
     code::DOCUMENT_TOO_LARGE_TO_INSERT,
 ];
 
-/// Whether the same request is worth repeating: an election, a restart or a cut network passes by itself.
+/// Whether a retry of the same request may succeed, as after an election, a restart or a network failure.
 pub(super) fn is_transient(error: &mongodb::error::Error) -> bool {
     match error.kind.as_ref() {
         ErrorKind::Io(_)
@@ -107,9 +107,9 @@ pub(super) fn is_transient(error: &mongodb::error::Error) -> bool {
     }
 }
 
-/// Whether a server that refuses a document with this code means the document itself, and will never take it as it is. Any
-/// other refusal may be for the sake of the server's state, and the document is sent again by the next pass.
-pub(super) fn is_of_the_document(code: i32) -> bool {
+/// Whether the server refused a document for its content, and so will refuse it again. Any other refusal may be due to the
+/// server's state, and the next pass sends the document again.
+pub(super) fn is_document_error(code: i32) -> bool {
     DOCUMENT.contains(&code)
 }
 
@@ -118,7 +118,7 @@ fn is_transient_code(code: i32) -> bool {
     groups.iter().any(|group| group.contains(&code))
 }
 
-/// The code by which the server refused a command, or the one write of it.
+/// The server's error code for a command, or for the single write of a command.
 pub(super) fn code_of(error: &mongodb::error::Error) -> Option<i32> {
     match error.kind.as_ref() {
         ErrorKind::Command(command) => Some(command.code),
@@ -127,19 +127,21 @@ pub(super) fn code_of(error: &mongodb::error::Error) -> Option<i32> {
     }
 }
 
-/// An error of the driver, with what was under way and, where the cause is known, what to do.
+/// Converts a driver error. Adds what the program was doing and, if the cause is known, what to do about it.
 pub(super) fn failed(doing: impl Into<String>, error: mongodb::error::Error) -> Error {
     let mut doing = doing.into();
     let hint = match error.kind.as_ref() {
-        ErrorKind::ServerSelection { .. } => "; is the server running, and is the host right?",
+        ErrorKind::ServerSelection { .. } => {
+            "; check that the server is running and that the URI names its host"
+        }
         ErrorKind::Authentication { .. } => "; the user or the password is wrong",
         ErrorKind::Command(command) => match command.code {
             code::UNAUTHORIZED => {
-                "; this user lacks the right, the README lists the role each command needs"
+                "; this user lacks a privilege: the README lists the role that each command needs"
             }
             code::AUTHENTICATION_FAILED => "; the user or the password is wrong",
             code::MAX_TIME_MS_EXPIRED => {
-                "; it took longer than allowed: narrow the search, or raise the limit"
+                "; it took longer than allowed: narrow the search, or allow more time"
             }
             _ => "",
         },
@@ -152,7 +154,7 @@ pub(super) fn failed(doing: impl Into<String>, error: mongodb::error::Error) -> 
     }
 }
 
-/// The driver's error without the server's whole response, which its own `Display` appends.
+/// The driver's error without the server's complete response, which the driver's own `Display` appends.
 #[derive(Debug)]
 struct WithoutResponse(mongodb::error::Error);
 
@@ -182,7 +184,7 @@ mod tests {
     use bson::doc;
     use mongodb::error::{CommandError, Error, ErrorKind};
 
-    use super::{code, code_of, failed, is_of_the_document, is_transient};
+    use super::{code, code_of, failed, is_document_error, is_transient};
 
     fn refusal(code: i32) -> Error {
         let error = doc! { "code": code, "codeName": "Name", "errmsg": "it was refused" };
@@ -191,13 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn an_election_a_restart_and_a_cut_network_pass_by_themselves() {
-        // The drivers' specification names these for retries.
+    fn errors_of_elections_restarts_and_networks_are_transient() {
+        // The retryable codes of the drivers' specification.
         for code in [
             11600, 11602, 10107, 13435, 13436, 189, 91, 7, 6, 89, 9001, 262, 134, 10058,
         ] {
             assert!(is_transient(&refusal(code)), "{code}");
-            assert!(!is_of_the_document(code), "{code}");
+            assert!(!is_document_error(code), "{code}");
         }
         for code in [13, 18, 2, 48, 50, 121, 11000, 14031] {
             assert!(!is_transient(&refusal(code)), "{code}");
@@ -205,18 +207,18 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_document_is_told_from_a_server_that_takes_none() {
-        // What is not known is the server's: a document in quarantine would lack its tags for nothing.
+    fn a_refusal_of_a_document_is_distinguished_from_the_state_of_the_server() {
+        // An unknown code counts as the server's state: quarantine would drop the tags of a valid run.
         for code in [13, 24, 50, 64, 112, 365, 8000, 11000, 11601, 14031, 99_999] {
-            assert!(!is_of_the_document(code), "{code}");
+            assert!(!is_document_error(code), "{code}");
         }
         for code in [2, 121, 10334, 17419] {
-            assert!(is_of_the_document(code), "{code}");
+            assert!(is_document_error(code), "{code}");
         }
     }
 
     #[test]
-    fn an_error_says_what_to_do_and_leaves_the_response_out() {
+    fn an_error_says_what_to_do_and_omits_the_response() {
         assert_eq!(code_of(&refusal(code::BAD_VALUE)), Some(2));
         let error = failed("cannot search runs", refusal(code::UNAUTHORIZED));
         let source = std::error::Error::source(&error).unwrap().to_string();

@@ -1,4 +1,4 @@
-//! Searching the mirror: runs as they come, and how many there are.
+//! Finding and counting runs.
 
 use bson::raw::RawDocumentBuf;
 use futures::future::BoxFuture;
@@ -6,7 +6,7 @@ use futures::stream::BoxStream;
 use mongodb::action::Action as _;
 
 use super::MongoRunStore;
-use super::batches::Found;
+use super::batches::SearchCursor;
 use super::chooser::IndexChooser;
 use super::collections::Collections;
 use super::failure::failed;
@@ -19,13 +19,13 @@ impl MongoRunStore {
     /// Streams the runs that match a query, a search or a native filter; no match is an empty stream, not an error.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for the first bad argument of the query; [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not answer, refuses the
-    /// filter, or takes longer than the search allows.
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for the first invalid argument of the query;
+    /// [`Error::Mongo`](crate::Error::Mongo) if MongoDB does not answer, refuses the filter, or takes longer than the search allows.
     pub fn find_runs(&self, search: impl Into<Search>) -> BoxFuture<'_, Result<RunStream>> {
         RunStore::find_runs(self, search.into())
     }
 
-    /// Streams the documents of the runs that match, as they come from the database.
+    /// Streams the runs that match as undecoded BSON documents.
     ///
     /// # Errors
     /// As [`RunStore::find_runs`].
@@ -33,11 +33,11 @@ impl MongoRunStore {
         &self,
         search: impl Into<Search> + Send,
     ) -> Result<BoxStream<'static, Result<RawDocumentBuf>>> {
-        let found = Found::send(self, &search.into()).await?;
-        Ok(found.read(Ok))
+        let cursor = SearchCursor::open(self, &search.into()).await?;
+        Ok(cursor.stream(Ok))
     }
 
-    /// How many runs match; order and projection are not looked at, limit and skip are.
+    /// Counts the runs that match. Limit and skip apply; order and projection are ignored.
     ///
     /// # Errors
     /// As [`RunStore::find_runs`].
@@ -63,8 +63,8 @@ impl MongoRunStore {
 impl RunStore for MongoRunStore {
     fn find_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
         Box::pin(async move {
-            let found = Found::send(self, &search).await?;
-            Ok(found.read(Run::try_from))
+            let cursor = SearchCursor::open(self, &search).await?;
+            Ok(cursor.stream(Run::try_from))
         })
     }
 }

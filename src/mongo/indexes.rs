@@ -1,6 +1,6 @@
-//! The table of indexes: all that the program knows of the indexes of collection `runs`.
+//! The table of the indexes of collection `runs`.
 //!
-//! A new index is a migration and one row here; a test compares both.
+//! A new index needs a migration and a row in this table. A test compares the two.
 
 use crate::run::field;
 
@@ -8,29 +8,29 @@ use crate::run::field;
 #[derive(Debug, PartialEq)]
 pub(super) struct Index {
     pub(super) name: &'static str,
-    /// Its fields and their directions, the leading field first.
+    /// The fields and their directions, the leading field first.
     pub(super) keys: &'static [(&'static str, i32)],
-    pub(super) holds: Holds,
-    /// How many of a million runs share a value, as a rule: candidates are counted in this order.
-    pub(super) usual_runs: u32,
+    pub(super) coverage: Coverage,
+    /// How many runs out of a million typically share one value. Candidates are counted in this order.
+    pub(super) typical_runs: u32,
 }
 
-/// Which runs an index holds.
+/// The runs that an index holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(super) enum Coverage {
     EveryRun,
-    /// It is sparse or partial: a search for anything else would lose runs by it without an error.
+    /// The index is sparse or partial. Hinted for a condition that a missing field fulfils, it loses runs without an error.
     RunsWithField,
-    /// The same, and so few runs have the field that its presence alone narrows a search.
+    /// The index is sparse or partial, and so few runs have the field that `$exists: true` alone is selective.
     FewRuns,
 }
 
-use Holds::{EveryRun, FewRuns, RunsWithField};
+use Coverage::{EveryRun, FewRuns, RunsWithField};
 
 const TIME: (&str, i32) = (field::START_TIME, -1);
 const LAST: (&str, i32) = (field::ID, -1);
 
-/// The index that MongoDB makes by itself.
+/// The index that MongoDB creates with the collection.
 pub(super) const BY_ID: &Index = &INDEXES[0];
 
 pub(super) const INDEXES: &[Index] = &[
@@ -126,14 +126,14 @@ pub(super) const INDEXES: &[Index] = &[
 const fn row(
     name: &'static str,
     keys: &'static [(&'static str, i32)],
-    holds: Holds,
-    usual_runs: u32,
+    coverage: Coverage,
+    typical_runs: u32,
 ) -> Index {
     Index {
         name,
         keys,
-        holds,
-        usual_runs,
+        coverage,
+        typical_runs,
     }
 }
 
@@ -142,12 +142,12 @@ impl Index {
         self.keys[0].0
     }
 
-    /// Whether it holds the runs of one value, or all runs, in the order of their time.
+    /// Whether the keys under one value of the leading field, or all keys, are ordered by start time and id.
     pub(super) fn is_by_time(&self) -> bool {
         matches!(self.keys, [.., TIME, LAST])
     }
 
-    /// The index with the same leading field that holds each value's runs in the order of their time.
+    /// The index with the same leading field whose keys are ordered by start time under each value.
     pub(super) fn by_time(&self) -> Option<&'static Self> {
         let mut indexes = INDEXES.iter();
         indexes.find(|index| index.leading_field() == self.leading_field() && index.is_by_time())
@@ -160,10 +160,10 @@ mod tests {
 
     use bson::{Bson, Document, doc};
 
-    use super::{BY_ID, Holds, INDEXES};
+    use super::{BY_ID, Coverage, INDEXES};
     use crate::node::{Direction, Kind};
 
-    /// The indexes of `runs` by name: keys, and whether only runs with the leading field are held.
+    /// Indexes of `runs` by name: the keys, and whether the index is sparse or partial.
     type Listed = BTreeMap<String, (Document, bool)>;
 
     fn migrated() -> Listed {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_serves_each_kind_of_the_table_on_each_side() {
+    fn every_kind_of_node_has_an_index_in_both_directions() {
         let leads = |path: &str| INDEXES.iter().any(|index| index.leading_field() == path);
         for direction in Direction::BOTH {
             let real = Kind::of_direction(direction).filter(|kind| kind.spec().noun != "made-up");
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_holds_what_the_migrations_create() {
+    fn the_table_lists_the_indexes_that_the_migrations_create() {
         let table: Listed = INDEXES
             .iter()
             .filter(|index| *index != BY_ID)
@@ -223,11 +223,11 @@ mod tests {
                 let keys = index.keys.iter();
                 let keys =
                     keys.map(|(field, direction)| ((*field).to_owned(), (*direction).into()));
-                let is_partial = index.holds != Holds::EveryRun;
+                let is_partial = index.coverage != Coverage::EveryRun;
                 (index.name.to_owned(), (keys.collect(), is_partial))
             })
             .collect();
         assert_eq!(table, migrated());
-        assert_eq!(table.len(), INDEXES.len() - 1, "a name stands twice");
+        assert_eq!(table.len(), INDEXES.len() - 1, "a name occurs twice");
     }
 }

@@ -1,39 +1,41 @@
-//! Which keys of its index a term reads, where MongoDB's `count` would read the runs as well.
+//! The index keys that an `$elemMatch` term scans.
+//!
+//! MongoDB's `count` of such a term reads the documents too, so the chooser counts the keys of these ranges instead.
 
 use bson::{Bson, Document};
 
 use super::indexes::Index;
 use super::terms::{Term, within};
 
-/// Keys of an index from `min` on and before `max`.
+/// The keys of an index from `min`, inclusive, to `max`, exclusive.
 #[derive(Debug, PartialEq)]
 pub(super) struct KeyRange {
     pub(super) min: Document,
     pub(super) max: Document,
 }
 
-/// What a condition leaves of one field's values.
+/// The values of one field that a condition allows.
 enum Values<'a> {
-    Some(Vec<&'a str>),
+    AnyOf(Vec<&'a str>),
     Between(&'a str, &'a str),
 }
 
-/// The ranges of a condition on one element of an array; `None` where the condition has another form.
+/// The key ranges of an `$elemMatch` condition; `None` for any other condition.
 ///
-/// An index over arrays does not say which fields belong to one element, so MongoDB looks that up in each run. How many keys
-/// the index makes it read is told by the index alone.
+/// A multikey index does not record which fields belong to the same array element, so MongoDB checks that in each document.
+/// The number of keys to scan needs no document.
 pub(super) fn of_element(term: &Term) -> Option<Vec<KeyRange>> {
     let (array, condition) = term.filter.iter().next()?;
     let element = condition.as_document()?.get_document("$elemMatch").ok()?;
     let mut prefix: Vec<&str> = Vec::new();
-    let mut last = Values::Some(Vec::new());
+    let mut last = Values::AnyOf(Vec::new());
     for (path, _) in term.index.keys {
         let condition = within(path, array).and_then(|field| element.get(field));
         let Some(values) = condition.and_then(values) else {
             break;
         };
-        if let Values::Some(values) = &last {
-            // Before this field, there is one value each: else its values lie in many ranges.
+        if let Values::AnyOf(values) = &last {
+            // Only under single values of the fields before it do this field's values form one range.
             match values[..] {
                 [] => {}
                 [value] => prefix.push(value),
@@ -47,8 +49,8 @@ pub(super) fn of_element(term: &Term) -> Option<Vec<KeyRange>> {
         }
     }
     let ranges: Vec<KeyRange> = match last {
-        // Right after a text comes the same text and a NUL.
-        Values::Some(values) => {
+        // In MongoDB's order, the successor of a string is the string followed by NUL.
+        Values::AnyOf(values) => {
             let after = |value: &str| format!("{value}\0");
             let ranges = values.into_iter();
             ranges
@@ -62,7 +64,7 @@ pub(super) fn of_element(term: &Term) -> Option<Vec<KeyRange>> {
 
 fn values(condition: &Bson) -> Option<Values<'_>> {
     match condition {
-        Bson::String(value) => Some(Values::Some(vec![value])),
+        Bson::String(value) => Some(Values::AnyOf(vec![value])),
         Bson::Document(condition) if condition.len() == 2 => {
             let (from, to) = (
                 condition.get_str("$gte").ok()?,
@@ -73,13 +75,13 @@ fn values(condition: &Bson) -> Option<Values<'_>> {
         Bson::Document(condition) if condition.len() == 1 => {
             let any = condition.get_array("$in").ok()?;
             let any: Option<Vec<&str>> = any.iter().map(Bson::as_str).collect();
-            Some(Values::Some(any.filter(|any| !any.is_empty())?))
+            Some(Values::AnyOf(any.filter(|any| !any.is_empty())?))
         }
         _ => None,
     }
 }
 
-/// From one value on and before another, of the field after the prefix.
+/// The keys that begin with `prefix` and whose next field is at least `from` and less than `to`.
 fn range(index: &Index, prefix: &[&str], from: &str, to: &str) -> KeyRange {
     let bound = |value: &str| -> Document {
         let values = prefix.iter().copied().chain([value]).map(Bson::from);
@@ -99,12 +101,12 @@ mod tests {
 
     use super::{KeyRange, of_element};
     use crate::Query;
-    use crate::mongo::terms::parts;
+    use crate::mongo::terms::conjuncts;
 
     fn ranges(query: Query) -> Option<Vec<KeyRange>> {
-        let parts = parts(&query.render().unwrap());
-        assert_eq!(parts.len(), 1, "{query}");
-        of_element(&parts[0][0])
+        let conjuncts = conjuncts(&query.render().unwrap());
+        assert_eq!(conjuncts.len(), 1, "{query}");
+        of_element(&conjuncts[0][0])
     }
 
     fn range(min: Document, max: Document) -> KeyRange {
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_a_path_and_what_lies_under_it_are_ranges_of_keys() {
+    fn versions_and_paths_become_key_ranges() {
         let (name, version) = ("inputs.models.name", "inputs.models.version");
         let model = |from: Bson, to: Bson| {
             range(
@@ -131,7 +133,7 @@ mod tests {
                 model("4".into(), "4\0".into())
             ])
         );
-        // What has no version is counted among all of the model.
+        // Entries without a version cannot be told apart by key: all keys of the model count.
         assert_eq!(
             ranges(Query::new().with_input_model_without_version("churn")),
             Some(vec![range(
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keys_alone_tell_needs_no_range() {
+    fn a_condition_that_count_answers_from_keys_has_no_ranges() {
         assert_eq!(ranges(Query::new().with_input_model("churn", None)), None);
         assert_eq!(ranges(Query::new().with_exp_id("1")), None);
     }

@@ -1,4 +1,4 @@
-//! Applies the files of `migrations/`: in order, once each, under a lease; steps are idempotent.
+//! [`Migrator`]: applies the files of `migrations/` in order and once each, under a lease. The commands are idempotent.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -28,18 +28,18 @@ const FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// How long a migration that was killed keeps the next one waiting.
+/// The length of the lease. The next migration waits that long for one that was killed.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// A migration that this program knows, or that the database has recorded.
+/// A migration that this program contains or that the database records as applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MigrationStatus {
     /// The file's name without its ending, such as `0001_runs`.
     pub name: String,
-    /// When it was applied to this database; `None`: it is pending.
+    /// When it was applied to this database; `None` while it is pending.
     pub applied_at: Option<DateTime>,
-    /// Whether this program has the file; where not, a newer one has written to this database.
+    /// Whether this program contains it. If not, a newer version of the program applied it.
     pub known: bool,
 }
 
@@ -52,21 +52,21 @@ struct Migration {
 }
 
 impl MongoRunStore {
-    /// Applies the pending migrations and names them; none is pending when it returns.
+    /// Applies all pending migrations and returns their names.
     ///
-    /// Several processes may do so at once: each file is applied once. Killed in the middle, the next call goes on.
+    /// Several processes may call this concurrently: each migration is applied once. After a kill, the next call continues.
     ///
     /// # Errors
-    /// [`Error::Migration`] when an applied file has changed since or the database is newer than this program;
-    /// [`Error::Database`] when another program's collection `runs` is in the way.
+    /// [`Error::Migration`] if an applied file has changed since, or if the database is newer than this program;
+    /// [`Error::Database`] if the database holds a collection `runs` of another program.
     pub async fn migrate(&self) -> Result<Vec<String>> {
         Migrator::of(self).apply().await
     }
 
-    /// Every migration, applied or pending, in order. Nothing is written.
+    /// Every migration, applied or pending, in order. Writes nothing.
     ///
     /// # Errors
-    /// [`Error::Mongo`] when MongoDB does not answer.
+    /// [`Error::Mongo`] if MongoDB does not answer.
     pub async fn migration_status(&self) -> Result<Vec<MigrationStatus>> {
         Migrator::of(self).status().await
     }
@@ -83,25 +83,27 @@ impl<'a> Migrator<'a> {
         Self { store }
     }
 
-    /// Applies pending migrations before the first write of this store: a collection that a write made by itself would
-    /// lack its indexes and its validator.
+    /// Applies pending migrations before the first write of this store. MongoDB creates a missing collection on the first write,
+    /// but without its indexes and its validator.
     pub(crate) async fn ensure_applied(self) -> Result<()> {
         let apply = || async { self.apply().await.map(drop) };
         self.store.migrated.get_or_try_init(apply).await?;
         Ok(())
     }
 
-    /// Applies pending migrations, and makes anew what has gone of the applied ones: somebody may have dropped a collection
-    /// or an index while this process ran, or the whole database.
-    pub(crate) async fn ensure_whole(self) -> Result<()> {
+    /// Applies pending migrations, and recreates collections, validators and indexes that applied ones made. An administrator
+    /// may have dropped them, or the whole database, while this process was running.
+    pub(crate) async fn repair(self) -> Result<()> {
         self.apply().await?;
         let known = parse(FILES)?;
-        if self.is_whole(&known).await? {
+        if self.is_complete(&known).await? {
             return Ok(());
         }
-        tracing::warn!("collections or indexes of the mirror are missing; they are made anew");
+        tracing::warn!(
+            "collections, validators or indexes of the mirror are missing; recreating them"
+        );
         let lease = Lease::wait(self.store, "a migration", "migrate", LEASE).await?;
-        let again = async {
+        let recreate = async {
             for migration in &known {
                 for command in &migration.commands {
                     self.apply_command(&migration.name, command).await?;
@@ -109,12 +111,12 @@ impl<'a> Migrator<'a> {
             }
             Ok(())
         };
-        let made = lease.hold(again).await;
+        let recreated = lease.hold(recreate).await;
         lease.release().await;
-        made
+        recreated
     }
 
-    async fn is_whole(self, known: &[Migration]) -> Result<bool> {
+    async fn is_complete(self, known: &[Migration]) -> Result<bool> {
         let database = self.store.database();
         let listed = async {
             let listed = database.list_collections().await?;
@@ -142,20 +144,21 @@ impl<'a> Migrator<'a> {
                 .list_index_names()
                 .await;
             let names = names.map_err(|error| failed("cannot list indexes", error))?;
-            let wanted = command.get_array("indexes").into_iter().flatten();
-            let mut wanted = wanted.filter_map(|index| index.as_document()?.get_str("name").ok());
-            if !wanted.all(|wanted| names.iter().any(|name| name == wanted)) {
+            let expected = command.get_array("indexes").into_iter().flatten();
+            let mut expected =
+                expected.filter_map(|index| index.as_document()?.get_str("name").ok());
+            if !expected.all(|expected| names.iter().any(|name| name == expected)) {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Fails where [`MongoRunStore::migrate`] would refuse to work on the database. Nothing is written.
+    /// Fails if [`MongoRunStore::migrate`] would refuse the database. Writes nothing.
     ///
     /// # Errors
-    /// [`Error::Migration`], as there.
-    pub(crate) async fn expect_writable(self) -> Result<()> {
+    /// [`Error::Migration`], as [`MongoRunStore::migrate`].
+    pub(crate) async fn check_writable(self) -> Result<()> {
         pending(&parse(FILES)?, &self.recorded().await?)?;
         Ok(())
     }
@@ -166,7 +169,7 @@ impl<'a> Migrator<'a> {
             return Ok(Vec::new());
         }
         let lease = Lease::wait(self.store, "a migration", "migrate", LEASE).await?;
-        // Index builds on millions of runs take minutes: the lease is renewed beside them.
+        // Index builds on millions of runs take minutes, so the lease is renewed meanwhile.
         let applied = lease.hold(self.apply_pending(&known)).await;
         lease.release().await;
         applied
@@ -231,15 +234,16 @@ impl<'a> Migrator<'a> {
             return Ok(());
         };
         match (code_of(&error), command.get_str("create")) {
-            // Created by an earlier call that ended before it was recorded, or by somebody else.
+            // An earlier call may have created it and ended before it recorded that; or another program may have.
             (Some(code::NAMESPACE_EXISTS), Ok(collection)) => {
-                self.expect_options(collection, command).await
+                self.adopt_collection(collection, command).await
             }
             _ => Err(failed(format!("cannot apply migration {name}"), error)),
         }
     }
 
-    async fn expect_options(self, collection: &str, command: &Document) -> Result<()> {
+    /// Accepts an existing collection that this program made, and restores its validator; refuses any other.
+    async fn adopt_collection(self, collection: &str, command: &Document) -> Result<()> {
         let listed = self
             .store
             .database()
@@ -254,41 +258,41 @@ impl<'a> Migrator<'a> {
         let validator = listed
             .first()
             .and_then(|found| found.options.validator.as_ref());
-        let wanted = command.get_document("validator").ok();
-        if validator == wanted {
+        let expected = command.get_document("validator").ok();
+        if validator == expected {
             return Ok(());
         }
-        if validator.is_none() && self.is_ours(collection).await? {
-            return self.set_validator(collection, wanted).await;
+        if validator.is_none() && self.is_own_collection(collection).await? {
+            return self.set_validator(collection, expected).await;
         }
         Err(Error::Database {
             database: self.store.database().name().to_owned(),
             reason: format!(
-                "it holds a collection `{collection}` that this program did not make; use another database, or rename that collection"
+                "it contains a collection `{collection}` that this program did not make; use another database, or rename that collection"
             ),
         })
     }
 
-    /// Whether a write of this program made the collection, as after it was dropped under a running sync: every document is
-    /// one that this program writes.
-    async fn is_ours(self, collection: &str) -> Result<bool> {
+    /// Whether every document of the collection is one of this program's. A write of a running sync creates the collection
+    /// again after somebody dropped it.
+    async fn is_own_collection(self, collection: &str) -> Result<bool> {
         let documents = self.store.database().collection::<Document>(collection);
-        let other = documents.find_one(doc! { "mirror.fingerprint": { "$exists": false } });
-        let other = other
+        let foreign = documents.find_one(doc! { "mirror.fingerprint": { "$exists": false } });
+        let foreign = foreign
             .await
-            .map_err(|error| failed(format!("cannot look into collection {collection}"), error))?;
-        Ok(other.is_none())
+            .map_err(|error| failed(format!("cannot read collection {collection}"), error))?;
+        Ok(foreign.is_none())
     }
 
-    /// Sets a validator that the collection lacks. It takes more than the role `readWrite`; without it, the mirror works on
-    /// unprotected from other writers.
+    /// Sets a missing validator. The role `readWrite` does not allow `collMod`; without it, the mirror works, but nothing
+    /// protects it from other writers.
     async fn set_validator(self, collection: &str, validator: Option<&Document>) -> Result<()> {
         let set = doc! { "collMod": collection, "validator": validator };
         if let Err(error) = self.store.database().run_command(set).await {
             tracing::warn!(
                 %error,
                 collection,
-                "the collection has no validator any more, and this user may not set it; an administrator can, by the command in migrations/"
+                "the collection has lost its validator, and this user may not set it; ask an administrator to run the `collMod` command with the validator in migrations/"
             );
         }
         Ok(())
@@ -306,7 +310,7 @@ impl<'a> Migrator<'a> {
             .map(|record| {
                 let number = record.get_i32("_id").map_err(|_| Error::Database {
                     database: self.store.database().name().to_owned(),
-                    reason: format!("it holds a collection `{MIGRATIONS}` of another program; use another database"),
+                    reason: format!("it contains a collection `{MIGRATIONS}` of another program; use another database"),
                 })?;
                 Ok((number, record))
             })
@@ -314,7 +318,7 @@ impl<'a> Migrator<'a> {
     }
 }
 
-/// How many migrations of this program are not among these numbers.
+/// How many migrations of this program are not in `applied`.
 pub(super) fn count_pending(applied: impl Iterator<Item = i32>) -> usize {
     let applied: HashSet<i32> = applied.collect();
     (1..)
@@ -323,7 +327,7 @@ pub(super) fn count_pending(applied: impl Iterator<Item = i32>) -> usize {
         .count()
 }
 
-/// The known migrations that are not recorded; an error where the records do not fit what is known.
+/// The known migrations that are not recorded; an error if the records contradict the known migrations.
 fn pending<'a>(
     known: &'a [Migration],
     recorded: &BTreeMap<i32, Document>,
@@ -336,7 +340,7 @@ fn pending<'a>(
     {
         return Err(Error::Migration {
             name: record.get_str("name").map_or_else(|_| number.to_string(), str::to_owned),
-            reason: "a newer runlineage has applied it to this database, which this one reads but does not write; upgrade".into(),
+            reason: "a newer runlineage has applied it to this database, which this version can read but not write; upgrade runlineage".into(),
         });
     }
     let mut pending = Vec::new();
@@ -350,7 +354,7 @@ fn pending<'a>(
             Some(_) => {
                 return Err(Error::Migration {
                     name: migration.name.clone(),
-                    reason: "it has changed since it was applied to this database; an applied migration is never edited, use the runlineage that applied it".into(),
+                    reason: "its file has changed since it was applied to this database; use the runlineage that applied it".into(),
                 });
             }
         }
@@ -358,7 +362,7 @@ fn pending<'a>(
     Ok(pending)
 }
 
-/// Reads files named `0001_words.json`, numbered without a gap, each a JSON array of database commands.
+/// Parses files named `0001_words.json`, numbered without gaps, each of them a JSON array of database commands.
 fn parse(files: &[(&str, &str)]) -> Result<Vec<Migration>> {
     let mut migrations = Vec::new();
     for (expected, (file, text)) in (1..).zip(files) {

@@ -1,4 +1,4 @@
-//! [`Mirrored`]: which experiments and runs the mirror holds, as a pass asks it.
+//! [`Mirrored`]: the queries by which a pass learns which experiments and runs are mirrored.
 
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, DateTime, Document, doc};
@@ -13,7 +13,7 @@ use crate::query::Search;
 use crate::run::{Run, field};
 use crate::store::RunStream;
 
-/// The mirrored runs, without their contents.
+/// The ids and counts of mirrored runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mirrored<'a> {
     store: &'a MongoRunStore,
@@ -36,7 +36,7 @@ impl<'a> Mirrored<'a> {
         Ok(found?.is_some())
     }
 
-    /// About how many runs are mirrored, at once.
+    /// An estimate of the number of mirrored runs, from the collection's metadata.
     pub(crate) async fn count_estimate(self) -> Result<u64> {
         let runs = Collections::of(self.store).runs();
         let count = runs.estimated_document_count().await;
@@ -49,13 +49,13 @@ impl<'a> Mirrored<'a> {
         self.store.count_runs(filter).await
     }
 
-    /// The runs that match, with nothing but their ids.
+    /// Streams the runs that match, with their ids alone.
     pub(crate) async fn find_ids(self, filter: Document) -> Result<RunStream> {
         let search = Search::from(filter).projection(doc! { field::ID: 1 });
         self.store.find_runs(search).await
     }
 
-    /// The ids of all experiments that runs are mirrored of.
+    /// The ids of all experiments with mirrored runs.
     pub(crate) async fn experiments(self) -> Result<Vec<String>> {
         let list = || async {
             Collections::of(self.store)
@@ -75,8 +75,8 @@ impl<'a> Mirrored<'a> {
         self.store.count_runs(filter).await
     }
 
-    /// The ids of an experiment's runs that started at `from` or later and before `to`; the last range holds those
-    /// without a date too.
+    /// The ids of an experiment's runs that started at `from` or later and before `to`. Without `to`, runs without a start time
+    /// are included.
     pub(crate) async fn started(
         self,
         experiment: &str,
@@ -95,7 +95,7 @@ impl<'a> Mirrored<'a> {
         ids.map_err(|error| failed("cannot list the mirrored runs", error))
     }
 
-    /// The runs that are mirrored with one of these statuses, with nothing but their ids and experiments.
+    /// The mirrored runs with one of these statuses, with their ids and experiments alone.
     pub(crate) async fn with_status(self, statuses: &[&str]) -> Result<Vec<Run>> {
         let list = || async {
             let runs = Collections::of(self.store).runs();
@@ -104,13 +104,13 @@ impl<'a> Mirrored<'a> {
             found.try_collect::<Vec<_>>().await
         };
         let found = retried(list).await;
-        let found = found.map_err(|error| failed("cannot list the runs under way", error))?;
-        // What another program wrote there ends no quick pass; a full one tells of it.
+        let found = found.map_err(|error| failed("cannot list the runs by status", error))?;
+        // A foreign document does not end a quick pass. The full pass reports it.
         let runs = found.into_iter().filter_map(|run| Run::try_from(run).ok());
         Ok(runs.collect())
     }
 
-    /// How many documents there are whose `_id` is no text, which no run of MLflow's is stored with.
+    /// How many documents have an `_id` that is not a string. This program stores none of that kind.
     pub(crate) async fn count_foreign(self) -> Result<u64> {
         let filter = doc! { field::ID: { "$not": { "$type": "string" } } };
         self.store.count_runs(filter).await
@@ -135,7 +135,7 @@ mod tests {
     use super::range;
 
     #[test]
-    fn ranges_that_follow_each_other_hold_every_run_once() {
+    fn consecutive_ranges_cover_every_run_once() {
         let date = DateTime::from_millis;
         assert_eq!(range("1", None, None), doc! { "exp.id": "1" });
         assert_eq!(
@@ -146,7 +146,7 @@ mod tests {
             range("1", Some(5), Some(9)),
             doc! { "exp.id": "1", "start_time": { "$gte": date(5), "$lt": date(9) } }
         );
-        // Runs without a date are in the last one, as MLflow shows them last.
+        // The last range has the runs without a start time, as MLflow's listing does.
         assert_eq!(
             range("1", Some(9), None),
             doc! { "exp.id": "1", "start_time": { "$not": { "$lt": date(9) } } }

@@ -1,4 +1,4 @@
-//! Repeats idempotent work on MongoDB while an election or a restart is under way.
+//! Retries idempotent operations during an election or a restart of MongoDB.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use mongodb::error::Error;
 
 use super::failure::is_transient;
 
-/// An election takes seconds, a restart under load up to a minute; what lasts longer is an error.
+/// An election takes seconds, a restart under load up to a minute. A longer outage is an error.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Runs idempotent work again, with growing pauses, as long as it fails in a way that passes by itself.
-pub(super) async fn retried<T, F>(work: impl FnMut() -> F) -> Result<T, Error>
+/// Retries an idempotent operation with exponential backoff while its error is transient.
+pub(super) async fn retried<T, F>(operation: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
@@ -21,8 +21,9 @@ where
         .without_max_times()
         .with_total_delay(Some(RETRY_TIMEOUT))
         .with_jitter();
-    work.retry(backoff)
+    operation
+        .retry(backoff)
         .when(is_transient)
-        .notify(|error, delay| tracing::warn!(%error, ?delay, "asking MongoDB again"))
+        .notify(|error, delay| tracing::warn!(%error, ?delay, "retrying a MongoDB operation"))
         .await
 }

@@ -1,4 +1,4 @@
-//! [`RunSaver`]: writes runs by ticket; a write applies only over what was read from MLflow earlier.
+//! [`RunSaver`]: writes runs by ticket. A write never overwrites a run that was read from MLflow later.
 
 mod carried;
 mod stored;
@@ -15,28 +15,28 @@ use super::projection::Projection;
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
 use crate::run::Run;
-use stored::Compared;
-pub(super) use stored::{compare, remove, stored};
+use stored::Changes;
+pub(super) use stored::{compare, read_stored, remove};
 pub(super) use writer::write;
 
-/// How long the writes of a process that ends are awaited and looked at again; whoever stops it waits for that.
-const LAST_LOOK: Duration = Duration::from_secs(2);
+/// How long a process that ends waits for its writes and for the check of tombstones after them.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many parts of a save are made at once: MongoDB does the work of each on a core of its own.
-const PARTS: usize = 2;
-/// Fewer runs are not worth a connection of their own.
-const MIN_PART: usize = 100;
+/// How many chunks of runs are saved concurrently. MongoDB executes each on a core of its own.
+const CONCURRENT_CHUNKS: usize = 2;
+/// A smaller chunk is not worth a connection of its own.
+const MIN_CHUNK: usize = 100;
 
-/// What came of saving some runs; every run is in exactly one of the counts.
+/// How many runs a save wrote, left unchanged or put into quarantine; every run is in exactly one of the counts.
 #[cfg_attr(not(feature = "unstable"), allow(unreachable_pub))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Saved {
-    /// Written: new, or different from what was stored.
+    /// New runs, and runs that differ from the stored ones.
     pub written: u64,
-    /// Left as it was: stored just so, or by somebody who read it from MLflow later.
+    /// Runs that are stored already, in the same state or in one that was read from MLflow later.
     pub unchanged: u64,
-    /// Stored only in part, because MongoDB refused the whole document; the reason is among the run's problems.
+    /// Runs stored only in part, because MongoDB refused the whole document. The run's problems name the reason.
     pub quarantined: u64,
 }
 
@@ -52,39 +52,42 @@ impl<'a> RunSaver<'a> {
         Self { store, ticket }
     }
 
-    /// Saves the runs; repeating it changes nothing.
+    /// Saves the runs. Saving them again changes nothing.
     ///
-    /// A run that was deleted after the ticket was drawn stays deleted; one that was deleted earlier is back.
+    /// A run that was deleted after the ticket was drawn stays deleted. One that was deleted earlier is restored.
     ///
     /// # Errors
-    /// [`Error::Mongo`] when MongoDB does not acknowledge the writes by a majority; some may have been made.
+    /// [`Error::Mongo`] if no majority acknowledges the writes; MongoDB may have made some of them.
     pub(crate) async fn save(self, runs: Vec<Run>) -> Result<Saved> {
         Migrator::of(self.store).ensure_applied().await?;
-        let size = runs.len().div_ceil(PARTS).max(MIN_PART);
-        let parts = stream::iter(runs).chunks(size);
-        let saves = parts.map(|part| self.save_part(part));
-        // Each comes to its end, also where another one fails.
-        let saved: Vec<Result<Saved>> = saves.buffer_unordered(PARTS).collect().await;
+        let size = runs.len().div_ceil(CONCURRENT_CHUNKS).max(MIN_CHUNK);
+        let chunks = stream::iter(runs).chunks(size);
+        let saves = chunks.map(|chunk| self.save_chunk(chunk));
+        // Each chunk is saved to its end, even if another one fails.
+        let saved: Vec<Result<Saved>> = saves.buffer_unordered(CONCURRENT_CHUNKS).collect().await;
         saved
             .into_iter()
-            .try_fold(Saved::default(), |all, part| Ok(all.and(part?)))
+            .try_fold(Saved::default(), |all, chunk| Ok(all.and(chunk?)))
     }
 
-    async fn save_part(self, runs: Vec<Run>) -> Result<Saved> {
+    async fn save_chunk(self, runs: Vec<Run>) -> Result<Saved> {
         let Self { store, ticket } = self;
         let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
-        let (deleted, mirrored) =
-            tokio::try_join!(stored(store, DELETED_RUNS, &ids), stored(store, RUNS, &ids))?;
+        let (tombstones, mirrored) = tokio::try_join!(
+            read_stored(store, DELETED_RUNS, &ids),
+            read_stored(store, RUNS, &ids)
+        )?;
         let is_deleted_later = |id: &str| {
-            deleted
+            tombstones
                 .get(id)
                 .is_some_and(|tombstone| tombstone.ticket > ticket.0)
         };
-        let (dead, live): (Vec<Run>, Vec<Run>) =
+        let (deleted, active): (Vec<Run>, Vec<Run>) =
             runs.into_iter().partition(|run| is_deleted_later(run.id()));
-        let mut saved = self.write_live(compare(&mirrored, live, ticket)).await?;
-        saved.unchanged += dead.len() as u64;
-        if deleted.len() > dead.len() {
+        let changes = compare(&mirrored, active, ticket);
+        let mut saved = self.write_active(changes).await?;
+        saved.unchanged += deleted.len() as u64;
+        if tombstones.len() > deleted.len() {
             remove(store, DELETED_RUNS, &ids, ticket).await?;
         }
         // All of them: a process that was killed may have left a run unprojected.
@@ -92,25 +95,25 @@ impl<'a> RunSaver<'a> {
         Ok(saved)
     }
 
-    /// Writes into `runs`, and removes again what another process deleted between the first look and the write.
+    /// Writes into `runs`, then removes the runs that another process deleted between the comparison and the write.
     ///
-    /// Every attempt is followed by that second look, however it ended: a write whose answer was lost may have been made.
-    async fn write_live(self, compared: Compared) -> Result<Saved> {
-        let attempted = compared.ids();
+    /// Tombstones are checked after a failed write too: MongoDB may have made the write and only its reply was lost.
+    async fn write_active(self, changes: Changes) -> Result<Saved> {
+        let attempted = changes.ids();
         if attempted.is_empty() {
-            return Ok(compared.saved);
+            return Ok(changes.saved);
         }
         let Self { store, ticket } = self;
         let owned = store.clone();
-        // A task of its own: a sync that lost its lease drops its work, but MongoDB still makes the write that it has received.
+        // A task of its own: a sync that lost its lease drops its work, but MongoDB still makes the writes it has received.
         let writing = store.writes.spawn(async move {
-            let saved = write(&owned, RUNS, compared, ticket).await;
-            let looked = remove_deleted(&owned, &attempted);
+            let saved = write(&owned, RUNS, changes, ticket).await;
+            let removal = remove_deleted(&owned, &attempted);
             match saved {
-                Ok(saved) => looked.await.map(|()| saved),
+                Ok(saved) => removal.await.map(|()| saved),
                 Err(error) => {
-                    // MongoDB may be gone, and has been waited for already; the next full pass looks again.
-                    let _ = tokio::time::timeout(LAST_LOOK, looked).await;
+                    // The write has already waited for MongoDB. The next full pass checks the tombstones again.
+                    let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, removal).await;
                     Err(error)
                 }
             }
@@ -124,14 +127,14 @@ impl<'a> RunSaver<'a> {
     }
 }
 
-/// Waits until writes that were under way when their sync was dropped are made, and looked at again.
-pub(crate) async fn writes_ended(store: &MongoRunStore) {
-    let _ = tokio::time::timeout(LAST_LOOK, store.writes.wait()).await;
+/// Waits until the writes of a dropped sync, and the checks of tombstones after them, have ended.
+pub(crate) async fn wait_for_writes(store: &MongoRunStore) {
+    let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, store.writes.wait()).await;
 }
 
-/// Removes from `runs` those of these runs that have a tombstone.
+/// Removes those of these runs from `runs` that have a tombstone.
 async fn remove_deleted(store: &MongoRunStore, ids: &[String]) -> Result<()> {
-    for (id, tombstone) in stored(store, DELETED_RUNS, ids).await? {
+    for (id, tombstone) in read_stored(store, DELETED_RUNS, ids).await? {
         remove(store, RUNS, &[id], Ticket(tombstone.ticket)).await?;
     }
     Ok(())

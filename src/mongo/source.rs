@@ -1,4 +1,4 @@
-//! Which tracking server a mirror is of, and how fresh it is.
+//! The source of a mirror, and [`Freshness`]: when it was last synced.
 
 use bson::{DateTime, Document, doc};
 use futures::TryStreamExt;
@@ -11,27 +11,27 @@ use super::retry::retried;
 use super::{MongoRunStore, majority};
 use crate::error::{Error, Result};
 
-/// What a mirror holds, and how fresh it is.
+/// The source of a mirror, and when it was last synced.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Freshness {
     /// The tracking server that the database mirrors; `None` before the first sync.
     pub source: Option<String>,
-    /// When the last complete pass over everything began: all that MLflow held then is mirrored.
+    /// When the last complete full pass over all experiments began. Everything in MLflow at that time is mirrored.
     pub full_pass: Option<DateTime>,
-    /// When the last quick pass over everything began.
+    /// When the last complete quick pass over all experiments began.
     pub quick_pass: Option<DateTime>,
-    /// How many migrations of this program are not applied yet: until then, searches may be slow.
+    /// How many migrations of this program are pending. Until they are applied, searches may be slow.
     pub pending_migrations: usize,
 }
 
 impl MongoRunStore {
-    /// Which source the mirror holds, and when its last passes began.
+    /// The source of the mirror, and when its last passes began.
     ///
     /// # Errors
-    /// [`Error::Mongo`] when MongoDB does not answer.
+    /// [`Error::Mongo`] if MongoDB does not answer.
     pub async fn freshness(&self) -> Result<Freshness> {
-        // One request for both collections: commands that answer from an index do little else.
+        // A single request, since it is a large part of the time of a short command.
         let pipeline = [
             doc! { "$match": { "_id": "source" } },
             doc! { "$unionWith": MIGRATIONS },
@@ -57,10 +57,11 @@ impl MongoRunStore {
     }
 }
 
-/// Records the tracking server that this database mirrors, or fails where it mirrors another one already.
+/// Records the tracking server that this database mirrors; fails if it mirrors another one. Model names and experiment ids
+/// are unique within one source only.
 ///
 /// # Errors
-/// [`Error::Database`] names both; model names and experiment ids mean nothing outside one source.
+/// [`Error::Database`] names both servers.
 pub(crate) async fn claim_source(store: &MongoRunStore, source: &str) -> Result<()> {
     let claim = || async {
         Collections::of(store)
@@ -76,7 +77,7 @@ pub(crate) async fn claim_source(store: &MongoRunStore, source: &str) -> Result<
     };
     let claimed = retried(claim)
         .await
-        .map_err(|error| failed("cannot record which server is mirrored", error))?;
+        .map_err(|error| failed("cannot record the source of the mirror", error))?;
     match claimed
         .as_ref()
         .and_then(|state| state.get_str("name").ok())
@@ -85,7 +86,7 @@ pub(crate) async fn claim_source(store: &MongoRunStore, source: &str) -> Result<
         name => Err(Error::Database {
             database: store.database().name().to_owned(),
             reason: format!(
-                "it mirrors {:?}, not {source:?}; use another database or, if that is the same server under another address, give `--source` that name",
+                "it mirrors {:?}, not {source:?}; use another database or, if both are the same server, pass the first name as `--source`",
                 name.unwrap_or("?")
             ),
         }),

@@ -1,45 +1,47 @@
-//! Which index serves which term of a filter, told from the filter alone.
+//! Finds the index that serves each term of a filter. The filter alone decides; no server is asked.
 
 use std::cmp::Reverse;
 
 use bson::{Bson, Document};
 
-use super::indexes::{Holds, INDEXES, Index};
+use super::indexes::{Coverage, INDEXES, Index};
 use crate::run::field;
 
-/// A condition that every match fulfils, and the index that finds all runs that fulfil it.
+/// A condition, and an index that holds every run that fulfils it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Term {
     pub(super) filter: Document,
     pub(super) index: &'static Index,
 }
 
-/// What a filter joins by AND: one term, or alternatives by OR that different indexes find.
-pub(super) type Part = Vec<Term>;
+/// One operand of a filter's AND: a single term, or an OR of terms with different indexes.
+pub(super) type Conjunct = Vec<Term>;
 
-/// The parts of a filter that indexes serve.
+/// The conjuncts of a filter that indexes serve.
 ///
-/// A range of start times joins the terms of which an index holds the time as well; where there is none, it is a part itself.
-pub(super) fn parts(filter: &Document) -> Vec<Part> {
-    let mut parts = Vec::new();
-    collect(filter, &mut parts);
-    let is_time = |part: &Part| matches!(&part[..], [term] if term.index.leading_field() == field::START_TIME);
-    let Some(time) = parts.iter().position(is_time) else {
-        return parts;
+/// A range of start times is added to each term that has an index on its field followed by the start time. Without such a term,
+/// the range is a conjunct of its own.
+pub(super) fn conjuncts(filter: &Document) -> Vec<Conjunct> {
+    let mut conjuncts = Vec::new();
+    collect(filter, &mut conjuncts);
+    // An OR of ranges stays apart: the index bounds of one term hold one range.
+    let is_time = |conjunct: &Conjunct| matches!(&conjunct[..], [term] if term.filter.contains_key(field::START_TIME));
+    let Some(time) = conjuncts.iter().position(is_time) else {
+        return conjuncts;
     };
-    let time = parts.swap_remove(time);
-    parts.retain(|part| !is_time(part));
-    let mut joined = false;
-    for term in parts.iter_mut().flatten() {
-        joined |= term.join(&time[0].filter);
+    let time = conjuncts.swap_remove(time);
+    conjuncts.retain(|conjunct| !is_time(conjunct));
+    let mut is_added = false;
+    for term in conjuncts.iter_mut().flatten() {
+        is_added |= term.add_time(&time[0].filter);
     }
-    if !joined {
-        parts.push(time);
+    if !is_added {
+        conjuncts.push(time);
     }
-    parts
+    conjuncts
 }
 
-/// Whether some index leads to the matches; where this says no, the server's planner knows better.
+/// Whether the filter alone shows that an index serves the search. `false` means that only the server's plan can tell.
 pub(super) fn is_served(filter: &Document) -> bool {
     let is_inner_served = |inner: &Bson| inner.as_document().is_some_and(is_served);
     let mut terms = filter.iter();
@@ -50,20 +52,20 @@ pub(super) fn is_served(filter: &Document) -> bool {
     })
 }
 
-fn collect(filter: &Document, parts: &mut Vec<Part>) {
+fn collect(filter: &Document, conjuncts: &mut Vec<Conjunct>) {
     for (key, value) in filter {
         match (key.as_str(), value) {
             ("$and", Bson::Array(all)) => all
                 .iter()
                 .filter_map(Bson::as_document)
-                .for_each(|filter| collect(filter, parts)),
-            ("$or", Bson::Array(any)) => parts.extend(alternatives(any).map(one_of)),
-            (key, value) => parts.extend(Term::new(key, value).map(|term| vec![term])),
+                .for_each(|filter| collect(filter, conjuncts)),
+            ("$or", Bson::Array(any)) => conjuncts.extend(alternatives(any).map(merged)),
+            (key, value) => conjuncts.extend(Term::new(key, value).map(|term| vec![term])),
         }
     }
 }
 
-/// The terms of an OR, and of those within it; none where one of them has no index.
+/// The terms of an OR and of the ORs nested in it; `None` if an index is missing for any of them.
 fn alternatives(any: &[Bson]) -> Option<Vec<Term>> {
     let mut terms = Vec::new();
     for alternative in any {
@@ -79,8 +81,8 @@ fn alternatives(any: &[Bson]) -> Option<Vec<Term>> {
     (!terms.is_empty()).then_some(terms)
 }
 
-/// Alternatives that one index finds are one term of it.
-pub(super) fn one_of(alternatives: Vec<Term>) -> Part {
+/// Merges alternatives that share one index into a single term.
+pub(super) fn merged(alternatives: Vec<Term>) -> Conjunct {
     let [first, others @ ..] = &alternatives[..] else {
         return alternatives;
     };
@@ -103,7 +105,7 @@ impl Term {
         Some(Self { filter, index })
     }
 
-    /// The term itself, or those that it joins by OR.
+    /// The alternatives of an OR; of any other term, the term itself.
     pub(super) fn alternatives(&self) -> Vec<Self> {
         let any = self.filter.get_array("$or").ok();
         let any = any.map(|any| any.iter().filter_map(Bson::as_document));
@@ -120,10 +122,10 @@ impl Term {
         }
     }
 
-    /// The same by the index that finds its runs in the order of their time, where one does.
+    /// The same condition with an index that returns its runs ordered by start time; `None` if no index does.
     pub(super) fn by_time(&self) -> Option<Self> {
         let index = self.index.by_time()?;
-        // A range of the first field leaves the time behind it in no order.
+        // Only under a single value of the leading field are the keys ordered by start time.
         let mut others = self
             .filter
             .iter()
@@ -135,18 +137,18 @@ impl Term {
         })
     }
 
-    /// Takes a range of start times in, where an index holds the term's one field and then the time.
-    fn join(&mut self, time: &Document) -> bool {
-        let Some(mut joined) = self.by_time() else {
+    /// Adds a range of start times if an index holds the term's field followed by the start time; returns whether it did.
+    fn add_time(&mut self, time: &Document) -> bool {
+        let Some(mut with_time) = self.by_time() else {
             return false;
         };
-        joined.filter.extend(time.clone());
-        *self = joined;
+        with_time.filter.extend(time.clone());
+        *self = with_time;
         true
     }
 }
 
-/// The index of which a condition bounds the most fields.
+/// The index with the most fields that a condition bounds.
 fn index_of(key: &str, condition: &Bson) -> Option<&'static Index> {
     let element = condition
         .as_document()
@@ -154,58 +156,59 @@ fn index_of(key: &str, condition: &Bson) -> Option<&'static Index> {
     let bounded = INDEXES.iter().filter_map(|index| {
         let bounded = match element {
             Some(element) => bounded_fields(index, key, element),
-            None => usize::from(index.leading_field() == key && is_narrowed(index, condition)),
+            None => usize::from(index.leading_field() == key && bounds(index, condition)),
         };
         (bounded > 0).then_some((bounded, index))
     });
-    let most = bounded.min_by_key(|(bounded, index)| (Reverse(*bounded), index.usual_runs));
+    let most = bounded.min_by_key(|(bounded, index)| (Reverse(*bounded), index.typical_runs));
     match most {
         Some((_, index)) => Some(index),
         None => index_of_alternatives(key, element?.get_array("$or").ok()?),
     }
 }
 
-/// How many fields of an index the conditions on one element of an array bound, the leading one first.
+/// How many leading fields of an index the conditions on one array element bound.
 fn bounded_fields(index: &Index, array: &str, element: &Document) -> usize {
     let fields = index.keys.iter().map_while(|(path, _)| {
         let condition = element.get(within(path, array)?)?;
-        is_narrowed(index, condition).then_some(())
+        bounds(index, condition).then_some(())
     });
     fields.count()
 }
 
-/// The index for alternatives on one field of an element, such as a path or what lies under it.
+/// The index for alternatives on one field of an array element, such as a path or all paths below it.
 fn index_of_alternatives(array: &str, any: &[Bson]) -> Option<&'static Index> {
     let mut indexes = INDEXES.iter();
     indexes.find(|index| {
-        let is_one_narrowed = |alternative: &Bson| {
+        let is_bounded = |alternative: &Bson| {
             let alternative = alternative.as_document();
             let field = within(index.leading_field(), array);
             let condition = field.and_then(|field| alternative?.get(field));
-            condition.is_some_and(|condition| is_narrowed(index, condition))
+            condition.is_some_and(|condition| bounds(index, condition))
         };
-        !any.is_empty() && any.iter().all(is_one_narrowed)
+        !any.is_empty() && any.iter().all(is_bounded)
     })
 }
 
-/// The field of an array's elements that a path names.
+/// The part of `path` below `array`; `None` if the path names no field of the array's elements.
 pub(super) fn within<'a>(path: &'a str, array: &str) -> Option<&'a str> {
     path.strip_prefix(array)?.strip_prefix('.')
 }
 
-/// Whether a condition bounds what is looked at in an index, and asks only for what the index holds.
-fn is_narrowed(index: &Index, condition: &Bson) -> bool {
-    let is_held = |value: &Bson| matches!(value, Bson::String(_) | Bson::DateTime(_));
+/// Whether a condition bounds the keys to scan, and matches no run that a sparse or partial index leaves out.
+fn bounds(index: &Index, condition: &Bson) -> bool {
+    // A run that lacks the field matches null, and a sparse index leaves it out.
+    let is_indexed = |value: &Bson| matches!(value, Bson::String(_) | Bson::DateTime(_));
     let Bson::Document(condition) = condition else {
-        return is_held(condition);
+        return is_indexed(condition);
     };
     let mut operators = condition.iter();
     operators.any(|(operator, operand)| match operator.as_str() {
-        "$eq" | "$gt" | "$gte" | "$lt" | "$lte" => is_held(operand),
+        "$eq" | "$gt" | "$gte" | "$lt" | "$lte" => is_indexed(operand),
         "$in" => operand
             .as_array()
-            .is_some_and(|values| !values.is_empty() && values.iter().all(is_held)),
-        "$exists" => index.holds == Holds::FewRuns && operand.as_bool() == Some(true),
+            .is_some_and(|values| !values.is_empty() && values.iter().all(is_indexed)),
+        "$exists" => index.coverage == Coverage::FewRuns && operand.as_bool() == Some(true),
         _ => false,
     })
 }
@@ -214,17 +217,17 @@ fn is_narrowed(index: &Index, condition: &Bson) -> bool {
 mod tests {
     use bson::{Bson, DateTime, doc};
 
-    use super::{Part, is_served, parts};
+    use super::{Conjunct, conjuncts, is_served};
     use crate::Query;
 
     fn indexes(query: Query) -> Vec<Vec<&'static str>> {
-        let filter = query.render().expect("the query is fine");
-        let names = |part: Part| part.into_iter().map(|term| term.index.name).collect();
-        parts(&filter).into_iter().map(names).collect()
+        let filter = query.render().expect("the query is valid");
+        let names = |conjunct: Conjunct| conjunct.into_iter().map(|term| term.index.name).collect();
+        conjuncts(&filter).into_iter().map(names).collect()
     }
 
     #[test]
-    fn terms_joined_by_and_are_told_with_their_indexes() {
+    fn each_term_of_an_and_has_its_index() {
         let query = Query::new()
             .with_input_model("churn", "3")
             .with_input_artifact("8f2c", "data")
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn alternatives_of_one_index_are_one_term_and_others_stay_apart() {
+    fn alternatives_with_one_index_are_merged_and_others_are_not() {
         let any = [("a", None), ("b", None)]
             .map(|(run, path)| Query::new().with_input_artifact(run, path));
         let query = Query::new().with_any_of(any).with_exp("1");
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_of_start_times_joins_the_index_that_holds_the_time() {
+    fn a_range_of_start_times_is_added_to_terms_whose_index_holds_the_time() {
         let since = || Query::new().with_start_time(DateTime::from_millis(0)..);
         assert_eq!(indexes(since()), [["newest"]]);
         assert_eq!(
@@ -278,7 +281,24 @@ mod tests {
     }
 
     #[test]
-    fn what_asks_for_nothing_is_in_no_sparse_index() {
+    fn an_or_of_start_times_is_a_conjunct_of_its_own() {
+        let early = Query::new().with_start_time(..DateTime::from_millis(1));
+        let late = Query::new().with_start_time(DateTime::from_millis(9)..);
+        let query = Query::new().with_any_of([early, late]).with_exp_id("1");
+        let filter = query.render().expect("the query is valid");
+        let conjuncts = conjuncts(&filter);
+        let mut terms: Vec<_> = conjuncts.iter().flatten().collect();
+        terms.sort_by_key(|term| term.index.name);
+        assert_eq!(terms.len(), 2, "{terms:?}");
+        let names = [terms[0].index.name, terms[1].index.name];
+        assert_eq!(names, ["newest", "newest_of_exp"]);
+        // Each term is counted by its alternatives: those of the experiment's term must name the experiment.
+        assert_eq!(terms[1].filter, doc! { "exp.id": "1" });
+        assert_eq!(terms[0].alternatives().len(), 2);
+    }
+
+    #[test]
+    fn a_condition_that_a_missing_field_fulfils_uses_no_sparse_index() {
         for filter in [
             doc! { "name": { "$eq": Bson::Null } },
             doc! { "name": { "$in": ["a", Bson::Null] } },
@@ -287,13 +307,13 @@ mod tests {
             doc! { "end_time": { "$lte": Bson::Null } },
             doc! { "inputs.runs": { "$elemMatch": { "id": { "$exists": true }, "$or": [{ "path": Bson::Null }] } } },
         ] {
-            assert_eq!(parts(&filter), Vec::<Part>::new(), "{filter}");
+            assert_eq!(conjuncts(&filter), Vec::<Conjunct>::new(), "{filter}");
             assert!(!is_served(&filter), "{filter}");
         }
     }
 
     #[test]
-    fn an_or_is_served_where_each_alternative_is() {
+    fn an_or_is_served_if_every_alternative_is() {
         assert!(is_served(
             &doc! { "$or": [{ "exp.id": "1" }, { "exp.name": "1" }] }
         ));

@@ -1,4 +1,4 @@
-//! [`Ticket`]: the order of reads from MLflow, and so of writes.
+//! [`Ticket`]: orders reads from MLflow, and thereby writes to the mirror.
 
 use bson::doc;
 use mongodb::options::ReturnDocument;
@@ -10,14 +10,14 @@ use super::{MongoRunStore, majority};
 use crate::error::{Error, Result};
 use crate::run::field;
 
-/// A place in the order of reads from MLflow: what was read after a later ticket is newer.
+/// A number that orders reads from MLflow. It is drawn before the read; a read with a higher ticket is newer.
 #[cfg_attr(not(feature = "unstable"), allow(unreachable_pub))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(pub(crate) i64);
 
 impl Ticket {
-    /// Raises the counter to the highest stored ticket where it is behind, as after a restore or a dump that was taken
-    /// while a sync ran: by lower tickets, nothing that is read from now on would be written.
+    /// Raises the counter to the highest stored ticket if it is behind. It can be behind after a restore, or after a dump that
+    /// was taken during a sync. Reads would then draw lower tickets than the stored ones, and would never be written.
     pub(crate) async fn raise_counter(store: &MongoRunStore) -> Result<()> {
         let store = &at_primary(store);
         let collections = Collections::of(store);
@@ -59,13 +59,13 @@ impl Ticket {
             tracing::warn!(
                 before,
                 raised_to = highest,
-                "the ticket counter was behind the stored tickets, as after a restore; it was raised, so that changes are mirrored"
+                "the ticket counter was behind the stored tickets, as after a restore; it has been raised, so that changes are mirrored"
             );
         }
         Ok(())
     }
 
-    /// Draws the next ticket. What is read from MLflow after that may overwrite what was read before.
+    /// Draws the next ticket. A run that is read from MLflow afterwards may overwrite one that was read before.
     pub(crate) async fn draw(store: &MongoRunStore) -> Result<Self> {
         let draw = || async {
             Collections::of(store)
@@ -84,7 +84,7 @@ impl Ticket {
             .map_err(|error| failed("cannot draw a ticket", error))?;
         drawn.and_then(|ticket| ticket.get_i64("value").ok()).map(Self).ok_or_else(|| Error::Database {
             database: store.database().name().to_owned(),
-            reason: format!("`{STATE}` holds a ticket that is not a 64-bit integer; no other program may write there"),
+            reason: format!("the ticket in `{STATE}` is not a 64-bit integer; let no other program write to this collection"),
         })
     }
 }

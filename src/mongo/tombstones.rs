@@ -1,4 +1,4 @@
-//! [`Tombstones`]: runs that MLflow shows as deleted, kept in `deleted_runs`.
+//! [`Tombstones`]: runs that are deleted in MLflow, kept in `deleted_runs`.
 
 use bson::{DateTime, Document, doc};
 use mongodb::options::UpdateModifications;
@@ -7,27 +7,27 @@ use super::collections::{Collections, DELETED_RUNS, RUNS};
 use super::failure::failed;
 use super::migrate::Migrator;
 use super::retry::retried;
-use super::save::{compare, remove, stored, write};
+use super::save::{compare, read_stored, remove, write};
 use super::ticket::Ticket;
 use super::{MongoRunStore, majority};
 use crate::error::Result;
 use crate::run::{Run, field};
 
 impl MongoRunStore {
-    /// Removes all that is known of the runs that were deleted before this date but their ids, and tells how many.
+    /// Removes everything but the ids of runs that were deleted before this date, and returns how many runs it purged.
     ///
-    /// The ids stay, with the tickets: nothing bounds how late a stalled process writes what it read before, and only a ticket
-    /// holds that back. MLflow may show such a run as deleted for ever; it stays purged until it is restored.
+    /// The ids and tickets stay: a stalled process may write what it read before the deletion at any later time, and only the
+    /// tombstone's ticket prevents that. The run stays purged until it is restored in MLflow.
     ///
     /// # Errors
-    /// [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not acknowledge it; as [`migrate`](Self::migrate) before.
+    /// [`Error::Mongo`](crate::Error::Mongo) if MongoDB does not acknowledge the update; those of [`migrate`](Self::migrate).
     pub async fn purge_deleted(&self, before: DateTime) -> Result<u64> {
         Migrator::of(self).ensure_applied().await?;
         Tombstones::of(self).purge(before).await
     }
 }
 
-/// The runs that MLflow shows as deleted.
+/// The tombstones of one mirror.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tombstones<'a> {
     store: &'a MongoRunStore,
@@ -38,26 +38,25 @@ impl<'a> Tombstones<'a> {
         Self { store }
     }
 
-    /// Moves runs that MLflow shows as deleted out of `runs`, and tells how many were there.
+    /// Moves runs that are deleted in MLflow from `runs` to their tombstones, and returns how many were in `runs`.
     ///
-    /// Their tombstones also hold back what a stalled process still writes.
+    /// A tombstone also prevents late writes of a stalled process.
     ///
     /// # Errors
-    /// [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not acknowledge the writes by a majority; some may have been
-    /// made.
+    /// [`Error::Mongo`](crate::Error::Mongo) if no majority acknowledges the writes; MongoDB may have made some of them.
     pub(crate) async fn put(self, runs: Vec<Run>, ticket: Ticket) -> Result<u64> {
         let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
-        let present = stored(self.store, DELETED_RUNS, &ids).await?;
-        let compared = compare(&present, runs, ticket);
-        let saved = write(self.store, DELETED_RUNS, compared, ticket).await?;
+        let stored = read_stored(self.store, DELETED_RUNS, &ids).await?;
+        let changes = compare(&stored, runs, ticket);
+        let saved = write(self.store, DELETED_RUNS, changes, ticket).await?;
         if saved.written < ids.len() as u64 {
             self.raise_tickets(&ids, ticket).await?;
         }
         remove(self.store, RUNS, &ids, ticket).await
     }
 
-    /// Deleted, restored and deleted again leaves the same tombstone: by its old ticket, what a stalled process read in
-    /// between would be newer.
+    /// Raises the tickets of unchanged tombstones. A run that was deleted, restored and deleted again has the same tombstone;
+    /// with its old ticket, a stalled process could write what it read before the second deletion.
     async fn raise_tickets(self, ids: &[String], ticket: Ticket) -> Result<()> {
         let older = doc! { field::ID: { "$in": ids }, "mirror.ticket": { "$lt": ticket.0 } };
         self.update(older, doc! { "$set": { "mirror.ticket": ticket.0 } })
@@ -73,12 +72,12 @@ impl<'a> Tombstones<'a> {
         self.update(older, vec![purged]).await
     }
 
-    async fn update(self, which: Document, update: impl Into<UpdateModifications>) -> Result<u64> {
+    async fn update(self, filter: Document, update: impl Into<UpdateModifications>) -> Result<u64> {
         let deleted_runs = Collections::of(self.store).deleted_runs();
         let update = update.into();
         let update = || async {
             deleted_runs
-                .update_many(which.clone(), update.clone())
+                .update_many(filter.clone(), update.clone())
                 .write_concern(majority())
                 .await
         };

@@ -1,4 +1,4 @@
-//! The values that runs have of one field, each once, as MLflow holds them.
+//! Distinct values of a field, in MLflow's own text for tags and params.
 
 use bson::{Bson, Document, doc};
 use futures::stream::TryStreamExt;
@@ -13,11 +13,11 @@ use crate::query::{Field, Search};
 impl MongoRunStore {
     /// The distinct values of a field among the runs that match, each once.
     ///
-    /// Of a tag or a param whose decoded value does not give MLflow's text back, that text is the value: `1.10` and
-    /// `1.1` are two. Elements of arrays in other fields, such as `inputs.models.name`, count one by one.
+    /// A tag or a param whose decoded value does not convert back to MLflow's text is returned as that text: `1.10` and `1.1`
+    /// are two values. In other fields, such as `inputs.models.name`, each element of an array is a value.
     ///
     /// # Errors
-    /// As [`find_runs`](Self::find_runs); [`Error::Mongo`](crate::Error::Mongo) where they do not fit 16 MB.
+    /// As [`find_runs`](Self::find_runs); [`Error::Mongo`](crate::Error::Mongo) if the values exceed 16 MB.
     pub async fn distinct_values(
         &self,
         field: &Field,
@@ -50,14 +50,14 @@ impl MongoRunStore {
     }
 }
 
-/// The value of a group; none where the key is absent, or only the beginning of longer ones.
+/// The value of a group; `None` if the runs lack the key, or if the key is only a prefix of longer ones.
 fn value(mut group: Document) -> Option<Bson> {
     let Some(Bson::Document(mut own)) = group.remove("_id") else {
         return None;
     };
     match (own.remove("text"), own.remove("value")) {
         (Some(text @ Bson::String(_)), _) => Some(text),
-        (_, Some(Bson::Document(longer))) if !longer.is_empty() => None,
+        (_, Some(Bson::Document(longer_keys))) if !longer_keys.is_empty() => None,
         (_, value) => value,
     }
 }

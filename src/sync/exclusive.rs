@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::mongo::lease::Lease;
 use crate::mongo::migrate::Migrator;
 use crate::mongo::registry::RegistryStore;
-use crate::mongo::save::writes_ended;
+use crate::mongo::save::wait_for_writes;
 use crate::mongo::source::claim_source;
 use crate::mongo::ticket::Ticket;
 use crate::registry::RegistryCollection;
@@ -24,7 +24,7 @@ pub(super) async fn exclusively<T>(
     let store = &settings.store;
     let taken = async {
         // The database of a newer program is not written, not even to name the holder of a lease.
-        Migrator::of(store).expect_writable().await?;
+        Migrator::of(store).check_writable().await?;
         let (what, id) = ("a sync of this database", "sync");
         if settings.waits_for_lease {
             Lease::wait(store, what, id, settings.lease).await
@@ -45,14 +45,14 @@ pub(super) async fn exclusively<T>(
         done = lease.hold(work) => done.map(Some),
         () = stop.cancelled() => Ok(None),
     };
-    writes_ended(store).await;
+    wait_for_writes(store).await;
     lease.release().await;
     result
 }
 
 async fn prepare(settings: &Settings) -> Result<()> {
     let store = &settings.store;
-    Migrator::of(store).ensure_whole().await?;
+    Migrator::of(store).repair().await?;
     if store.freshness().await?.source.is_none() {
         // A mistyped address must not become the source that every later sync is held to: it answers as MLflow first.
         settings.mlflow.raw_experiments().try_next().await?;

@@ -46,7 +46,7 @@ impl<'a> ExperimentScanner<'a> {
         let id = &experiment.experiment_id;
         let store = &self.settings.store;
         let place = self.pass.place(id);
-        let findings = self.guard.findings(self.pass.gone(id));
+        let findings = self.guard.findings(self.pass.deleted_upstream(id));
         let is_mirrored = Mirrored::of(store).has_experiment(id).await?;
         let recorded = self.pass.creation_time(id);
         if place == Place::Done || (experiment.is_deleted() && !is_mirrored) {

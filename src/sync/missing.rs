@@ -77,7 +77,7 @@ impl<'a> MissingRuns<'a, '_> {
                 Place::Start | Place::From(_) => created,
             },
             place,
-            gone,
+            deleted_upstream: gone,
         };
         let checkpoints = Checkpoints::of(self.inquiry.saver.store);
         checkpoints.save(self.pass, checkpoint).await

@@ -1,4 +1,4 @@
-//! What a query renders is served by an index, and means the same in mongosh and pymongo.
+//! A rendered query uses an index, and finds the same runs in pymongo.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ fn stages(plan: &Document, found: &mut BTreeSet<String>) {
 }
 
 #[tokio::test]
-async fn the_four_builders_and_their_combinations_are_served_by_an_index() {
+async fn an_index_serves_the_four_builders_and_their_combinations() {
     let test = TestDatabase::new().await;
     let store = filled(&test).await;
     let builders: [fn(Query, Option<&str>) -> Query; 4] = [
@@ -72,7 +72,7 @@ async fn the_four_builders_and_their_combinations_are_served_by_an_index() {
                 .get_document("queryPlanner")
                 .and_then(|planner| planner.get_document("winningPlan"));
             let mut found = BTreeSet::new();
-            stages(winning.expect("a plan won"), &mut found);
+            stages(winning.expect("a winning plan"), &mut found);
             assert!(
                 found.contains("IXSCAN") && !found.contains("COLLSCAN"),
                 "{query:?}: {found:?}"
@@ -84,7 +84,7 @@ async fn the_four_builders_and_their_combinations_are_served_by_an_index() {
 }
 
 #[tokio::test]
-async fn a_rendered_query_means_the_same_in_pymongo() {
+async fn a_rendered_query_finds_the_same_runs_in_pymongo() {
     let test = TestDatabase::new().await;
     let store = filled(&test).await;
     let queries: Vec<Query> = ODD
@@ -101,7 +101,7 @@ async fn a_rendered_query_means_the_same_in_pymongo() {
         .collect();
     let filters: Vec<Value> = queries
         .iter()
-        .map(|query| Bson::from(query.render().expect("the query is sound")).into_relaxed_extjson())
+        .map(|query| Bson::from(query.render().expect("the query is valid")).into_relaxed_extjson())
         .collect();
     let answers = pymongo(
         &test.uri,

@@ -1,5 +1,6 @@
-//! One writer at a time, and what becomes of one that was held up.
+//! One sync at a time holds the lease, also after a stall, a kill or a jump of the clock.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -8,28 +9,28 @@ use std::time::{Duration, Instant};
 
 use mongodb::Collection;
 use mongodb::bson::{DateTime, Document, doc};
-use runlineage::sync::SyncJob;
-use runlineage::{Error, MlflowClient, MongoRunStore};
+use runlineage::sync::{CancellationToken, SyncJob};
+use runlineage::{Error, MlflowClient, MongoRunStore, lineage};
 use serde_json::json;
 
 use crate::support::lab::{Lab, chain, plain_runs};
 use crate::support::proxy::{Answer, Proxy};
 use crate::support::rest;
 
-/// The proxy holds back runs/search until told.
-fn hold(lab: &Lab) -> (Arc<AtomicBool>, Arc<AtomicBool>) {
-    let (held, go) = (
+/// The proxy delays the answers to `runs/search` until the second flag is set. The first one is set as soon as a request waits.
+fn delay_searches(lab: &Lab) -> (Arc<AtomicBool>, Arc<AtomicBool>) {
+    let (waiting, go) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicBool::new(false)),
     );
-    let (is_held, may_go) = (held.clone(), go.clone());
+    let (is_waiting, may_go) = (waiting.clone(), go.clone());
     lab.proxy.on(move |request| {
         if request.call == "runs/search" && !may_go.load(Ordering::SeqCst) {
             let may_go = may_go.clone();
-            let is_held = is_held.clone();
-            // The answer is from before, however late it arrives.
+            let is_waiting = is_waiting.clone();
+            // MLflow has answered before the delay, so the answer is an old one when it arrives.
             return Answer::After(Box::new(move || {
-                is_held.store(true, Ordering::SeqCst);
+                is_waiting.store(true, Ordering::SeqCst);
                 while !may_go.load(Ordering::SeqCst) {
                     std::thread::sleep(Duration::from_millis(10));
                 }
@@ -37,31 +38,31 @@ fn hold(lab: &Lab) -> (Arc<AtomicBool>, Arc<AtomicBool>) {
         }
         Answer::Pass
     });
-    (held, go)
+    (waiting, go)
 }
 
-async fn until(flag: &AtomicBool) {
+async fn wait_until(flag: &AtomicBool) {
     let start = Instant::now();
     while !flag.load(Ordering::SeqCst) {
         assert!(
             start.elapsed() < Duration::from_secs(120),
-            "it never came to that"
+            "no search was sent"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 #[tokio::test]
-async fn a_second_sync_refuses_at_once_and_names_the_first() {
+async fn a_second_sync_fails_at_once_and_names_the_first() {
     let lab = Lab::new().await;
     lab.sql().insert(&plain_runs(&lab.experiment("a"), 10));
-    let (held, go) = hold(&lab);
+    let (waiting, go) = delay_searches(&lab);
     let first = lab.sync();
     let second = async {
-        until(&held).await;
+        wait_until(&waiting).await;
         let start = Instant::now();
         let second = lab.sync().run(|_| {}).await;
-        let second = second.expect_err("the first is at work");
+        let second = second.expect_err("the first holds the lease");
         assert!(start.elapsed() < Duration::from_secs(5), "{second}");
         let Error::Leased { holder, until, .. } = &second else {
             panic!("{second:?}")
@@ -71,7 +72,7 @@ async fn a_second_sync_refuses_at_once_and_names_the_first() {
         let leases = lab.test.database.collection::<Document>("leases");
         let lease = leases.find_one(doc! { "_id": "sync" }).await;
         let lease = lease.expect("a find").expect("the lease");
-        // It may have been renewed since.
+        // The first may have renewed the lease since.
         let said = mongodb::bson::DateTime::parse_rfc3339_str(until).expect("a date");
         assert!(
             said <= *lease.get_datetime("until").expect("a date"),
@@ -84,21 +85,21 @@ async fn a_second_sync_refuses_at_once_and_names_the_first() {
     Lab::complete(lab.sync().run(|_| {}).await);
 }
 
-/// Another process applies migrations for as long as this lease is there.
-async fn migrating(lab: &Lab) -> Collection<Document> {
+/// Inserts a lease of another process that applies migrations.
+async fn insert_migration_lease(lab: &Lab) -> Collection<Document> {
     let leases = lab.test.database.collection::<Document>("leases");
     let until = DateTime::from_millis(DateTime::now().timestamp_millis() + 600_000);
     let lease =
         doc! { "_id": "migrate", "holder": "another", "until": until, "length": 600_000_i64 };
-    leases.insert_one(lease).await.expect("MongoDB takes it");
+    leases.insert_one(lease).await.expect("MongoDB accepts it");
     leases
 }
 
 #[tokio::test]
-async fn a_second_sync_refuses_while_the_first_still_waits_for_migrations() {
+async fn a_second_sync_fails_while_the_first_still_waits_for_migrations() {
     let lab = Lab::new().await;
     lab.sql().insert(&plain_runs(&lab.experiment("a"), 10));
-    let leases = migrating(&lab).await;
+    let leases = insert_migration_lease(&lab).await;
     let first = lab.sync();
     let second = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -110,7 +111,7 @@ async fn a_second_sync_refuses_while_the_first_still_waits_for_migrations() {
         leases
             .delete_one(doc! { "_id": "migrate" })
             .await
-            .expect("MongoDB lets go of it");
+            .expect("MongoDB deletes it");
         second
     };
     let (first, second) = tokio::join!(first.run(|_| {}), second);
@@ -126,15 +127,15 @@ async fn a_second_sync_refuses_while_the_first_still_waits_for_migrations() {
 }
 
 #[tokio::test]
-async fn the_lease_of_a_dead_sync_ends_by_itself() {
+async fn the_lease_of_a_dropped_sync_expires() {
     let lab = Lab::new().await;
     lab.sql().insert(&plain_runs(&lab.experiment("a"), 10));
-    let (held, go) = hold(&lab);
-    let dead = lab.sync().lease(Duration::from_secs(3));
+    let (waiting, go) = delay_searches(&lab);
+    let dropped = lab.sync().lease(Duration::from_secs(3));
     tokio::select! {
-        ended = dead.run(|_| {}) => panic!("{ended:?}"),
-        // Nothing of it runs from here on: nobody renews its lease, and nobody lets go of it.
-        () = until(&held) => {}
+        ended = dropped.run(|_| {}) => panic!("{ended:?}"),
+        // This drops the sync, so its lease is neither renewed nor released.
+        () = wait_until(&waiting) => {}
     }
     go.store(true, Ordering::SeqCst);
     let refused = lab.sync().run(|_| {}).await;
@@ -147,25 +148,25 @@ async fn the_lease_of_a_dead_sync_ends_by_itself() {
         }
         assert!(
             start.elapsed() < Duration::from_secs(60),
-            "the lease never ends"
+            "the lease never expires"
         );
     };
     Lab::complete(taken);
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }
 
-/// Puts a lease of another process there, which ends so many seconds from now.
-async fn leased(lab: &Lab, seconds: i64, length: Option<i64>) {
+/// Inserts a lease of another process that expires so many seconds from now.
+async fn insert_lease(lab: &Lab, seconds: i64, length: Option<i64>) {
     let leases = lab.test.database.collection::<Document>("leases");
     let until = DateTime::from_millis(DateTime::now().timestamp_millis() + 1_000 * seconds);
     let mut lease = doc! { "_id": "sync", "holder": "another", "until": until };
     lease.extend(length.map(|seconds| ("length".to_owned(), (1_000 * seconds).into())));
-    leases.insert_one(lease).await.expect("MongoDB takes it");
+    leases.insert_one(lease).await.expect("MongoDB accepts it");
 }
 
 #[tokio::test]
-async fn a_lease_that_no_holder_can_have_taken_by_the_servers_clock_is_over() {
-    // The server's clock is a day back, or was an hour ahead, of what it was when the lease was taken.
+async fn a_lease_with_an_impossible_expiry_counts_as_expired() {
+    // The server's clock went back a day or an hour after the lease was taken; the last one has simply expired.
     for (seconds, length) in [
         (86_400, None),
         (3_600, Some(30)),
@@ -174,35 +175,36 @@ async fn a_lease_that_no_holder_can_have_taken_by_the_servers_clock_is_over() {
     ] {
         let lab = Lab::new().await;
         lab.sql().insert(&plain_runs(&lab.experiment("a"), 10));
-        leased(&lab, seconds, length).await;
+        insert_lease(&lab, seconds, length).await;
         Lab::complete(lab.sync().run(|_| {}).await);
         assert_eq!(lab.differences().await, Vec::<String>::new());
     }
 }
 
 #[tokio::test]
-async fn a_lease_is_over_by_its_own_length_and_not_by_that_of_who_wants_it() {
+async fn the_holders_length_decides_whether_an_expiry_is_possible() {
     let lab = Lab::new().await;
     lab.sql().insert(&plain_runs(&lab.experiment("a"), 10));
-    leased(&lab, 100, Some(90)).await;
+    insert_lease(&lab, 100, Some(90)).await;
     let refused = lab.sync().lease(Duration::from_secs(3)).run(|_| {}).await;
     assert!(matches!(refused, Err(Error::Leased { .. })), "{refused:?}");
 }
 
-/// The clock of MongoDB jumps under a sync, so that its lease looks over: whoever takes it begins when the first has stopped.
+/// MongoDB's clock jumps during a sync, so that its lease looks expired. A second sync takes the lease, and begins its work only
+/// after the first one has stopped.
 #[tokio::test]
-async fn two_syncs_never_both_believe_to_hold_the_lease_when_the_clock_jumps() {
+async fn two_syncs_never_work_at_the_same_time_when_the_clock_jumps() {
     for seconds in [-3_600, 86_400] {
         let lab = Lab::new().await;
         lab.sql().insert(&plain_runs(&lab.experiment("a"), 10));
         lab.store.migrate().await.expect("migrations");
-        let (held, go) = hold(&lab);
+        let (waiting, go) = delay_searches(&lab);
         let first = async {
             let ended = lab.sync().run(|_| {}).await;
             (ended, Instant::now())
         };
         let second = async {
-            until(&held).await;
+            wait_until(&waiting).await;
             let leases = lab.test.database.collection::<Document>("leases");
             let until = DateTime::now().timestamp_millis() + 1_000 * seconds;
             let jump = doc! { "$set": { "until": DateTime::from_millis(until) } };
@@ -239,12 +241,12 @@ async fn two_syncs_never_both_believe_to_hold_the_lease_when_the_clock_jumps() {
 
 const STALLED: &str = "RUNLINEAGE_TEST_STALLED";
 
-/// A process is stopped past its lease in the middle of a pass; meanwhile another sync mirrors newer states. Awake again, it ends by
-/// itself, and nothing newer is undone.
+/// A process is suspended during a pass until its lease has expired. Meanwhile another sync mirrors newer states. When the process
+/// continues, it ends with an error and overwrites nothing.
 #[tokio::test]
-async fn a_sync_that_was_stopped_past_its_lease_ends_itself_and_undoes_nothing() {
+async fn a_sync_that_was_suspended_past_its_lease_fails_and_overwrites_nothing() {
     if let Ok(settings) = std::env::var(STALLED) {
-        return be_stalled(&settings).await;
+        return sync_until_suspended(&settings).await;
     }
     let lab = Lab::new().await;
     let exp = lab.experiment("a");
@@ -252,18 +254,18 @@ async fn a_sync_that_was_stopped_past_its_lease_ends_itself_and_undoes_nothing()
     let mut sql = lab.sql();
     sql.insert(&runs);
     lab.store.migrate().await.expect("migrations");
-    let (held, go) = hold(&lab);
-    let this_test = "lease::a_sync_that_was_stopped_past_its_lease_ends_itself_and_undoes_nothing";
+    let (waiting, go) = delay_searches(&lab);
+    let this_test = "lease::a_sync_that_was_suspended_past_its_lease_fails_and_overwrites_nothing";
     let mut process = Command::new(std::env::current_exe().expect("this binary has a path"))
         .args(["--exact", this_test, "--nocapture"])
         .env(STALLED, format!("{} {}", lab.proxy.uri(), lab.test.uri))
         .stdout(Stdio::piped())
         .spawn()
         .expect("this binary runs again");
-    until(&held).await;
+    wait_until(&waiting).await;
     signal("-STOP", process.id());
 
-    // MLflow has answered it, with the states of now; then they change, and another sync mirrors that.
+    // MLflow's delayed answer has the current states. They change now, and another sync mirrors the new ones.
     sql.set_tag(&runs[0].id, "edited", "later").write();
     rest::post(
         &lab.server.uri(),
@@ -287,7 +289,7 @@ async fn a_sync_that_was_stopped_past_its_lease_ends_itself_and_undoes_nothing()
         }
         assert!(
             start.elapsed() < Duration::from_secs(60),
-            "the lease never ends"
+            "the lease never expires"
         );
     }
     assert_eq!(lab.differences().await, Vec::<String>::new());
@@ -295,18 +297,18 @@ async fn a_sync_that_was_stopped_past_its_lease_ends_itself_and_undoes_nothing()
 
     go.store(true, Ordering::SeqCst);
     signal("-CONT", process.id());
-    let told = BufReader::new(process.stdout.take().expect("it is piped"));
-    let told: Vec<String> = told
+    let stdout = BufReader::new(process.stdout.take().expect("it is piped"));
+    let results: Vec<String> = stdout
         .lines()
         .map_while(Result::ok)
-        .filter(|line| line.starts_with("TOLD"))
+        .filter(|line| line.starts_with("RESULT"))
         .collect();
     process.wait().expect("it ends");
-    assert!(told.concat().contains("lease"), "{told:?}");
+    assert!(results.concat().contains("lease"), "{results:?}");
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }
 
-async fn be_stalled(settings: &str) {
+async fn sync_until_suspended(settings: &str) {
     let (mlflow, mongodb) = settings.split_once(' ').expect("two URIs");
     let client = MlflowClient::builder(mlflow)
         .source("lab")
@@ -318,7 +320,7 @@ async fn be_stalled(settings: &str) {
         .run(|_| {})
         .await;
     println!(
-        "\nTOLD {}",
+        "\nRESULT {}",
         result.map_or_else(|error| chain(&error), |report| format!("{report:?}"))
     );
 }
@@ -330,9 +332,49 @@ fn signal(signal: &str, process: u32) {
     assert!(status.is_ok_and(|status| status.success()), "kill {signal}");
 }
 
-/// The tickets alone, without any lease: what was read earlier is written later.
+/// A holder that is cut off from MongoDB keeps working until its lease is about to expire. So nothing it does may change MLflow.
 #[tokio::test]
-async fn a_late_write_of_an_early_read_replaces_nothing_and_brings_nothing_back() {
+async fn work_under_a_lease_sends_mlflow_only_requests_that_read() {
+    let lab = Lab::new().await;
+    let exp = lab.experiment("a");
+    let runs = plain_runs(&exp, 6);
+    let mut sql = lab.sql();
+    sql.insert(&runs);
+    Lab::complete(lab.sync().run(|_| {}).await);
+    sql.set_tag(&runs[0].id, "edited", "later")
+        .set_stage(&runs[1].id, "deleted")
+        .erase(&runs[2].id)
+        .write();
+    sql.insert(&plain_runs(&exp, 2));
+    let job = lab.sync();
+    let never = CancellationToken::new();
+    let quick = job.run_quick(Duration::from_secs(86_400), &never, |_| {});
+    Lab::complete(quick.await.map(|report| report.expect("nobody stops it")));
+    Lab::complete(job.run(|_| {}).await);
+    job.verify(|_| {}).await.expect("a comparison");
+    let requests = lab.proxy.take_requests().into_iter();
+    let calls: BTreeSet<String> = requests.map(|request| request.call).collect();
+    for call in ["runs/search", "runs/get", "experiments/search"] {
+        assert!(calls.contains(call), "{calls:?}");
+    }
+    let reads = |call: &&String| call.ends_with("/search") || call.ends_with("/get");
+    let others: Vec<&String> = calls.iter().filter(|call| !reads(call)).collect();
+    assert_eq!(others, Vec::<&String>::new());
+
+    // A registration takes no lease, and the proxy does see its write.
+    let client = lab.builder().build().expect("a client");
+    let run = client.run(&runs[0].id.parse().expect("a run id")).await;
+    let lineage = lineage::of(&run.expect("a run")).expect("its lineage");
+    let registration = lineage.with_input_model("churn", "3");
+    let registered = registration.register(&client, &lab.store).await;
+    registered.expect("it is registered");
+    let mut requests = lab.proxy.take_requests().into_iter();
+    assert!(requests.any(|request| !reads(&&request.call)));
+}
+
+/// Tickets alone, without a lease, protect newer states from a late write.
+#[tokio::test]
+async fn a_late_write_of_an_early_read_overwrites_nothing_and_restores_nothing() {
     let lab = Lab::new().await;
     let exp = lab.experiment("a");
     let runs = plain_runs(&exp, 3);
@@ -357,7 +399,11 @@ async fn a_late_write_of_an_early_read_replaces_nothing_and_brings_nothing_back(
         .write();
     Lab::complete(lab.sync().run(|_| {}).await);
     assert_eq!(lab.differences().await, Vec::<String>::new());
-    let saved = lab.store.save_runs(read, early).await.expect("it is taken");
+    let saved = lab
+        .store
+        .save_runs(read, early)
+        .await
+        .expect("MongoDB accepts it");
     assert_eq!((saved.written, saved.unchanged), (0, 3));
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }

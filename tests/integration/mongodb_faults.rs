@@ -1,5 +1,5 @@
-//! What MongoDB refuses, leaves unacknowledged or hangs up on in the middle of a sync: nothing is counted that was not acknowledged,
-//! nothing is stored in part for a fault that passes, and the next pass makes the mirror whole.
+//! MongoDB refuses a command, does not acknowledge it or closes the connection during a sync. Only acknowledged writes are counted,
+//! a transient fault puts no run into quarantine, and the next pass completes the mirror.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::support::outage::{assert_equal, lab_on, recovers};
 /// How many runs are on a page of a lab's sync.
 const PAGE: u64 = 7;
 
-/// A pass, and the counts that it told last.
+/// A pass, and its last reported counts of seen and written runs.
 async fn pass(lab: &Lab) -> (Result<Report>, u64, u64) {
     let told = Mutex::new((0, 0));
     let tell = |progress: runlineage::sync::Progress| {
@@ -33,11 +33,11 @@ fn timeout() -> Document {
 }
 
 #[tokio::test]
-async fn what_no_majority_acknowledged_is_not_counted_and_is_said() {
+async fn writes_that_no_majority_acknowledged_are_an_error_and_not_counted() {
     let faulty = Faulty::start().await;
     let (lab, _) = lab_on(&faulty.uri(), 40).await;
     let runs = format!("{}.runs", lab.test.database.name());
-    // The first pass inserts; the second one, after an edit of each run, replaces.
+    // The first pass inserts runs; the second one, after an edit of each run, replaces them.
     for (command, edited) in [("insert", false), ("update", true)] {
         if edited {
             let mut sql = lab.sql();
@@ -46,7 +46,7 @@ async fn what_no_majority_acknowledged_is_not_counted_and_is_said() {
             }
             sql.write();
         }
-        // Four batches are acknowledged, and no more.
+        // Only four batches are acknowledged.
         let mode = doc! { "skip": 4 };
         faulty.fail(mode, &runs, &[command], timeout()).await;
         let (result, seen, written) = pass(&lab).await;
@@ -54,7 +54,7 @@ async fn what_no_majority_acknowledged_is_not_counted_and_is_said() {
         let said = chain(&error);
         assert!(matches!(error, Error::Mongo { .. }), "{said}");
         assert!(said.contains("waiting for replication timed out"), "{said}");
-        // What the last batch wrote is there, but nobody acknowledged it.
+        // The runs of the last batch are stored, but not acknowledged.
         let filter = if edited {
             doc! { "tags.edited": "yes" }
         } else {
@@ -90,7 +90,7 @@ const COMMANDS: [(&str, &str); 12] = [
     ("leases", "delete"),
 ];
 
-/// Edits, creates and deletes runs, so that a pass has something to do of each kind.
+/// Edits, creates and deletes runs, so that a pass sends every kind of command.
 async fn edit(lab: &Lab, exp: &str, what: &str) {
     let mut sql = lab.sql();
     let mirrored = lab.mirrored().await;
@@ -102,12 +102,12 @@ async fn edit(lab: &Lab, exp: &str, what: &str) {
     sql.insert(&plain_runs(exp, 2));
 }
 
-/// Each command of a pass fails three times; `ends` says for which of them it may end with an error.
+/// Makes each command of a pass fail three times. `may_end` tells for which commands the pass may end with an error.
 async fn every_command_fails(
     name: &str,
     fault: Document,
     words: &str,
-    ends: impl Fn(&str, &str) -> bool,
+    may_end: impl Fn(&str, &str) -> bool,
 ) {
     let faulty = Faulty::start().await;
     let (lab, _) = lab_on(&faulty.uri(), 12).await;
@@ -125,10 +125,13 @@ async fn every_command_fails(
             .fail(doc! { "times": 3 }, &on, &[command], fault.clone())
             .await;
         let (result, ..) = pass(&lab).await;
-        assert!(faulty.mend().await > before, "{what}: no pass sends that");
+        assert!(
+            faulty.mend().await > before,
+            "{what}: the pass does not send it"
+        );
         if let Err(error) = &result {
             let said = chain(error);
-            assert!(ends(collection, command), "{what}: {said}");
+            assert!(may_end(collection, command), "{what}: {said}");
             assert!(
                 said.starts_with("MongoDB: ") && said.contains(words),
                 "{what}: {said}"
@@ -141,22 +144,21 @@ async fn every_command_fails(
 }
 
 #[tokio::test]
-async fn whichever_write_times_out_the_pass_says_so_and_the_next_one_makes_the_mirror_whole() {
+async fn after_a_write_concern_timeout_the_next_pass_completes_the_mirror() {
     let words = "waiting for replication timed out";
     every_command_fails("a write-concern timeout", timeout(), words, |_, _| true).await;
 }
 
 #[tokio::test]
-async fn whichever_command_meets_a_full_disk_the_pass_says_so_and_the_next_one_makes_the_mirror_whole()
- {
+async fn after_a_full_disk_the_next_pass_completes_the_mirror() {
     let full = doc! { "errorCode": 14031 };
     every_command_fails("a full disk", full, "OutOfDiskSpace", |_, _| true).await;
 }
 
 #[tokio::test]
-async fn whatever_mongodb_hangs_up_on_is_repeated_and_the_pass_goes_on() {
-    // What a pass begins with, before it has the lease, may end it.
-    let ends = |collection: &str, command: &str| {
+async fn a_pass_retries_commands_after_a_closed_connection() {
+    // Before a pass has the lease, a failed command may end it.
+    let may_end = |collection: &str, command: &str| {
         matches!(
             (collection, command),
             ("sync_state", "find") | ("leases", "findAndModify")
@@ -166,19 +168,24 @@ async fn whatever_mongodb_hangs_up_on_is_repeated_and_the_pass_goes_on() {
         "hung up",
         doc! { "closeConnection": true },
         "I/O error",
-        ends,
+        may_end,
     )
     .await;
 }
 
 #[tokio::test]
-async fn whatever_a_member_refuses_that_is_no_longer_the_primary_is_repeated_and_the_pass_goes_on()
-{
-    let ends = |collection: &str, command: &str| {
+async fn a_pass_retries_commands_that_a_former_primary_refuses() {
+    let may_end = |collection: &str, command: &str| {
         matches!(
             (collection, command),
             ("sync_state", "find") | ("leases", "findAndModify")
         )
     };
-    every_command_fails("stepped down", doc! { "errorCode": 10107 }, "10107", ends).await;
+    every_command_fails(
+        "stepped down",
+        doc! { "errorCode": 10107 },
+        "10107",
+        may_end,
+    )
+    .await;
 }

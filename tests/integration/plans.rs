@@ -1,4 +1,5 @@
-//! Which index serves a search: it finds what the server finds by itself, and examines hardly more than the best index would.
+//! The index that a search is hinted: the search finds the same runs as a collection scan, and examines hardly more keys than with
+//! the best index.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,11 +22,11 @@ use crate::support::mongodb::TestDatabase;
 use crate::support::tcp_proxy::{Cable, TcpProxy};
 
 const RUNS: i64 = 12_000;
-/// The oldest runs: of one experiment, of one user, readers of two runs.
+/// How many of the oldest runs belong to one experiment and one user, and read one of two runs.
 const OLDEST: i64 = 1_500;
 const HOUR: i64 = 3_600_000;
 
-/// In the order of their time, as runs are made. Every run reads one model; the oldest have something in common.
+/// The n-th run by start time. Every run reads the model `everywhere`; the [`OLDEST`] runs share more fields.
 fn document(n: i64) -> Document {
     let oldest = n < OLDEST;
     let read = if oldest {
@@ -68,7 +69,7 @@ fn document(n: i64) -> Document {
     run
 }
 
-async fn filled() -> (TestDatabase, MongoRunStore) {
+async fn filled_mirror() -> (TestDatabase, MongoRunStore) {
     let test = TestDatabase::new().await;
     let store = mirror(&test).await;
     let runs = test.database.collection("runs");
@@ -77,7 +78,7 @@ async fn filled() -> (TestDatabase, MongoRunStore) {
     (test, store)
 }
 
-/// Runs that are in hardly any index.
+/// Adds runs that lack most of the indexed fields.
 async fn add_bare_runs(test: &TestDatabase) {
     let bare = (0..20).map(|n| {
         let mut run = document(2 * n);
@@ -96,8 +97,8 @@ async fn add_bare_runs(test: &TestDatabase) {
     runs.insert_many(bare).await.expect("they are stored");
 }
 
-/// What the server finds without any index.
-async fn found_by_the_server(test: &TestDatabase, filter: Document) -> BTreeSet<String> {
+/// The ids that a collection scan finds.
+async fn found_by_scan(test: &TestDatabase, filter: Document) -> BTreeSet<String> {
     let runs = test.database.collection::<Document>("runs");
     let find = runs.find(filter).projection(doc! { "_id": 1 });
     let found = find.hint(Hint::Keys(doc! { "$natural": 1 })).await;
@@ -106,8 +107,8 @@ async fn found_by_the_server(test: &TestDatabase, filter: Document) -> BTreeSet<
 }
 
 #[tokio::test]
-async fn what_is_absent_is_found_beside_an_indexed_term() {
-    let (test, store) = filled().await;
+async fn runs_without_a_field_are_found_beside_an_indexed_term() {
+    let (test, store) = filled_mirror().await;
     let null = Bson::Null;
     for absent in [
         doc! { "name": { "$eq": &null } },
@@ -124,7 +125,7 @@ async fn what_is_absent_is_found_beside_an_indexed_term() {
             doc! {},
         ] {
             let filter = doc! { "$and": [absent.clone(), beside] };
-            let expected = found_by_the_server(&test, filter.clone()).await;
+            let expected = found_by_scan(&test, filter.clone()).await;
             assert!(!expected.is_empty(), "{filter}");
             assert_eq!(ids(&store, filter.clone()).await, expected, "{filter}");
             let counted = store.count_runs(filter.clone()).await.expect("counted");
@@ -134,8 +135,8 @@ async fn what_is_absent_is_found_beside_an_indexed_term() {
 }
 
 #[tokio::test]
-async fn terms_joined_by_and_are_served_by_the_smallest() {
-    let (test, store) = filled().await;
+async fn an_and_is_served_by_the_index_of_its_smallest_term() {
+    let (test, store) = filled_mirror().await;
     let everywhere = || Query::new().with_input_model("everywhere", None);
     let artifacts = ["r0", "r1"].map(|run| Query::new().with_input_artifact(run, None));
     let before = DateTime::from_millis(OLDEST * HOUR);
@@ -143,7 +144,7 @@ async fn terms_joined_by_and_are_served_by_the_smallest() {
     for (query, matches) in [
         (everywhere().with_exp_id("1"), OLDEST),
         (everywhere().with_exp_name("old"), OLDEST),
-        // By id or by name: two indexes, of which one finds nothing.
+        // By id or by name: an OR over two indexes, one of which has no match.
         (everywhere().with_exp("old"), OLDEST),
         (everywhere().with_exp("1"), OLDEST),
         (everywhere().with_exp("neither"), 0),
@@ -161,7 +162,7 @@ async fn terms_joined_by_and_are_served_by_the_smallest() {
                 .with_status("FINISHED"),
             RUNS / 100,
         ),
-        // Alternatives of two indexes, which the server reads both.
+        // An OR over two indexes, both of which have matches.
         (
             Query::new()
                 .with_any_of([
@@ -172,13 +173,20 @@ async fn terms_joined_by_and_are_served_by_the_smallest() {
             RUNS / 100 + 1,
         ),
         (time().with_all_of([everywhere()]), OLDEST),
+        // An OR of times, which every run fulfils, does not hide how few runs the experiment has.
+        (
+            everywhere()
+                .with_exp_id("1")
+                .with_any_of([time(), Query::new().with_start_time(before..)]),
+            OLDEST,
+        ),
         (time().with_status("FINISHED"), OLDEST),
         (time().with_input_model("rare", "3"), RUNS / 700),
     ] {
-        let filter = query.render().expect("the query is fine");
+        let filter = query.render().expect("the query is valid");
         assert_eq!(
             ids(&store, &query).await,
-            found_by_the_server(&test, filter).await
+            found_by_scan(&test, filter).await
         );
         let plan = store.explain(&query).await.expect("it is explained");
         let matches = u64::try_from(matches).expect("a count");
@@ -193,8 +201,8 @@ async fn terms_joined_by_and_are_served_by_the_smallest() {
 }
 
 #[tokio::test]
-async fn alternatives_of_several_indexes_are_all_found_beside_a_time() {
-    let (test, store) = filled().await;
+async fn an_or_over_several_indexes_loses_no_run_beside_a_range_of_times() {
+    let (test, store) = filled_mirror().await;
     add_bare_runs(&test).await;
     let query = Query::new;
     let oldest = || ..DateTime::from_millis(OLDEST * HOUR);
@@ -232,8 +240,8 @@ async fn alternatives_of_several_indexes_are_all_found_beside_a_time() {
     ] {
         for any in any {
             let query = query().with_any_of(any).with_start_time(oldest());
-            let filter = query.render().expect("the query is fine");
-            let expected = found_by_the_server(&test, filter).await;
+            let filter = query.render().expect("the query is valid");
+            let expected = found_by_scan(&test, filter).await;
             assert!(expected.len() > 10, "{query:?}");
             assert_eq!(ids(&store, &query).await, expected, "{query:?}");
             let counted = store.count_runs(&query).await.expect("counted");
@@ -288,8 +296,8 @@ fn any_query(random: &mut fastrand::Rng, depth: u32) -> Query {
 }
 
 #[tokio::test]
-async fn whatever_is_joined_is_found_as_without_indexes() {
-    let (test, store) = filled().await;
+async fn random_searches_find_the_same_runs_as_a_scan() {
+    let (test, store) = filled_mirror().await;
     add_bare_runs(&test).await;
     let seed = fastrand::u64(..);
     let random = &mut fastrand::Rng::with_seed(seed);
@@ -299,8 +307,8 @@ async fn whatever_is_joined_is_found_as_without_indexes() {
             let time = DateTime::from_millis(random.i64(0..RUNS) * HOUR);
             query = query.with_start_time(..time);
         }
-        let filter = query.render().expect("the query is fine");
-        let expected = found_by_the_server(&test, filter).await;
+        let filter = query.render().expect("the query is valid");
+        let expected = found_by_scan(&test, filter).await;
         let about = format!("seed {seed}, round {round}: {query:?}");
         let found = ids(&store, &query).await;
         assert_eq!(found.len(), expected.len(), "{about}");
@@ -314,11 +322,11 @@ async fn whatever_is_joined_is_found_as_without_indexes() {
 }
 
 #[tokio::test]
-async fn more_than_a_batch_is_read_by_the_index_with_the_fewest_matches() {
-    let (test, store) = filled().await;
+async fn a_search_of_several_batches_hints_the_index_with_the_fewest_matches() {
+    let (test, store) = filled_mirror().await;
     let profile = doc! { "profile": 2 };
     let profiling = test.database.run_command(profile).await;
-    profiling.expect("it is on");
+    profiling.expect("the profiler is on");
     let query = Query::new().with_input_model("everywhere", None);
     let query = query.with_exp_id("1");
     assert_eq!(ids(&store, &query).await.len() as i64, OLDEST);
@@ -326,13 +334,13 @@ async fn more_than_a_batch_is_read_by_the_index_with_the_fewest_matches() {
     let profiled = test.database.collection::<Document>("system.profile");
     let hints = profiled.distinct("command.hint", finds.clone()).await;
     assert_eq!(hints.expect("a list"), [Bson::from("newest_of_exp")]);
-    // Nothing is tested twice.
+    // The filter holds each condition once.
     let filters = profiled.distinct("command.filter", finds).await;
-    let filter = query.render().expect("the query is fine");
+    let filter = query.render().expect("the query is valid");
     assert_eq!(filters.expect("a list"), [Bson::from(filter)]);
 }
 
-/// The last command of this kind that the server was sent, but for those that only count keys.
+/// The last profiled command of this kind that does not merely count keys.
 async fn last_command(test: &TestDatabase, kind: &str) -> Document {
     let profiled = test.database.collection::<Document>("system.profile");
     let sent = profiled.find_one(
@@ -344,11 +352,11 @@ async fn last_command(test: &TestDatabase, kind: &str) -> Document {
 }
 
 #[tokio::test]
-async fn explain_tells_the_index_that_a_search_is_read_by() {
-    let (test, store) = filled().await;
+async fn explain_has_the_hint_and_the_filter_of_the_search() {
+    let (test, store) = filled_mirror().await;
     add_bare_runs(&test).await;
     let profiling = test.database.run_command(doc! { "profile": 2 }).await;
-    profiling.expect("it is on");
+    profiling.expect("the profiler is on");
     let seed = fastrand::u64(..);
     let random = &mut fastrand::Rng::with_seed(seed);
     let mut hinted = BTreeSet::new();
@@ -376,12 +384,12 @@ async fn explain_tells_the_index_that_a_search_is_read_by() {
 }
 
 #[tokio::test]
-async fn a_search_with_an_order_is_read_by_an_index_that_holds_it_or_by_few_matches() {
-    let (test, store) = filled().await;
+async fn an_ordered_search_uses_an_index_with_that_order_or_with_few_matches() {
+    let (test, store) = filled_mirror().await;
     let query = || Query::new().with_status("FINISHED");
     let everywhere = || query().with_input_model("everywhere", None);
     for (query, limit, most) in [
-        // The newest of many matches come first from an index in the order of their time.
+        // An index ordered by start time returns the newest of many matches first.
         (query().with_input_model("everywhere", "1"), 20, 200),
         (query().with_user("bob"), 20, 50),
         (query().with_user("ana"), 150, 200),
@@ -390,13 +398,13 @@ async fn a_search_with_an_order_is_read_by_an_index_that_holds_it_or_by_few_matc
         (query().with_user("bob").with_parent("run00000"), 150, 1_000),
         (everywhere().with_user("ana"), 150, 200),
         (everywhere().with_user("ana"), 0, 1_600),
-        // Few matches are all read.
+        // A few matches are all read and sorted.
         (query().with_input_model("rare", "3"), 20, 20),
         (everywhere().with_input_model("rare", None), 20, 130),
         (everywhere().with_input_model("rare", None), 150, 130),
     ] {
         let newest = || Search::from(&query).newest_first().limit(limit);
-        let filter = query.render().expect("the query is fine");
+        let filter = query.render().expect("the query is valid");
         let runs = test.database.collection::<Document>("runs");
         let by_time = doc! { "start_time": -1, "_id": -1 };
         let sorted = runs.find(filter).sort(by_time).limit(limit.into());
@@ -420,18 +428,18 @@ async fn a_search_with_an_order_is_read_by_an_index_that_holds_it_or_by_few_matc
 }
 
 #[tokio::test]
-async fn keys_of_elements_are_counted_without_reading_runs() {
-    let (test, store) = filled().await;
-    // Each run reads the model, in one of three versions, and two of three runs a path of three runs.
+async fn elem_match_terms_are_counted_without_reading_documents() {
+    let (test, store) = filled_mirror().await;
+    // Every run reads one of three versions of the model. Five of six runs name a path.
     let query = Query::new()
         .with_input_model("everywhere", "1")
         .with_input_artifact("r1", "data/x")
         .with_name_prefix("train-");
-    let filter = query.render().expect("the query is fine");
-    let expected = found_by_the_server(&test, filter).await;
+    let filter = query.render().expect("the query is valid");
+    let expected = found_by_scan(&test, filter).await;
     assert!(expected.len() > 100, "{}", expected.len());
     let profiling = test.database.run_command(doc! { "profile": 2 }).await;
-    profiling.expect("it is on");
+    profiling.expect("the profiler is on");
     assert_eq!(ids(&store, &query).await, expected);
     let profiled = test.database.collection::<Document>("system.profile");
     let sent =
@@ -446,8 +454,8 @@ async fn keys_of_elements_are_counted_without_reading_runs() {
 }
 
 #[tokio::test]
-async fn an_order_that_the_server_computes_is_read_by_the_index_with_the_fewest_matches() {
-    let (_test, store) = filled().await;
+async fn a_computed_order_uses_the_index_with_the_fewest_matches() {
+    let (_test, store) = filled_mirror().await;
     let query = Query::new().with_input_model("everywhere", None);
     let by_name: Order = "name ASC".parse().expect("an order");
     let search = Search::from(query.with_exp_id("1")).order_by([by_name]);
@@ -467,7 +475,7 @@ async fn an_order_that_the_server_computes_is_read_by_the_index_with_the_fewest_
     assert_eq!((plan.runs_found, plan.keys_examined), (20, OLDEST as u64));
 }
 
-/// Texts, numbers, nothing, null, lists, lists of lists and documents, one level deep and two.
+/// Strings, numbers, null, arrays, nested arrays and documents, one and two levels deep.
 fn odd_values() -> Vec<Bson> {
     let simple = [
         Bson::from("a"),
@@ -488,8 +496,8 @@ fn odd_values() -> Vec<Bson> {
 }
 
 #[tokio::test]
-async fn distinct_values_are_those_of_the_server_and_read_by_the_same_index() {
-    let (test, store) = filled().await;
+async fn hinted_distinct_values_equal_those_of_mongodbs_distinct() {
+    let (test, store) = filled_mirror().await;
     let runs = test.database.collection::<Document>("runs");
     for (n, value) in odd_values().into_iter().enumerate() {
         let odd = doc! { "$set": { "tags.odd": value } };
@@ -497,10 +505,10 @@ async fn distinct_values_are_those_of_the_server_and_read_by_the_same_index() {
         set.await.expect("it is stored");
     }
     let profiling = test.database.run_command(doc! { "profile": 2 }).await;
-    profiling.expect("it is on");
+    profiling.expect("the profiler is on");
     let query = Query::new().with_input_model("everywhere", None);
     let query = query.with_exp_id("1");
-    let filter = query.render().expect("the query is fine");
+    let filter = query.render().expect("the query is valid");
     for (field, by_stages) in [
         ("tags.odd", true),
         ("tags.odd.x", true),
@@ -538,11 +546,11 @@ async fn distinct_values_are_those_of_the_server_and_read_by_the_same_index() {
 }
 
 #[tokio::test]
-async fn an_index_that_is_missing_leaves_the_others_to_be_chosen_from() {
-    let (test, store) = filled().await;
+async fn a_term_whose_index_is_missing_is_not_hinted() {
+    let (test, store) = filled_mirror().await;
     let drop = doc! { "dropIndexes": "runs", "index": "newest_of_user" };
     let dropped = test.database.run_command(drop).await;
-    dropped.expect("it was there");
+    dropped.expect("the index existed");
     let query = Query::new().with_input_model("everywhere", None);
     let query = query.with_user("ana").with_exp_id("1");
     let plan = store.explain(&query).await.expect("explained");
@@ -552,9 +560,9 @@ async fn an_index_that_is_missing_leaves_the_others_to_be_chosen_from() {
 
 #[tokio::test]
 async fn a_small_search_over_a_slow_network_keeps_its_connections() {
-    let (test, _) = filled().await;
+    let (test, _) = filled_mirror().await;
     let options = ClientOptions::parse(&test.uri).await;
-    let mut options = options.expect("the test's URI is one");
+    let mut options = options.expect("the URI is valid");
     let [
         ServerAddress::Tcp {
             port: Some(port), ..
@@ -563,10 +571,10 @@ async fn a_small_search_over_a_slow_network_keeps_its_connections() {
     else {
         panic!("{:?}", options.hosts)
     };
-    let cable = TcpProxy::before(port);
+    let proxy = TcpProxy::before(port);
     let near = ServerAddress::Tcp {
         host: "127.0.0.1".into(),
-        port: Some(cable.port()),
+        port: Some(proxy.port()),
     };
     (options.hosts, options.direct_connection) = (vec![near], Some(true));
     let closed = Arc::new(AtomicUsize::new(0));
@@ -576,25 +584,25 @@ async fn a_small_search_over_a_slow_network_keeps_its_connections() {
             count.fetch_add(1, Ordering::SeqCst);
         }
     }));
-    let client = Client::with_options(options).expect("the options are fine");
+    let client = Client::with_options(options).expect("the options are valid");
     let store = MongoRunStore::from_database(client.database(test.database.name()));
-    cable.set(Cable::Slow);
+    proxy.set(Cable::Slow);
     for _ in 0..5 {
         let query = Query::new().with_input_model("rare", "3");
         assert_eq!(ids(&store, query.with_exp_id("1")).await.len(), 2);
     }
-    // They close in the background.
+    // The driver closes connections in the background.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(closed.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
-async fn a_search_goes_by_the_plan_of_the_server_where_indexes_are_missing() {
-    let (test, store) = filled().await;
+async fn a_search_whose_hinted_index_is_missing_is_repeated_without_a_hint() {
+    let (test, store) = filled_mirror().await;
     for index in ["newest_of_exp", "newest_users_of_model"] {
         let drop = doc! { "dropIndexes": "runs", "index": index };
         let dropped = test.database.run_command(drop).await;
-        dropped.expect("it was there");
+        dropped.expect("the index existed");
     }
     let oldest = ..DateTime::from_millis(OLDEST * HOUR);
     let everywhere = Query::new().with_input_model("everywhere", None);
@@ -612,8 +620,8 @@ async fn a_search_goes_by_the_plan_of_the_server_where_indexes_are_missing() {
 }
 
 #[tokio::test]
-async fn builders_without_a_text_of_their_own_are_served_too() {
-    let (_test, store) = filled().await;
+async fn an_index_serves_builders_that_no_text_term_has() {
+    let (_test, store) = filled_mirror().await;
     for (query, found) in [
         (
             Query::new().with_input_model_versions("rare", ["0", "1"]),
@@ -632,25 +640,28 @@ async fn builders_without_a_text_of_their_own_are_served_too() {
 }
 
 #[tokio::test]
-async fn a_search_ends_when_its_time_is_over() {
-    let (_test, store) = filled().await;
+async fn a_search_fails_when_it_exceeds_its_time_limit() {
+    let (_test, store) = filled_mirror().await;
     let unserved = Query::new().with_metric("auc", Condition::gt(0.9));
     let search = || Search::from(&unserved).max_time(Duration::from_millis(1));
     let error = store
         .count_runs(search())
         .await
-        .expect_err("it takes longer");
+        .expect_err("it exceeds the limit");
     assert!(
         matches!(&error, Error::Mongo { doing, .. } if doing.contains("longer than allowed")),
         "{error}"
     );
     let patient = search().max_time(Duration::from_secs(60));
-    assert_eq!(store.count_runs(patient).await.expect("it has the time"), 0);
+    assert_eq!(
+        store.count_runs(patient).await.expect("the limit suffices"),
+        0
+    );
 }
 
 #[tokio::test]
-async fn as_many_terms_as_a_filter_holds_take_no_longer_than_a_search_may() {
-    let (_test, store) = filled().await;
+async fn counting_the_terms_of_a_huge_filter_does_not_exceed_the_time_limit() {
+    let (_test, store) = filled_mirror().await;
     let terms: Vec<Document> = (0..2_000)
         .map(|n| doc! { "inputs.models.name": "everywhere", "exp.id": "1", "user": { "$in": ["ana", format!("u{n}")] } })
         .collect();

@@ -136,7 +136,7 @@ async fn counts_facets_and_distinct_values_agree_with_the_runs() {
         counted(Facet::Nodes(Direction::Input, Kind::MODEL)).await,
         by_model
     );
-    assert_eq!(counted(Facet::Exp).await.len(), 10);
+    assert_eq!(counted(Facet::Experiment).await.len(), 10);
     let by_user = expected(&|run| vec![run.get_str("user").expect("a user").to_owned()]);
     assert_eq!(counted(Facet::User).await, by_user);
     let by_output = expected(&|run| models_of(run, "outputs"));

@@ -1,4 +1,4 @@
-//! Which member of a replica set is asked: for searches the one that the URI says, for what a write rests on the primary.
+//! Searches use the read preference of the URI; reads that decide a write use the primary.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,14 +17,14 @@ use crate::support::replica_set::ReplicaSet;
 use crate::support::unique;
 
 #[tokio::test]
-async fn searches_go_where_the_uri_says_and_what_a_write_rests_on_comes_from_the_primary() {
+async fn searches_use_the_uris_read_preference_and_reads_that_decide_a_write_use_the_primary() {
     let set = ReplicaSet::start().await;
     let uri = format!("{}&readPreference=secondary", set.uri(&unique("test")));
     let (mut lab, _) = lab_on(&uri, 60).await;
     let sent;
-    (lab.store, sent) = watched(&uri).await;
+    (lab.store, sent) = recording_store(&uri).await;
     let primary = Some(set.port(set.primary().await));
-    let taken = || std::mem::take(&mut *sent.lock().expect("nobody panicked"));
+    let take_sent = || std::mem::take(&mut *sent.lock().expect("no thread panicked"));
 
     for _ in 0..2 {
         Lab::complete(lab.sync().run(|_| {}).await);
@@ -56,16 +56,17 @@ async fn searches_go_where_the_uri_says_and_what_a_write_rests_on_comes_from_the
     lab.store.migrate().await.expect("migrated");
     let purged = lab.store.purge_deleted(DateTime::MIN).await;
     assert_eq!(purged.expect("purged"), 0);
-    let (at_primary, strayed): (Vec<_>, Vec<_>) =
-        taken().into_iter().partition(|(_, port)| *port == primary);
+    let (at_primary, elsewhere): (Vec<_>, Vec<_>) = take_sent()
+        .into_iter()
+        .partition(|(_, port)| *port == primary);
     assert!(at_primary.len() > 50, "{at_primary:?}");
-    assert_eq!(strayed, []);
+    assert_eq!(elsewhere, []);
 
-    // A write that every member has acknowledged comes after all others.
+    // When all members have acknowledged this write, they have all earlier ones too.
     let every = WriteConcern::nodes(3);
     let mark = lab.test.database.collection("mark");
     let mark = mark.insert_one(doc! {}).write_concern(every).await;
-    mark.expect("it is everywhere");
+    mark.expect("all members acknowledge it");
     let query = Query::new()
         .with_exp(&lab.name("a"))
         .with_status("FINISHED");
@@ -76,17 +77,18 @@ async fn searches_go_where_the_uri_says_and_what_a_write_rests_on_comes_from_the
     lab.store.explain(&query).await.expect("explained");
     let facet = lab.store.facet(Facet::Status, &query).await;
     assert_eq!(facet.expect("counted").len(), 1);
-    lab.store.freshness().await.expect("told");
-    let (at_primary, elsewhere): (Vec<_>, Vec<_>) =
-        taken().into_iter().partition(|(_, port)| *port == primary);
+    lab.store.freshness().await.expect("MongoDB answers");
+    let (at_primary, elsewhere): (Vec<_>, Vec<_>) = take_sent()
+        .into_iter()
+        .partition(|(_, port)| *port == primary);
     assert!(elsewhere.len() > 5, "{elsewhere:?}");
     assert_eq!(at_primary, []);
 }
 
 type Sent = Arc<Mutex<Vec<(String, Option<u16>)>>>;
 
-/// A store, and the commands that it sends, each with the port that it goes to.
-async fn watched(uri: &str) -> (MongoRunStore, Sent) {
+/// A store, and a record of the commands that it sends with the port of each.
+async fn recording_store(uri: &str) -> (MongoRunStore, Sent) {
     let sent = Sent::default();
     let told = sent.clone();
     let options = ClientOptions::parse(uri).await;
@@ -96,11 +98,11 @@ async fn watched(uri: &str) -> (MongoRunStore, Sent) {
             let ServerAddress::Tcp { port, .. } = command.connection.address else {
                 panic!("the members listen on ports")
             };
-            let mut sent = told.lock().expect("nobody panicked");
+            let mut sent = told.lock().expect("no thread panicked");
             sent.push((command.command_name, port));
         }
     }));
-    let client = Client::with_options(options).expect("the options are fine");
-    let database = client.default_database().expect("the URI names one");
+    let client = Client::with_options(options).expect("the options are valid");
+    let database = client.default_database().expect("the URI names a database");
     (MongoRunStore::from_database(database), sent)
 }

@@ -1,5 +1,5 @@
-//! Faults of a real replica set in the middle of a sync: what was acknowledged stays, and the sync goes on by itself, or ends with
-//! a clear error and is taken up.
+//! Faults of a real replica set during a sync: acknowledged writes survive, and the sync continues, or fails with a clear error and
+//! is resumed.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::support::replica_set::ReplicaSet;
 use crate::support::unique;
 
 #[tokio::test]
-async fn a_primary_killed_or_stepped_down_in_mid_batch_loses_nothing() {
+async fn no_run_is_lost_when_the_primary_is_killed_or_steps_down() {
     let mut set = ReplicaSet::start().await;
     for at in [2, 9, 20] {
         let (lab, pages) = lab_on(&set.uri(&unique("test")), 60).await;
@@ -36,14 +36,14 @@ async fn a_primary_killed_or_stepped_down_in_mid_batch_loses_nothing() {
         let report = recovers(&lab, result).await;
         assert_eq!(
             report.quarantined, 0,
-            "a run was stored in part for a fault that passes: {report:?}"
+            "a transient fault put a run into quarantine: {report:?}"
         );
         assert_equal(&lab).await;
     }
 }
 
 #[tokio::test]
-async fn a_set_that_was_down_altogether_is_written_on_once_it_is_back() {
+async fn a_sync_continues_after_all_members_were_down() {
     let mut set = ReplicaSet::start().await;
     let (lab, pages) = lab_on(&set.uri(&unique("test")), 60).await;
     let sync = lab.sync();
@@ -64,7 +64,7 @@ async fn a_set_that_was_down_altogether_is_written_on_once_it_is_back() {
 }
 
 #[tokio::test]
-async fn without_a_majority_a_sync_ends_with_a_clear_error_and_is_taken_up_later() {
+async fn without_a_majority_a_sync_fails_with_a_clear_error_and_is_resumed_later() {
     let set = ReplicaSet::start().await;
     let (lab, pages) = lab_on(&set.uri(&unique("test")), 60).await;
     let primary = set.primary().await;
@@ -80,7 +80,7 @@ async fn without_a_majority_a_sync_ends_with_a_clear_error_and_is_taken_up_later
             signal("-STOP", *process);
         }
     };
-    // Nobody brings them back while it tries.
+    // The members stay suspended until the sync gives up.
     let (result, ()) = tokio::join!(sync.run(|_| {}), outage);
     let took = start.elapsed();
     for process in &others {
@@ -91,7 +91,7 @@ async fn without_a_majority_a_sync_ends_with_a_clear_error_and_is_taken_up_later
     let said = chain(&error);
     assert!(
         said.contains("MongoDB"),
-        "it has to say who is to blame: {said}"
+        "the error does not name MongoDB: {said}"
     );
     set.primary().await;
     recovers(&lab, Err(error)).await;

@@ -1,12 +1,67 @@
-//! A mirror that lost something while nobody or a sync was at it: its counter, its indexes, its collections, the whole database.
+//! Repairs of a mirror that lost its ticket counter, its indexes, its collections or the whole database, also during a watch.
+
+use std::process::Command;
 
 use mongodb::bson::{DateTime, Document, doc};
+use runlineage::sync::SyncJob;
+use runlineage::{MlflowClient, MongoRunStore};
 use serde_json::json;
 
 use crate::support::lab::{Lab, plain_runs};
 use crate::support::rest;
 
-/// A lab with some mirrored runs.
+const DAY: i64 = 86_400_000;
+
+/// Holds the URIs of MLflow and MongoDB in the process whose clock is ahead.
+const HOST_AHEAD: &str = "RUNLINEAGE_TEST_HOST_AHEAD";
+
+/// Sets the clock of a process that preloads this library 100 days ahead.
+const CLOCK_AHEAD: &str = "
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int result = syscall(SYS_clock_gettime, clock, now);
+    if (result == 0 && clock == CLOCK_REALTIME) now->tv_sec += 100 * 86400;
+    return result;
+}
+";
+
+/// Syncs once in a process whose clock is 100 days ahead, and returns that process' time.
+fn start_host_ahead(uris: &str) -> i64 {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (source, library) = (
+        folder.path().join("clock.c"),
+        folder.path().join("clock.so"),
+    );
+    std::fs::write(&source, CLOCK_AHEAD).expect("a file");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library);
+    let compiled = compiler.arg(&source).status();
+    assert!(compiled.expect("cc starts").success());
+    let this_test = "restored::dates_of_deletion_are_by_the_servers_clock";
+    let output = Command::new(std::env::current_exe().expect("a path"))
+        .args(["--exact", this_test, "--nocapture"])
+        .env("LD_PRELOAD", &library)
+        .env(HOST_AHEAD, uris)
+        .output()
+        .expect("this binary starts again");
+    assert!(output.status.success(), "{output:?}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let time = stdout.lines().find_map(|line| line.strip_prefix("TIME "));
+    time.and_then(|time| time.parse().ok()).expect("a time")
+}
+
+async fn sync_on_a_host_ahead(uris: &str) {
+    let (mlflow, mongodb) = uris.split_once(' ').expect("two URIs");
+    let client = MlflowClient::builder(mlflow).source("lab").build();
+    let store = MongoRunStore::connect(mongodb).await.expect("a store");
+    let job = SyncJob::new(&client.expect("a client"), &store);
+    Lab::complete(job.run(|_| {}).await);
+    println!("\nTIME {}", DateTime::now().timestamp_millis());
+}
+
+/// A lab with mirrored runs, their experiment and their ids.
 async fn mirrored(count: usize) -> (Lab, String, Vec<String>) {
     let lab = Lab::new().await;
     let exp = lab.experiment("restored");
@@ -21,7 +76,7 @@ fn state(lab: &Lab) -> mongodb::Collection<Document> {
     lab.test.database.collection("sync_state")
 }
 
-async fn names(lab: &Lab, collection: &str) -> Vec<String> {
+async fn index_names(lab: &Lab, collection: &str) -> Vec<String> {
     let collection = lab.test.database.collection::<Document>(collection);
     let mut names = collection.list_index_names().await.expect("it has indexes");
     names.sort();
@@ -29,7 +84,7 @@ async fn names(lab: &Lab, collection: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ticket_counter_that_is_behind_is_raised_before_anything_is_written() {
+async fn a_ticket_counter_that_is_behind_is_raised_before_the_first_write() {
     for lost in [doc! {}, doc! { "_id": "ticket" }] {
         let (lab, _, ids) = mirrored(20).await;
         for _ in 0..3 {
@@ -38,7 +93,7 @@ async fn a_ticket_counter_that_is_behind_is_raised_before_anything_is_written() 
         state(&lab)
             .delete_many(lost.clone())
             .await
-            .expect("it is lost");
+            .expect("MongoDB deletes it");
         let uri = lab.server.uri();
         rest::post(
             &uri,
@@ -53,18 +108,19 @@ async fn a_ticket_counter_that_is_behind_is_raised_before_anything_is_written() 
         state(&lab)
             .delete_many(lost.clone())
             .await
-            .expect("it is lost");
+            .expect("MongoDB deletes it");
         Lab::complete(lab.sync().run(|_| {}).await);
         assert_eq!(lab.differences().await, Vec::<String>::new(), "{lost}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_dropped_under_a_job_is_made_anew_by_its_next_pass() {
+async fn the_next_pass_of_a_job_recreates_what_was_dropped() {
     let (lab, _, ids) = mirrored(20).await;
-    // The same job all along, as in a watch.
+    // A watch also uses one job for all passes.
     let job = lab.sync();
-    let (runs, deleted) = (names(&lab, "runs").await, names(&lab, "deleted_runs").await);
+    let runs = index_names(&lab, "runs").await;
+    let deleted = index_names(&lab, "deleted_runs").await;
     let database = &lab.test.database;
     for what in [
         "an index",
@@ -89,18 +145,18 @@ async fn what_is_dropped_under_a_job_is_made_anew_by_its_next_pass() {
         }
         let report = Lab::complete(job.run(|_| {}).await);
         assert_eq!(report.seen, ids.len() as u64, "{what}");
-        assert_eq!(names(&lab, "runs").await, runs, "{what}");
-        assert_eq!(names(&lab, "deleted_runs").await, deleted, "{what}");
+        assert_eq!(index_names(&lab, "runs").await, runs, "{what}");
+        assert_eq!(index_names(&lab, "deleted_runs").await, deleted, "{what}");
         let other = collection
             .insert_one(doc! { "_id": "other", "name": 7 })
             .await;
-        assert!(other.is_err(), "{what}: the validator is there again");
+        assert!(other.is_err(), "{what}: the validator is missing");
         assert_eq!(lab.differences().await, Vec::<String>::new(), "{what}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collection_that_a_late_write_made_is_taken_over() {
+async fn a_collection_that_a_late_write_created_is_adopted() {
     let (lab, _, _) = mirrored(5).await;
     let database = &lab.test.database;
     let runs = database.collection::<Document>("runs");
@@ -110,15 +166,15 @@ async fn a_collection_that_a_late_write_made_is_taken_over() {
         .expect("MongoDB answers")
         .expect("there is one");
     database.drop().await.expect("it is dropped");
-    // As a page does that was under way meanwhile.
+    // A page that was being written during the drop creates the collection again.
     runs.insert_one(run).await.expect("it is written");
     Lab::complete(lab.sync().run(|_| {}).await);
     assert_eq!(lab.differences().await, Vec::<String>::new());
     assert!(
         runs.insert_one(doc! { "_id": "other" }).await.is_err(),
-        "the validator is there"
+        "the validator is missing"
     );
-    // What another program keeps under the name is still refused.
+    // A collection of another program is still refused.
     database.drop().await.expect("it is dropped");
     runs.insert_one(doc! { "_id": 1, "of": "another program" })
         .await
@@ -131,26 +187,36 @@ async fn a_collection_that_a_late_write_made_is_taken_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_index_is_no_index_that_serves() {
+async fn a_search_whose_index_is_missing_is_not_indexed() {
     let (lab, _, _) = mirrored(5).await;
     let query = || runlineage::Query::new().with_input_model("churn", "1");
-    assert!(lab.store.is_indexed(query()).await.expect("it is told"));
+    assert!(
+        lab.store
+            .is_indexed(query())
+            .await
+            .expect("MongoDB answers")
+    );
     let runs = lab.test.database.collection::<Document>("runs");
     for index in ["input_models", "newest_users_of_model"] {
         runs.drop_index(index).await.expect("it is dropped");
     }
-    assert!(!lab.store.is_indexed(query()).await.expect("it is told"));
+    assert!(
+        !lab.store
+            .is_indexed(query())
+            .await
+            .expect("MongoDB answers")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_was_refused_for_a_while_is_whole_again_after_a_full_pass() {
+async fn a_full_pass_ends_the_quarantine_of_a_run_that_mongodb_accepts_again() {
     let lab = Lab::new().await;
     let exp = lab.experiment("refused");
     let mut runs = plain_runs(&exp, 3);
     runs[1].tags.push(("odd".into(), "yes".into()));
     lab.sql().insert(&runs);
     lab.store.migrate().await.expect("it is migrated");
-    // Another validator for a while: what it refuses is stored in part.
+    // For a while, another validator refuses the run, which is stored in part.
     let database = &lab.test.database;
     let listed = database
         .run_command(doc! { "listCollections": 1, "filter": { "name": "runs" } })
@@ -176,7 +242,7 @@ async fn a_run_that_was_refused_for_a_while_is_whole_again_after_a_full_pass() {
             .expect("the validator is set")
     };
     set(doc! { "tags.odd": { "$exists": false } }).await;
-    // The library's own check would set the right validator again: the run is saved by itself.
+    // A pass would restore the validator, so the run is saved without one.
     let client = lab.builder().build().expect("the URI is valid");
     let run = client
         .run(&runs[1].id.parse().unwrap())
@@ -189,7 +255,7 @@ async fn a_run_that_was_refused_for_a_while_is_whole_again_after_a_full_pass() {
         .await
         .expect("a part is stored");
     assert_eq!((saved.written, saved.quarantined), (0, 1));
-    // Refused still: nothing is written again.
+    // The validator still refuses the run, so nothing is written.
     let before = database
         .collection::<Document>("runs")
         .find_one(doc! { "_id": &runs[1].id })
@@ -216,15 +282,20 @@ async fn a_run_that_was_refused_for_a_while_is_whole_again_after_a_full_pass() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dates_of_deletion_are_by_the_servers_clock() {
+    if let Ok(uris) = std::env::var(HOST_AHEAD) {
+        return sync_on_a_host_ahead(&uris).await;
+    }
     let (lab, _, ids) = mirrored(2).await;
     rest::post(
         &lab.server.uri(),
         "runs/delete",
         &json!({ "run_id": ids[0] }),
     );
-    let before = lab.store.server_time().await.expect("it is told");
-    Lab::complete(lab.sync().run(|_| {}).await);
-    let after = lab.store.server_time().await.expect("it is told");
+    let before = lab.store.server_time().await.expect("the server's time");
+    let host = start_host_ahead(&format!("{} {}", lab.proxy.uri(), lab.test.uri));
+    let after = lab.store.server_time().await.expect("the server's time");
+    let ahead = host - after.timestamp_millis();
+    assert!(ahead > 99 * DAY, "its clock is only {ahead} ms ahead");
     let deleted = lab
         .store
         .get_deleted_run(&ids[0])

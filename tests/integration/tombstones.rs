@@ -1,4 +1,4 @@
-//! What was deleted stays away, whoever still writes what was read before; and what is purged leaves nothing but that.
+//! Deleted runs stay deleted despite late writes, and a purge keeps nothing of them but id, ticket and date.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use crate::support::lab::{Lab, plain_runs};
 use crate::support::outage::lab_on;
 use crate::support::rest;
 
-/// How long MongoDB holds back the late write.
-const HELD: Duration = Duration::from_secs(8);
+/// How long MongoDB delays the late write.
+const DELAY: Duration = Duration::from_secs(8);
 
-/// How the late write comes to be made.
+/// The ways in which a late write is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Late {
     Inserts,
     Replaces,
     StoresAPart,
-    /// The insert was made, its answer was lost, and it is made again.
+    /// MongoDB made the insert and its reply was lost, so the driver inserts again.
     Again,
-    /// Nobody waits for it any more: its sync has lost the lease.
+    /// The sync lost its lease and dropped the write.
     Dropped,
 }
 
 #[tokio::test]
-async fn a_late_write_brings_no_deleted_run_back_however_it_is_made() {
+async fn no_late_write_restores_a_deleted_run() {
     let faulty = Faulty::start().await;
     let kinds = [
         Late::Inserts,
@@ -56,35 +56,38 @@ async fn a_late_write_brings_no_deleted_run_back_however_it_is_made() {
         }
 
         let runs = format!("{}.runs", lab.test.database.name());
-        let held = doc! { "blockConnection": true, "blockTimeMS": HELD.as_millis() as i64 };
+        let held = doc! { "blockConnection": true, "blockTimeMS": DELAY.as_millis() as i64 };
         faulty
             .fail(doc! { "times": 1 }, &runs, &["insert", "update"], held)
             .await;
         let store = lab.store.clone();
         let copy = read.clone();
         let writing = tokio::spawn(async move { store.save_runs(vec![copy], ticket).await });
-        tokio::time::sleep(HELD / 8).await;
+        tokio::time::sleep(DELAY / 8).await;
 
         let gone = json!({ "run_id": id });
         rest::post(&lab.server.uri(), "runs/delete", &gone);
         Lab::complete(lab.sync().run(|_| {}).await);
-        assert!(!writing.is_finished(), "{late:?}: it was not held back");
+        assert!(!writing.is_finished(), "{late:?}: it was not delayed");
         if late == Late::Again {
             insert_as_written(&lab, &read).await;
         }
         if late == Late::Dropped {
             writing.abort();
-            tokio::time::sleep(HELD).await;
+            tokio::time::sleep(DELAY).await;
         } else {
             let saved = writing.await.expect("it does not panic");
             saved.unwrap_or_else(|error| panic!("{late:?}: {error}"));
         }
         faulty.mend().await;
-        assert!(!lab.mirrored().await.contains(&id), "{late:?}: it is back");
+        assert!(
+            !lab.mirrored().await.contains(&id),
+            "{late:?}: it is mirrored again"
+        );
     }
 }
 
-/// The same run, with more than MongoDB takes.
+/// The same run, too large for MongoDB.
 fn too_large(run: &Run) -> Run {
     let mut document = run.to_document().expect("a run");
     let long = "x".repeat(1 << 20);
@@ -93,18 +96,18 @@ fn too_large(run: &Run) -> Run {
     Run::try_from(&document).expect("a run")
 }
 
-/// As the first of two attempts left it; the ticket was the first one.
+/// Stores the run as the first of two attempts did, with the first ticket.
 async fn insert_as_written(lab: &Lab, run: &Run) {
     let mut document = run.to_document().expect("a run");
     let mirror = document.get_document_mut("mirror").expect("it is there");
     mirror.insert("ticket", 1_i64);
     mirror.insert("changed_at", DateTime::now());
     let runs = lab.test.database.collection::<Document>("runs");
-    runs.insert_one(document).await.expect("it is taken");
+    runs.insert_one(document).await.expect("MongoDB accepts it");
 }
 
 #[tokio::test]
-async fn what_was_read_between_two_deletions_does_not_come_back_either() {
+async fn a_read_between_two_deletions_does_not_restore_the_run() {
     let lab = Lab::new().await;
     let run = plain_runs(&lab.experiment("a"), 1).remove(0);
     let mut sql = lab.sql();
@@ -121,18 +124,18 @@ async fn what_was_read_between_two_deletions_does_not_come_back_either() {
     sql.set_stage(&run.id, "deleted").write();
     Lab::complete(lab.sync().run(|_| {}).await);
     let saved = lab.store.save_runs(vec![read], ticket).await;
-    assert_eq!(saved.expect("it is taken").written, 0);
+    assert_eq!(saved.expect("MongoDB accepts it").written, 0);
     assert!(lab.mirrored().await.is_empty());
 }
 
 async fn purge(store: &MongoRunStore) -> u64 {
     let tomorrow = DateTime::now().timestamp_millis() + 86_400_000;
     let purged = store.purge_deleted(DateTime::from_millis(tomorrow)).await;
-    purged.expect("it purges")
+    purged.expect("MongoDB purges them")
 }
 
 #[tokio::test]
-async fn a_purged_run_leaves_its_id_alone_and_that_still_keeps_it_away() {
+async fn the_tombstone_of_a_purged_run_still_prevents_late_writes() {
     let lab = Lab::new().await;
     let runs = plain_runs(&lab.experiment("a"), 3);
     let mut sql = lab.sql();
@@ -165,10 +168,10 @@ async fn a_purged_run_leaves_its_id_alone_and_that_still_keeps_it_away() {
     assert_eq!(purge(&lab.store).await, 0, "it is purged already");
 
     let saved = lab.store.save_runs(vec![read], early).await;
-    assert_eq!(saved.expect("it is taken").written, 0);
+    assert_eq!(saved.expect("MongoDB accepts it").written, 0);
     assert_eq!(lab.mirrored().await.len(), 2);
 
-    // MLflow still shows it as deleted: that is no reason to keep it anew.
+    // The run is still deleted in MLflow, so the next pass must not fill its tombstone again.
     Lab::complete(lab.sync().run(|_| {}).await);
     assert_eq!(
         tombstone().await.keys().collect::<Vec<_>>(),

@@ -1,9 +1,9 @@
-//! A password that is found wherever it shows.
+//! A password that tests look for in all output.
 
-/// Would be found in any encoding of the text as a whole.
+/// Letters and digits only, so that no quoting or percent-encoding changes it.
 pub(crate) const CANARY: &str = "c4n4ryXq7";
 
-/// `ana:c4n4ryXq7` in base 64, as it stands in a header.
+/// `ana:c4n4ryXq7` in base 64, as in a header of basic authentication.
 pub(crate) const ENCODED: &str = "YW5hOmM0bjRyeVhxNw";
 
 #[track_caller]

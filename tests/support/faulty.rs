@@ -1,4 +1,4 @@
-//! A real MongoDB that fails when a test tells it to.
+//! [`Faulty`]: a real MongoDB server whose commands a test can make fail, by MongoDB's own fail points.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::keeper::KeptFolder;
 use super::mongodb::Mongod;
 use super::unique;
 
-/// A replica set of one member that fails when a test tells it to.
+/// A replica set with one member and fail points.
 pub(crate) struct Faulty {
     server: Mongod,
     admin: Client,
@@ -57,7 +57,7 @@ impl Faulty {
         answer.expect("the administrator's command")
     }
 
-    /// From now on the program's own commands of these names on the collection fail like this, as often as `mode` says.
+    /// From now on, the program's commands with these names on the collection `on` fail with `fault`, as often as `mode` says.
     pub(crate) async fn fail(
         &self,
         mode: impl Into<Bson>,
@@ -76,7 +76,7 @@ impl Faulty {
             .await;
     }
 
-    /// Ends the faults, and tells how many there were so far.
+    /// Turns the fail point off, and returns how many commands it has made fail so far.
     pub(crate) async fn mend(&self) -> i64 {
         let off = doc! { "configureFailPoint": "failCommand", "mode": "off" };
         let count = self.admin(off).await;

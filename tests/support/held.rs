@@ -1,4 +1,4 @@
-//! A lab whose pages of runs wait until a test lets them go.
+//! A lab whose proxy delays pages of runs until the test releases them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +10,7 @@ use super::sql::NewRun;
 
 pub(crate) fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(now.expect("it is past 1970").as_millis())
-        .expect("it is long before the end of time")
+    i64::try_from(now.expect("the clock is past 1970").as_millis()).expect("it fits 64 bits")
 }
 
 pub(crate) async fn lab_with_runs(count: usize) -> (Lab, String, Vec<NewRun>) {
@@ -22,7 +21,7 @@ pub(crate) async fn lab_with_runs(count: usize) -> (Lab, String, Vec<NewRun>) {
     (lab, exp, runs)
 }
 
-/// The proxy answers no search for runs until told; the first flag tells that one waits.
+/// The proxy delays every answer to `runs/search` until the second flag is set. The first one is set as soon as a request waits.
 pub(crate) fn hold(lab: &Lab) -> (Arc<AtomicBool>, Arc<AtomicBool>) {
     let flags: [Arc<AtomicBool>; 2] = std::array::from_fn(|_| Arc::default());
     let (waits, go) = (flags[0].clone(), flags[1].clone());

@@ -1,4 +1,4 @@
-//! A mirror in a MongoDB that fails in the middle of a sync, and what the sync has to come to.
+//! Syncs into a MongoDB server that fails meanwhile: the fixture, and the assertions on recovery.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use super::lab::{Lab, chain, plain_runs};
 use super::mongodb::TestDatabase;
 use super::proxy::Answer;
 
-/// What an outage may take from its end until the sync is through.
+/// The longest time from the end of an outage to a complete sync.
 pub(crate) const RECOVERED: Duration = Duration::from_secs(60);
 
-/// A lab of three experiments with so many runs each, whose mirror is in the database of this URI, and the count of pages asked for.
+/// A lab with three experiments of `runs` runs each and the mirror at this URI, and a counter of the requested pages.
 pub(crate) async fn lab_on(uri: &str, runs: usize) -> (Lab, Arc<AtomicUsize>) {
     let client = mongodb::Client::with_uri_str(uri)
         .await
         .expect("the URI is valid");
-    let database = client.default_database().expect("the URI names one");
+    let database = client.default_database().expect("the URI names a database");
     let uri = uri.to_owned();
     let lab = Lab::on(uri.clone(), TestDatabase { uri, database }).await;
     let mut sql = lab.sql();
@@ -38,26 +38,26 @@ pub(crate) async fn lab_on(uri: &str, runs: usize) -> (Lab, Arc<AtomicUsize>) {
     (lab, pages)
 }
 
-/// Waits until so many pages were asked for.
+/// Waits until the sync has requested this many pages.
 pub(crate) async fn reached(pages: &AtomicUsize, count: usize) {
     let start = Instant::now();
     while pages.load(Ordering::SeqCst) < count {
         assert!(
             start.elapsed() < Duration::from_secs(120),
-            "the sync does not come to page {count}"
+            "the sync does not request page {count}"
         );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
-/// Passes again until one is complete; each that is not says why.
+/// Repeats the pass until one is complete. A pass that fails must name MongoDB or the lease as the reason.
 pub(crate) async fn recovers(lab: &Lab, first: Result<Report>) -> Report {
     let start = Instant::now();
     let mut result = first;
     loop {
         match result {
             Ok(report) if report.incomplete.is_empty() => return Lab::complete(Ok(report)),
-            Ok(report) => panic!("MLflow was there all the time: {report:?}"),
+            Ok(report) => panic!("incomplete, though MLflow was reachable: {report:?}"),
             Err(error) => {
                 let said = chain(&error);
                 assert!(
@@ -67,7 +67,10 @@ pub(crate) async fn recovers(lab: &Lab, first: Result<Report>) -> Report {
                     ),
                     "{said}"
                 );
-                assert!(start.elapsed() < RECOVERED, "it does not recover: {said}");
+                assert!(
+                    start.elapsed() < RECOVERED,
+                    "the sync does not recover: {said}"
+                );
             }
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -75,13 +78,13 @@ pub(crate) async fn recovers(lab: &Lab, first: Result<Report>) -> Report {
     }
 }
 
-/// The mirror equals MLflow, and no run was stored in part for a fault that passes.
+/// The mirror equals MLflow, and no transient fault has put a run into quarantine.
 pub(crate) async fn assert_equal(lab: &Lab) {
     assert_eq!(lab.differences().await, Vec::<String>::new());
     assert_eq!(lab.mirrored().await.len(), lab.truth().active().count());
-    let in_part = mongodb::bson::doc! { "mirror.quarantined": true };
-    let in_part = lab.store.count_runs(in_part).await;
-    assert_eq!(in_part.expect("MongoDB counts"), 0);
+    let quarantined = mongodb::bson::doc! { "mirror.quarantined": true };
+    let quarantined = lab.store.count_runs(quarantined).await;
+    assert_eq!(quarantined.expect("MongoDB counts"), 0);
 }
 
 pub(crate) fn signal(signal: &str, process: u32) {

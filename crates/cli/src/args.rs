@@ -1,4 +1,4 @@
-//! The arguments of every command, and their errors.
+//! The arguments of every command. They are parsed here, once.
 
 mod column;
 mod example;
@@ -21,22 +21,21 @@ pub(crate) use lineage::{LineageArgs, PathArgs};
 pub(crate) use values::PairArg;
 use values::{parse_database, parse_duration, parse_interval};
 
-/// The milliseconds that MongoDB takes, in seconds.
+/// In seconds: MongoDB takes `maxTimeMS` as a 32-bit integer.
 const MAX_TIME: u64 = i32::MAX as u64 / 1000;
 
-/// A lineage index for machine-learning runs: mirrors MLflow into MongoDB and answers from there.
+/// Mirrors MLflow runs into MongoDB and finds them by what they read and wrote.
 #[derive(Debug, Parser)]
 #[command(
     name = "runlineage",
     version,
-    about,
     max_term_width = 110,
     after_help = "Example:\n  runlineage sync --tracking-uri http://localhost:5000 --mongodb-uri mongodb://localhost/runlineage"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
-    /// How log lines on stderr look.
+    /// Format of messages and log lines on stderr.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Output")]
     pub(crate) log_format: LogFormat,
     #[command(subcommand)]
@@ -46,7 +45,7 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArgs {
-    /// The MongoDB that holds the mirror, such as mongodb://user:password@host/database.
+    /// MongoDB that holds the mirror, such as mongodb://user:password@host/database.
     #[arg(
         long,
         global = true,
@@ -55,13 +54,13 @@ pub(crate) struct ConnectionArgs {
         value_name = "URI"
     )]
     pub(crate) mongodb_uri: Option<String>,
-    /// Use the private local database instead: it starts and stops by itself.
+    /// Use this user's private local database instead of --mongodb-uri. It starts and stops by itself.
     #[arg(long, global = true)]
     pub(crate) local: bool,
-    /// The database, where the URI's path names none.
+    /// Database to use if the URI names none. [default: runlineage]
     #[arg(long, global = true, value_name = "NAME", value_parser = parse_database)]
     pub(crate) database: Option<String>,
-    /// The MLflow tracking server, such as http://localhost:5000; MLflow's other variables count too.
+    /// MLflow tracking server, such as http://localhost:5000. MLflow's variables for credentials and TLS apply too.
     #[arg(
         long,
         global = true,
@@ -70,7 +69,7 @@ pub(crate) struct ConnectionArgs {
         value_name = "URI"
     )]
     pub(crate) tracking_uri: Option<String>,
-    /// The name by which the mirror knows this server, where its address may change.
+    /// Name of the tracking server in the mirror, for a server whose address may change. [default: its address]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) source: Option<String>,
 }
@@ -84,208 +83,227 @@ pub(crate) enum Command {
     Migrate(MigrateArgs),
     Verify(VerifyArgs),
     Purge(PurgeArgs),
-    /// Keep the local database up, and print its URI for mongosh and other programs.
+    /// Run the local database in the foreground and print its URI, for mongosh and other programs.
     #[command(
-        after_help = "Example:\n  runlineage db\n  mongosh \"$(the URI it prints)\" --eval 'db.runs.countDocuments()'"
+        after_help = "Example:\n  runlineage db\n\nThen, in another shell, with the URI that it prints:\n  mongosh \"URI\" --eval 'db.runs.countDocuments()'"
     )]
     Db,
 }
 
-/// Mirror an MLflow server: afterwards the database holds what MLflow holds.
+/// Mirror an MLflow server into MongoDB: once, or continuously with --every.
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Example:\n  runlineage sync --tracking-uri http://localhost:5000 --mongodb-uri mongodb://localhost/runlineage"
 )]
 pub(crate) struct SyncArgs {
-    /// Only this experiment, by name or id, or `id:12`, `name:churn`; repeatable.
+    /// Mirror only this experiment, by name or id, or as id:12 or name:churn. Repeatable.
     #[arg(long, value_name = "EXPERIMENT")]
     pub(crate) exp: Vec<ExperimentSelector>,
-    /// All experiments but this one, by name or id, or `id:12`, `name:churn`; repeatable.
+    /// Mirror all experiments except this one, named as for --exp. Repeatable.
     #[arg(long, value_name = "EXPERIMENT")]
     pub(crate) exclude_exp: Vec<ExperimentSelector>,
-    /// How many requests the tracking server is asked at once.
+    /// Maximum number of concurrent requests to the tracking server.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) concurrency: u16,
-    /// How many runs are asked for at once.
+    /// Number of runs that one request asks for.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub(crate) page_size: u32,
-    /// Also remove more than max(100, 10 %) of the mirrored runs when MLflow no longer knows them at all.
+    /// Lift the safety limit on removals. Without this flag, a sync that finds more than 100 runs and more than 10 % of the
+    /// mirrored runs gone from MLflow removes none of them.
     #[arg(long)]
     pub(crate) allow_mass_delete: bool,
-    /// Remove what is mirrored of this experiment, which MLflow no longer lists, by id; repeatable.
+    /// Remove the mirrored runs of the experiment with this id, which MLflow no longer lists. Repeatable.
     #[arg(long, value_name = "ID")]
     pub(crate) forget_experiment: Vec<String>,
-    /// Remove what is mirrored of this registered model, which MLflow no longer lists, by name; repeatable.
+    /// Remove the mirrored versions of the registered model with this name, which MLflow no longer lists. Repeatable.
     #[arg(long, value_name = "NAME")]
     pub(crate) forget_model: Vec<String>,
-    /// Leave out registered models, their versions and logged models, as for a user who may not read them.
+    /// Leave out registered models, their versions and logged models, for a user who may not read them.
     #[arg(long)]
     pub(crate) no_registry: bool,
-    /// Also exit 1 when mirrored runs have recorded problems. Not with --every, whose passes have no exit code.
+    /// Also exit with 1 if mirrored runs have recorded problems. Not with --every, whose passes have no exit code.
     #[arg(long, conflicts_with = "every")]
     pub(crate) strict: bool,
-    /// Keep running, with a pause of this length after each pass: 60s, 5m, 1d. While another process syncs, wait for it.
+    /// Keep running, with a pause of this length after each pass, such as 60s, 5m or 1d. While another process syncs, wait.
     #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
     pub(crate) every: Option<Duration>,
-    /// With --every: how long after the end of a full pass the next one begins; in between and beside it, passes look at new,
-    /// running and lately ended runs.
+    /// With --every: pause between two full passes. Quick passes read only new, running and recently ended runs.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_interval, requires = "every")]
     pub(crate) full_every: Duration,
-    /// With --every: how long after its end a run is looked at by every pass.
+    /// With --every: how long after its end a run is still read by quick passes.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration, requires = "every")]
     pub(crate) settle: Duration,
-    /// With --every: serve Prometheus metrics at /metrics and the state at /health here, such as 127.0.0.1:9187.
+    /// With --every: serve Prometheus metrics at /metrics and the health at /health on this address, such as 127.0.0.1:9187.
     #[arg(long, value_name = "ADDRESS", requires = "every")]
     pub(crate) metrics_listen: Option<SocketAddr>,
-    /// The report on stdout.
+    /// Format of the report on stdout.
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
 }
 
-/// Compare the mirror with MLflow, document by document; exit 1 and a list on any difference.
+/// Compare every mirrored run with MLflow. Lists the differences, and exits with 1 if there are any.
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Example:\n  runlineage verify --tracking-uri http://localhost:5000 --mongodb-uri mongodb://localhost/runlineage"
 )]
 pub(crate) struct VerifyArgs {
-    /// Only this experiment, by name or id, or `id:12`, `name:churn`; repeatable.
+    /// Compare only this experiment, by name or id, or as id:12 or name:churn. Repeatable.
     #[arg(long, value_name = "EXPERIMENT")]
     pub(crate) exp: Vec<ExperimentSelector>,
-    /// All experiments but this one, by name or id, or `id:12`, `name:churn`; repeatable.
+    /// Compare all experiments except this one, named as for --exp. Repeatable.
     #[arg(long, value_name = "EXPERIMENT")]
     pub(crate) exclude_exp: Vec<ExperimentSelector>,
-    /// Leave out registered models, their versions and logged models, as for a user who may not read them.
+    /// Leave out registered models, their versions and logged models, for a user who may not read them.
     #[arg(long)]
     pub(crate) no_registry: bool,
-    /// How the differences look.
+    /// Format of the list of differences.
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
 }
 
-/// Remove for good runs that were deleted in MLflow.
+/// Remove for good the runs that were deleted in MLflow. The mirror keeps only their ids.
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Example:\n  runlineage purge --deleted-before 90d --mongodb-uri mongodb://localhost/runlineage"
 )]
 pub(crate) struct PurgeArgs {
-    /// Deleted before this time, or this long ago: 2026-03-01, 90d. Times without a zone are in UTC.
+    /// Remove runs deleted before this time, or longer ago than this: 2026-03-01, 90d. Times without a zone are UTC.
     #[arg(long, value_name = "WHEN")]
     pub(crate) deleted_before: String,
 }
 
-/// Find runs by what they read and wrote. Every condition given must hold.
+/// Find runs by what they read and wrote, and by their other fields. All conditions must hold.
 #[derive(Debug, ClapArgs)]
-#[command(
-    after_help = "Examples:\n  runlineage find --local --input-model churn:2\n  runlineage find --local --output-artifact 8f2c61d04a7b4f0e9d3c5b6a7e8f9012/plots/roc.png --format ndjson\n  runlineage find --local --input-model churn --where \"metrics.auc > 0.9 or not status = 'FAILED'\"\n  runlineage find --local --exp churn --where '{\"params.lr\": {\"$lt\": 0.01}}'\n  runlineage find --local --input-model churn --facet exp\n\n--where takes a text in the manner of MLflow's filter_string, with AND, OR, NOT and parentheses:\n  input.model = 'churn:3'  input.artifact under 'RUN_ID/data'  input.path = 'data/train.csv'  inputs missing  (the same with output)\n  exp, exp.id, exp.name, status, user, name, run_id, parent: = != in not-in exists missing; name like 'train-%'; start_time, end_time: >= '2026-03-01' (UTC) or '7d'\n  params.KEY, tags.KEY, metrics.KEY: = != < <= > >= in exists missing like; a text compares MLflow's text, a number the number\nor, when it begins with {, a MongoDB filter as JSON, of a checked list of operators."
-)]
+#[command(after_help = "\
+Examples:
+  runlineage find --local --input-model churn:2
+  runlineage find --local --output-artifact 8f2c61d04a7b4f0e9d3c5b6a7e8f9012/plots/roc.png --format ndjson
+  runlineage find --local --input-model churn --where \"metrics.auc > 0.9 or not status = 'FAILED'\"
+  runlineage find --local --exp churn --where '{\"params.lr\": {\"$lt\": 0.01}}'
+  runlineage find --local --input-model churn --facet exp
+
+--where takes a text in the style of MLflow's filter_string, with AND, OR, NOT and parentheses:
+  input.model = 'churn:3', input.artifact under 'RUN_ID/data', input.path = 'data/train.csv', inputs missing
+      lineage; the same terms with output are about what the run wrote
+  exp, exp.id, exp.name, status, user, name, run_id, parent
+      with =, !=, in, not in, exists, missing; also name like 'train-%'
+  start_time, end_time
+      with <, <=, >, >= and '2026-03-01' (UTC) or '7d' (7 days ago)
+  params.KEY, tags.KEY, metrics.KEY
+      with =, !=, <, <=, >, >=, in, exists, missing, like; 'text' compares MLflow's text, a number compares numbers
+A condition that begins with { is a MongoDB filter as JSON, with a checked list of operators.")]
 pub(crate) struct FindArgs {
     #[command(flatten)]
     pub(crate) lineage: LineageArgs,
     #[command(flatten)]
     pub(crate) paths: PathArgs,
-    /// In this experiment, by name or id, or `id:12`, `name:churn`; repeatable: in any of them.
+    /// Runs of this experiment, by name or id, or as id:12 or name:churn. Repeatable: any of them.
     #[arg(long, value_name = "EXPERIMENT")]
     pub(crate) exp: Vec<ExperimentSelector>,
-    /// With this status; repeatable: any of them.
+    /// Runs with this status. Repeatable: any of them.
     #[arg(long, value_name = "STATUS", ignore_case = true, value_parser = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"])]
     pub(crate) status: Vec<String>,
-    /// Started since this time, or this long ago: 2026-03-01, 2026-03-01T12:00Z, 7d, 12h. Times without a zone are in UTC.
+    /// Runs started since this time, or within this span: 2026-03-01, 2026-03-01T12:00Z, 7d, 12h. Times without a zone are UTC.
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<String>,
-    /// With this tag, in MLflow's own text; repeatable.
+    /// Runs with this tag; VALUE is the text that MLflow stores. Repeatable: all of them.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) tag: Vec<PairArg>,
-    /// With this param, in MLflow's own text; repeatable.
+    /// Runs with this param; VALUE is the text that MLflow stores. Repeatable: all of them.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) param: Vec<PairArg>,
-    /// Children of this run.
+    /// Child runs of this run.
     #[arg(long, value_name = "RUN_ID")]
     pub(crate) parent: Option<RunId>,
-    /// With a recorded problem.
+    /// Runs with a recorded problem, such as a lineage tag that cannot be read.
     #[arg(long)]
     pub(crate) problems: bool,
-    /// Any further condition: a text, or a MongoDB filter as JSON; see below.
+    /// Further condition: a text, or a MongoDB filter as JSON; see below.
     #[arg(long = "where", value_name = "CONDITION")]
     pub(crate) condition: Option<String>,
-    /// Order by this field, `-FIELD` or `FIELD DESC` for descending; repeatable. Numbers come first, then NaN, then texts, then
-    /// runs without a value. A table is newest first unless said.
+    /// Sort by this field; -FIELD or 'FIELD DESC' sorts descending. Repeatable. Numbers come first, then NaN, texts, and runs
+    /// without a value. A table is sorted newest first by default.
     #[arg(long, value_name = "FIELD", allow_hyphen_values = true, value_parser = parse_as::<Order>)]
     pub(crate) sort: Vec<Order>,
-    /// At most this many runs, 0 for all. Unless said, a table shows 100, and other formats end with an error after 1,000,000.
+    /// Maximum number of runs; 0 means all. By default, a table shows 100, and other formats fail after 1,000,000.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u32>,
-    /// Leave out this many runs at the start.
+    /// Skip this many runs at the start.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub(crate) skip: Option<u64>,
-    /// Only what comes after this run, newest first: the next page, however far it lies.
+    /// Continue after this run, newest first. The next page costs the same however far it lies from the first.
     #[arg(long, value_name = "RUN_ID", conflicts_with_all = ["sort", "skip"])]
     pub(crate) after: Option<RunId>,
-    /// The columns of a table or CSV, comma-separated: any fields, such as _id,name,params.lr. Of JSON, these with _id and start_time.
+    /// Columns of a table or CSV, comma-separated, such as _id,name,params.lr. JSON has these fields, _id and start_time.
     #[arg(long, value_name = "FIELDS", value_delimiter = ',', value_parser = parse_as::<ColumnArg>)]
     pub(crate) columns: Vec<ColumnArg>,
-    /// How results look.
+    /// Format of the results.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-    /// Add the link to each run: in the MLflow at this address or, without one, at the tracking server.
+    /// Add a link to each run in MLflow: at this address, or at the mirrored server if none is given.
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     pub(crate) ui_url: Option<String>,
-    /// Only print how many runs match.
+    /// Print only the number of matching runs.
     #[arg(long, group = "instead", conflicts_with_all = ["sort", "limit", "skip", "after", "columns"])]
     pub(crate) count: bool,
-    /// Only print how many of the runs share each experiment, model version and so on; --limit is of those.
+    /// Print only the number of matching runs for each experiment, model version and so on. --limit limits these rows.
     #[arg(long, value_name = "FACET", value_parser = FacetArg::parser(), group = "instead", conflicts_with_all = ["sort", "skip", "after", "columns"])]
     pub(crate) facet: Option<FacetArg>,
-    /// Only print the distinct values of this field, one a line as JSON.
+    /// Print only the distinct values of this field, one JSON value a line.
     #[arg(long, value_name = "FIELD", group = "instead", value_parser = parse_as::<Field>, conflicts_with_all = ["sort", "limit", "skip", "after", "columns"])]
     pub(crate) distinct: Option<Field>,
-    /// Only print the filter, to paste into mongosh: db.runs.find(…).
+    /// Print only the MongoDB filter, to paste into mongosh: db.runs.find(…).
     #[arg(long, group = "instead")]
     pub(crate) render: bool,
-    /// Only tell which index serves the search, and what it examines.
+    /// Print only which index serves the search, and how many keys and runs MongoDB examines.
     #[arg(long, group = "instead")]
     pub(crate) explain: bool,
-    /// End with an error after this many seconds of work of the database.
+    /// Fail after MongoDB has worked on the search for this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=MAX_TIME))]
     pub(crate) max_time: u64,
 }
 
-/// Show one run, its lineage, and the link to it in MLflow.
+/// Show one run: its fields, its lineage, and the link to it in MLflow.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  runlineage show --local 8f2c61d04a7b4f0e9d3c5b6a7e8f9012")]
 pub(crate) struct ShowArgs {
-    /// The run's id.
+    /// Id of the run.
     pub(crate) run_id: RunId,
-    /// How it looks.
+    /// Format of the run.
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
 }
 
-/// Register what a run read and wrote: tags in MLflow first, then the mirror.
+/// Record what a run read and wrote: as tags of the run in MLflow, then in the mirror.
 #[derive(Debug, ClapArgs)]
-#[command(
-    after_help = "Examples:\n  runlineage register --local 8f2c61d04a7b4f0e9d3c5b6a7e8f9012 --input-model churn:3 --output-artifact 8f2c61d04a7b4f0e9d3c5b6a7e8f9012/plots/roc.png\n  runlineage register --local --from lineage.ndjson\n\nA line of the file is {\"_id\": RUN_ID, \"inputs\": {\"models\": [{\"name\": …, \"version\": …}], \"runs\": [{\"id\": …, \"path\": …}]}, \"outputs\": …},\nthe form that `find --format ndjson` prints; version and path may be left out."
-)]
+#[command(after_help = "\
+Examples:
+  runlineage register --local 8f2c61d04a7b4f0e9d3c5b6a7e8f9012 --input-model raw:3 --output-model churn:4
+  runlineage register --local --from lineage.ndjson
+
+Each line of the file is an object in the form that `find --format ndjson` prints. Version and path are optional:
+  {\"_id\": RUN_ID, \"inputs\": {\"models\": [{\"name\": …, \"version\": …}], \"runs\": [{\"id\": …, \"path\": …}]}, \"outputs\": …}")]
 pub(crate) struct RegisterArgs {
-    /// The run's id.
+    /// Id of the run.
     #[arg(required_unless_present = "from", conflicts_with = "from")]
     pub(crate) run_id: Option<RunId>,
     #[command(flatten)]
     pub(crate) lineage: LineageArgs,
-    /// Register every line of this file; `-` is stdin.
+    /// Register every line of this file; - reads stdin.
     #[arg(long, value_name = "FILE", conflicts_with = lineage::GROUP)]
     pub(crate) from: Option<String>,
-    /// With --from: begin at this line, such as one that an interrupted `register` named.
+    /// With --from: begin at this line, such as the one that an interrupted `register` named.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "from", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) from_line: u64,
 }
 
-/// Apply pending migrations of the database.
+/// Create or update the collections and indexes of the database, by applying pending migrations.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Example:\n  runlineage migrate --status --mongodb-uri mongodb://localhost/runlineage"
+    after_help = "Example:\n  runlineage migrate --mongodb-uri mongodb://localhost/runlineage"
 )]
 pub(crate) struct MigrateArgs {
-    /// Only list them, applied and pending.
+    /// List applied and pending migrations, and apply none.
     #[arg(long)]
     pub(crate) status: bool,
 }
@@ -310,7 +328,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Parses what the library names; the flag is named beside the error already.
+/// Parses a type of the library. Drops the argument's name from the error, since clap names the flag.
 fn parse_as<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error| match error {
         Error::InvalidArgument { reason, .. } => reason,
@@ -319,7 +337,7 @@ fn parse_as<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
 }
 
 impl Args {
-    /// Settings come out of files of secrets with a line end; one that is set to nothing is not set.
+    /// Trims settings, since files of secrets end with a line break. An empty setting counts as unset.
     fn trimmed(mut self) -> Self {
         let ConnectionArgs {
             mongodb_uri,
@@ -344,7 +362,7 @@ mod tests {
     use super::Args;
 
     #[test]
-    fn the_arguments_are_consistent() {
+    fn clap_accepts_the_definition_of_the_arguments() {
         Args::command().debug_assert();
     }
 }

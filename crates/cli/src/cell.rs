@@ -1,10 +1,10 @@
-//! Values of runs as texts for cells.
+//! Text of table and CSV cells.
 
 use bson::{Bson, Document};
 use runlineage::query::Field;
 use runlineage::text_of;
 
-/// A field of a run as text for a cell: of a tag, a param or a metric, what MLflow shows.
+/// The text of a field. Tags, params and metrics have the text that MLflow shows.
 pub(crate) fn cell(document: &Document, field: &Field) -> String {
     let own = field
         .data()
@@ -12,7 +12,7 @@ pub(crate) fn cell(document: &Document, field: &Field) -> String {
     own.unwrap_or_else(|| at_path(document, &field.path()))
 }
 
-/// What stands at a dotted path, through arrays, as text for a cell.
+/// The text of all values at a dotted path, through arrays.
 pub(crate) fn at_path(document: &Document, path: &str) -> String {
     let mut found = Vec::new();
     collect(document, path, &mut found);
@@ -41,7 +41,7 @@ fn collect<'a>(document: &'a Document, path: &str, found: &mut Vec<&'a Bson>) {
     }
 }
 
-/// A value as text: of a document, its values.
+/// The text of a value; for a document, the texts of its values.
 pub(crate) fn value_text(value: &Bson) -> String {
     match value {
         Bson::Document(fields) => {
@@ -59,7 +59,7 @@ fn text(value: &Bson) -> String {
             .try_to_rfc3339_string()
             .unwrap_or_else(|_| date.to_string()),
         Bson::Null => "null".into(),
-        // The shortest text that reads back: `1e-300`, not 300 zeros.
+        // The shortest text that parses back into the number: `1e-300`, not 300 zeros.
         Bson::Double(number) if number.is_infinite() => if *number > 0.0 {
             "Infinity"
         } else {

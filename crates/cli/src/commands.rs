@@ -1,10 +1,11 @@
-//! One file a command.
+//! The commands, one file each, and what they share.
 
 pub(crate) mod db;
 pub(crate) mod find;
 pub(crate) mod migrate;
 pub(crate) mod purge;
 pub(crate) mod register;
+mod resolve;
 pub(crate) mod show;
 pub(crate) mod sync;
 pub(crate) mod verify;
@@ -18,7 +19,7 @@ use crate::say::{counted, say};
 
 pub(crate) type Result<T = ExitCode, E = anyhow::Error> = std::result::Result<T, E>;
 
-/// Says on stderr which source the mirror holds and how fresh it is; `false`: it holds nothing and never did.
+/// Reports on stderr which source the database mirrors and when its last passes ended. `false` if no run was ever mirrored.
 pub(crate) async fn say_freshness(store: &MongoRunStore) -> Result<bool> {
     let Freshness {
         source,
@@ -29,7 +30,7 @@ pub(crate) async fn say_freshness(store: &MongoRunStore) -> Result<bool> {
     } = store.freshness().await?;
     let Some(source) = source else {
         say!(
-            "This database mirrors nothing yet: run `runlineage sync --tracking-uri http://host:5000` with it first."
+            "This database mirrors nothing yet. Run `runlineage sync --tracking-uri http://host:5000` on it first."
         );
         return Ok(store.find_any().await?);
     };
@@ -49,7 +50,7 @@ pub(crate) async fn say_freshness(store: &MongoRunStore) -> Result<bool> {
             ("are", "them")
         };
         say!(
-            "{} {are} pending: searches may be slow until `runlineage migrate`, or the next sync, applies {them}.",
+            "{} {are} pending. Searches may be slow until `runlineage migrate` or the next sync applies {them}.",
             counted(pending, "migration")
         );
     }

@@ -1,14 +1,14 @@
-//! From the arguments to a mirror and a tracking server.
+//! Connects to MongoDB and MLflow as the arguments say.
 
 use runlineage::{Error, MlflowClient, MongoRunStore};
 use runlineage_local_mongod::LocalDatabase;
 
 use crate::args::ConnectionArgs;
 
-/// The mirror of a command, for as long as the command runs.
+/// The mirror that a command uses.
 pub(crate) struct Mirror {
     pub(crate) store: MongoRunStore,
-    /// The local database stays up for as long as this is held.
+    /// Keeps the local database running until it is dropped.
     _local: Option<LocalDatabase>,
 }
 
@@ -24,7 +24,7 @@ pub(crate) async fn mirror(args: &ConnectionArgs) -> anyhow::Result<Mirror> {
         (None, None) => {
             return Err(usage(
                 "database",
-                "none is given; name one with `--mongodb-uri mongodb://host/database` (or MONGODB_URI), or use the private one of this machine with `--local`",
+                "none is given; set `--mongodb-uri mongodb://host/database` (or MONGODB_URI), or use your private local database with `--local`",
             )
             .into());
         }
@@ -40,7 +40,7 @@ pub(crate) fn mlflow(args: &ConnectionArgs, concurrency: usize) -> Result<Mlflow
     let Some(uri) = &args.tracking_uri else {
         return Err(usage(
             "tracking URI",
-            "none is given; name your MLflow server with `--tracking-uri http://host:5000` (or MLFLOW_TRACKING_URI)",
+            "none is given; set `--tracking-uri http://host:5000` (or MLFLOW_TRACKING_URI)",
         ));
     };
     let mut builder = MlflowClient::builder(uri)

@@ -1,4 +1,4 @@
-//! Dates as people type them.
+//! Dates and times in arguments.
 
 use bson::DateTime;
 use runlineage::Error;
@@ -6,12 +6,12 @@ use runlineage::query::parse_time_from;
 
 use crate::connect::usage;
 
-/// A date and time, a date, or how long ago.
+/// Parses a date, a date and time, or a span back from now, such as `7d`.
 pub(crate) fn parse(argument: &'static str, text: &str) -> Result<DateTime, Error> {
     parse_from(argument, text, DateTime::now())
 }
 
-/// The same, with what is so long ago counted back from this moment.
+/// As [`parse`], with spans counted back from `now`.
 pub(crate) fn parse_from(
     argument: &'static str,
     text: &str,

@@ -1,6 +1,6 @@
-//! The command line: arguments, dispatch, printing; what is done lives in the library.
+//! The program `runlineage`: parses arguments, calls the library, prints results.
 
-// Both macros panic where the stream cannot be written: `stdout()` returns the error, `say!` goes on.
+// `println!` and `eprintln!` panic if the stream cannot be written. `stdout()` returns the error, `say!` ignores it.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod args;
@@ -31,7 +31,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use args::{Args, Command, LogFormat};
 
 fn main() -> ExitCode {
-    // Before any thread is started: the stages of the local database need a process of one thread.
+    // Before any thread starts: the stages of the local database need a single-threaded process.
     if let Some(ended) = runlineage_local_mongod::run_stage(std::env::args_os().skip(1)) {
         return ended.map_or_else(|error| report(&error.into()), |()| ExitCode::SUCCESS);
     }
@@ -41,9 +41,9 @@ fn main() -> ExitCode {
     };
     start_log(&args);
     let ended = runtime(&args.command)
-        .context("cannot start threads")
+        .context("cannot start the async runtime")
         .and_then(|runtime| {
-            // Never dropped: the driver's tasks panic when a runtime is taken from under them; they end with the process.
+            // Never dropped: tasks of the MongoDB driver panic during a shutdown of the runtime. They end with the process.
             ManuallyDrop::new(runtime).block_on(run(args))
         });
     match ended {
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// One thread for what asks and ends: others take longer to start than they save.
+/// A single thread for commands that ask one question: starting more threads takes longer than they save.
 fn runtime(command: &Command) -> io::Result<Runtime> {
     let mut threads = match command {
         Command::Find(_) | Command::Show(_) => Builder::new_current_thread(),
@@ -75,18 +75,18 @@ async fn run(args: Args) -> commands::Result {
 }
 
 fn start_log(args: &Args) {
-    let named = std::env::var("RUNLINEAGE_LOG").ok();
-    let named = named.and_then(|levels| levels.parse::<Targets>().ok());
-    let levels = named.unwrap_or_else(|| {
+    let levels = std::env::var("RUNLINEAGE_LOG").ok();
+    let levels = levels.and_then(|levels| levels.parse::<Targets>().ok());
+    let levels = levels.unwrap_or_else(|| {
         let others = Targets::new().with_default(LevelFilter::ERROR);
         others.with_target("runlineage", LevelFilter::INFO)
     });
     let levels = levels.with_target(say::TARGET, LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer()
-        // Its own colours would be sequences such as those that may not pass.
+        // The writer would escape the colour sequences.
         .with_ansi(false)
         .with_writer(terminal::stderr)
-        // It would tell on stderr that stderr cannot be written, and panic.
+        // The layer reports a failed write to stderr on stderr, and panics there.
         .log_internal_errors(false);
     let log = tracing_subscriber::registry().with(levels);
     match args.log_format {

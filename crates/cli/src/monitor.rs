@@ -1,4 +1,4 @@
-//! What a watch tells those who monitor it: metrics for Prometheus, and whether it is healthy.
+//! Monitoring of a watch: Prometheus metrics and a health endpoint.
 
 mod ages;
 mod health;
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 
 use crate::pass_log;
 
-/// The state of a watch, as its passes and the mirror tell it.
+/// The state of a watch, from its passes and from the mirror.
 #[derive(Debug, Clone)]
 pub(crate) struct Monitor {
     store: MongoRunStore,
@@ -31,7 +31,7 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// Of a watch that begins a pass this often.
+    /// A monitor of a watch with this interval between passes.
     pub(crate) fn of(store: &MongoRunStore, every: Duration) -> Self {
         Self {
             store: store.clone(),
@@ -52,7 +52,7 @@ impl Monitor {
         let health = Arc::clone(&self.health);
         let health = move || async move {
             match health.trouble(Instant::now()) {
-                None => (StatusCode::OK, "the last pass did not fail\n".to_owned()),
+                None => (StatusCode::OK, "the last pass succeeded\n".to_owned()),
                 Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, trouble + "\n"),
             }
         };
@@ -68,7 +68,7 @@ impl Monitor {
         Ok(())
     }
 
-    /// Counts a pass, and logs it.
+    /// Counts and logs a pass that ended.
     pub(crate) fn ended(&self, pass: &PassEnded<'_>) {
         let kind = pass_log::name(pass.kind);
         counter!("runlineage_passes_total", "kind" => kind).increment(1);
@@ -87,14 +87,16 @@ impl Monitor {
         }
     }
 
-    /// What the mirror records counts: a pass that resumed an interrupted one is only as fresh as the beginning of that.
+    /// Reads the ages from the mirror: a resumed pass is only as fresh as the beginning of the interrupted one.
     fn renew_ages(&self) {
         let Self { store, ages, .. } = self.clone();
-        // Beside the passes: neither they nor a stop wait for it.
+        // In a task of its own, so that neither passes nor a stop wait for MongoDB.
         tokio::spawn(async move {
             match store.freshness().await {
                 Ok(freshness) => ages.renew(&freshness),
-                Err(error) => tracing::warn!(%error, "the ages in /metrics are not renewed"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read the times of the last passes, so the ages in /metrics are outdated")
+                }
             }
         });
     }
@@ -110,7 +112,7 @@ fn count(kind: PassKind, report: &Report) {
     }
 }
 
-/// A counter that is not there until it counts hides its first increase from `rate()`.
+/// Registers the counters at 0. Otherwise `rate()` would not see their first increase.
 fn count_from_zero() {
     for kind in [PassKind::Full, PassKind::Quick] {
         counter!("runlineage_passes_total", "kind" => pass_log::name(kind)).increment(0);
@@ -125,7 +127,7 @@ fn describe() {
     ages::describe();
     metrics::describe_gauge!(
         "runlineage_pass_seconds",
-        "How long the last pass of this kind took"
+        "Duration of the last pass of this kind"
     );
     metrics::describe_gauge!(
         "runlineage_runs_with_problems",
@@ -133,11 +135,17 @@ fn describe() {
     );
     metrics::describe_gauge!(
         "runlineage_incomplete",
-        "What the last full pass could not decide, such as experiments that MLflow no longer lists; the log names each"
+        "Experiments that the last full pass could not complete, such as those that MLflow no longer lists; the log names each"
     );
     metrics::describe_counter!("runlineage_passes_total", "Passes that ended");
     metrics::describe_counter!("runlineage_errors_total", "Passes that failed");
-    metrics::describe_counter!("runlineage_runs_seen_total", "Runs that MLflow showed");
-    metrics::describe_counter!("runlineage_runs_written_total", "Runs that were written");
-    metrics::describe_counter!("runlineage_runs_deleted_total", "Runs that left the mirror");
+    metrics::describe_counter!("runlineage_runs_seen_total", "Runs read from MLflow");
+    metrics::describe_counter!(
+        "runlineage_runs_written_total",
+        "Runs written to the mirror"
+    );
+    metrics::describe_counter!(
+        "runlineage_runs_deleted_total",
+        "Runs removed from the mirror"
+    );
 }

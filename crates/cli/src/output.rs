@@ -1,4 +1,4 @@
-//! How results look: tables, JSON, CSV.
+//! Rendering of results: tables, mongosh expressions, dates.
 
 use std::borrow::Cow;
 
@@ -8,11 +8,11 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use crate::secret::masked;
 use crate::terminal;
 
-/// A word that is longer may be broken where a table is wider than the terminal; ids never are.
-const UNBROKEN: usize = 10;
+/// A table that is wider than the terminal may break longer words, but never ids.
+const UNBROKEN_WIDTH: usize = 10;
 const PADDING: usize = 2;
 
-/// A table as wide as the terminal or `COLUMNS`; where neither says a width, as in a pipe, as wide as its cells.
+/// A table as wide as the terminal or `COLUMNS`. Without either, as in a pipe, it is as wide as its cells.
 pub(crate) fn table(header: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
@@ -37,66 +37,66 @@ pub(crate) fn table(header: &[String], rows: impl IntoIterator<Item = Vec<String
     table
 }
 
-/// The width below which the words of a cell would be broken that must not be.
+/// The least width that breaks no id and no short word of the cell.
 fn least_width(cell: &str, is_id: bool) -> usize {
     let width = |word: &str| {
         let width = word.chars().count();
         if is_id || holds_id(word) {
             width
         } else {
-            width.min(UNBROKEN)
+            width.min(UNBROKEN_WIDTH)
         }
     };
     cell.split_whitespace().map(width).max().unwrap_or_default()
 }
 
-/// Whether a column of this name has ids and nothing else.
+/// Whether a column of this name holds only ids.
 fn holds_ids(name: &str) -> bool {
     name == "_id" || name == "run" || name.ends_with(".id")
 }
 
-/// Whether an id of MLflow is part of the word, as in `m-…` or in the address of a run.
+/// Whether the word contains an id of MLflow, as `m-…` and links to runs do.
 fn holds_id(word: &str) -> bool {
     let mut parts = word.split(|c: char| !c.is_ascii_hexdigit());
     parts.any(|part| part.len() == 32)
 }
 
-/// A text as a terminal may show it: what would steer the terminal is spelled out.
+/// The text with control characters escaped, for terminals.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(terminal::steers) {
+    if !text.contains(terminal::is_unprintable) {
         return text.into();
     }
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\t' | '\r' | '\n' => printable.extend(c.escape_default()),
-            c if terminal::steers(c) => printable.extend(c.escape_unicode()),
+            c if terminal::is_unprintable(c) => printable.extend(c.escape_unicode()),
             c => printable.push(c),
         }
     }
     printable.into()
 }
 
-/// The lines of a cell stay; credentials do not.
+/// Keeps the line breaks of a cell and masks credentials.
 fn printable_lines(cell: &str) -> String {
     let cell = masked(cell);
     let lines: Vec<_> = cell.split('\n').map(printable).collect();
     lines.join("\n")
 }
 
-/// Times that a text of four digits for the year can name.
-const WRITABLE_MILLIS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+/// Milliseconds of the years 1 to 9999, which `ISODate` can parse.
+const ISO_DATE_MILLIS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
 
-/// Keys of objects that look like indexes of arrays come first in JavaScript, and `__proto__` is no key at all.
+/// JavaScript moves keys that look like array indexes to the front of an object, and drops `__proto__`.
 fn is_moved_by_javascript(key: &str) -> bool {
     key == "__proto__" || (!key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// A filter as mongosh reads it: JSON, but for what JSON has no words for.
+/// A filter as an expression for mongosh: JSON, with constructors for values that JSON lacks.
 pub(crate) fn mongosh(value: &Bson) -> String {
     match value {
         Bson::Document(document) if document.is_empty() => "{}".into(),
-        // JavaScript puts such keys elsewhere, a map keeps them where they are.
+        // A `Map` keeps the order of keys that an object would move.
         Bson::Document(document) if document.keys().any(|key| is_moved_by_javascript(key)) => {
             let fields = document
                 .iter()
@@ -115,7 +115,7 @@ pub(crate) fn mongosh(value: &Bson) -> String {
         ),
         Bson::String(text) => quoted(text),
         Bson::DateTime(date) => match date.try_to_rfc3339_string() {
-            Ok(text) if WRITABLE_MILLIS.contains(&date.timestamp_millis()) => {
+            Ok(text) if ISO_DATE_MILLIS.contains(&date.timestamp_millis()) => {
                 format!("ISODate({})", quoted(&text))
             }
             _ => format!("new Date({})", date.timestamp_millis()),
@@ -138,7 +138,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A date for people: how long ago, and when.
+/// A date for people, such as `5 min ago (2026-03-01T12:00:00Z)`.
 pub(crate) fn ago(date: DateTime) -> String {
     let when = date.try_to_rfc3339_string().unwrap_or_default();
     let seconds = (DateTime::now().timestamp_millis() - date.timestamp_millis()) / 1000;

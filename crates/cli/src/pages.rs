@@ -1,14 +1,14 @@
-//! The pages of MLflow to which links lead.
+//! Links to pages of MLflow.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use runlineage::{MlflowClient, MongoRunStore, Run};
 
 use crate::args::ConnectionArgs;
 
-/// What stands for itself in a parameter of a URL.
+/// Characters that a URL parameter need not encode.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
-/// Where people look at one MLflow, and at one workspace of it.
+/// The address of an MLflow server, and one of its workspaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pages {
     address: String,
@@ -16,8 +16,7 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// The pages of the MLflow that is mirrored: at this address, else at the one that the mirror knows, else at the one that
-    /// is named.
+    /// The pages of the mirrored MLflow, at the first known of: `address`, the address in the mirror, the tracking URI.
     pub(crate) async fn of(
         args: &ConnectionArgs,
         store: &MongoRunStore,
@@ -29,7 +28,7 @@ impl Pages {
             None => (source.as_str(), None),
         };
         let known = Some(known).filter(|known| known.starts_with("http"));
-        // Only a link is lost with an address that is none: often it is a variable for other programs.
+        // An invalid address only costs the link. The variable is often set for other programs.
         let named = || {
             let client = MlflowClient::builder(args.tracking_uri.as_deref()?)
                 .build()

@@ -1,4 +1,4 @@
-//! How a pass shows in the log: one line, and one for each thing that it left undecided.
+//! Log lines of a pass: one for its counts, and one for each incomplete experiment.
 
 use std::error::Error as StdError;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The progress bar of a sync, on stderr, where that is a terminal and no JSON log.
+//! The progress bar on stderr. It is hidden if stderr is not a terminal or holds a JSON log.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use runlineage::sync::Progress;
 
 use crate::say;
 
-const KNOWN_END: &str = "{bar:30} {pos}/~{len} runs, {rate}, {eta} left{msg}";
-const UNKNOWN_END: &str = "{spinner} {pos} runs, {rate}, {elapsed}{msg}";
+const WITH_TOTAL: &str = "{bar:30} {pos}/~{len} runs, {rate}, {eta} left{msg}";
+const WITHOUT_TOTAL: &str = "{spinner} {pos} runs, {rate}, {elapsed}{msg}";
 const BETWEEN_PASSES: &str = "{spinner} waiting for the next pass";
 
 pub(crate) struct Bar(ProgressBar);
@@ -19,19 +19,19 @@ impl Bar {
         if say::is_json() {
             return Self(ProgressBar::hidden());
         }
-        let bar = ProgressBar::new_spinner().with_style(style(UNKNOWN_END));
+        let bar = ProgressBar::new_spinner().with_style(style(WITHOUT_TOTAL));
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
     }
 
     pub(crate) fn show(&self, progress: Progress) {
         let mut left = String::new();
-        // MLflow does not tell how many runs it holds; what the mirror held before is close. A quick pass looks at few.
+        // MLflow does not count its runs, so a full pass expects as many as are mirrored. A quick pass expects none.
         if progress.expected > 0 {
-            self.0.set_style(style(KNOWN_END));
+            self.0.set_style(style(WITH_TOTAL));
             self.0.set_length(progress.expected.max(progress.seen));
         } else {
-            self.0.set_style(style(UNKNOWN_END));
+            self.0.set_style(style(WITHOUT_TOTAL));
             let elapsed = self.0.elapsed();
             if let Some(time) = time_left(progress.experiments_done, progress.experiments, elapsed)
             {
@@ -45,14 +45,13 @@ impl Bar {
         ));
     }
 
-    /// Prints something while the pass that the bar shows goes on.
-    pub(crate) fn beside(&self, print: impl FnOnce()) {
+    /// Prints while the current pass goes on; the bar continues below.
+    pub(crate) fn print_during_pass(&self, print: impl FnOnce()) {
         self.0.suspend(print);
     }
 
-    /// Prints what a pass came to, such as a log line, without mixing it into the bar; until the next pass, the bar says
-    /// that it waits.
-    pub(crate) fn aside(&self, print: impl FnOnce()) {
+    /// Prints the result of a pass. Then the bar shows that it waits for the next pass.
+    pub(crate) fn print_after_pass(&self, print: impl FnOnce()) {
         self.0.suspend(print);
         self.0.reset();
         self.0.unset_length();
@@ -65,7 +64,7 @@ impl Bar {
     }
 }
 
-/// What the experiments to come take if they are like those that are done; unknown before the first is.
+/// The time for the remaining experiments if they take as long as those that are done. `None` before the first is done.
 fn time_left(done: u64, all: u64, elapsed: Duration) -> Option<Duration> {
     let each = elapsed.checked_div(u32::try_from(done).ok()?)?;
     each.checked_mul(u32::try_from(all.saturating_sub(done)).ok()?)
@@ -77,13 +76,13 @@ fn style(template: &str) -> ProgressStyle {
         .with_key(
             "rate",
             |state: &ProgressState, text: &mut dyn fmt::Write| {
-                // A line that is too long is cut anyway.
+                // The bar is cosmetic.
                 let _ = text.write_str(&rate(state.per_sec()));
             },
         )
 }
 
-/// So many a second, in as few digits as tell something.
+/// A rate such as `9.9/s` or `1235/s`.
 fn rate(per_second: f64) -> String {
     if per_second < 10.0 {
         format!("{per_second:.1}/s")
@@ -99,12 +98,13 @@ mod tests {
     use super::{rate, time_left};
 
     #[test]
-    fn experiments_to_come_are_thought_to_take_as_long_as_those_that_are_done() {
+    fn the_time_left_assumes_experiments_of_equal_length() {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         assert_eq!(time_left(0, 8, minutes(3)), None);
         assert_eq!(time_left(2, 8, minutes(3)), Some(minutes(9)));
         assert_eq!(time_left(8, 8, minutes(3)), Some(minutes(0)));
     }
+
     #[test]
     fn a_rate_is_rounded() {
         let rates = [0.0, 0.25, 9.94, 11.0159, 1234.5678].map(rate);

@@ -1,4 +1,4 @@
-//! What is said on stderr, beside the results: as plain lines or, where the log is JSON, as lines of the log.
+//! Messages on stderr: plain lines, or JSON log lines with `--log-format json`.
 
 use std::fmt::Arguments;
 use std::io::Write as _;
@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::terminal;
 
-/// By this name a filter of the log knows, and lets through, what is said.
+/// The log target of messages, which every log filter lets through.
 pub(crate) const TARGET: &str = "said";
 
 static JSON: AtomicBool = AtomicBool::new(false);
 
-/// Says a line on stderr; where that cannot be written, nobody is there to be told, and the command goes on.
+/// Prints a line to stderr. The command goes on if stderr cannot be written, since nobody would read the error.
 macro_rules! say {
     ($($line:tt)*) => {
         $crate::say::line(format_args!($($line)*))
@@ -20,7 +20,7 @@ macro_rules! say {
 
 pub(crate) use say;
 
-/// From now on, each line is an object, as the log writes them.
+/// Prints messages as JSON log lines from now on.
 pub(crate) fn in_json() {
     JSON.store(true, Ordering::Relaxed);
 }
@@ -33,12 +33,12 @@ pub(crate) fn line(line: Arguments<'_>) {
     if is_json() {
         tracing::info!(target: TARGET, "{line}");
     } else {
-        // At once, so that no other line comes between its parts.
+        // One write, so that lines of other threads do not mix into it.
         let _ = terminal::stderr().write_all(format!("{line}\n").as_bytes());
     }
 }
 
-/// Says an error and each of its causes.
+/// Prints an error and each of its causes.
 pub(crate) fn error(error: &anyhow::Error) {
     if is_json() {
         let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
@@ -51,7 +51,7 @@ pub(crate) fn error(error: &anyhow::Error) {
     }
 }
 
-/// So many of them: `1 run`, `2 runs`.
+/// A count with its noun: `1 run`, `2 runs`.
 pub(crate) fn counted(count: impl TryInto<u64>, one: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
     let plural = if count == 1 { "" } else { "s" };

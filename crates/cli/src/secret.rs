@@ -1,12 +1,12 @@
-//! Credentials in the addresses of storage, masked before people see them.
+//! Masks credentials in storage addresses before they are shown.
 
 use std::borrow::Cow;
 
 const MASK: &str = "***";
 
-/// In whose name one of these is, a parameter of an address is taken for a secret; without hyphens and underscores, in
-/// lower case.
-const SECRET_NAMES: [&str; 12] = [
+/// A parameter whose name contains one of these is a secret. Names are compared in lower case, without hyphens and
+/// underscores.
+const SECRET_WORDS: [&str; 12] = [
     "signature",
     "token",
     "secret",
@@ -21,10 +21,10 @@ const SECRET_NAMES: [&str; 12] = [
     "googleaccessid",
 ];
 
-/// Parameters whose whole name this is.
-const SHORT_SECRET_NAMES: [&str; 8] = ["sig", "key", "pwd", "pass", "auth", "sas", "code", "pw"];
+/// A parameter with exactly one of these names is a secret.
+const SECRET_NAMES: [&str; 8] = ["sig", "key", "pwd", "pass", "auth", "sas", "code", "pw"];
 
-/// The text, with what opens a storage masked in every address within it.
+/// The text with credentials masked in each address that it contains.
 pub(crate) fn masked(text: &str) -> Cow<'_, str> {
     if !text.contains("://") {
         return text.into();
@@ -41,7 +41,7 @@ pub(crate) fn masked(text: &str) -> Cow<'_, str> {
         let end = address
             .find(|c: char| c.is_whitespace() || "\"'<>`".contains(c))
             .unwrap_or(address.len());
-        // An address may be within another one's parameter.
+        // A parameter of an address may hold another address.
         let end = address.find("://").map_or(end, |next| end.min(next));
         let (address, after) = address.split_at(end);
         mask_address(scheme.unwrap_or_default(), address, &mut masked);
@@ -80,23 +80,23 @@ fn mask_address(scheme: &str, address: &str, masked: &mut String) {
     }
 }
 
-/// Where the `@` is behind a user and a password, or a token.
+/// The position of the `@` after credentials: a user with a password, or a token.
 fn user_info(scheme: &str, address: &str) -> Option<usize> {
     let authority = address.find(['/', '?', '#']).unwrap_or(address.len());
     if let Some(at) = address[..authority].rfind('@') {
         let is_name = !address[..at].contains(':');
-        // The container of Azure's storage, and users such as git's, are no secrets; of a web address, tokens are such.
+        // A user alone is not a secret, such as Azure's container or `git`. In a web address it may be a token.
         let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
         return (!is_name || is_web).then_some(at);
     }
-    // Keys of S3 hold slashes, which some write as they are. A number behind the colon is a port.
+    // S3 keys contain slashes, which some people do not encode. A number after the colon is a port.
     let (_, behind) = address[..authority].split_once(':')?;
     let is_port = behind.bytes().all(|byte| byte.is_ascii_digit());
     if is_port { None } else { address.rfind('@') }
 }
 
 fn is_secret(name: &str) -> bool {
-    // An encoded letter hides what it is called.
+    // A percent-encoded name may hide any word.
     if name.contains('%') {
         return true;
     }
@@ -105,8 +105,7 @@ fn is_secret(name: &str) -> bool {
         .filter(char::is_ascii_alphanumeric)
         .map(|c| c.to_ascii_lowercase())
         .collect();
-    SHORT_SECRET_NAMES.contains(&name.as_str())
-        || SECRET_NAMES.iter().any(|secret| name.contains(secret))
+    SECRET_NAMES.contains(&name.as_str()) || SECRET_WORDS.iter().any(|secret| name.contains(secret))
 }
 
 #[cfg(test)]
@@ -114,7 +113,7 @@ mod tests {
     use super::masked;
 
     #[test]
-    fn keys_and_secrets_are_masked_wherever_they_stand() {
+    fn credentials_in_addresses_are_masked() {
         for (stored, shown) in [
             ("s3://AKIA:wJalr@bucket/a/b", "s3://***@bucket/a/b"),
             ("s3://AKIA:wJ/al/r+x@bucket/a", "s3://***@bucket/a"),
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_secret_stays() {
+    fn text_without_credentials_is_unchanged() {
         for text in [
             "s3://bucket/a/b@v1",
             "http://host:5000/a@b?version=3&region=eu",

@@ -1,29 +1,31 @@
-//! Where results go.
+//! Standard output, for results.
 
 use std::io::{self, ErrorKind, Write};
 
-use crate::terminal::{self, Harmless};
+use crate::terminal::{self, Escaped};
 
-/// Standard output, whose errors say that it is what could not be written.
-pub(crate) struct Stdout(Harmless<io::Stdout>);
+/// Standard output. Its errors say that writing to stdout failed.
+pub(crate) struct Stdout(Escaped<io::Stdout>);
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to stdout")]
-struct Unwritten(#[source] io::Error);
+struct WriteError(#[source] io::Error);
 
 pub(crate) fn stdout() -> Stdout {
     Stdout(terminal::stdout())
 }
 
-/// Whether the reader of results, such as `head`, has seen enough; what else is closed in passing is a failure.
+/// Whether the reader of stdout, such as `head`, closed it. Any other broken pipe is a failure.
 pub(crate) fn reader_left(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| {
-        let is_stdout = error.get_ref().is_some_and(|error| error.is::<Unwritten>());
+        let is_stdout = error
+            .get_ref()
+            .is_some_and(|error| error.is::<WriteError>());
         is_stdout && error.kind() == ErrorKind::BrokenPipe
     })
 }
 
-/// The error below one of the CSV writer, which would only say the same again.
+/// The cause of an error of the CSV writer, which adds nothing to it.
 pub(crate) fn csv_failed(error: csv::Error) -> anyhow::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error.into(),
@@ -33,19 +35,19 @@ pub(crate) fn csv_failed(error: csv::Error) -> anyhow::Error {
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes).map_err(unwritten)
+        self.0.write(bytes).map_err(write_error)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush().map_err(unwritten)
+        self.0.flush().map_err(write_error)
     }
 }
 
-/// An error of writing to standard output, named as one.
-pub(crate) fn unwritten(error: io::Error) -> io::Error {
-    // The caller writes again.
+/// Marks an error as one of writing to stdout.
+pub(crate) fn write_error(error: io::Error) -> io::Error {
+    // `write_all` retries this one.
     if error.kind() == ErrorKind::Interrupted {
         return error;
     }
-    io::Error::new(error.kind(), Unwritten(error))
+    io::Error::new(error.kind(), WriteError(error))
 }

@@ -1,4 +1,4 @@
-//! What a terminal is sent: nothing that steers it, and lines of its width.
+//! The terminal: its width, and writers that escape control characters for it.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
@@ -6,24 +6,24 @@ use std::sync::LazyLock;
 static STDOUT: LazyLock<bool> = LazyLock::new(|| io::stdout().is_terminal());
 static STDERR: LazyLock<bool> = LazyLock::new(|| io::stderr().is_terminal());
 
-/// Whether a character does something to a terminal, or to how the text around it is read, rather than being seen itself.
-pub(crate) fn steers(c: char) -> bool {
+/// Whether a character controls the terminal or the direction of text, or is invisible.
+pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' // soft hyphen, joiner, direction, separator
-            | '\u{200b}'..='\u{200f}' // of no width; left to right and right to left
-            | '\u{2028}'..='\u{202e}' // ends of lines and paragraphs; embedded directions
-            | '\u{2060}'..='\u{206f}' // of no width; isolated directions
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' // soft hyphen, joiner, direction mark, separator
+            | '\u{200b}'..='\u{200f}' // zero width; left-to-right and right-to-left marks
+            | '\u{2028}'..='\u{202e}' // line and paragraph separators; embedded directions
+            | '\u{2060}'..='\u{206f}' // zero width; isolated directions
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' // byte order mark, annotations
             | '\u{e0000}'..='\u{e0fff}' // tags
         )
 }
 
-/// How many characters a line of results has room for, where that is known: `COLUMNS`, else what the terminal reports.
+/// The width of a line: `COLUMNS`, else the width that the terminal reports. `None` if neither is known.
 pub(crate) fn width() -> Option<u16> {
     let named = std::env::var("COLUMNS").ok();
     let named = named.and_then(|columns| columns.trim().parse().ok());
-    // Over a serial line, or in some containers, a terminal reports 0: it does not know.
+    // A terminal over a serial line, or in some containers, reports 0.
     named
         .filter(|columns| *columns > 0)
         .or_else(reported_width)
@@ -35,56 +35,56 @@ fn reported_width() -> Option<u16> {
     size.ok().map(|size| size.ws_col)
 }
 
-/// Standard output as it may be a terminal.
-pub(crate) fn stdout() -> Harmless<io::Stdout> {
-    Harmless::new(io::stdout(), *STDOUT)
+/// Standard output, escaped if it is a terminal.
+pub(crate) fn stdout() -> Escaped<io::Stdout> {
+    Escaped::new(io::stdout(), *STDOUT)
 }
 
-/// Standard error as it may be a terminal.
-pub(crate) fn stderr() -> Harmless<io::Stderr> {
-    Harmless::new(io::stderr(), *STDERR)
+/// Standard error, escaped if it is a terminal.
+pub(crate) fn stderr() -> Escaped<io::Stderr> {
+    Escaped::new(io::stderr(), *STDERR)
 }
 
-/// Writes to a terminal what steers it as JSON and JavaScript would escape it, so that JSON means the same; to anything
-/// else, every byte as it is.
+/// A writer that escapes unprintable characters if the stream is a terminal. The escapes are those of JSON, so that JSON
+/// keeps its meaning. Any other stream gets every byte unchanged.
 #[derive(Debug)]
-pub(crate) struct Harmless<W> {
+pub(crate) struct Escaped<W> {
     inner: W,
     is_terminal: bool,
-    /// The beginning of a character whose end is yet to come.
-    begun: Vec<u8>,
+    /// The first bytes of a character whose other bytes come with the next write.
+    incomplete: Vec<u8>,
 }
 
-impl<W: Write> Harmless<W> {
+impl<W: Write> Escaped<W> {
     fn new(inner: W, is_terminal: bool) -> Self {
         Self {
             inner,
             is_terminal,
-            begun: Vec::new(),
+            incomplete: Vec::new(),
         }
     }
 }
 
-impl<W: Write> Write for Harmless<W> {
+impl<W: Write> Write for Escaped<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.is_terminal {
             return self.inner.write(bytes);
         }
-        let mut text = std::mem::take(&mut self.begun);
+        let mut text = std::mem::take(&mut self.incomplete);
         text.extend_from_slice(bytes);
-        let mut harmless = String::with_capacity(text.len());
+        let mut escaped = String::with_capacity(text.len());
         for chunk in text.utf8_chunks() {
             for c in chunk.valid().chars() {
-                push(&mut harmless, c);
+                push(&mut escaped, c);
             }
             let is_last = chunk.invalid().as_ptr_range().end == text.as_ptr_range().end;
             match chunk.invalid() {
                 [] => {}
-                invalid if is_last && is_begun(invalid) => self.begun = invalid.to_vec(),
-                _ => harmless.push(char::REPLACEMENT_CHARACTER),
+                invalid if is_last && is_incomplete(invalid) => self.incomplete = invalid.to_vec(),
+                _ => escaped.push(char::REPLACEMENT_CHARACTER),
             }
         }
-        self.inner.write_all(harmless.as_bytes())?;
+        self.inner.write_all(escaped.as_bytes())?;
         Ok(bytes.len())
     }
 
@@ -93,12 +93,12 @@ impl<W: Write> Write for Harmless<W> {
     }
 }
 
-fn is_begun(bytes: &[u8]) -> bool {
+fn is_incomplete(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
 fn push(text: &mut String, c: char) {
-    if c == '\n' || !steers(c) {
+    if c == '\n' || !is_unprintable(c) {
         text.push(c);
         return;
     }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn written(chunks: &[&[u8]], is_terminal: bool) -> Vec<u8> {
-        let mut out = Harmless::new(Vec::new(), is_terminal);
+        let mut out = Escaped::new(Vec::new(), is_terminal);
         for chunk in chunks {
             out.write_all(chunk).expect("a vector takes all");
         }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_gets_nothing_that_steers_it_and_json_means_the_same() {
+    fn a_terminal_gets_escapes_and_json_keeps_its_meaning() {
         let text = "a\u{1b}[31m\r\u{9b}\u{202e}\u{200b}\u{2028}\u{feff}\u{e0041}é\u{1f600}";
         let json = serde_json::json!([text]).to_string() + "\n";
         let shown = String::from_utf8(written(&[json.as_bytes()], true)).expect("text");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_may_come_in_parts() {
+    fn a_character_may_be_split_over_writes() {
         let text = "x\u{202e}y\u{1f600}z\u{e0041}".as_bytes();
         for at in 0..=text.len() {
             let (first, second) = text.split_at(at);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_reach_no_terminal() {
+    fn invalid_utf_8_does_not_reach_a_terminal() {
         assert_eq!(
             written(&[b"a\x9b31mb\xff\n"], true),
             "a\u{fffd}31mb\u{fffd}\n".as_bytes()

@@ -1,13 +1,13 @@
-//! Why `mongod` did not start, or ended: read from its log and its disk.
+//! Explains why `mongod` did not start or ended, from its log and the free space on its disk.
 
 use serde_json::Value;
 
 use crate::folder::Folder;
 
-/// Below this, `mongod` cannot do much; it writes its journal in pieces of 100 MB where it can.
+/// With less free space, `mongod` fails. It would allocate its journal in files of 100 MB.
 const LITTLE_SPACE: u64 = 16 * 1024 * 1024;
 
-/// What is free on the disk of the database, in bytes; `None` where the system does not say.
+/// The free space on the disk of the database, in bytes; `None` if the system does not report it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Disk(Option<u64>);
 
@@ -18,7 +18,7 @@ impl Disk {
     }
 }
 
-/// One message: what happened, what to do, and `mongod`'s own words.
+/// A message that says what happened and what to do, and quotes the log of `mongod`.
 pub(crate) fn explain(what_happened: &str, log: &str, folder: &Folder, disk: Disk) -> String {
     let said = meaningful_lines(log);
     let advice = advice(&said.join("\n"), folder, disk);
@@ -37,7 +37,7 @@ fn advice(said: &str, folder: &Folder, disk: Disk) -> String {
     let data = data.display();
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if says(&["DBPathInUse"]) {
-        // Empty while that one is still starting.
+        // The file is empty while the other mongod is starting.
         let process = std::fs::read_to_string(folder.data().join("mongod.lock"))
             .ok()
             .filter(|text| !text.trim().is_empty())
@@ -80,8 +80,8 @@ fn advice(said: &str, folder: &Folder, disk: Disk) -> String {
     String::new()
 }
 
-/// The last errors of the log; where it names none, its last lines that are not mongod's own records (the linker's, for
-/// instance), else its last records.
+/// The last errors in the log. Without errors, its last lines that are not log records, such as the linker's. Without such
+/// lines, its last records.
 fn meaningful_lines(log: &str) -> Vec<String> {
     let mut errors = Vec::new();
     let mut plain = Vec::new();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_use_is_named_with_what_to_do() {
+    fn a_data_folder_in_use_is_named_with_advice() {
         let log = r#"{"t":{"$date":"2026-11-23T18:21:17.507+00:00"},"s":"E",  "c":"CONTROL",  "id":20557,   "ctx":"initandlisten","msg":"DBException in initAndListen, terminating","attr":{"error":"DBPathInUse: Unable to lock the lock file: d/mongod.lock"}}"#;
         assert_eq!(
             explain_alone(log, u64::MAX),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_known_by_the_disk_even_if_the_log_could_not_be_written() {
+    fn a_full_disk_is_recognized_without_a_log() {
         assert_eq!(
             explain_alone("", 0),
             "mongod ended (exit status: 100): the disk of /nowhere/db/data is full; make room, or set XDG_DATA_HOME to a \
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_linker_said_is_quoted() {
+    fn an_error_of_the_linker_is_quoted() {
         let log = "mongod: error while loading shared libraries: libcurl.so.4: cannot open shared object file";
         assert_eq!(
             explain_alone(log, u64::MAX),

@@ -1,15 +1,15 @@
-//! The error of this crate: what is wrong with this machine's folders or its `mongod`, and what to do.
+//! The error of this crate, which says what is wrong with the folders or the `mongod` of this machine, and what to do.
 
 use std::path::Path;
 
 /// A result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why the private local database cannot be used.
+/// Why the local database cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The folder, the `mongod` or the supervisor is not one that can be used.
+    /// The folder, the `mongod` or the supervisor cannot be used.
     #[error("local database: {reason}")]
     #[non_exhaustive]
     Unusable {
@@ -17,13 +17,13 @@ pub enum Error {
         reason: String,
     },
 
-    /// A file, a folder, a process or a socket of this machine.
+    /// The operating system refused an operation on a file, a folder, a process or a socket.
     #[error("local database: {doing}")]
     #[non_exhaustive]
     Io {
-        /// What was under way, with the path.
+        /// The failed operation, with the path.
         doing: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -36,7 +36,7 @@ impl Error {
     }
 }
 
-/// An [`Error::Io`] with what was under way at `path`.
+/// Makes an [`Error::Io`] from the operation, its path and the system's error.
 pub(crate) fn io_error(doing: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let doing = format!("{doing} {}", path.display());
     move |source| Error::Io { doing, source }

@@ -1,4 +1,4 @@
-//! The folder that holds all that stays of the local database.
+//! The folder with the data, the lock and the logs of the local database.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -7,23 +7,23 @@ use std::path::{Path, PathBuf};
 use crate::error::io_error;
 use crate::{Error, Result, own_path};
 
-/// A folder that exists, belongs to this user and cannot be changed by others; the path is absolute and without links.
+/// A folder that exists, belongs to this user and that other users cannot change. Its path is absolute and without links.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// Makes the folder, or verifies the one that is there.
+    /// Creates the folder, or verifies an existing one.
     pub(crate) fn prepare(given: Option<&Path>) -> Result<Self> {
         let path = match given {
             Some(path) => path.to_path_buf(),
             None => in_user_data()?,
         };
         create_private(&path)?;
-        // Under sudo, files of root would lock the user out of the own folder.
+        // Under sudo, files of root would lock users out of their own folder.
         Ok(Self(own_path::resolve(&path)?))
     }
 
-    /// A folder that [`prepare`](Self::prepare) returned in the process that started this one.
+    /// A folder that the parent process has [prepared](Self::prepare).
     pub(crate) fn already_prepared(path: PathBuf) -> Self {
         Self(path)
     }
@@ -32,7 +32,7 @@ impl Folder {
         &self.0
     }
 
-    /// The files of `mongod`.
+    /// The data folder of `mongod`.
     pub(crate) fn data(&self) -> PathBuf {
         self.0.join("data")
     }
@@ -50,7 +50,7 @@ impl Folder {
     }
 }
 
-/// Makes a folder, and those above it that are missing, for this user alone; one that is there stays as it is.
+/// Creates a folder and its missing parents, accessible to this user alone. An existing folder stays unchanged.
 pub(crate) fn create_private(path: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)

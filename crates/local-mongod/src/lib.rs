@@ -1,33 +1,33 @@
-//! The private local database: a `mongod` of this user's own, shared by the commands that need it.
+//! The local database: a private `mongod` of one user, shared by all commands that need it.
 //!
-//! A command holds a share: a connection to the supervisor, which is this same program started once more. The
-//! supervisor keeps `mongod` until some time after the last share ended. What must end or be released with a process,
-//! however that process ends, is left to the kernel:
+//! Each command holds a connection to the supervisor, a second process of the same program. The supervisor stops `mongod`
+//! some time after the last connection closes. The kernel cleans up after a process, however it ends:
 //!
-//! | when this is killed | then |
+//! | killed process | effect |
 //! |---|---|
-//! | a command | its connection closes, which ends its share |
-//! | the supervisor | `mongod` gets SIGTERM (its parent-death signal) and closes its files in order |
-//! | `mongod` | the supervisor ends; the next `mongod` replays the journal |
+//! | a command | its connection closes |
+//! | the supervisor | `mongod` receives SIGTERM, its parent-death signal, and shuts down cleanly |
+//! | `mongod` | the supervisor exits; the next `mongod` replays the journal |
 //!
-//! The lock file's lock is inherited by `mongod`, so it is free only when both are gone, and whoever comes next need not
-//! guess whether old sockets or process ids still mean anything.
+//! `mongod` inherits the lock on the lock file, so the lock is free only after both processes have ended. A new supervisor
+//! that holds the lock can therefore remove old sockets without checking process ids.
 //!
-//! Neither the supervisor nor `mongod` has an environment: a command's may hold passwords, and both outlive it.
+//! The supervisor and `mongod` run with an empty environment: the environment of a command may contain passwords, and both
+//! processes outlive the command.
 //!
-//! - `folder`: the folder that holds it all; `sockets`: the folder for the sockets, closed to others
-//! - `own_path`: folders that others cannot change, and files that are no links
-//! - `lock`: one supervisor at a time, and where it can be reached
-//! - `share`: what a command and the supervisor say to each other
-//! - `supervisor`: its life; `mongod`: finding, starting and stopping the server; `diagnosis`: why it did not start
+//! - `folder`: the folder with the data, the lock and the logs; `sockets`: the folder with the sockets, closed to other users
+//! - `own_path`: checks that other users cannot replace a path, and opens files without following links
+//! - `lock`: allows one supervisor at a time, and records where commands reach it
+//! - `connection`: the protocol between a command and the supervisor
+//! - `supervisor`: the supervisor process; `mongod`: finds, starts and stops the server; `diagnosis`: explains a failed start
 
+mod connection;
 mod diagnosis;
 mod error;
 mod folder;
 mod lock;
 mod mongod;
 mod own_path;
-mod share;
 mod sockets;
 mod supervisor;
 
@@ -37,26 +37,26 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
+use self::connection::{Connection, Reply};
 pub use self::error::{Error, Result};
 use self::folder::Folder;
-use self::share::{Reply, Share};
-use self::supervisor::Plan;
+use self::supervisor::SupervisorConfig;
 
-/// How long a command waits for the database. Longer than the supervisor's own limits, whose reports say more.
-const PATIENCE: Duration = Duration::from_secs(400);
+/// How long a command waits for the database. The supervisor's own timeouts are shorter, and its errors say more.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(400);
 
-/// How often a supervisor may end without a word before a command gives up.
-const ATTEMPTS: u32 = 30;
+/// How many supervisors may exit without a reply before a command gives up.
+const MAX_ATTEMPTS: u32 = 30;
 
 const LINGER: Duration = Duration::from_secs(60);
 
-/// Changes the linger time of a supervisor started from here, in milliseconds. For tests.
+/// Sets the linger time of a supervisor that this process starts, in milliseconds. For tests.
 const LINGER_VARIABLE: &str = "RUNLINEAGE_LOCAL_LINGER_MS";
 
 const SUPERVISOR_STAGE: &str = "local-supervisor";
 const MONGOD_STAGE: &str = "local-mongod";
 
-/// Where the local database is and how it is started; by default all is found by itself.
+/// Options of the local database: its folders, its programs and its linger time. Every option has a default.
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct LocalOptions {
@@ -73,80 +73,81 @@ impl LocalOptions {
         Self::default()
     }
 
-    /// Keeps the database in `folder`, not in `runlineage/db` of the user's data folder.
+    /// Keeps the database in `folder` instead of `runlineage/db` in the user's data folder.
     pub fn with_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
         self
     }
 
-    /// Makes the folder of the sockets below `folder`, not below `$XDG_RUNTIME_DIR` or its replacement.
+    /// Creates the folder of the sockets below `folder` instead of `$XDG_RUNTIME_DIR` or its fallback.
     pub fn with_runtime_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.sockets = Some(folder.into());
         self
     }
 
-    /// Starts this `mongod`, not the one of `MONGOD`, of `PATH` or beside this program.
+    /// Starts this `mongod` instead of the one in `MONGOD`, in `PATH` or next to this program.
     pub fn with_mongod(mut self, program: impl Into<PathBuf>) -> Self {
         self.mongod = Some(program.into());
         self
     }
 
-    /// Starts the supervisor from this program, not the running one. Its `main` must call [`run_stage`].
+    /// Starts the supervisor from this program instead of the running one. Its `main` must call [`run_stage`].
     pub fn with_program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
         self
     }
 
-    /// Keeps the database for `linger` after its last user, where it is not up already; 60 seconds by default.
+    /// Keeps the database running for `linger` after the last command; 60 seconds by default. Has no effect on a database that
+    /// is running already.
     pub fn with_linger(mut self, linger: Duration) -> Self {
         self.linger = Some(linger);
         self
     }
 
-    /// Joins the local database, and starts it where it is not up.
+    /// Connects to the local database, and starts it if it is not running.
     ///
     /// # Errors
-    /// [`Error`] says what is wrong with this machine's folders or its `mongod`, and what to do.
+    /// [`Error`] says what is wrong with the folders or the `mongod` of this machine, and what to do.
     pub async fn open(self) -> Result<LocalDatabase> {
         if cfg!(not(target_os = "linux")) {
             return Err(Error::local(
-                "it runs on Linux only; start a MongoDB and name it by --mongodb-uri",
+                "it runs on Linux only; start a MongoDB server and pass its URI by --mongodb-uri",
             ));
         }
-        // A program that does not call run_stage would start itself again without end.
+        // A program that does not call `run_stage` would start itself again and again.
         if std::env::args_os()
             .nth(1)
             .is_some_and(|stage| stage == SUPERVISOR_STAGE)
         {
             return Err(Error::local(
-                "this program opens it but does not call `run_stage` first in its `main`",
+                "this program does not call `run_stage` at the start of its `main`",
             ));
         }
         let folder = Folder::prepare(self.folder.as_deref())?;
-        let deadline = Instant::now() + PATIENCE;
-        for _ in 0..ATTEMPTS {
-            let mut share = match lock::reach_holder(&folder).await {
-                Some(share) => share,
+        let deadline = Instant::now() + OPEN_TIMEOUT;
+        for _ in 0..MAX_ATTEMPTS {
+            let mut connection = match lock::connect_to_holder(&folder).await {
+                Some(connection) => connection,
                 None => self.start_supervisor(&folder)?,
             };
-            match timeout_at(deadline, share.answer()).await {
-                Ok(Some(Reply::Ready { uri })) => return Ok(LocalDatabase { uri, share }),
+            match timeout_at(deadline, connection.receive()).await {
+                Ok(Some(Reply::Ready { uri })) => return Ok(LocalDatabase { uri, connection }),
                 Ok(Some(Reply::Failed { reason })) => return Err(Error::Unusable { reason }),
-                // It was just stopping, or another command's supervisor was first.
+                // That supervisor was stopping, or another command's supervisor took the lock first.
                 Ok(None) => sleep(Duration::from_millis(100)).await,
                 Err(_) => return Err(no_answer(&folder)),
             }
         }
         Err(Error::local(format!(
-            "its supervisor ended {ATTEMPTS} times without a word; its log is {}",
+            "its supervisor exited {MAX_ATTEMPTS} times without a reply; see its log, {}",
             folder.supervisor_log().display()
         )))
     }
 
-    fn start_supervisor(&self, folder: &Folder) -> Result<Share> {
+    fn start_supervisor(&self, folder: &Folder) -> Result<Connection> {
         supervisor::start(
             self.program.as_deref(),
-            &Plan {
+            &SupervisorConfig {
                 folder: folder.clone(),
                 sockets: sockets::choose(self.sockets.as_deref(), folder)?,
                 mongod: mongod::find(self.mongod.as_deref())?,
@@ -156,15 +157,15 @@ impl LocalOptions {
     }
 }
 
-/// A share in the local database: it stays up at least until this is dropped.
+/// A connection to the local database, which keeps running at least until this is dropped.
 #[derive(Debug)]
 pub struct LocalDatabase {
     uri: String,
-    share: Share,
+    connection: Connection,
 }
 
 impl LocalDatabase {
-    /// Joins the user's local database, and starts it where it is not up.
+    /// Connects to the user's local database, and starts it if it is not running.
     ///
     /// # Errors
     /// As [`LocalOptions::open`].
@@ -172,24 +173,26 @@ impl LocalDatabase {
         LocalOptions::new().open().await
     }
 
-    /// The connection string, without a database; mongosh and every driver take it.
+    /// The connection string, without a database name. mongosh and all drivers accept it.
     pub fn uri(&self) -> &str {
         &self.uri
     }
 
-    /// Waits until the database is gone, which happens before this is dropped only when someone stopped or killed it.
+    /// Waits until the database has stopped. While this exists, that happens only if somebody stops or kills it.
     pub async fn closed(&self) {
-        self.share.ended().await;
+        self.connection.closed().await;
     }
 }
 
-/// Runs a hidden stage if the arguments (without the program's name) ask for one; `None` means an ordinary command.
+/// Runs the supervisor or `mongod` stage if the arguments, without the program's name, name one; otherwise returns `None`.
 ///
-/// Call it first in `main`, before any thread or runtime is started.
+/// Call it at the start of `main`, before any thread or runtime is started.
 pub fn run_stage(arguments: impl IntoIterator<Item = OsString>) -> Option<Result<()>> {
     let mut arguments = arguments.into_iter();
     match arguments.next()?.to_str()? {
-        SUPERVISOR_STAGE => Some(Plan::from_arguments(arguments).and_then(supervisor::supervise)),
+        SUPERVISOR_STAGE => {
+            Some(SupervisorConfig::from_arguments(arguments).and_then(supervisor::supervise))
+        }
         MONGOD_STAGE => Some(mongod::become_mongod(arguments)),
         _ => None,
     }
@@ -205,6 +208,6 @@ fn default_linger() -> Duration {
 fn no_answer(folder: &Folder) -> Error {
     let holder = lock::holder(folder).map_or_else(String::new, |holder| format!(" ({holder})"));
     Error::local(format!(
-        "its supervisor{holder} does not answer; end that process and try again"
+        "its supervisor{holder} does not answer; stop that process and try again"
     ))
 }

@@ -1,4 +1,4 @@
-//! One supervisor at a time, and where to reach it.
+//! [`Lock`]: allows one supervisor at a time, and records where commands reach it.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -10,17 +10,17 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::connection::Connection;
 use crate::error::io_error;
 use crate::folder::Folder;
-use crate::share::Share;
 use crate::sockets::Sockets;
 use crate::{Result, own_path};
 
-/// Held by a supervisor and its `mongod`; free when both are gone, however they went.
+/// The lock that a supervisor and its `mongod` hold. It is free when both have ended, even by a kill.
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 
-/// Who holds the lock. The sockets are named here since another session's `XDG_RUNTIME_DIR` may differ.
+/// The supervisor that holds the lock. The record names its sockets, since `XDG_RUNTIME_DIR` may differ between sessions.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Holder {
     process: u32,
@@ -29,7 +29,7 @@ pub(crate) struct Holder {
 }
 
 impl Lock {
-    /// Takes the lock, or says at once that it is held.
+    /// Takes the lock; `None` at once if another process holds it.
     pub(crate) fn try_take(folder: &Folder) -> Result<Option<Self>> {
         let path = folder.lock_file();
         let mut options = OpenOptions::new();
@@ -42,7 +42,7 @@ impl Lock {
         }
     }
 
-    /// Writes down where this process can be reached.
+    /// Records where commands reach this process.
     pub(crate) fn announce(&mut self, folder: &Folder, sockets: &Sockets) -> Result<()> {
         let holder = Holder {
             process: std::process::id(),
@@ -53,7 +53,7 @@ impl Lock {
             .map_err(io_error("cannot write", &folder.lock_file()))
     }
 
-    /// The lock as a child's standard input: it is then held until that child has ended too.
+    /// The lock as the standard input of a child, which then holds it as well.
     pub(crate) fn inherited(&self) -> std::io::Result<Stdio> {
         Ok(Stdio::from(self.0.try_clone()?))
     }
@@ -73,7 +73,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Who took the lock last; perhaps it has ended since.
+/// The supervisor that took the lock last. It may have ended since.
 pub(crate) fn holder(folder: &Folder) -> Option<Holder> {
     let mut file = own_path::open(&folder.lock_file(), OpenOptions::new().read(true)).ok()?;
     let mut text = Vec::new();
@@ -81,10 +81,10 @@ pub(crate) fn holder(folder: &Folder) -> Option<Holder> {
     serde_json::from_slice(&text).ok()
 }
 
-/// A share from the supervisor that is up, or `None`.
-pub(crate) async fn reach_holder(folder: &Folder) -> Option<Share> {
+/// Connects to the running supervisor; `None` if there is none.
+pub(crate) async fn connect_to_holder(folder: &Folder) -> Option<Connection> {
     let sockets = Sockets::verify(holder(folder)?.sockets).ok()?;
-    Share::connect(&sockets.control()).await
+    Connection::connect(&sockets.control()).await
 }
 
 fn this_machine() -> String {

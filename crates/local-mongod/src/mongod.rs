@@ -1,4 +1,4 @@
-//! Finding, starting and stopping `mongod`.
+//! Finds, starts and stops `mongod`.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -24,15 +24,15 @@ use crate::{Error, Result, own_path};
 
 const OLDEST_MAJOR_VERSION: u32 = 5;
 
-/// Replaying the journal after a crash takes its time.
-const START_LIMIT: Duration = Duration::from_secs(180);
+/// After a crash, `mongod` replays its journal before it accepts connections.
+const START_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// The last checkpoint takes its time too.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// `mongod` writes a last checkpoint before it exits.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 const LOG_LIMIT: u64 = 8 * 1024 * 1024;
 
-/// A running `mongod`, child of this process.
+/// A running `mongod`, a child of this process.
 #[derive(Debug)]
 pub(crate) struct Mongod {
     child: Child,
@@ -40,7 +40,7 @@ pub(crate) struct Mongod {
 }
 
 impl Mongod {
-    /// Starts `mongod` on its socket alone, and returns when it takes connections.
+    /// Starts `mongod` on a Unix socket alone, and returns when it accepts connections.
     pub(crate) async fn start(
         program: &Path,
         folder: &Folder,
@@ -56,7 +56,7 @@ impl Mongod {
             child,
             folder: folder.clone(),
         };
-        let deadline = Instant::now() + START_LIMIT;
+        let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline {
             if let Ok(ended) = timeout(Duration::from_millis(20), mongod.child.wait()).await {
                 return Err(mongod.diagnose(&how_it_ended(ended)));
@@ -65,18 +65,18 @@ impl Mongod {
                 return Ok(mongod);
             }
         }
-        let error = mongod.diagnose(&format!("did not start within {START_LIMIT:?}"));
+        let error = mongod.diagnose(&format!("did not start within {START_TIMEOUT:?}"));
         mongod.stop().await?;
         Err(error)
     }
 
-    /// Waits until it ends by itself, and says why it did.
+    /// Waits until `mongod` ends by itself, and returns the reason.
     pub(crate) async fn ended(&mut self) -> Error {
         let ended = self.child.wait().await;
         self.diagnose(&how_it_ended(ended))
     }
 
-    /// Stops it in order; returns when it is gone.
+    /// Shuts `mongod` down cleanly, and returns when it has ended.
     pub(crate) async fn stop(&mut self) -> Result<()> {
         let failed = io_error("cannot stop mongod on", self.folder.path());
         let Some(pid) = self
@@ -87,20 +87,20 @@ impl Mongod {
             return Ok(());
         };
         let _ = rustix::process::kill_process(pid, Signal::TERM);
-        match timeout(STOP_LIMIT, self.child.wait()).await {
+        match timeout(STOP_TIMEOUT, self.child.wait()).await {
             Ok(ended) => ended.map(drop).map_err(failed),
-            // The journal has what was not written elsewhere.
+            // The journal holds every acknowledged write.
             Err(_) => self.child.kill().await.map_err(failed),
         }
     }
 
-    /// Empties a log that has grown too long, and keeps its text in a second file.
+    /// Moves the text of a log that has grown too long into a second file.
     pub(crate) fn bound_log(&self) {
         let log = self.folder.mongod_log();
         let is_long = log.symlink_metadata().map(|file| file.len() > LOG_LIMIT);
         if is_long.unwrap_or(false) {
-            // It is tried again in some seconds.
-            let _ = empty_into_second(&log);
+            // The supervisor tries again some seconds later.
+            let _ = move_to_second(&log);
         }
     }
 
@@ -109,7 +109,7 @@ impl Mongod {
         if let Ok(mut file) =
             own_path::open(&self.folder.mongod_log(), OpenOptions::new().read(true))
         {
-            // What can be read says something.
+            // A part of the log is better than none.
             let _ = file.read_to_end(&mut log);
         }
         Error::Unusable {
@@ -123,9 +123,9 @@ impl Mongod {
     }
 }
 
-/// The `mongod` to start: `given`, else `MONGOD`, else the first of `PATH`, else the one beside this program.
+/// The `mongod` to start: `given`, else the one in `MONGOD`, else the first in `PATH`, else the one next to this program.
 ///
-/// Never one that the current folder chooses, by a relative path: it may be a stranger's.
+/// Relative paths are refused: in the current folder they could name a program from an untrusted download.
 pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf> {
     let named = given
         .map(|path| ("the given mongod", path.to_path_buf()))
@@ -133,8 +133,8 @@ pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf> {
     if let Some((name, path)) = named {
         return executable(&path).ok_or_else(|| {
             Error::local(format!(
-                "{name} is {path:?}, which is no program that can be started by an absolute path; set MONGOD to the \
-                 absolute path of a mongod"
+                "{name} is {path:?}, which is not the absolute path of an executable; set MONGOD to the absolute path of a \
+                 mongod"
             ))
         });
     }
@@ -144,36 +144,36 @@ pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf> {
         .find_map(|folder| executable(&folder.join("mongod")))
         .ok_or_else(|| {
             Error::local(
-                "no mongod found: install MongoDB 5.0 or later so that PATH has its mongod, or set MONGOD to its absolute \
-                 path; in a checkout of runlineage, `make tools` gets one into .tools/bin; or name a server of yours by \
-                 --mongodb-uri",
+                "no mongod found: install MongoDB 5.0 or later so that its mongod is in PATH, or set MONGOD to its absolute \
+                 path; in a checkout of runlineage, `make tools` installs one in .tools/bin; or pass the URI of your own \
+                 server by --mongodb-uri",
             )
         })
 }
 
-/// The folder of this program, unless others may put programs there.
+/// The folder of this program, unless other users may write in it.
 fn beside_this_program() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
     let folder = program.parent()?;
     (!own_path::is_writable_by_others(folder)).then(|| folder.to_path_buf())
 }
 
-/// Becomes `mongod`: the arguments are the supervisor's process id, the program, and the program's arguments.
+/// Replaces this process by `mongod`. The arguments are the supervisor's process id, the program, and the program's arguments.
 ///
-/// A stage of its own, since the parent-death signal is set by the child itself, and stays across `exec`. It is SIGTERM,
-/// not SIGKILL: `mongod` then still writes what it has acknowledged but, for up to 100 ms, not yet put into the journal.
+/// It is a stage of its own because a child sets its parent-death signal itself, and keeps it across `exec`. The signal is
+/// SIGTERM, not SIGKILL: `mongod` can then still write acknowledged data that is not in the journal yet, up to 100 ms of it.
 pub(crate) fn become_mongod(mut arguments: impl Iterator<Item = OsString>) -> Result<()> {
     let by_hand = || Error::local("this command is started by the program itself");
     let supervisor = arguments.next().ok_or_else(by_hand)?;
     let program = arguments.next().ok_or_else(by_hand)?;
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(Signal::TERM)).map_err(|error| {
-        io_error("cannot bind to its supervisor:", Path::new(&program))(error.into())
+        io_error("cannot set the parent-death signal of", Path::new(&program))(error.into())
     })?;
-    // It may have died before the signal was set.
+    // The supervisor may have ended before the signal was set.
     let parent = Pid::as_raw(rustix::process::getppid()).to_string();
     if supervisor.to_str() != Some(parent.as_str()) {
-        return Err(Error::local("its supervisor is gone"));
+        return Err(Error::local("its supervisor has ended"));
     }
     let error = StdCommand::new(&program).args(arguments).exec();
     Err(io_error("cannot start", Path::new(&program))(error))
@@ -199,10 +199,10 @@ fn spawn(
         .arg(folder.data())
         .arg("--bind_ip")
         .arg(sockets.mongod())
-        // Otherwise it also takes /tmp/mongodb-27017.sock, and away from another mongod of this user.
+        // Otherwise it also creates /tmp/mongodb-27017.sock and replaces that of another mongod of this user.
         .arg("--nounixsocket")
         .args(["--wiredTigerCacheSizeGB", "0.5"])
-        // It would keep up to 200 MB of figures about itself.
+        // Otherwise it stores up to 200 MB of diagnostic data.
         .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
         .stdin(lock.inherited()?)
         .stdout(log.try_clone()?)
@@ -212,7 +212,7 @@ fn spawn(
         .spawn()
 }
 
-/// Asks before it touches the data: what an old `mongod` would say about them leads nowhere.
+/// Checks the version before `mongod` opens the data: the errors of an old version about newer data do not help.
 async fn refuse_old(program: &Path) -> Result<()> {
     let output = Command::new(program)
         .arg("--version")
@@ -228,14 +228,14 @@ async fn refuse_old(program: &Path) -> Result<()> {
     match version {
         Some(version) if major(version) >= Some(OLDEST_MAJOR_VERSION) => Ok(()),
         Some(version) => Err(Error::local(format!(
-            "{} is version {version}, at least {OLDEST_MAJOR_VERSION}.0 is needed; set MONGOD to the path of a newer one",
+            "{} is version {version}, at least {OLDEST_MAJOR_VERSION}.0 is needed; set MONGOD to the path of a newer mongod",
             program.display()
         ))),
         None => {
             let said = String::from_utf8_lossy(&output.stderr);
             let said = said.lines().chain(text.lines()).next().unwrap_or("nothing");
             Err(Error::local(format!(
-                "`{} --version` names no version of MongoDB, it says: {said}; set MONGOD to the path of a working mongod",
+                "`{} --version` names no version of MongoDB, but prints: {said}; set MONGOD to the path of a working mongod",
                 program.display()
             )))
         }
@@ -246,14 +246,14 @@ fn major(version: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
-/// The path, if it is absolute and this user may execute what is there.
+/// The path, if it is absolute and names a file that this user may execute.
 fn executable(path: &Path) -> Option<PathBuf> {
     let allowed = || path.is_file() && rustix::fs::access(path, Access::EXEC_OK).is_ok();
     (path.is_absolute() && allowed()).then(|| path.to_path_buf())
 }
 
-/// The second file is a new one: what stood at its path may be a link.
-fn empty_into_second(log: &Path) -> std::io::Result<()> {
+/// Creates the second file anew, since a file at its path may be a link.
+fn move_to_second(log: &Path) -> std::io::Result<()> {
     let mut long = own_path::open(log, OpenOptions::new().read(true).write(true))?;
     let second = log.with_extension("log.1");
     match std::fs::remove_file(&second) {

@@ -1,6 +1,6 @@
-//! Paths that no other user can change, and files in them that are opened as they are.
+//! Checks that no other user can replace a path, and opens files without following links.
 //!
-//! A folder is as safe as every folder above it: who may write in one of those may put another one in its place.
+//! A folder is only as safe as every folder above it: a user who may write in a parent can replace the folder.
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
@@ -16,13 +16,13 @@ use crate::{Error, Result};
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
-/// As the kernel: links that lead to each other have no end.
-const MOST_LINKS: u32 = 40;
+/// The kernel's limit. Links may form a cycle.
+const MAX_LINKS: u32 = 40;
 
-/// The path without links, once it is sure that only this user and root can change what stands there.
+/// Resolves the links of a path, and verifies that only this user and root can change the folder there.
 ///
-/// In a folder with the sticky bit, such as `/tmp`, others cannot replace what is not theirs; that serves for the folders
-/// above, not for the folder itself, where they could put files of names that are not taken yet.
+/// In a folder with the sticky bit, such as `/tmp`, users cannot replace the files of others. That is enough for a parent, but
+/// not for the folder itself, in which they could create new files.
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     let path = std::path::absolute(path).map_err(io_error("cannot read folder", path))?;
     let mut left = reversed(&path);
@@ -40,9 +40,9 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
             continue;
         }
         links += 1;
-        if links > MOST_LINKS {
+        if links > MAX_LINKS {
             return Err(Error::local(format!(
-                "{} is a link that leads to itself",
+                "{} contains a link that leads to itself; remove the link",
                 path.display()
             )));
         }
@@ -60,7 +60,7 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     Ok(resolved)
 }
 
-/// Whether others may put a file into the folder.
+/// Whether other users may create files in the folder.
 pub(crate) fn is_writable_by_others(folder: &Path) -> bool {
     folder
         .metadata()
@@ -75,10 +75,9 @@ pub(crate) fn verify_owner(path: &Path, metadata: &Metadata) -> Result<()> {
     Err(foreign(path, metadata))
 }
 
-/// Opens a file that is there, or makes it if the options say so: never through a link, and never a file that also stands
-/// elsewhere.
+/// Opens a file, or creates it if the options say so. Refuses symbolic links and files with more than one hard link.
 pub(crate) fn open(path: &Path, options: &OpenOptions) -> std::io::Result<File> {
-    // Not blocking: a pipe would wait for somebody who reads it. It changes nothing for a file.
+    // To open a named pipe would block until another process reads it. Regular files are not affected.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
     let file = options
         .clone()
@@ -91,7 +90,7 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> std::io::Result<File> 
         })?;
     let metadata = file.metadata()?;
     let is_own = metadata.uid() == rustix::process::geteuid().as_raw();
-    // None is left where a file was removed while it was opened.
+    // The number of links is 0 if the file was removed since it was opened.
     if metadata.is_file() && is_own && metadata.nlink() <= 1 {
         Ok(file)
     } else {
@@ -102,11 +101,11 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> std::io::Result<File> 
 fn planted() -> IoError {
     IoError::new(
         ErrorKind::PermissionDenied,
-        "it is a link, or no file of this user's own; remove it",
+        "it is a link, or not a file of this user; remove it",
     )
 }
 
-/// The names of a path, the last one first.
+/// The components of a path, the last one first.
 fn reversed(path: &Path) -> Vec<OsString> {
     let name = |component: Component<'_>| match component {
         Component::Normal(name) => Some(name.to_owned()),
@@ -116,15 +115,15 @@ fn reversed(path: &Path) -> Vec<OsString> {
     path.components().rev().filter_map(name).collect()
 }
 
-/// A folder or a link on the way.
+/// Verifies a folder or a link on the way to the resolved path.
 fn verify_step(path: &Path) -> Result<Metadata> {
     let metadata = path
         .symlink_metadata()
         .map_err(io_error("cannot read folder", path))?;
     let user = rustix::process::geteuid().as_raw();
-    // In a container, root's folders may seem to be nobody's; who owns the topmost one can do anything anyway.
-    let owner_of_all = Path::new("/").metadata().map_or(0, |root| root.uid());
-    if ![0, user, owner_of_all].contains(&metadata.uid()) {
+    // In a container, root's folders may appear to belong to another user id. The owner of `/` can replace everything anyway.
+    let owner_of_root = Path::new("/").metadata().map_or(0, |root| root.uid());
+    if ![0, user, owner_of_root].contains(&metadata.uid()) {
         return Err(foreign(path, &metadata));
     }
     if metadata.is_dir() && metadata.mode() & STICKY == 0 {
@@ -138,16 +137,16 @@ fn refuse_writable(path: &Path, metadata: &Metadata) -> Result<()> {
         return Ok(());
     }
     Err(Error::local(format!(
-        "other users may write in folder {path}, and so could replace the database or what starts it; run \
-         `chmod go-w {path}` if you trust what is in it, or set XDG_DATA_HOME and XDG_RUNTIME_DIR to folders of your own",
+        "other users may write in folder {path}, so they could replace the database or its programs; run \
+         `chmod go-w {path}` if you trust its contents, or set XDG_DATA_HOME and XDG_RUNTIME_DIR to folders of your own",
         path = path.display()
     )))
 }
 
 fn foreign(path: &Path, metadata: &Metadata) -> Error {
     Error::local(format!(
-        "folder {} belongs to user id {}, this command runs as user id {}; run it as that user, or set XDG_DATA_HOME and \
-         XDG_RUNTIME_DIR to folders of your own",
+        "folder {} belongs to user id {}, but this command runs as user id {}; run it as the owner, or set XDG_DATA_HOME \
+         and XDG_RUNTIME_DIR to folders of your own",
         path.display(),
         metadata.uid(),
         rustix::process::geteuid().as_raw(),

@@ -1,4 +1,4 @@
-//! The folder of the sockets: closed to other users, and with a path short enough for a socket.
+//! The folder of the sockets, closed to other users and with a path short enough for a socket.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -14,26 +14,26 @@ use crate::{Error, Result, own_path};
 /// `sun_path` holds 108 bytes, the last of them zero.
 const SOCKET_PATH_LIMIT: usize = 107;
 
-/// A folder that only this user can enter, which is all that protects the database: it asks for no password.
+/// A folder that only this user can enter. Nothing else protects the database, which has no password.
 #[derive(Debug, Clone)]
 pub(crate) struct Sockets(PathBuf);
 
 impl Sockets {
-    /// Verifies a folder that is there.
+    /// Verifies an existing folder.
     pub(crate) fn verify(path: PathBuf) -> Result<Self> {
         let metadata = path
             .symlink_metadata()
             .map_err(io_error("cannot read folder", &path))?;
         if !metadata.is_dir() {
             return Err(Error::local(format!(
-                "{} must be a folder, and is not; remove it",
+                "{} is not a folder; remove it",
                 path.display()
             )));
         }
         verify_owner(&path, &metadata)?;
         if metadata.mode() & 0o077 != 0 {
             return Err(Error::local(format!(
-                "other users can enter folder {path}; run `chmod 700 {path}` if you trust what is in it",
+                "other users can enter folder {path}; run `chmod 700 {path}` if you trust its contents",
                 path = path.display()
             )));
         }
@@ -44,12 +44,12 @@ impl Sockets {
         &self.0
     }
 
-    /// Where commands reach the supervisor.
+    /// The socket of the supervisor.
     pub(crate) fn control(&self) -> PathBuf {
         self.0.join("c.sock")
     }
 
-    /// Where clients reach `mongod`.
+    /// The socket of `mongod`.
     pub(crate) fn mongod(&self) -> PathBuf {
         self.0.join("m.sock")
     }
@@ -70,8 +70,8 @@ impl Sockets {
     }
 }
 
-/// Makes the folder for the sockets of the database in `folder`: below `given`, else below a folder of the session,
-/// else in `folder` itself, else below the folder for temporary files.
+/// Creates the folder for the sockets of the database in `folder`: below `given` if it is set, else below the session's
+/// runtime folder, else in `folder` itself, else below the folder for temporary files.
 pub(crate) fn choose(given: Option<&Path>, folder: &Folder) -> Result<Sockets> {
     let user = rustix::process::geteuid().as_raw();
     let name = short_name(folder);
@@ -94,7 +94,7 @@ pub(crate) fn choose(given: Option<&Path>, folder: &Folder) -> Result<Sockets> {
             too_long = format!("{} ({length} bytes)", path.join("m.sock").display());
             continue;
         }
-        // Verified one by one: whoever may rename in an upper folder decides what the lower one is.
+        // Each level is verified: a user who may write in the upper folder could replace the lower one.
         create_private(&base)?;
         let sockets = Sockets::verify(base)?;
         own_path::resolve(&sockets.0)?;
@@ -106,11 +106,11 @@ pub(crate) fn choose(given: Option<&Path>, folder: &Folder) -> Result<Sockets> {
     }
     Err(Error::local(format!(
         "socket path {too_long} is too long, {SOCKET_PATH_LIMIT} bytes is the system's limit; set XDG_RUNTIME_DIR to a \
-         folder of yours with a shorter path"
+         folder of your own with a shorter path"
     )))
 }
 
-/// `XDG_RUNTIME_DIR`, if it is what it promises: after `su` it is often another user's.
+/// `XDG_RUNTIME_DIR`, if it is a folder of this user. After `su` it is often another user's.
 fn session_folder() -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR")?);
     let metadata = path.metadata().ok()?;
@@ -118,7 +118,7 @@ fn session_folder() -> Option<PathBuf> {
     (path.is_absolute() && metadata.is_dir() && own).then_some(path)
 }
 
-/// Tells the databases of different folders apart in few bytes.
+/// A short name that is different for databases in different folders.
 fn short_name(folder: &Folder) -> String {
     let hash = Sha256::digest(folder.path().as_os_str().as_bytes());
     hash[..6].iter().map(|byte| format!("{byte:02x}")).collect()
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_uri_encodes_all_that_could_end_the_host() {
+    fn the_uri_encodes_every_character_that_could_end_the_host() {
         let sockets = Sockets(PathBuf::from("/run/a b/ü%?@:"));
         assert_eq!(
             sockets.uri(),

@@ -1,4 +1,4 @@
-//! The process that keeps `mongod` while there are users, and some time longer.
+//! The supervisor process: keeps `mongod` running while commands are connected, and for the linger time afterwards.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -15,29 +15,29 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
+use crate::connection::{Connection, Reply};
 use crate::error::io_error;
 use crate::folder::Folder;
 use crate::lock::{self, Lock};
 use crate::mongod::Mongod;
-use crate::share::{Reply, Share};
 use crate::sockets::Sockets;
 use crate::{Error, Result, SUPERVISOR_STAGE, own_path};
 
-/// How long a predecessor, or a `mongod` it left behind, may take to end: longer than a linger and a stop.
-const SUCCESSION: Duration = Duration::from_secs(150);
+/// How long a new supervisor waits for the lock. The previous supervisor and its `mongod` need less time to linger and stop.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(150);
 
 const LOG_LIMIT: u64 = 1024 * 1024;
 
-/// What a supervisor is told when it is started.
+/// The configuration of a supervisor, passed as its arguments.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct SupervisorConfig {
     pub(crate) folder: Folder,
     pub(crate) sockets: Sockets,
     pub(crate) mongod: PathBuf,
     pub(crate) linger: Duration,
 }
 
-impl Plan {
+impl SupervisorConfig {
     fn to_arguments(&self) -> [OsString; 5] {
         [
             SUPERVISOR_STAGE.into(),
@@ -67,8 +67,8 @@ impl Plan {
     }
 }
 
-/// Starts a supervisor that outlives this command; the share is its first.
-pub(crate) fn start(program: Option<&Path>, plan: &Plan) -> Result<Share> {
+/// Starts a supervisor that outlives this command, and returns its first connection.
+pub(crate) fn start(program: Option<&Path>, config: &SupervisorConfig) -> Result<Connection> {
     let program = match program {
         Some(program) => program.to_path_buf(),
         None => std::env::current_exe().map_err(io_error(
@@ -76,41 +76,45 @@ pub(crate) fn start(program: Option<&Path>, plan: &Plan) -> Result<Share> {
             Path::new("/proc"),
         ))?,
     };
-    let (share, theirs) =
-        Share::for_child().map_err(io_error("cannot make a socket for", plan.folder.path()))?;
-    // None of the caller's own streams: a pipe that this process kept open would keep the caller's reader waiting.
-    // The runtime reaps the child, if it ends first, although nobody waits for it.
+    let (connection, child_end) = Connection::for_child()
+        .map_err(io_error("cannot create a socket for", config.folder.path()))?;
+    // The supervisor inherits no stream of this command: a pipe that it kept open would keep the pipe's reader waiting.
+    // Nobody waits for the child; if it exits before this command, the runtime reaps it.
     Command::new(&program)
-        .args(plan.to_arguments())
-        // It outlives this command, and so would its passwords.
+        .args(config.to_arguments())
+        // The supervisor outlives this command, and so would passwords in its environment.
         .env_clear()
-        .stdin(theirs)
+        .stdin(child_end)
         .stdout(Stdio::null())
-        .stderr(open_log(&plan.folder)?)
+        .stderr(open_log(&config.folder)?)
         .spawn()
         .map_err(io_error("cannot start the supervisor", &program))?;
-    Ok(share)
+    Ok(connection)
 }
 
-/// Keeps `mongod` until its users are gone. Its own runtime, since it must stay on the process' first thread: the kernel
-/// signals a child's parent-death signal when the *thread* ends that started it.
-pub(crate) fn supervise(plan: Plan) -> Result<()> {
-    // Out of the terminal's session: Ctrl-C is meant for the command that started this, and there may be others.
+/// Runs the supervisor until its commands are gone.
+///
+/// Its runtime stays on the process' first thread: the kernel sends the parent-death signal when the *thread* that started
+/// the child ends.
+pub(crate) fn supervise(config: SupervisorConfig) -> Result<()> {
+    // A session of its own: Ctrl-C in the terminal is meant for the command there, and other commands may be connected.
     rustix::process::setsid().map_err(|error| {
-        io_error("cannot start a session for", plan.folder.path())(error.into())
+        io_error("cannot start a session for", config.folder.path())(error.into())
     })?;
     rustix::process::umask(Mode::from_raw_mode(0o077));
     std::env::set_current_dir("/").map_err(io_error("cannot enter", Path::new("/")))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(io_error("cannot start a runtime for", plan.folder.path()))?;
+        .map_err(io_error("cannot start a runtime for", config.folder.path()))?;
     runtime.block_on(async {
-        let mut first =
-            Share::from_stdin().map_err(io_error("no command waits for", plan.folder.path()))?;
-        match take_turn(&plan).await {
-            Ok(Some(lock)) => serve(&plan, lock, first).await,
-            // The command that waits sees this process end, and turns to the one that is up.
+        let mut first = Connection::from_stdin().map_err(io_error(
+            "standard input is not the connection of a command for",
+            config.folder.path(),
+        ))?;
+        match acquire_lock(&config).await {
+            Ok(Some(lock)) => serve(&config, lock, first).await,
+            // The waiting command sees this process end, and connects to the supervisor that is running.
             Ok(None) => Ok(()),
             Err(error) => {
                 refuse(&mut first, &error).await;
@@ -120,29 +124,29 @@ pub(crate) fn supervise(plan: Plan) -> Result<()> {
     })
 }
 
-/// The lock; `None` if another supervisor is up.
-async fn take_turn(plan: &Plan) -> Result<Option<Lock>> {
-    let deadline = Instant::now() + SUCCESSION;
+/// Acquires the lock; `None` if another supervisor is running.
+async fn acquire_lock(config: &SupervisorConfig) -> Result<Option<Lock>> {
+    let deadline = Instant::now() + LOCK_TIMEOUT;
     while Instant::now() < deadline {
-        if let Some(lock) = Lock::try_take(&plan.folder)? {
+        if let Some(lock) = Lock::try_take(&config.folder)? {
             return Ok(Some(lock));
         }
-        if lock::reach_holder(&plan.folder).await.is_some() {
+        if lock::connect_to_holder(&config.folder).await.is_some() {
             return Ok(None);
         }
         sleep(Duration::from_millis(50)).await;
     }
-    let holder = lock::holder(&plan.folder)
+    let holder = lock::holder(&config.folder)
         .map_or_else(|| "another process".to_owned(), |holder| holder.to_string());
     Err(Error::local(format!(
-        "folder {} is still held by {holder}, which cannot be reached; end it and its mongod, or name another folder by \
-         XDG_DATA_HOME",
-        plan.folder.path().display()
+        "{holder} has locked folder {} and does not answer; stop that process and its mongod, or set XDG_DATA_HOME to \
+         another folder",
+        config.folder.path().display()
     )))
 }
 
-async fn serve(plan: &Plan, mut lock: Lock, mut first: Share) -> Result<()> {
-    let listener = match listen(plan, &mut lock) {
+async fn serve(config: &SupervisorConfig, mut lock: Lock, mut first: Connection) -> Result<()> {
+    let listener = match listen(config, &mut lock) {
         Ok(listener) => listener,
         Err(error) => {
             refuse(&mut first, &error).await;
@@ -150,28 +154,29 @@ async fn serve(plan: &Plan, mut lock: Lock, mut first: Share) -> Result<()> {
         }
     };
     // Commands that come while mongod starts wait in the listener's queue.
-    let mut mongod = match Mongod::start(&plan.mongod, &plan.folder, &plan.sockets, &lock).await {
-        Ok(mongod) => mongod,
-        Err(error) => {
-            refuse(&mut first, &error).await;
-            while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
-                refuse(&mut Share::new(stream), &error).await;
+    let mut mongod =
+        match Mongod::start(&config.mongod, &config.folder, &config.sockets, &lock).await {
+            Ok(mongod) => mongod,
+            Err(error) => {
+                refuse(&mut first, &error).await;
+                while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
+                    refuse(&mut Connection::new(stream), &error).await;
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
-    };
-    let outcome = keep(plan, &listener, first, &mut mongod).await;
-    // Before mongod is stopped: a command that comes from now on starts the next supervisor, which waits for the lock.
-    let _ = std::fs::remove_file(plan.sockets.control());
+        };
+    let outcome = keep(config, &listener, first, &mut mongod).await;
+    // The socket goes before mongod stops: a command that comes now starts the next supervisor, which waits for the lock.
+    let _ = std::fs::remove_file(config.sockets.control());
     drop(listener);
     let stopped = mongod.stop().await;
-    let _ = std::fs::remove_file(plan.sockets.mongod());
+    let _ = std::fs::remove_file(config.sockets.mongod());
     stopped.and(outcome)
 }
 
-/// Listens for commands. The lock is held, so whatever sockets are there belong to nobody.
-fn listen(plan: &Plan, lock: &mut Lock) -> Result<UnixListener> {
-    for stale in [plan.sockets.control(), plan.sockets.mongod()] {
+/// Listens for commands. This process holds the lock, so existing sockets are stale.
+fn listen(config: &SupervisorConfig, lock: &mut Lock) -> Result<UnixListener> {
+    for stale in [config.sockets.control(), config.sockets.mongod()] {
         match std::fs::remove_file(&stale) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(io_error("cannot remove", &stale)(error));
@@ -179,68 +184,68 @@ fn listen(plan: &Plan, lock: &mut Lock) -> Result<UnixListener> {
             _ => {}
         }
     }
-    let control = plan.sockets.control();
+    let control = config.sockets.control();
     let listener = UnixListener::bind(&control).map_err(io_error("cannot listen on", &control))?;
-    lock.announce(&plan.folder, &plan.sockets)?;
+    lock.announce(&config.folder, &config.sockets)?;
     Ok(listener)
 }
 
-/// Returns when the last user has been gone for the linger time, on SIGTERM, or when `mongod` has ended.
+/// Returns on SIGTERM or SIGINT, when `mongod` ends, or when no command was connected for the linger time.
 async fn keep(
-    plan: &Plan,
+    config: &SupervisorConfig,
     listener: &UnixListener,
-    first: Share,
+    first: Connection,
     mongod: &mut Mongod,
 ) -> Result<()> {
-    let cannot_listen = |error| io_error("cannot await signals for", plan.folder.path())(error);
+    let cannot_listen = |error| io_error("cannot await signals for", config.folder.path())(error);
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot_listen)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot_listen)?;
-    let uri = plan.sockets.uri();
-    let mut users = JoinSet::new();
-    users.spawn(hold(first, uri.clone()));
+    let uri = config.sockets.uri();
+    let mut commands = JoinSet::new();
+    commands.spawn(serve_command(first, uri.clone()));
     let mut end = Instant::now();
     let mut tick = interval(Duration::from_secs(5));
     loop {
         tokio::select! {
-            // In this order: a user who came in the last moment is not turned away.
+            // Connections are accepted before the linger time is checked, so that no waiting command is turned away.
             biased;
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             error = mongod.ended() => return Err(error),
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    users.spawn(hold(Share::new(stream), uri.clone()));
+                    commands.spawn(serve_command(Connection::new(stream), uri.clone()));
                 }
-                // Too many open files: wait for users to go.
+                // Too many open files: some are closed when a command ends.
                 Err(_) => sleep(Duration::from_millis(100)).await,
             },
-            Some(_) = users.join_next() => end = Instant::now() + plan.linger,
+            Some(_) = commands.join_next() => end = Instant::now() + config.linger,
             _ = tick.tick() => {
                 mongod.bound_log();
-                // The folder goes when the user logs out; nobody could find this database any more.
-                if !plan.sockets.control().exists() {
+                // The system removes this folder when the user logs out. Without it, no command finds this database.
+                if !config.sockets.control().exists() {
                     end = Instant::now();
                 }
             }
-            () = sleep_until(end), if users.is_empty() => return Ok(()),
+            () = sleep_until(end), if commands.is_empty() => return Ok(()),
         }
     }
 }
 
-/// Ends when the user does.
-async fn hold(mut share: Share, uri: String) {
-    if share.tell(&Reply::Ready { uri }).await.is_ok() {
-        share.ended().await;
+/// Sends a command the URI, and returns when the command ends.
+async fn serve_command(mut connection: Connection, uri: String) {
+    if connection.send(&Reply::Ready { uri }).await.is_ok() {
+        connection.closed().await;
     }
 }
 
-async fn refuse(share: &mut Share, error: &Error) {
+async fn refuse(connection: &mut Connection, error: &Error) {
     let reason = match error {
         Error::Unusable { reason } => reason.clone(),
         Error::Io { doing, source } => format!("{doing}: {source}"),
     };
-    // A user who is gone needs no answer.
-    let _ = share.tell(&Reply::Failed { reason }).await;
+    // A command that has ended needs no reply.
+    let _ = connection.send(&Reply::Failed { reason }).await;
 }
 
 fn open_log(folder: &Folder) -> Result<File> {

@@ -1,7 +1,8 @@
-//! A real MongoDB, shared by the tests; each has a database of its own in it.
+//! A real MongoDB server that all tests share. Each test has its own database.
 //!
-//! It is the one that `RUNLINEAGE_TEST_MONGODB_URI` names (`tools/with-servers` does), else a container by testcontainers where a
-//! Docker engine has the image (with `RUNLINEAGE_TEST_REQUIRE_DOCKER=1`, nothing else will do), else a local `mongod`.
+//! The server is the one in `RUNLINEAGE_TEST_MONGODB_URI`, which `tools/with-servers` sets. Without it, testcontainers starts a
+//! container if a Docker engine has the image; otherwise a local `mongod` is started. With `RUNLINEAGE_TEST_REQUIRE_DOCKER=1`, a
+//! missing container is an error.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use crate::{free_port, poll, tool, unique};
 const IMAGE: (&str, &str) = ("mongo", "6.0.5");
 const READY: Duration = Duration::from_secs(120);
 
-/// An empty database that no other test uses; it is dropped with this.
+/// An empty database that no other test uses. Dropping this value drops the database.
 pub struct TestDatabase {
     pub uri: String,
     pub database: Database,
@@ -37,7 +38,8 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        // A thread, since this drop runs inside a test's runtime; and a client of its own, since a client belongs to a runtime.
+        // A new thread, since this runs inside the test's runtime, which must not block. And a new client, since a client
+        // belongs to the runtime that made it.
         let uri = self.uri.clone();
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -53,25 +55,25 @@ impl Drop for TestDatabase {
                 })
             })
         });
-        // The server may be gone, by the test's own hand.
+        // The test may have stopped the server.
         let _ = dropping.join();
     }
 }
 
-/// The shared server's URI, without a database.
+/// The URI of the shared server, without a database.
 pub fn server_uri() -> &'static str {
     static SHARED: OnceLock<Result<Shared, String>> = OnceLock::new();
     let shared = SHARED.get_or_init(Shared::find).as_ref();
     &shared.unwrap_or_else(|reason| panic!("{reason}")).uri
 }
 
-/// The connection string `uri` for another database, its options kept.
+/// The connection string `uri` with another database and the same options.
 pub fn with_database(uri: &str, database: &str) -> String {
     let (address, options) = uri.split_once('?').unwrap_or((uri, ""));
     let (scheme, hosts) = address.split_once("://").unwrap_or(("mongodb", address));
     let (hosts, previous) = hosts.split_once('/').unwrap_or((hosts, ""));
     let mut options = options.to_owned();
-    // A user is looked up in the database of the path, unless an option says where.
+    // MongoDB looks the user up in the path's database unless `authSource` names another one.
     if hosts.contains('@') && !previous.is_empty() && !options.contains("authSource=") {
         let and = if options.is_empty() { "" } else { "&" };
         options = format!("{options}{and}authSource={previous}");
@@ -82,7 +84,7 @@ pub fn with_database(uri: &str, database: &str) -> String {
 
 struct Shared {
     uri: String,
-    // What ends with the test process; the fields are never dropped, the keepers see to it.
+    // A static is never dropped; the keepers end these servers together with the test process.
     _server: Option<(Mongod, KeptFolder)>,
     _container: Option<(ContainerAsync<GenericImage>, Finally)>,
 }
@@ -112,7 +114,7 @@ impl Shared {
     fn start_container() -> Result<Self, String> {
         let name = unique("runlineage-test");
         let remove = Finally::new(["docker", "rm", "--force", "--volumes", &name]);
-        // A thread whose runtime outlives the test that came first: the container's handle belongs to it.
+        // The container's handle belongs to a runtime, which therefore has to outlive the first test.
         let started = std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().map_err(|e| e.to_string())?;
             let started = runtime.block_on(async {
@@ -152,7 +154,7 @@ impl Shared {
     }
 }
 
-/// A `mongod` on 127.0.0.1 that answers; dropping it kills it, its data stays.
+/// A running `mongod` on 127.0.0.1. Dropping it kills the server; its data stays.
 pub struct Mongod {
     pub port: u16,
     process: Kept,
@@ -164,9 +166,9 @@ impl Mongod {
         self.process.pid()
     }
 
-    /// Starts one on a free port, with its data in `folder`.
+    /// Starts a server on a free port, with its data in `folder`.
     pub fn start(folder: &Path, options: &[&str]) -> Result<Self, String> {
-        // Between finding a free port and taking it, another process may.
+        // Another process may take the port before the server does.
         let mut failure = String::new();
         for _ in 0..5 {
             match Self::start_at(free_port(), folder, options) {
@@ -177,17 +179,17 @@ impl Mongod {
         Err(failure)
     }
 
-    /// Whether it still runs; a full disk ends it, for one.
+    /// Whether the server is still running. A full disk ends it, for example.
     pub fn runs(&mut self) -> bool {
         self.process.runs()
     }
 
-    /// Starts one on this port.
+    /// Starts a server on this port.
     pub fn start_at(port: u16, folder: &Path, options: &[&str]) -> Result<Self, String> {
         Self::start_by(Command::new(mongod()), port, folder, options)
     }
 
-    /// Starts one on this port that sees the file systems of the process `inside`.
+    /// Starts a server on this port in the mount namespace of the process `inside`.
     pub fn start_inside(
         inside: u32,
         port: u16,
@@ -235,7 +237,7 @@ impl Mongod {
     }
 }
 
-/// The `mongod` that `MONGOD` names, else the first of `PATH`, else that of tools/install.
+/// The `mongod` in `MONGOD`, else the first in `PATH`, else the one that tools/install installed.
 pub fn mongod() -> PathBuf {
     if let Some(named) = std::env::var_os("MONGOD").filter(|named| !named.is_empty()) {
         return named.into();
@@ -247,7 +249,7 @@ pub fn mongod() -> PathBuf {
         .unwrap_or_else(|| tool("bin/mongod"))
 }
 
-/// Whether a Docker engine answers and has the image; a test never pulls one.
+/// Fails unless a Docker engine answers and has the image. Tests never pull an image.
 fn docker_has_image() -> Result<(), String> {
     let output = Command::new("docker")
         .args(["image", "inspect", "--format", "{{.Id}}"])

@@ -1,4 +1,4 @@
-//! A replica set of three real servers, any of which a test can kill.
+//! A replica set of three real servers. A test can kill and restart each of them.
 
 use std::time::{Duration, Instant};
 
@@ -11,16 +11,16 @@ use crate::mongodb::Mongod;
 const NAME: &str = "tests";
 const ELECTED: Duration = Duration::from_secs(120);
 
-/// Three members on 127.0.0.1; all are killed when it is dropped.
+/// A replica set with three members on 127.0.0.1. Dropping it kills all members.
 pub struct ReplicaSet {
     ports: Vec<u16>,
-    // Before the folders: a server has to be gone when its folder is removed.
+    // Declared before the folders, so dropped first: a server has to end before its folder is removed.
     members: Vec<Option<Mongod>>,
     folders: Vec<KeptFolder>,
 }
 
 impl ReplicaSet {
-    /// Starts the members, and returns when they have a primary.
+    /// Starts the members, and returns when they have elected a primary.
     pub async fn start() -> Self {
         let folders: Vec<KeptFolder> = (0..3).map(|_| KeptFolder::new()).collect();
         let members: Vec<Mongod> = folders
@@ -39,7 +39,7 @@ impl ReplicaSet {
         set
     }
 
-    /// The URI of a database in the whole set.
+    /// The URI of a database, naming all members.
     pub fn uri(&self, database: &str) -> String {
         let hosts: Vec<String> = self
             .ports
@@ -57,7 +57,6 @@ impl ReplicaSet {
         let start = Instant::now();
         while start.elapsed() < ELECTED {
             for (index, member) in self.members.iter().enumerate() {
-                // A primary that has lost the majority does not know it yet; one that a majority follows can commit.
                 if member.is_some() && self.is_writable(index).await {
                     return index;
                 }
@@ -71,28 +70,28 @@ impl ReplicaSet {
         self.ports[index]
     }
 
-    /// Kills a member at once, as `kill -9` does; its data stays.
+    /// Kills a member by SIGKILL; its data stays.
     pub fn kill(&mut self, index: usize) {
         self.members[index] = None;
     }
 
-    /// Starts a killed member again, on its port and data.
+    /// Restarts a killed member with the same port and data.
     pub fn restart(&mut self, index: usize) {
         let folder = self.folders[index].path();
         let member = Mongod::start_at(self.ports[index], folder, &OPTIONS);
         self.members[index] = Some(member.unwrap_or_else(|reason| panic!("{reason}")));
     }
 
-    /// Makes the primary a secondary, in the middle of whatever it does.
+    /// Makes the primary step down at once, also during writes.
     pub async fn step_down(&self) {
         let primary = self.direct(self.primary().await).await;
         let command =
             doc! { "replSetStepDown": 10, "secondaryCatchUpPeriodSecs": 5, "force": true };
-        // Some versions close the connection with it.
+        // Some versions close the connection, which is an error here.
         let _ = primary.database("admin").run_command(command).await;
     }
 
-    /// The process of a member that runs.
+    /// The process id of a running member.
     pub fn pid(&self, index: usize) -> u32 {
         self.members[index].as_ref().expect("it runs").pid()
     }

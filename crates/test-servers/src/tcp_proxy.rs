@@ -1,4 +1,4 @@
-//! A cable between the program and MongoDB, which a test can cut.
+//! A TCP proxy between the program and MongoDB, whose network cable a test can slow down, hold or cut.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -6,24 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// How long a connection that is cut sleeps before it looks again.
+/// How long a connection sleeps between two checks of the cable.
 const PAUSE: Duration = Duration::from_millis(10);
-/// What a slow cable takes in each direction.
+/// The latency of a slow cable in each direction.
 const DELAY: Duration = Duration::from_millis(50);
 
-/// What becomes of what the two sides send.
+/// The state of the cable, which decides what happens to the bytes that the two sides send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Cable {
-    /// It arrives.
+    /// Bytes arrive at once.
     Whole,
-    /// It arrives a while later, as from another continent.
+    /// Bytes arrive with the latency of another continent.
     Slow,
-    /// It waits in the cable and arrives once that is whole again, as by TCP's own retransmission.
+    /// Bytes wait in the cable and arrive when it is whole again, as with TCP's retransmission.
     Held,
-    /// It is lost without a word, and a connection that lost something is dead for good, as behind a firewall that forgot it.
+    /// Bytes are lost silently. A connection that lost bytes never recovers, as after a firewall has dropped its state.
     Silent,
-    /// Every connection is closed, and each new one too.
+    /// Every existing and every new connection is closed.
     Closed,
     /// The proxy has ended.
     Gone,
@@ -38,13 +38,13 @@ pub struct TcpProxy {
 struct Shared {
     server: u16,
     cable: AtomicU8,
-    /// Counts the cuts: what was connected before one is not connected after it.
+    /// How often the cable was cut silently. A connection that is older than the last cut is dead.
     cuts: AtomicU64,
     bytes: AtomicUsize,
 }
 
 impl TcpProxy {
-    /// A proxy before the server at this port.
+    /// Starts a proxy for the server on this local port.
     pub fn before(server: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
         let port = listener.local_addr().expect("it is bound").port();
@@ -63,7 +63,7 @@ impl TcpProxy {
                 let (Ok(stream), serving) = (stream, serving.clone()) else {
                     continue;
                 };
-                // A side that is gone is no failure of the cable.
+                // An error means that a side closed the connection, which ends this thread.
                 std::thread::spawn(move || drop(serving.connect(stream)));
             }
         });
@@ -74,7 +74,7 @@ impl TcpProxy {
         self.port
     }
 
-    /// From now on, the cable is like this.
+    /// Changes the state of the cable.
     pub fn set(&self, cable: Cable) {
         if cable == Cable::Silent {
             self.shared.cuts.fetch_add(1, Ordering::SeqCst);
@@ -82,7 +82,7 @@ impl TcpProxy {
         self.shared.cable.store(cable as u8, Ordering::SeqCst);
     }
 
-    /// How many bytes arrived so far, of both sides.
+    /// How many bytes have arrived so far, in both directions together.
     pub fn bytes(&self) -> usize {
         self.shared.bytes.load(Ordering::SeqCst)
     }
@@ -111,7 +111,7 @@ impl Shared {
         self.copy(from_server, to_client, cuts)
     }
 
-    /// Carries what one side sends to the other, as long as neither ends.
+    /// Copies bytes in one direction until a side closes the connection.
     fn copy(&self, mut from: TcpStream, mut to: TcpStream, cuts: u64) -> std::io::Result<()> {
         from.set_read_timeout(Some(PAUSE))?;
         let mut chunk = vec![0; 64 << 10];
@@ -135,7 +135,7 @@ impl Shared {
                 Err(error) => return Err(error),
             };
             if was_cut {
-                // Not even that a side hung up is heard on the other.
+                // The other side does not even notice that this side closes the connection.
                 if count == 0 {
                     return Ok(());
                 }
@@ -144,7 +144,7 @@ impl Shared {
             if count == 0 {
                 return to.shutdown(Shutdown::Write);
             }
-            // It may have been cut since: what was read waits, or is lost.
+            // The state may have changed since the read: the bytes wait, or they are lost.
             while self.is(Cable::Held) {
                 std::thread::sleep(PAUSE);
             }

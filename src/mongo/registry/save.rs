@@ -7,7 +7,7 @@ use bson::{Bson, DateTime, Document, doc};
 use super::RegistryStore;
 use crate::error::{Error, Result};
 use crate::mongo::clock::server_time;
-use crate::mongo::failure::{code, failed, is_of_the_document};
+use crate::mongo::failure::{code, failed, is_document_error};
 use crate::mongo::majority_in_command;
 use crate::mongo::migrate::Migrator;
 use crate::mongo::retry::retried;
@@ -287,7 +287,7 @@ fn refused(reply: &Document) -> Result<HashMap<usize, (i32, String)>> {
             .get_str("errmsg")
             .unwrap_or("no reason given")
             .to_owned();
-        if code != code::DUPLICATE_KEY && !is_of_the_document(code) {
+        if code != code::DUPLICATE_KEY && !is_document_error(code) {
             return Err(Error::Mongo {
                 doing: format!("MongoDB takes no documents now (error {code})"),
                 source: reason.into(),

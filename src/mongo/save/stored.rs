@@ -1,4 +1,4 @@
-//! What is stored of runs, compared with what MLflow holds now.
+//! Compares runs that were read from MLflow with the stored ones.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::mongo::ticket::Ticket;
 use crate::mongo::{MongoRunStore, majority};
 use crate::run::{Run, field};
 
-/// What is stored of a run, as far as saving looks at it.
+/// The fields of a stored run that decide whether it is written again.
 pub(in crate::mongo) struct Stored {
     fingerprint: String,
     pub(in crate::mongo) ticket: i64,
@@ -23,21 +23,22 @@ pub(in crate::mongo) struct Stored {
     purged: bool,
 }
 
-/// Runs by what is stored of them.
+/// The runs to write, grouped by their stored state.
 #[derive(Default)]
-pub(in crate::mongo) struct Compared {
+pub(in crate::mongo) struct Changes {
+    /// The counts of the runs that need no write.
     pub(super) saved: Saved,
-    pub(super) fresh: Vec<Run>,
+    pub(super) new: Vec<Run>,
     pub(super) changed: Vec<Run>,
-    /// Stored in part, and not changed since: the whole document may be taken now, as after another validator.
+    /// Runs in quarantine that have not changed. MongoDB may accept the whole document now, for example with another validator.
     pub(super) quarantined: Vec<Run>,
 }
 
-impl Compared {
+impl Changes {
     /// The ids of the runs to write.
     pub(super) fn ids(&self) -> Vec<String> {
         let runs = self
-            .fresh
+            .new
             .iter()
             .chain(&self.changed)
             .chain(&self.quarantined);
@@ -45,8 +46,8 @@ impl Compared {
     }
 }
 
-/// What a collection holds of these runs, read from the primary.
-pub(in crate::mongo) async fn stored(
+/// Reads the stored state of these runs from the primary, by id.
+pub(in crate::mongo) async fn read_stored(
     store: &MongoRunStore,
     collection: &str,
     ids: &[String],
@@ -62,7 +63,7 @@ pub(in crate::mongo) async fn stored(
     };
     let found = retried(find)
         .await
-        .map_err(|error| failed("cannot compare runs with what is stored", error))?;
+        .map_err(|error| failed("cannot compare runs with the stored ones", error))?;
     let mirrors = found.iter().filter_map(|document| {
         let mirror = document.get_document(field::MIRROR).ok()?;
         let stored = Stored {
@@ -79,35 +80,36 @@ pub(in crate::mongo) async fn stored(
     Ok(mirrors.collect())
 }
 
+/// Groups runs by their stored state. Only a stored run with a lower ticket is written again.
 pub(in crate::mongo) fn compare(
     stored: &HashMap<String, Stored>,
     runs: Vec<Run>,
     ticket: Ticket,
-) -> Compared {
-    let mut compared = Compared::default();
+) -> Changes {
+    let mut changes = Changes::default();
     for run in runs {
         match stored.get(run.id()) {
-            None => compared.fresh.push(run),
+            None => changes.new.push(run),
             Some(stored)
                 if stored.ticket < ticket.0
                     && stored.fingerprint != run.fingerprint()
                     && !stored.purged =>
             {
-                compared.changed.push(run)
+                changes.changed.push(run)
             }
             Some(stored) if stored.quarantined && stored.ticket < ticket.0 => {
-                compared.quarantined.push(run);
+                changes.quarantined.push(run);
             }
-            Some(stored) if stored.quarantined => compared.saved.quarantined += 1,
-            // Its ticket stays: a run that was edited and edited back since may be overwritten by a read of in between,
-            // until the next full pass. To raise tickets here would write every run in every pass.
-            Some(_) => compared.saved.unchanged += 1,
+            Some(stored) if stored.quarantined => changes.saved.quarantined += 1,
+            // The stored ticket is not raised, since that would write every run in every pass. So if a run is edited and the
+            // edit is reverted, a late write of the edited state can apply; the next full pass corrects it.
+            Some(_) => changes.saved.unchanged += 1,
         }
     }
-    compared
+    changes
 }
 
-/// Removes what was read from MLflow no later than this ticket was drawn, and tells how many runs that were.
+/// Removes those of the runs whose ticket is not higher than this one, and returns how many it removed.
 pub(in crate::mongo) async fn remove(
     store: &MongoRunStore,
     collection: &str,

@@ -1,4 +1,4 @@
-//! One save: batches, what MongoDB refuses of them, and what can be stored of that.
+//! [`write`]: writes runs in batches, and puts runs that MongoDB refuses into quarantine.
 
 use std::collections::HashMap;
 
@@ -7,37 +7,38 @@ use bson::{Bson, DateTime, Document, doc, rawdoc};
 
 use super::Saved;
 use super::carried::carried_over;
-use super::stored::{Compared, stored};
+use super::stored::{Changes, read_stored};
 use crate::error::{Error, Result};
 use crate::mongo::clock::server_time;
 use crate::mongo::collections::RUNS;
-use crate::mongo::failure::{code, failed, is_of_the_document};
+use crate::mongo::failure::{code, failed, is_document_error};
 use crate::mongo::retry::retried;
 use crate::mongo::ticket::Ticket;
 use crate::mongo::{MongoRunStore, majority_in_command};
 use crate::run::{Run, field};
 
-/// A command over 16 MiB fails as a whole. An eighth of that is as fast, and it is held more than once; larger documents go alone.
+/// MongoDB refuses a command over 16 MiB. Batches of an eighth of that are as fast and need less memory. A larger document is
+/// sent alone.
 const MAX_BATCH_BYTES: usize = 2 << 20;
 const MAX_BATCH: usize = 1_000;
-/// A projection moves the count of a run rarely, and does not do so for ever.
+/// A projection rarely changes a run between a read and a write, so few attempts are enough.
 const MAX_ATTEMPTS: usize = 20;
-/// What the command around one document takes at most.
-const OVERHEAD: usize = 1 << 10;
-/// A larger document leaves no room for the command around it.
-const MAX_DOCUMENT_BYTES: usize = (16 << 20) - OVERHEAD;
-/// What the ticket and the date add to a document at most.
-const STAMP: usize = 64;
+/// The most bytes that a command adds to one document.
+const COMMAND_OVERHEAD: usize = 1 << 10;
+/// A larger document does not fit into a command.
+const MAX_DOCUMENT_BYTES: usize = (16 << 20) - COMMAND_OVERHEAD;
+/// The most bytes that the ticket and the date add to a document.
+const TICKET_OVERHEAD: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
-    /// Plain inserts: the fastest way to store runs that were not there a moment ago.
+enum WriteMode {
+    /// Plain inserts, the fastest way to store new runs.
     Insert,
-    /// Upserts that apply over a lower ticket only.
+    /// Upserts that apply only over a lower ticket.
     Replace,
 }
 
-/// One save: where to, by which ticket, and what came of it so far.
+/// One save: the target collection, the ticket, and the counts so far.
 struct Writer<'a> {
     store: &'a MongoRunStore,
     into: &'static str,
@@ -45,52 +46,51 @@ struct Writer<'a> {
     saved: Saved,
 }
 
-/// A run that MongoDB refused, with its code and reason.
-struct Refused {
+/// A run that MongoDB refused, with the server's code and message.
+struct RefusedRun {
     run: Run,
     code: i32,
     reason: String,
 }
 
-/// Writes what was compared into a collection.
+/// Writes changes into a collection.
 pub(in crate::mongo) async fn write(
     store: &MongoRunStore,
     into: &'static str,
-    compared: Compared,
+    changes: Changes,
     ticket: Ticket,
 ) -> Result<Saved> {
-    let Compared {
+    let Changes {
         saved,
-        fresh,
+        new,
         mut changed,
         quarantined,
-    } = compared;
+    } = changes;
     let mut writer = Writer {
         store,
         into,
         ticket,
         saved,
     };
-    changed.extend(writer.write(How::Insert, fresh).await?);
+    changed.extend(writer.write(WriteMode::Insert, new).await?);
     writer.replace(changed).await?;
-    writer.try_again(quarantined).await?;
+    writer.retry_quarantined(quarantined).await?;
     Ok(writer.saved)
 }
 
 impl Writer<'_> {
-    /// Writes over lower tickets, again for the runs that a projection changed in between.
+    /// Writes over lower tickets, and again those runs whose documents a projection changed in between.
     async fn replace(&mut self, mut runs: Vec<Run>) -> Result<()> {
         for _ in 0..MAX_ATTEMPTS {
             if runs.is_empty() {
                 return Ok(());
             }
-            let refused = self
-                .write(How::Replace, self.carried_over(runs).await?)
-                .await?;
+            let runs_to_write = self.carried_over(runs).await?;
+            let refused = self.write(WriteMode::Replace, runs_to_write).await?;
             let ids: Vec<String> = refused.iter().map(|run| run.id().to_owned()).collect();
             let stored = match &ids[..] {
                 [] => HashMap::new(),
-                ids => stored(self.store, self.into, ids).await?,
+                ids => read_stored(self.store, self.into, ids).await?,
             };
             let is_newer = |run: &Run| {
                 let stored = stored.get(run.id());
@@ -102,11 +102,11 @@ impl Writer<'_> {
         }
         Err(Error::Mongo {
             doing: format!("cannot save {} runs", runs.len()),
-            source: format!("other programs changed them {MAX_ATTEMPTS} times in between").into(),
+            source: format!("other programs changed them during {MAX_ATTEMPTS} attempts").into(),
         })
     }
 
-    /// Only documents of `runs` hold more than MLflow's run.
+    /// Adds what the stored documents hold beside MLflow's run. Only documents in `runs` do.
     async fn carried_over(&self, runs: Vec<Run>) -> Result<Vec<Run>> {
         match self.into {
             RUNS => carried_over(self.store, runs).await,
@@ -114,40 +114,40 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes in batches; returns the runs that are there already with the same or a higher ticket.
-    async fn write(&mut self, how: How, runs: Vec<Run>) -> Result<Vec<Run>> {
-        let mut present = Vec::new();
+    /// Writes in batches. Returns the runs that are stored already; in mode `Replace`, with the same or a higher ticket.
+    async fn write(&mut self, mode: WriteMode, runs: Vec<Run>) -> Result<Vec<Run>> {
+        let mut already_stored = Vec::new();
         let mut batch = Vec::new();
         let mut bytes = 0;
         for run in runs {
-            let length = run.as_raw().as_bytes().len() + STAMP;
+            let length = run.as_raw().as_bytes().len() + TICKET_OVERHEAD;
             if length > MAX_DOCUMENT_BYTES {
                 self.quarantine(&run, "the whole document is over 16 MiB")
                     .await?;
                 continue;
             }
             if batch.len() == MAX_BATCH
-                || (!batch.is_empty() && bytes + length + OVERHEAD > MAX_BATCH_BYTES)
+                || (!batch.is_empty() && bytes + length + COMMAND_OVERHEAD > MAX_BATCH_BYTES)
             {
-                self.write_batch(how, std::mem::take(&mut batch), &mut present)
+                self.write_batch(mode, std::mem::take(&mut batch), &mut already_stored)
                     .await?;
                 bytes = 0;
             }
-            bytes += length + OVERHEAD;
+            bytes += length + COMMAND_OVERHEAD;
             batch.push(run);
         }
-        self.write_batch(how, batch, &mut present).await?;
-        Ok(present)
+        self.write_batch(mode, batch, &mut already_stored).await?;
+        Ok(already_stored)
     }
 
-    /// Writes runs that are stored in part as a whole, where they are taken now; the others stay as they are.
-    async fn try_again(&mut self, quarantined: Vec<Run>) -> Result<()> {
+    /// Sends the whole documents of runs in quarantine again. Runs that MongoDB still refuses stay in quarantine.
+    async fn retry_quarantined(&mut self, quarantined: Vec<Run>) -> Result<()> {
         for run in self.carried_over(quarantined).await? {
-            if run.as_raw().as_bytes().len() + STAMP > MAX_DOCUMENT_BYTES {
+            if run.as_raw().as_bytes().len() + TICKET_OVERHEAD > MAX_DOCUMENT_BYTES {
                 self.saved.quarantined += 1;
                 continue;
             }
-            match &self.send(How::Replace, vec![run]).await?[..] {
+            match &self.send(WriteMode::Replace, vec![run]).await?[..] {
                 [] => self.saved.written += 1,
                 [refused, ..] if refused.code == code::DUPLICATE_KEY => self.saved.unchanged += 1,
                 _ => self.saved.quarantined += 1,
@@ -158,19 +158,19 @@ impl Writer<'_> {
 
     async fn write_batch(
         &mut self,
-        how: How,
+        mode: WriteMode,
         batch: Vec<Run>,
-        present: &mut Vec<Run>,
+        already_stored: &mut Vec<Run>,
     ) -> Result<()> {
         if batch.is_empty() {
             return Ok(());
         }
         let count = batch.len() as u64;
-        let refused = self.send(how, batch).await?;
+        let refused = self.send(mode, batch).await?;
         self.saved.written += count - refused.len() as u64;
-        for Refused { run, code, reason } in refused {
+        for RefusedRun { run, code, reason } in refused {
             if code == code::DUPLICATE_KEY {
-                present.push(run);
+                already_stored.push(run);
             } else {
                 self.quarantine(&run, &reason).await?;
             }
@@ -178,16 +178,16 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn send(&self, how: How, runs: Vec<Run>) -> Result<Vec<Refused>> {
+    async fn send(&self, mode: WriteMode, runs: Vec<Run>) -> Result<Vec<RefusedRun>> {
         let changed_at = server_time(self.store).await?;
-        let mut first = Some(self.command(how, &runs, changed_at)?);
-        // Made anew for another attempt, not kept for it: most need one only.
+        let mut first = Some(self.command(mode, &runs, changed_at)?);
+        // A retry builds the command again. Most commands need no retry, so no copy of the first one is kept.
         let send = || {
-            let made = first
+            let built = first
                 .take()
-                .map_or_else(|| self.command(how, &runs, changed_at), Ok);
+                .map_or_else(|| self.command(mode, &runs, changed_at), Ok);
             async {
-                let command = made.map_err(mongodb::error::Error::custom)?;
+                let command = built.map_err(mongodb::error::Error::custom)?;
                 self.store.database().run_raw_command(command).await
             }
         };
@@ -197,13 +197,18 @@ impl Writer<'_> {
         refused(runs, &reply)
     }
 
-    fn command(&self, how: How, runs: &[Run], changed_at: DateTime) -> Result<RawDocumentBuf> {
+    fn command(
+        &self,
+        mode: WriteMode,
+        runs: &[Run],
+        changed_at: DateTime,
+    ) -> Result<RawDocumentBuf> {
         let mut list = RawArrayBuf::new();
         for run in runs {
-            let document = stamped(run, self.ticket, changed_at)?;
-            match how {
-                How::Insert => list.push(document),
-                How::Replace => list.push(rawdoc! {
+            let document = with_ticket(run, self.ticket, changed_at)?;
+            match mode {
+                WriteMode::Insert => list.push(document),
+                WriteMode::Replace => list.push(rawdoc! {
                     "q": {
                         "_id": run.id(),
                         "mirror.ticket": { "$not": { "$gte": self.ticket.0 } },
@@ -214,26 +219,26 @@ impl Writer<'_> {
                 }),
             }
         }
-        Ok(match how {
-            How::Insert => {
+        Ok(match mode {
+            WriteMode::Insert => {
                 rawdoc! { "insert": self.into, "documents": list, "ordered": false, "writeConcern": majority_in_command() }
             }
-            How::Replace => {
+            WriteMode::Replace => {
                 rawdoc! { "update": self.into, "updates": list, "ordered": false, "writeConcern": majority_in_command() }
             }
         })
     }
 
-    /// Stores what can be stored of a run that was refused as a whole, and why.
+    /// Stores a refused run without its large fields, and records the reason among its problems.
     async fn quarantine(&mut self, run: &Run, reason: &str) -> Result<()> {
         tracing::warn!(run = run.id(), reason, "the run is mirrored only in part");
-        // Lineage alone can be too large as well.
+        // The lineage alone can be too large as well.
         for with_lineage in [true, false] {
-            let part = reduced(run, with_lineage, reason)?;
-            if part.as_raw().as_bytes().len() + STAMP > MAX_DOCUMENT_BYTES {
+            let part = without_large_fields(run, with_lineage, reason)?;
+            if part.as_raw().as_bytes().len() + TICKET_OVERHEAD > MAX_DOCUMENT_BYTES {
                 continue;
             }
-            let refused = self.send(How::Replace, vec![part]).await?;
+            let refused = self.send(WriteMode::Replace, vec![part]).await?;
             if refused
                 .iter()
                 .all(|refused| refused.code == code::DUPLICATE_KEY)
@@ -249,7 +254,7 @@ impl Writer<'_> {
     }
 }
 
-/// How often the run's document was projected when it was read; null before the first time.
+/// How often the run's document had been projected when it was read; null before the first projection.
 fn projections(run: &Run) -> RawBson {
     let mirror = run.as_raw().get_document(field::MIRROR);
     let registry = mirror.and_then(|mirror| mirror.get_document(field::REGISTRY));
@@ -257,13 +262,13 @@ fn projections(run: &Run) -> RawBson {
     seq.map_or(RawBson::Null, RawBson::Int64)
 }
 
-/// The run as a document with its ticket and the date of this change.
-fn stamped(run: &Run, ticket: Ticket, changed_at: DateTime) -> Result<RawDocumentBuf> {
+/// The document of a run, with its ticket and the date of this change.
+fn with_ticket(run: &Run, ticket: Ticket, changed_at: DateTime) -> Result<RawDocumentBuf> {
     let malformed = |error: bson::error::Error| Error::Document {
         id: run.id().to_owned(),
         reason: error.to_string(),
     };
-    let mut stamped = RawDocumentBuf::new();
+    let mut document = RawDocumentBuf::new();
     let mut mirror = rawdoc! { "ticket": ticket.0, "changed_at": changed_at };
     for element in run.as_raw() {
         let (name, value) = element.map_err(malformed)?;
@@ -276,15 +281,15 @@ fn stamped(run: &Run, ticket: Ticket, changed_at: DateTime) -> Result<RawDocumen
                     }
                 }
             }
-            _ => stamped.append(name, value),
+            _ => document.append(name, value),
         }
     }
-    stamped.append(cstr!("mirror"), mirror);
-    Ok(stamped)
+    document.append(cstr!("mirror"), mirror);
+    Ok(document)
 }
 
-/// The run without what is likely to be in the way, and with the reason among its problems.
-fn reduced(run: &Run, with_lineage: bool, reason: &str) -> Result<Run> {
+/// The run without tags, params and metrics, optionally without lineage too, and with the reason among its problems.
+fn without_large_fields(run: &Run, with_lineage: bool, reason: &str) -> Result<Run> {
     let whole = run.to_document()?;
     let kept = |field: &str| {
         !matches!(
@@ -325,15 +330,15 @@ fn reduced(run: &Run, with_lineage: bool, reason: &str) -> Result<Run> {
     Run::try_from(&part)
 }
 
-/// Takes the refused runs out of the server's reply; fails where a majority did not acknowledge the rest.
-fn refused(runs: Vec<Run>, reply: &Document) -> Result<Vec<Refused>> {
+/// The runs that the server's reply refuses. Fails if no majority acknowledged the others.
+fn refused(runs: Vec<Run>, reply: &Document) -> Result<Vec<RefusedRun>> {
     if let Ok(concern) = reply.get_document("writeConcernError") {
         let reason = concern
             .get_str("errmsg")
             .unwrap_or("no majority acknowledged them")
             .to_owned();
         return Err(Error::Mongo {
-            doing: "the runs may not survive a failover".into(),
+            doing: "a majority did not acknowledge the runs, which a failover may undo".into(),
             source: reason.into(),
         });
     }
@@ -351,8 +356,8 @@ fn refused(runs: Vec<Run>, reply: &Document) -> Result<Vec<Refused>> {
             .unwrap_or(usize::MAX);
         let reason = error.get_str("errmsg").unwrap_or("MongoDB gave no reason");
         let code = error.get_i32("code").unwrap_or_default();
-        // Quarantine is for documents that will never be taken as they are.
-        if code != code::DUPLICATE_KEY && !is_of_the_document(code) {
+        // Quarantine is only for documents that MongoDB will refuse again. Other refusals fail the save.
+        if code != code::DUPLICATE_KEY && !is_document_error(code) {
             return Err(Error::Mongo {
                 doing: format!("cannot save {} runs", runs.len()),
                 source: format!("({code}): {reason}").into(),
@@ -363,7 +368,7 @@ fn refused(runs: Vec<Run>, reply: &Document) -> Result<Vec<Refused>> {
     let refused = runs.into_iter().enumerate().filter_map(|(index, run)| {
         by_index
             .remove(&index)
-            .map(|(code, reason)| Refused { run, code, reason })
+            .map(|(code, reason)| RefusedRun { run, code, reason })
     });
     Ok(refused.collect())
 }
@@ -381,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_mongodb_does_not_take_is_refused_alone() {
+    fn a_refused_document_does_not_affect_the_others() {
         let reply =
             doc! { "n": 1, "writeErrors": [{ "index": 1, "code": 121, "errmsg": "invalid" }] };
         let refused = refused(runs(), &reply).unwrap();
@@ -390,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_cannot_take_documents_now_is_an_error_and_no_reason_to_store_them_in_part() {
+    fn a_refusal_due_to_the_servers_state_is_an_error_and_puts_nothing_into_quarantine() {
         for code in [189, 11600, 10107, 112, 14031, 13, 365, 1, 9999] {
             let reply = doc! { "n": 1, "writeErrors": [{ "index": 0, "code": code, "errmsg": "stepped down" }] };
             let Err(error) = refused(runs(), &reply) else {

@@ -8,7 +8,7 @@ use runlineage::query::Field;
 /// A column: a field of a run, or the link to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ColumnArg {
-    /// As it was typed, without spaces around it.
+    /// As typed, trimmed. It is the header of the column.
     pub(crate) name: String,
     pub(crate) what: Column,
 }
@@ -20,7 +20,7 @@ pub(crate) enum Column {
 }
 
 impl ColumnArg {
-    /// The column of `--ui-url`, which is no field of a run.
+    /// The column that `--ui-url` adds. It is not a field of the run.
     pub(crate) fn link() -> Self {
         Self {
             name: "url".into(),

@@ -1,10 +1,10 @@
-//! What runs can be counted by: fields of their own, and each kind of the table on each side.
+//! The facets by which runs can be counted: some fields, and each kind of node in each direction.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use runlineage::lineage::{Direction, Kind};
 use runlineage::mongo::Facet;
 
-/// A facet, by its name.
+/// A facet, parsed from its name.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct FacetArg(pub(crate) Facet);
 
@@ -13,14 +13,14 @@ impl FacetArg {
         let names = facets().map(|(name, _)| name);
         PossibleValuesParser::new(names.collect::<Vec<_>>()).map(|name| {
             let facet = facets().find(|(other, _)| *other == name);
-            Self(facet.map_or(Facet::Exp, |(_, facet)| facet))
+            Self(facet.map_or(Facet::Experiment, |(_, facet)| facet))
         })
     }
 }
 
 fn facets() -> impl Iterator<Item = (String, Facet)> {
     let own = [
-        ("exp", Facet::Exp),
+        ("exp", Facet::Experiment),
         ("status", Facet::Status),
         ("user", Facet::User),
     ];

@@ -1,18 +1,18 @@
-//! The flags of lineage: those of a node and of a path, for each kind of the table that stands on a side of a run.
+//! The lineage flags: one for each kind of node and each direction, and one for paths in any run.
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Args, Command, FromArgMatches};
 use runlineage::lineage::{Detail, Direction, Kind, NodeArg};
 
-/// The group of all flags of nodes.
+/// The clap group of the node flags.
 pub(crate) const GROUP: &str = "lineage";
 
-/// Nodes on either side of a run, in the order of the table.
+/// The nodes of `--input-model` and its like, in the order of the table of kinds.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct LineageArgs {
     pub(crate) nodes: Vec<(Direction, NodeArg)>,
 }
 
-/// Paths on either side, of whatever run.
+/// The paths of `--input-path` and `--output-path`, whichever run they are of.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct PathArgs {
     pub(crate) paths: Vec<(Direction, String)>,
@@ -24,7 +24,7 @@ impl LineageArgs {
     }
 }
 
-/// Each kind beside each side that it stands on.
+/// Each kind with each direction in which runs refer to it.
 fn places(kinds: impl Iterator<Item = Kind>) -> impl Iterator<Item = (Kind, Direction)> {
     kinds.flat_map(|kind| {
         kind.spec()
@@ -36,18 +36,24 @@ fn places(kinds: impl Iterator<Item = Kind>) -> impl Iterator<Item = (Kind, Dire
 
 fn verb(direction: Direction) -> &'static str {
     match direction {
-        Direction::Input => "Read",
-        Direction::Output => "Wrote",
+        Direction::Input => "read",
+        Direction::Output => "wrote",
     }
+}
+
+fn capitalised(noun: &str) -> String {
+    let (first, rest) = noun.split_at(noun.chars().next().map_or(0, char::len_utf8));
+    first.to_uppercase() + rest
 }
 
 fn node_flags(kinds: impl Iterator<Item = Kind>) -> Vec<Arg> {
     let flag = |(kind, direction): (Kind, Direction)| {
         let spec = kind.spec();
-        let noun = spec.noun.replace('-', " ");
+        let noun = capitalised(&spec.noun.replace('-', " "));
+        let verb = verb(direction);
         let help = match direction {
-            Direction::Input => format!("Read this {noun}: {}; repeatable", spec.example),
-            Direction::Output => format!("Wrote this {noun}; repeatable"),
+            Direction::Input => format!("{noun} that the run {verb}: {}. Repeatable", spec.example),
+            Direction::Output => format!("{noun} that the run {verb}. Repeatable"),
         };
         Arg::new(kind.flag(direction))
             .long(kind.flag(direction))
@@ -64,8 +70,8 @@ fn path_flag(direction: Direction, word: &str) -> String {
     format!("{direction}-{word}")
 }
 
-/// Each side, and the word for a detail of whatever key there.
-fn path_places() -> impl Iterator<Item = (Direction, &'static str)> {
+/// Each direction, with the word of a flag that asks for a detail of any key, such as `path`.
+fn path_flags() -> impl Iterator<Item = (Direction, &'static str)> {
     places(Kind::all()).filter_map(|(kind, direction)| {
         let Detail { of_any_key, .. } = kind.spec().detail?;
         Some((direction, of_any_key?))
@@ -116,10 +122,11 @@ impl Args for PathArgs {
                 .action(ArgAction::Append)
                 .help_heading("Lineage")
                 .help(format!(
-                    "{verb} this {word}, of whatever run; with a slash in the end, or anything under it; repeatable"
+                    "{} that the run {verb}, among the artifacts of any run. With a slash at the end: everything below it. Repeatable",
+                    capitalised(word)
                 ))
         };
-        command.args(path_places().map(flag))
+        command.args(path_flags().map(flag))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -129,7 +136,7 @@ impl Args for PathArgs {
 
 impl FromArgMatches for PathArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let paths = path_places().flat_map(|(direction, word)| {
+        let paths = path_flags().flat_map(|(direction, word)| {
             let values = matches.get_many::<String>(&path_flag(direction, word));
             values
                 .into_iter()
@@ -171,7 +178,7 @@ mod tests {
     });
 
     #[test]
-    fn a_made_up_kind_has_a_flag_on_the_side_it_stands_on() {
+    fn a_new_kind_gets_a_flag_for_its_direction_only() {
         let command = || Command::new("find").args(node_flags(Kind::all().chain([GADGET])));
         let matches = command().try_get_matches_from(["find", "--input-made-up", "acme"]);
         let matches = matches.unwrap();
@@ -184,7 +191,8 @@ mod tests {
         assert!(refused.is_err());
         let help = command().render_help().to_string();
         assert!(
-            help.contains("--input-made-up <BRAND>") && help.contains("Read this made up: acme"),
+            help.contains("--input-made-up <BRAND>")
+                && help.contains("Made up that the run read: acme"),
             "{help}"
         );
     }

@@ -1,9 +1,9 @@
-//! What single arguments hold, parsed once: pairs, durations, names of databases.
+//! Values of single arguments: pairs, durations, database names.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A key and its value.
+/// A key and its value, written `KEY=VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PairArg {
     pub(crate) key: String,
@@ -24,7 +24,7 @@ impl FromStr for PairArg {
     }
 }
 
-/// A length of time; days have 24 hours.
+/// A duration such as `5m` or `1d`. A day has 24 hours.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let span = text.parse::<jiff::Span>().ok();
     let duration = span.and_then(|span| {
@@ -36,11 +36,11 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "write a number with its unit, such as 60s, 5m, 1h or 1d".to_owned())
 }
 
-/// How long something that is repeated may pause at least: passes in quicker succession would only load the servers.
+/// A duration of at least a second: passes in quicker succession would only load the servers.
 pub(super) fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text)?;
     if interval < Duration::from_secs(1) {
-        return Err("it is too short; the least is 1s".to_owned());
+        return Err("this interval is too short; the least is 1s".to_owned());
     }
     Ok(interval)
 }
@@ -51,7 +51,7 @@ pub(super) fn parse_database(name: &str) -> Result<String, String> {
     let refused = |c: char| matches!(c, '/' | '\\' | '.' | ' ' | '"' | '$') || c.is_control();
     if name.is_empty() || name.len() > 63 || name.contains(refused) {
         return Err(
-            "MongoDB names a database by 1 to 63 bytes without / \\ . \" $ and spaces, such as runlineage".into(),
+            "a MongoDB database name has 1 to 63 bytes, without / \\ . \" $ and spaces, such as runlineage".into(),
         );
     }
     Ok(name.to_owned())

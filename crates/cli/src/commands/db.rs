@@ -1,4 +1,4 @@
-//! `db`: keeps the local database up in the foreground.
+//! `db`: keeps the local database running in the foreground.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -20,10 +20,10 @@ pub(crate) async fn run(connection: &ConnectionArgs) -> Result {
     let name = connection.database.as_deref().unwrap_or("runlineage");
     writeln!(stdout(), "{}/{name}", database.uri().trim_end_matches('/'))?;
     say!(
-        "The local database is up until Ctrl-C; for example: mongosh \"<the URI above>\" --eval 'db.runs.countDocuments()'"
+        "The local database runs until Ctrl-C. In another shell: mongosh \"<the URI above>\" --eval 'db.runs.countDocuments()'"
     );
     tokio::select! {
-        () = database.closed() => anyhow::bail!("the local database has ended; start `runlineage db` again"),
+        () = database.closed() => anyhow::bail!("the local database stopped; start `runlineage db` again"),
         _ = tokio::signal::ctrl_c() => {}
         _ = ended.recv() => {}
         _ = hung_up.recv() => {}

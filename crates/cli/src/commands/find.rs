@@ -1,295 +1,245 @@
-//! `find`: from flags to one search, and its results.
+//! `find`: builds one search from the flags, and prints its runs, a summary of them, or the query plan.
 
 mod condition;
+mod filter_names;
 mod named;
 mod print;
+mod search;
 mod trim;
 
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bson::{Bson, DateTime};
-use runlineage::lineage::{Direction, ModelPointer, Node, NodeArg};
-use runlineage::query::Order;
-use runlineage::{MongoRunStore, Query, Search};
+use bson::Bson;
+use runlineage::{MongoRunStore, Run, Search};
 
+use super::resolve::resolve;
 use super::{Result, say_freshness};
-use crate::args::{ColumnArg, ConnectionArgs, FindArgs, Format, LineageArgs};
+use crate::args::{ConnectionArgs, FindArgs, Format};
 use crate::connect::{self, usage};
-use crate::date;
 use crate::output::mongosh;
 use crate::pages::Pages;
 use crate::say::{counted, say};
 use crate::stdout::stdout;
 
-const COLUMNS: [&str; 6] = ["_id", "name", "exp.name", "status", "start_time", "user"];
-const TABLE_LIMIT: u32 = 100;
-/// What a program gets unless it asks for more: more by far than fits a screen, less than what fills a disk unseen.
-const EXPORT_LIMIT: u32 = 1_000_000;
+use search::FlagSearch;
 
 pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Result {
     resolve(connection, &mut args.lineage).await?;
-    let since = args.since.as_deref();
-    let since = since
-        .map(|since| date::parse("--since", since))
-        .transpose()?;
-    let (search, orders, columns) = (search(&args, since)?, orders(&args)?, columns(&args)?);
-    let filter = search.filter()?;
+    let flags = FlagSearch::of(&args)?;
     if args.render {
-        writeln!(stdout(), "{}", mongosh(&Bson::Document(filter)))?;
+        writeln!(stdout(), "{}", mongosh(&Bson::Document(flags.filter)))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mirror = connect::mirror(connection).await?;
-    let store = &mirror.store;
-    let last = match &args.after {
-        Some(id) => Some(
-            store
-                .get_run(id.as_str())
-                .await?
-                .ok_or_else(|| usage("--after", format!("the mirror holds no run {id}")))?,
-        ),
-        None => None,
+    let find = Find {
+        after: last_of_previous_page(&mirror.store, &args).await?,
+        store: &mirror.store,
+        args: &args,
+        flags,
     };
-    let limit = args.limit.unwrap_or(match args.format {
-        Format::Table => TABLE_LIMIT,
-        _ => EXPORT_LIMIT,
-    });
-    let is_json = matches!(args.format, Format::Json | Format::Ndjson);
-    let prints_all = is_json && args.columns.is_empty();
-    let max_time = Duration::from_secs(args.max_time);
-    let all = || search.clone().limit(0).max_time(max_time);
-    let ordered = |limit| {
-        let mut search = all().limit(limit);
-        if !orders.is_empty() {
-            search = search.order_by(orders.clone());
-        } else if args.format == Format::Table {
+    if args.explain || args.count || args.facet.is_some() || args.distinct.is_some() {
+        if !find.introduce().await? {
+            return Ok(ExitCode::FAILURE);
+        }
+        return find.summarise().await;
+    }
+    find.list(connection).await
+}
+
+/// A `find` against one mirror.
+struct Find<'a> {
+    store: &'a MongoRunStore,
+    args: &'a FindArgs,
+    flags: FlagSearch,
+    after: Option<Run>,
+}
+
+impl Find<'_> {
+    /// The search without order and limit.
+    fn all(&self) -> Search {
+        let max_time = Duration::from_secs(self.args.max_time);
+        self.flags.search.clone().limit(0).max_time(max_time)
+    }
+
+    fn ordered(&self, limit: u32) -> Search {
+        let mut search = self.all().limit(limit);
+        if !self.flags.orders.is_empty() {
+            search = search.order_by(self.flags.orders.clone());
+        } else if self.args.format == Format::Table {
             search = search.newest_first();
         }
-        if let Some(skip) = args.skip {
+        if let Some(skip) = self.args.skip {
             search = search.skip(skip);
         }
-        if let Some(last) = &last {
+        if let Some(last) = &self.after {
             search = search.newest_first().after(last);
         }
-        if prints_all {
+        if self.prints_documents() {
             return search;
         }
-        search.projection(trim::projection(&columns))
-    };
-    let about = async {
-        let holds_runs = say_freshness(store).await?;
-        if holds_runs {
-            named::check_experiments(store, &args.exp).await?;
+        search.projection(trim::projection(&self.flags.columns))
+    }
+
+    fn is_json(&self) -> bool {
+        matches!(self.args.format, Format::Json | Format::Ndjson)
+    }
+
+    /// Whether whole documents are printed, not only columns of them.
+    fn prints_documents(&self) -> bool {
+        self.is_json() && self.args.columns.is_empty()
+    }
+
+    /// Reports on stderr how fresh the mirror is and whether an index serves the search. Returns `false` if no run was ever
+    /// mirrored, and an error if an experiment is unknown or ambiguous.
+    async fn introduce(&self) -> Result<bool> {
+        if !say_freshness(self.store).await? {
+            return Ok(false);
         }
-        if let Some(since) = since {
+        self.flags.named.check_experiments(self.store).await?;
+        if let Some(since) = self.flags.since {
             say!(
                 "Started since {}.",
                 since.try_to_rfc3339_string().unwrap_or_default()
             );
         }
-        // What cannot be told here fails no search.
-        let served = async { store.is_indexed(all()).await.unwrap_or(true) };
-        let sorts_all = async {
-            let is_alone = filter.is_empty() && !orders.is_empty();
-            is_alone && !store.is_order_indexed(ordered(limit)).await.unwrap_or(true)
+        if !self.args.explain {
+            self.say_scans().await;
+        }
+        Ok(true)
+    }
+
+    async fn say_scans(&self) {
+        let bound = self.args.max_time;
+        let advice = "Add an experiment, a model, an artifact or --since";
+        // A failure to explain the search is no reason to fail the search.
+        if self.flags.filter.is_empty() {
+            let limit = self.flags.limit;
+            if !self.flags.orders.is_empty()
+                && !self
+                    .store
+                    .is_order_indexed(self.ordered(limit))
+                    .await
+                    .unwrap_or(true)
+            {
+                say!(
+                    "No index serves this order, so MongoDB reads and sorts every run, for at most {bound} s (--max-time). {advice}."
+                );
+            }
+        } else if !self.store.is_indexed(self.all()).await.unwrap_or(true) {
+            say!(
+                "No index serves this search, so MongoDB reads every run, for at most {bound} s (--max-time). {advice}."
+            );
+        }
+    }
+
+    /// Prints a count, a facet, distinct values or the query plan in place of the runs.
+    async fn summarise(&self) -> Result {
+        let (store, args) = (self.store, self.args);
+        if args.explain {
+            return print::explain(&store.explain(self.ordered(self.flags.limit)).await?);
+        }
+        let is_empty = if let Some(facet) = args.facet {
+            let limit = args.limit.unwrap_or_default();
+            let counts = store.facet(facet.0, self.all().limit(limit)).await?;
+            let is_empty = counts.is_empty();
+            print::facets(counts, args.format)?;
+            is_empty
+        } else if let Some(field) = &args.distinct {
+            let values = store.distinct_values(field, self.all()).await?;
+            let is_empty = values.is_empty();
+            print::distinct(values)?;
+            is_empty
+        } else {
+            let count = store.count_runs(self.all()).await?;
+            writeln!(stdout(), "{count}")?;
+            count == 0
         };
-        if holds_runs && !args.explain && sorts_all.await {
-            say!(
-                "No index holds this order: every run is read, for {} s at most (--max-time). An experiment, a model, an artifact or --since narrows it.",
-                args.max_time
-            );
+        if is_empty {
+            self.flags.named.say_unknown(store).await?;
         }
-        if holds_runs && !args.explain && !filter.is_empty() && !served.await {
-            say!(
-                "No index serves this search: every run is looked at, for {} s at most (--max-time). An experiment, a model, an artifact or --since narrows it.",
-                args.max_time
-            );
-        }
-        Ok::<_, anyhow::Error>(holds_runs)
-    };
-    if args.explain || args.count || args.facet.is_some() || args.distinct.is_some() {
-        if !about.await? {
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn list(&self, connection: &ConnectionArgs) -> Result {
+        let limit = self.flags.limit;
+        // One run more than the limit tells whether there are more, without a second search.
+        let runs = self
+            .store
+            .find_runs(self.ordered(limit.saturating_add(u32::from(limit > 0))));
+        // Concurrent: the search for one run takes as long as the question how fresh the mirror is.
+        let (holds_runs, runs) = tokio::join!(self.introduce(), runs);
+        if !holds_runs? {
             return Ok(ExitCode::FAILURE);
         }
-        if args.explain {
-            return print::explain(&store.explain(ordered(limit)).await?);
-        }
-        if args.count {
-            writeln!(stdout(), "{}", store.count_runs(all()).await?)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        if let Some(facet) = args.facet {
-            let limit = args.limit.unwrap_or_default();
-            let counts = store.facet(facet.0, all().limit(limit)).await?;
-            return print::facets(counts, args.format);
-        }
-        if let Some(field) = &args.distinct {
-            return print::distinct(store.distinct_values(field, all()).await?);
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    // One more than is shown: whether there is more is known without a second search.
-    let runs = store.find_runs(ordered(limit.saturating_add(u32::from(limit > 0))));
-    // Side by side: one run is found in the time that it takes to ask how fresh the mirror is.
-    let (holds_runs, runs) = tokio::join!(about, runs);
-    if !holds_runs? {
-        return Ok(ExitCode::FAILURE);
-    }
-    let runs = runs?;
-    let mut printer = print::Printer {
-        links: links(connection, store, &args).await?,
-        trims: is_json && !prints_all,
-        columns: columns.clone(),
-        limit,
-        shown: 0,
-        more: false,
-    };
-    match args.format {
-        Format::Table => printer.table(runs).await?,
-        Format::Csv => printer.csv(runs).await?,
-        Format::Ndjson => printer.ndjson(runs).await?,
-        Format::Json => printer.json(runs).await?,
-    }
-    if printer.shown == 0 {
-        named::say_unknown(store, &args).await?;
-    }
-    if !printer.more {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let shown = printer.shown;
-    if args.limit.is_none() && args.format != Format::Table {
-        say!(
-            "There are more: only the first {shown} runs are here. `--limit 0` gives all, `--limit {shown}` says that these are enough."
-        );
-        return Ok(ExitCode::FAILURE);
-    }
-    match store.count_runs(all()).await {
-        Ok(count) => say!(
-            "{shown} of {}; `--limit 0` shows all.",
-            counted(count, "run")
-        ),
-        Err(_) => say!("The first {shown} runs; there are more: `--limit 0` shows all."),
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Puts the version that MLflow's registry gives a pointer now in its place.
-pub(crate) async fn resolve(connection: &ConnectionArgs, args: &mut LineageArgs) -> Result<()> {
-    let pointers = args.nodes.iter_mut().filter_map(|(_, node)| match node {
-        NodeArg::Pointer(pointer) => Some((pointer.clone(), node)),
-        NodeArg::Node(_) => None,
-    });
-    let pointers: Vec<(ModelPointer, &mut NodeArg)> = pointers.collect();
-    if pointers.is_empty() {
-        return Ok(());
-    }
-    let mlflow = connect::mlflow(connection, 1)?;
-    for (pointer, node) in pointers {
-        let version = mlflow.model_version(&pointer).await?;
-        say!("{pointer} is version {version} now.");
-        *node = NodeArg::Node(Node::model(&pointer.name, version.as_str())?);
-    }
-    Ok(())
-}
-
-fn query(args: &FindArgs, since: Option<DateTime>) -> Query {
-    let mut query = Query::new();
-    for (direction, node) in &args.lineage.nodes {
-        let NodeArg::Node(node) = node.clone() else {
-            continue;
+        let runs = runs?;
+        let mut printer = print::Printer {
+            links: self.links(connection).await?,
+            trims: self.is_json() && !self.prints_documents(),
+            columns: self.flags.columns.clone(),
+            limit,
+            shown: 0,
+            more: false,
         };
-        query = match direction {
-            Direction::Input => query.with_input(node),
-            Direction::Output => query.with_output(node),
-        };
+        match self.args.format {
+            Format::Table => printer.table(runs).await?,
+            Format::Csv => printer.csv(runs).await?,
+            Format::Ndjson => printer.ndjson(runs).await?,
+            Format::Json => printer.json(runs).await?,
+        }
+        if printer.shown == 0 {
+            self.flags.named.say_unknown(self.store).await?;
+        }
+        if printer.more {
+            return self.say_more(printer.shown).await;
+        }
+        Ok(ExitCode::SUCCESS)
     }
-    for (direction, path) in &args.paths.paths {
-        query = match (direction, path.strip_suffix('/')) {
-            (Direction::Input, Some(folder)) => query.with_input_path_under(folder),
-            (Direction::Input, None) => query.with_input_path(path),
-            (Direction::Output, Some(folder)) => query.with_output_path_under(folder),
-            (Direction::Output, None) => query.with_output_path(path),
-        };
-    }
-    if !args.exp.is_empty() {
-        query = query.with_any_of(args.exp.iter().map(|exp| Query::new().with_experiment(exp)));
-    }
-    if !args.status.is_empty() {
-        let status = |status: &String| Query::new().with_status(&status.to_uppercase());
-        query = query.with_any_of(args.status.iter().map(status));
-    }
-    if let Some(since) = since {
-        query = query.with_start_time(since..);
-    }
-    for tag in &args.tag {
-        query = query.with_tag(&tag.key, tag.value.as_str());
-    }
-    for param in &args.param {
-        query = query.with_param(&param.key, param.value.as_str());
-    }
-    if let Some(parent) = &args.parent {
-        query = query.with_parent(parent.as_str());
-    }
-    if args.problems {
-        query = query.with_problems();
-    }
-    query
-}
 
-/// All that the flags ask for, as one search without order and limit.
-fn search(args: &FindArgs, since: Option<DateTime>) -> Result<Search> {
-    let flags = Search::from(query(args, since));
-    let Some(condition) = &args.condition else {
-        return Ok(flags);
-    };
-    Ok(flags.and(condition::parse(condition)?))
-}
+    /// The addresses of runs in MLflow, if `--ui-url` asks for them.
+    async fn links(&self, connection: &ConnectionArgs) -> Result<Option<Pages>> {
+        let Some(url) = &self.args.ui_url else {
+            return Ok(None);
+        };
+        let given = Some(url.as_str()).filter(|url| !url.is_empty());
+        let pages = Pages::of(connection, self.store, given).await?;
+        let pages = pages.ok_or_else(|| {
+            usage(
+                "--ui-url",
+                "the mirror does not know the address of its MLflow; give it: --ui-url http://host:5000",
+            )
+        })?;
+        Ok(Some(pages))
+    }
 
-/// The order that was asked for, of which no field stands twice; none where none was.
-fn orders(args: &FindArgs) -> Result<Vec<Order>> {
-    for (index, order) in args.sort.iter().enumerate() {
-        let earlier = &args.sort[..index];
-        if earlier.iter().any(|other| other.field() == order.field()) {
-            let reason = format!(
-                "it names {} twice; write each field once, such as --sort -start_time --sort name",
-                order.field()
+    /// Reports that the limit cut the runs. An export that was cut by the default limit fails, so that no script takes it for
+    /// complete.
+    async fn say_more(&self, shown: u64) -> Result {
+        if self.args.limit.is_none() && self.args.format != Format::Table {
+            say!(
+                "Only the first {shown} runs were printed, and more match. Use `--limit 0` for all of them, or `--limit {shown}` to accept these."
             );
-            return Err(usage("--sort", reason).into());
+            return Ok(ExitCode::FAILURE);
         }
+        match self.store.count_runs(self.all()).await {
+            Ok(count) => say!(
+                "{shown} of {} shown; `--limit 0` shows all.",
+                counted(count, "run")
+            ),
+            Err(_) => {
+                say!("The first {shown} runs are shown, and more match; `--limit 0` shows all.")
+            }
+        }
+        Ok(ExitCode::SUCCESS)
     }
-    Ok(args.sort.clone())
 }
 
-fn columns(args: &FindArgs) -> Result<Vec<ColumnArg>> {
-    let mut columns = if args.columns.is_empty() {
-        let columns = COLUMNS.iter().map(|column| column.parse());
-        columns.collect::<Result<_, _>>()?
-    } else {
-        args.columns.clone()
-    };
-    if args.ui_url.is_some() && !columns.contains(&ColumnArg::link()) {
-        columns.push(ColumnArg::link());
-    }
-    Ok(columns)
-}
-
-/// The pages to link to, where links are wanted.
-async fn links(
-    connection: &ConnectionArgs,
-    store: &MongoRunStore,
-    args: &FindArgs,
-) -> Result<Option<Pages>> {
-    let Some(url) = &args.ui_url else {
+async fn last_of_previous_page(store: &MongoRunStore, args: &FindArgs) -> Result<Option<Run>> {
+    let Some(id) = &args.after else {
         return Ok(None);
     };
-    let given = Some(url.as_str()).filter(|url| !url.is_empty());
-    let pages = Pages::of(connection, store, given).await?;
-    let pages = pages.ok_or_else(|| {
-        usage(
-            "--ui-url",
-            "the mirror does not know the address of its MLflow; give it: --ui-url http://host:5000",
-        )
-    })?;
-    Ok(Some(pages))
+    let run = store.get_run(id.as_str()).await?;
+    let run = run.ok_or_else(|| usage("--after", format!("run {id} is not mirrored")))?;
+    Ok(Some(run))
 }

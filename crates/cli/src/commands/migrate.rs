@@ -35,7 +35,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: MigrateArgs) -> Resul
         writeln!(stdout(), "applied {name}")?;
     }
     if applied.is_empty() {
-        say!("Nothing is pending.");
+        say!("No migration is pending.");
     }
     Ok(ExitCode::SUCCESS)
 }

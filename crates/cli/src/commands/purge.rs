@@ -1,4 +1,4 @@
-//! `purge`: removes deleted runs for good.
+//! `purge`: removes for good the runs that were deleted in MLflow.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::{connect, date};
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: &PurgeArgs) -> Result {
     let argument = "--deleted-before";
-    // Refused before anything is asked; what counts is the server's clock, since other hosts write here too.
+    // Parsed twice: first to refuse a wrong argument before connecting, then by MongoDB's clock. The clocks of hosts differ.
     date::parse(argument, &args.deleted_before)?;
     let mirror = connect::mirror(connection).await?;
     let now = mirror.store.server_time().await?;

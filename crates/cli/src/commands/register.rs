@@ -1,4 +1,4 @@
-//! `register`: lineage of one run by flags, or of many from a file.
+//! `register`: records the lineage of one run from flags, or of many runs from a file.
 
 mod file;
 mod line;
@@ -9,7 +9,7 @@ use runlineage::lineage::{Direction, NodeArg};
 use runlineage::{MlflowClient, MongoRunStore, RunId, lineage};
 
 use super::Result;
-use super::find::resolve;
+use super::resolve::resolve;
 use crate::args::{ConnectionArgs, LineageArgs, RegisterArgs};
 use crate::connect::{self, usage};
 use crate::say::say;
@@ -20,17 +20,17 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: RegisterArgs) -> 
         return Err(usage(
             "lineage",
             format!(
-                "none is given; write for example `runlineage register {run} --input-model churn:3`"
+                "none is given; add it, such as `runlineage register {run} --input-model churn:3`"
             ),
         )
         .into());
     }
-    let mlflow = connect::mlflow(connection, file::AT_ONCE)?;
+    let mlflow = connect::mlflow(connection, file::CONCURRENT_LINES)?;
     let mirror = connect::mirror(connection).await?;
     match (args.run_id, args.from) {
         (Some(run), _) => {
             register(&mlflow, &mirror.store, &run, &args.lineage).await?;
-            say!("Registered; `runlineage show {run}` shows it.");
+            say!("Registered. `runlineage show {run}` shows the lineage.");
             Ok(ExitCode::SUCCESS)
         }
         (None, Some(file)) => file::register(&mlflow, &mirror.store, &file, args.from_line).await,

@@ -1,4 +1,4 @@
-//! `show`: one run, its lineage, the link to it in MLflow.
+//! `show`: prints one run, its lineage, and the link to it in MLflow.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -27,9 +27,9 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
     let run = match mirror.store.get_run(id).await? {
         Some(run) => run,
         None => match mirror.store.get_deleted_run(id).await? {
-            Some(deleted) => known(deleted),
+            Some(deleted) => last_known(deleted),
             None => anyhow::bail!(
-                "the mirror holds no run {id}; a run that was made lately is there after the next `runlineage sync`"
+                "run {id} is not mirrored; if it is new in MLflow, run `runlineage sync` first"
             ),
         },
     };
@@ -48,24 +48,24 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The run that was deleted in MLflow, after what is known of that was said.
-fn known(deleted: DeletedRun) -> Run {
+/// The last known state of a run that was deleted in MLflow. Reports the deletion on stderr.
+fn last_known(deleted: DeletedRun) -> Run {
     let when = deleted
         .deleted_at
-        .map_or_else(|| "at a time that is not known".to_owned(), ago);
+        .map_or_else(|| "at an unknown time".to_owned(), ago);
     if deleted.purged {
         say!(
-            "This run was deleted in MLflow, and purged here: the mirror saw it deleted {when}, and keeps no more than its id."
+            "This run was deleted in MLflow and purged here. A sync noticed the deletion {when}. Only the id is kept."
         );
     } else {
         say!(
-            "This run was deleted in MLflow: the mirror saw that {when}. This is what it held last."
+            "This run was deleted in MLflow. A sync noticed that {when}. This is the last mirrored state."
         );
     }
     deleted.run
 }
 
-/// All of it at once: half a run on stdout would look like a whole one.
+/// Renders the whole run before printing: half a run on stdout would look complete.
 async fn text(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) -> Result<String> {
     let (document, lineage) = (run.to_document()?, run.lineage()?);
     let mut text = String::new();
@@ -93,7 +93,7 @@ async fn text(connection: &ConnectionArgs, store: &MongoRunStore, run: &Run) -> 
         .chain(rows(Direction::Output, &lineage.outputs))
         .collect();
     if rows.is_empty() {
-        writeln!(text, "\nNo lineage is recorded.")?;
+        writeln!(text, "\nThis run has no lineage.")?;
     } else {
         let header = ["", "model or run", "version or path"].map(str::to_owned);
         writeln!(text, "\n{}", table(&header, rows))?;

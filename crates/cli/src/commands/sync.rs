@@ -1,4 +1,4 @@
-//! `sync`: mirrors MLflow once and reports, or keeps the mirror fresh.
+//! `sync`: mirrors MLflow once and prints a report, or keeps the mirror fresh with `--every`.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -58,7 +58,7 @@ async fn keep_fresh(
     args: &SyncArgs,
 ) -> Result {
     let monitor = Monitor::of(store, every);
-    // Before signals are caught: until then, one ends the program at once.
+    // Before the signal handlers are set, so that a signal still ends the program at once.
     if let Some(address) = args.metrics_listen {
         monitor.serve(address).await?;
     }
@@ -70,15 +70,15 @@ async fn keep_fresh(
     let progress = |progress| bar.show(progress);
     let ended = |pass: PassEnded<'_>| {
         if pass.beside_full {
-            bar.beside(|| monitor.ended(&pass));
+            bar.print_during_pass(|| monitor.ended(&pass));
         } else {
-            bar.aside(|| monitor.ended(&pass));
+            bar.print_after_pass(|| monitor.ended(&pass));
         }
     };
     let watched = watch.run(&stop, progress, ended).await;
     bar.finish();
     watched?;
-    say!("Stopped; the next sync goes on from here.");
+    say!("Stopped. The next sync resumes here.");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -88,7 +88,7 @@ async fn once(job: &SyncJob, args: &SyncArgs) -> Result {
     let report = job.run_until(&stop, |progress| bar.show(progress)).await;
     bar.finish();
     let Some(report) = report? else {
-        say!("Stopped before the end; the next sync goes on from here.");
+        say!("Stopped before the end of the pass. The next sync resumes here.");
         return Ok(ExitCode::FAILURE);
     };
     print(&report, args.format)?;
@@ -101,7 +101,7 @@ async fn once(job: &SyncJob, args: &SyncArgs) -> Result {
     })
 }
 
-/// Cancelled when somebody asks the program to stop.
+/// A token that SIGTERM or SIGINT cancels.
 fn cancelled_by_signals() -> std::io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -123,7 +123,7 @@ fn print(report: &Report, format: ReportFormat) -> Result<()> {
     } else {
         if let Some(began) = report.resumed_from {
             say!(
-                "This pass resumed one that began {}; what that one had looked at was not looked at again.",
+                "This pass resumed the interrupted pass that began {}, and did not read again what that pass had read.",
                 ago(began)
             );
         }
@@ -137,7 +137,7 @@ fn print(report: &Report, format: ReportFormat) -> Result<()> {
     if report.problems > 0 {
         let have = if report.problems == 1 { "has" } else { "have" };
         say!(
-            "{} {have} recorded problems: `runlineage find --problems` lists them.",
+            "{} {have} recorded problems. `runlineage find --problems` lists them.",
             counted(report.problems, "mirrored run")
         );
     }

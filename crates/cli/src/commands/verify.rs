@@ -1,4 +1,4 @@
-//! `verify`: compares the mirror with MLflow, and lists every difference.
+//! `verify`: compares the mirror with MLflow and lists every difference.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -43,13 +43,13 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: VerifyArgs) -> Result
             writeln!(stdout(), "{}", table(&header, differences.iter().map(row)))?;
         }
     }
-    let counted = |kind| {
+    let of_kind = |kind| {
         differences
             .iter()
             .filter(|difference| difference.kind == kind)
             .count()
     };
-    let [missing, extra, stale] = ["missing", "extra", "stale"].map(counted);
+    let [missing, extra, stale] = ["missing", "extra", "stale"].map(of_kind);
     let seen = say::counted(verification.seen, "run");
     say!("{seen} compared: {missing} missing, {extra} extra, {stale} stale.");
     Ok(if differences.is_empty() {

@@ -1,4 +1,4 @@
-//! How long ago the mirror was brought up to date, at the moment that somebody asks.
+//! The ages of the last passes, computed at each scrape.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::UNIX_EPOCH;
@@ -11,7 +11,7 @@ const LAST_PASS: &str = "runlineage_last_pass_timestamp_seconds";
 const FULL_AGE: &str = "runlineage_last_full_pass_age_seconds";
 const LAG: &str = "runlineage_lag_seconds";
 
-/// When the last passes were, in milliseconds since 1970; 0: never.
+/// When the last passes began, in milliseconds since 1970; 0 means never.
 #[derive(Debug, Default)]
 pub(super) struct Ages {
     full: AtomicI64,
@@ -25,7 +25,7 @@ impl Ages {
             (&self.quick, freshness.quick_pass),
         ];
         for (age, date) in dates {
-            // An answer that comes late is not newer than one that overtook it.
+            // A late answer of MongoDB must not replace a newer one.
             age.fetch_max(
                 date.map_or(0, DateTime::timestamp_millis),
                 Ordering::Relaxed,
@@ -33,7 +33,7 @@ impl Ages {
         }
     }
 
-    /// Sets the metrics to what holds now.
+    /// Sets the metrics to the current ages.
     pub(super) fn tell(&self) {
         let seconds = |at: &AtomicI64| at.load(Ordering::Relaxed) as f64 / 1_000.0;
         let (full, quick) = (seconds(&self.full), seconds(&self.quick));
@@ -45,7 +45,7 @@ impl Ages {
     }
 }
 
-/// Infinite for what never was, so that an alert on a high age sees it too; the database's clock may be ahead of this one.
+/// Infinity if there was no pass, so that an alert on a high age fires. Never negative, even if MongoDB's clock is ahead.
 fn age(at: f64, now: f64) -> f64 {
     if at > 0.0 {
         (now - at).max(0.0)
@@ -57,14 +57,14 @@ fn age(at: f64, now: f64) -> f64 {
 pub(super) fn describe() {
     metrics::describe_gauge!(
         LAST_PASS,
-        "When the last complete pass of this kind over every experiment began; 0: never"
+        "When the last complete pass of this kind over every experiment began; 0 means never"
     );
     metrics::describe_gauge!(
         FULL_AGE,
-        "Seconds since the last complete full pass began: edits of old runs since then may not be mirrored"
+        "Seconds since the last complete full pass began; later edits of old runs may not be mirrored yet"
     );
     metrics::describe_gauge!(
         LAG,
-        "Seconds since the last complete pass of either kind began: runs that are new or under way may lag that far behind"
+        "Seconds since the last complete pass of either kind began; new and running runs may lag by as much"
     );
 }

@@ -1,12 +1,12 @@
-//! Whether a watch does its work: its last pass succeeded, and the next one is not overdue.
+//! The health of a watch: its last pass succeeded, and the next pass is not overdue.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Short passes, or few seconds between them, leave room for an MLflow that is slow for a moment.
+/// Leaves room for a slow moment of MLflow, even where passes and intervals are short.
 const SHORTEST_LIMIT: Duration = Duration::from_secs(60);
 
-/// What the passes so far say.
+/// The health, from the passes so far.
 #[derive(Debug)]
 pub(super) struct Health {
     every: Duration,
@@ -28,7 +28,7 @@ impl Health {
         }
     }
 
-    /// Takes in a pass that ended now. What it could not decide is for a human, and no restart mends it.
+    /// Records a pass that ended now. An incomplete pass is healthy, since a restart would not help.
     pub(super) fn ended(&self, succeeded: bool, took: Duration) {
         let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
         let longest = passes.map_or(took, |passes| passes.longest.max(took));
@@ -39,7 +39,7 @@ impl Health {
         });
     }
 
-    /// Why the watch is not healthy now.
+    /// Why the watch is unhealthy; `None` if it is healthy.
     pub(super) fn trouble(&self, now: Instant) -> Option<String> {
         let passes = *self.passes.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(passes) = passes else {
@@ -54,14 +54,14 @@ impl Health {
         );
         (since > limit).then(|| {
             format!(
-                "a pass is overdue: none has ended for {} s, and at most {} s are expected; MLflow or MongoDB may not answer",
+                "a pass is overdue: none has ended for {} s, and at most {} s are expected; check whether MLflow and MongoDB answer",
                 since.as_secs(),
                 limit.as_secs()
             )
         })
     }
 
-    /// From the end of a pass to that of the next one: three times the longest pass so far or the interval.
+    /// The longest time between the ends of two passes: three times the interval or the longest pass, whichever is longer.
     fn limit(&self, longest: Duration) -> Duration {
         let usual = longest.max(self.every);
         usual.saturating_mul(3).max(SHORTEST_LIMIT)
@@ -84,13 +84,13 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_pass_counts_even_if_later_ones_were_short_or_failed() {
+    fn the_longest_pass_counts_even_if_later_passes_were_short_or_failed() {
         let health = Health::new(MINUTE);
         let trouble = |minutes: u32| health.trouble(Instant::now() + minutes * MINUTE);
-        assert!(trouble(0).is_some(), "none has ended");
+        assert!(trouble(0).is_some(), "no pass has ended");
         health.ended(true, 10 * MINUTE);
         health.ended(false, MINUTE);
-        assert!(trouble(0).is_some(), "it failed");
+        assert!(trouble(0).is_some(), "the last pass failed");
         health.ended(true, MINUTE);
         assert_eq!(trouble(29), None);
         let said = trouble(31).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The HTTP server of a monitor, bounded in all that strangers could take of it: passes need the descriptors.
+//! The HTTP server of the monitor. It bounds connections, time and memory, so that strangers cannot starve the passes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-/// More than a Prometheus and some probes have at once; far fewer than a process may have descriptors.
+/// More than Prometheus and some probes need, and far below the limit of file descriptors.
 const MAX_CONNECTIONS: usize = 32;
 
-/// For a request and its answer, from the first byte to the last.
+/// For a request and its response.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// For the line of a request and its headers.
+/// For the request line and the headers, in bytes.
 const LARGEST_HEAD: usize = 16 * 1024;
 
-/// Answers for as long as the program runs. Where all connections are taken, the oldest one is closed for a new one: an
-/// honest request takes milliseconds, so that the oldest one is slow or idle.
+/// Serves until the program ends. At the limit, a new connection replaces the oldest one. An honest request takes
+/// milliseconds, so the oldest connection is slow or idle.
 pub(super) async fn serve(listener: TcpListener, router: Router) {
     let mut connections: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // No descriptor is left; others may give theirs back.
+            // Probably out of file descriptors: wait until some are closed.
             sleep(Duration::from_millis(100)).await;
             continue;
         };
@@ -41,12 +41,12 @@ pub(super) async fn serve(listener: TcpListener, router: Router) {
     }
 }
 
-/// One request: a connection that is kept open would hold its place for nothing.
+/// Answers one request. A kept-alive connection would count against the limit while idle.
 async fn answer(stream: TcpStream, router: Router) {
     let connection = http1::Builder::new()
         .keep_alive(false)
         .max_buf_size(LARGEST_HEAD)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    // Whoever asked is gone, too slow, or spoke no HTTP: nobody is there to be told.
+    // A client that left, was too slow, or spoke no HTTP needs no report.
     let _ = timeout(TIME_LIMIT, connection).await;
 }

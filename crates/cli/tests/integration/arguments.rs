@@ -1,4 +1,4 @@
-//! Arguments that cannot mean anything: refused before a server is asked, each with an example.
+//! Invalid arguments are refused before the program connects, each with an example.
 
 use crate::support::program::{Finished, run, runlineage};
 
@@ -6,7 +6,7 @@ const COMMANDS: [&str; 8] = [
     "sync", "find", "show", "register", "migrate", "verify", "purge", "db",
 ];
 const RUN: &str = "8f2c61d04a7b4f0e9d3c5b6a7e8f9012";
-/// Nobody listens there: what reaches it ends with 1, not with 2.
+/// Nobody listens there: a command that connects exits with 1, not with 2.
 const NOWHERE: &str = "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=300";
 
 #[track_caller]
@@ -20,12 +20,12 @@ fn is_usage(finished: &Finished, words: &[&str]) {
 }
 
 #[test]
-fn a_wrong_argument_is_answered_with_an_example_of_the_command() {
+fn the_error_about_a_wrong_argument_ends_with_an_example() {
     for command in COMMANDS {
         let example = format!("For example: runlineage {command}");
         let finished = run(&mut runlineage([command, "--nonsense"]));
         is_usage(&finished, &["--nonsense", &example]);
-        // A flag of all commands may stand before.
+        // A global flag may come before the command.
         let finished = run(&mut runlineage(["--local", command, "--nonsense"]));
         is_usage(&finished, &["--nonsense", &example]);
     }
@@ -38,7 +38,7 @@ fn a_wrong_argument_is_answered_with_an_example_of_the_command() {
 }
 
 #[test]
-fn what_is_no_run_id_and_no_model_is_refused() {
+fn invalid_run_ids_and_models_are_refused() {
     for command in [&["register", RUN][..], &["find"]] {
         let of = |flag: &str, value: &str| {
             let args = [command, &[flag, value, "--mongodb-uri", NOWHERE]].concat();
@@ -65,7 +65,7 @@ fn what_is_no_run_id_and_no_model_is_refused() {
 }
 
 #[test]
-fn a_database_of_no_possible_name_is_refused() {
+fn invalid_database_names_are_refused() {
     let long = "x".repeat(64);
     for name in ["", "a.b", "a b", "a/b", "a\\b", "$a", "a\"b", &long] {
         for command in [&["find"][..], &["db"], &["migrate"]] {
@@ -76,7 +76,7 @@ fn a_database_of_no_possible_name_is_refused() {
 }
 
 #[test]
-fn an_order_and_a_time_that_mongodb_refuses_are_refused_before() {
+fn orders_and_time_limits_that_mongodb_would_refuse_are_refused() {
     for wrong in [
         &["--sort", ""][..],
         &["--sort", "-"],
@@ -95,7 +95,7 @@ fn an_order_and_a_time_that_mongodb_refuses_are_refused_before() {
 }
 
 #[test]
-fn a_watch_has_no_exit_code_that_could_be_strict() {
+fn strict_excludes_every() {
     let sync = [
         "sync",
         "--mongodb-uri",
@@ -111,7 +111,7 @@ fn a_watch_has_no_exit_code_that_could_be_strict() {
 }
 
 #[test]
-fn an_interval_is_a_number_with_its_unit_and_at_least_a_second() {
+fn an_interval_has_a_unit_and_is_at_least_a_second() {
     let sync = |args: &[&str]| {
         let to = [
             "sync",
@@ -147,7 +147,7 @@ fn an_interval_is_a_number_with_its_unit_and_at_least_a_second() {
 }
 
 #[test]
-fn an_empty_variable_is_none() {
+fn an_empty_variable_counts_as_unset() {
     for command in [&["find"][..], &["show", RUN], &["migrate"]] {
         let finished = run(runlineage(command).env("MONGODB_URI", ""));
         is_usage(&finished, &["--mongodb-uri", "MONGODB_URI", "--local"]);
@@ -158,7 +158,7 @@ fn an_empty_variable_is_none() {
 }
 
 #[test]
-fn the_program_runs() {
+fn the_program_prints_its_version() {
     let version = run(&mut runlineage(["--version"])).success();
     assert_eq!(
         version.trim(),

@@ -1,4 +1,4 @@
-//! Tags that cannot be read: reported, and no obstacle.
+//! Tags that cannot be read are reported, and everything else is mirrored.
 
 use runlineage::{MongoRunStore, Query};
 use serde_json::{Value, json};
@@ -73,10 +73,10 @@ async fn bad_tags_are_reported_and_do_not_stop_the_rest() {
         .expect("the run is mirrored");
     let problems = set(stored.problems().into_iter().map(|problem| problem.key));
     assert_eq!(problems, set(bad[..4].iter().map(|(key, _)| *key)));
-    let said = sync().stderr;
+    let stderr = sync().stderr;
     assert!(
-        said.contains("1 mirrored run has recorded problems"),
-        "{said}"
+        stderr.contains("1 mirrored run has recorded problems"),
+        "{stderr}"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Output that cannot be written: one clear error, or a quiet end where the reader has seen enough; never a panic.
+//! Output that cannot be written: one clear error, or a quiet end if the reader closed the pipe; never a panic.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -12,13 +12,13 @@ use crate::support::mongodb::TestDatabase;
 use crate::support::program::{Finished, run, runlineage};
 use crate::support::tool;
 
-/// A disk without space.
+/// A full disk.
 fn full() -> Stdio {
     let file = File::options().write(true).open("/dev/full");
     file.expect("Linux has /dev/full").into()
 }
 
-/// A pipe whose reader is gone.
+/// A pipe whose reader has closed it.
 fn closed() -> Stdio {
     let (_, writer) = std::io::pipe().expect("a pipe can be made");
     writer.into()
@@ -26,7 +26,7 @@ fn closed() -> Stdio {
 
 /// A mirror of one run with lineage, and the tracking server that holds it.
 async fn scene() -> (MockServer, TestDatabase) {
-    // In both forms, so that to register it again sets no tag.
+    // In both tag forms, so that registering it again sets no tag.
     let tags = json!({ "tags": [
         { "key": "lineage.inputs.models.churn", "value": r#"["3"]"# },
         { "key": "lineage_overflow.0", "value": r#"[["inputs", "models", "churn", "3"]]"# },
@@ -46,8 +46,8 @@ fn check(finished: &Finished, code: i32, errors: usize, what: &str) {
     let Finished { stderr, .. } = finished;
     assert_eq!(finished.code, Some(code), "{what}: {stderr}");
     assert!(!stderr.contains("panicked"), "{what}: {stderr}");
-    let said = stderr.lines().filter(|line| line.starts_with("error: "));
-    assert_eq!(said.count(), errors, "{what}: {stderr}");
+    let printed = stderr.lines().filter(|line| line.starts_with("error: "));
+    assert_eq!(printed.count(), errors, "{what}: {stderr}");
     if errors > 0 {
         assert!(
             stderr.contains("cannot write to stdout"),
@@ -57,7 +57,7 @@ fn check(finished: &Finished, code: i32, errors: usize, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn results_that_cannot_be_written_are_one_error_and_a_reader_that_left_is_none() {
+async fn unwritable_results_are_an_error_and_a_closed_pipe_is_not() {
     let (server, test) = scene().await;
     let tracking = server.uri();
     let connection = ["--mongodb-uri", &test.uri, "--tracking-uri", &tracking];
@@ -99,19 +99,22 @@ async fn results_that_cannot_be_written_are_one_error_and_a_reader_that_left_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn applied_migrations_that_cannot_be_told_are_applied_all_the_same() {
+async fn migrations_are_applied_even_if_stdout_cannot_be_written() {
     for (stdout, code) in [(full(), 1), (closed(), 0)] {
         let test = TestDatabase::new().await;
         let migrate = ["migrate", "--mongodb-uri", &test.uri];
         let finished = run(runlineage(migrate).stdout(stdout));
         check(&finished, code, usize::from(code > 0), "migrate");
         let again = run(&mut runlineage(migrate));
-        assert!(again.stderr.contains("Nothing is pending"), "{again:?}");
+        assert!(
+            again.stderr.contains("No migration is pending"),
+            "{again:?}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_said_on_stderr_changes_nothing() {
+async fn an_unwritable_stderr_changes_nothing() {
     let (server, test) = scene().await;
     let tracking = server.uri();
     let connection = ["--mongodb-uri", &test.uri, "--tracking-uri", &tracking];
@@ -139,7 +142,7 @@ async fn what_cannot_be_said_on_stderr_changes_nothing() {
 }
 
 #[test]
-fn the_local_database_ends_when_its_uri_cannot_be_told() {
+fn db_ends_if_it_cannot_print_its_uri() {
     for (stdout, code) in [(full(), 1), (closed(), 0)] {
         let home = KeptFolder::new();
         let mut command = runlineage(["db"]);

@@ -1,4 +1,4 @@
-//! The proxy that `HTTP_PROXY` and its kin name: who answered is told, and what `NO_PROXY` exempts.
+//! HTTP proxies from the environment: errors name the proxy, and `NO_PROXY` exempts servers.
 
 use crate::support::fake_mlflow::{experiment, with_runs};
 use crate::support::free_port;
@@ -9,7 +9,7 @@ use crate::support::program::{Finished, run, runlineage};
 use crate::support::tls_proxy::{Clients, TlsProxy};
 use runlineage_test_servers::company_proxy::CompanyProxy;
 
-/// A sync with these variables, which asks once.
+/// Runs a sync with these variables and without retries.
 fn sync(test: &TestDatabase, tracking: &str, variables: &[(&str, &str)]) -> Finished {
     let mut command = runlineage(["sync", "--source", "lab", "--mongodb-uri", &test.uri]);
     for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
@@ -25,19 +25,19 @@ fn sync(test: &TestDatabase, tracking: &str, variables: &[(&str, &str)]) -> Fini
 #[track_caller]
 fn blames(finished: &Finished, proxy: &str, words: &str) {
     assert_eq!(finished.code, Some(1), "{finished:?}");
-    let said = &finished.stderr;
+    let stderr = &finished.stderr;
     assert!(
-        said.contains(proxy) && said.contains(words),
-        "no {proxy:?} or no {words:?} in {said}"
+        stderr.contains(proxy) && stderr.contains(words),
+        "no {proxy:?} or no {words:?} in {stderr}"
     );
     assert!(
-        !said.contains("canary") && !said.contains("this user may not"),
-        "{said}"
+        !stderr.contains("canary") && !stderr.contains("this user may not"),
+        "{stderr}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_refuses_or_is_down_is_named_as_who_did_it() {
+async fn an_error_names_the_proxy_that_refused_or_is_down() {
     let (test, folder) = (TestDatabase::new().await, KeptFolder::new());
     let server = mlflow::shared();
     let tls = TlsProxy::before(&server.uri(), Clients::Any, &folder).await;
@@ -92,7 +92,7 @@ async fn a_proxy_that_refuses_or_is_down_is_named_as_who_did_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_is_gone_through_unless_no_proxy_exempts_the_server() {
+async fn requests_use_the_proxy_unless_no_proxy_exempts_the_server() {
     let (test, folder) = (TestDatabase::new().await, KeptFolder::new());
     let server = with_runs(experiment("1"), vec![]).await;
     let tls = TlsProxy::before(&server.uri(), Clients::Any, &folder).await;

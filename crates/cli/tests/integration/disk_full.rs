@@ -1,4 +1,4 @@
-//! A disk of MongoDB's that is full in the middle of a sync: one clear error, and the next sync goes on once there is space.
+//! MongoDB's disk fills up during a sync: one clear error, and the next sync completes once there is space.
 
 use std::time::{Duration, Instant};
 
@@ -27,11 +27,11 @@ fn sync(lab: &Lab, mongodb: &str) -> Finished {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sync_onto_a_full_disk_ends_with_a_clear_error_and_the_next_one_completes_it() {
+async fn a_sync_onto_a_full_disk_fails_clearly_and_the_next_sync_completes_it() {
     let mut disk = SmallDisk::start(64);
     let uri = disk.uri(&unique("test"));
     let client = Client::with_uri_str(&uri).await.expect("the URI is valid");
-    let database = client.default_database().expect("the URI names one");
+    let database = client.default_database().expect("the URI names a database");
     let lab = Lab::on(
         uri.clone(),
         TestDatabase {

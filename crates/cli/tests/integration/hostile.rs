@@ -3,7 +3,7 @@
 use crate::support::program::{run, runlineage};
 
 #[test]
-fn hostile_conditions_end_the_program_before_it_asks_for_a_database() {
+fn hostile_conditions_are_refused_before_the_program_connects() {
     for condition in [
         r#"{"$where": "sleep(1000)"}"#,
         r#"{"tags.a": {"$code": "sleep(1000)"}}"#,

@@ -1,4 +1,4 @@
-//! What `find` renders means the same in mongosh.
+//! Filters of `find --render` match the same runs in mongosh.
 
 use std::collections::BTreeSet;
 
@@ -29,15 +29,15 @@ fn id(document: &Value) -> String {
 }
 
 #[tokio::test]
-async fn what_find_renders_returns_the_same_ids_in_mongosh() {
+async fn rendered_filters_match_the_same_runs_in_mongosh() {
     let test = TestDatabase::new().await;
     let store = filled(&test).await;
-    // Else `find` warns that nothing was ever synced; it holds runs, so it answers.
+    // No sync recorded a source here. `find` says so, and answers from the stored runs.
     drop(store);
     let mut cases: Vec<Vec<String>> = ODD
         .iter()
         .map(|odd| {
-            // As a version, what holds a slash is taken for a mistyped artifact.
+            // A version with a slash is taken for a mistyped artifact.
             let version = if odd.contains('/') { "" } else { odd };
             vec!["--input-model".to_owned(), format!("{odd}:{version}")]
         })
@@ -88,6 +88,6 @@ async fn what_find_renders_returns_the_same_ids_in_mongosh() {
         assert_eq!(shell, found(&test.uri, &args), "{case:?}");
         empty += usize::from(shell.is_empty());
     }
-    // The last one looks for problems, which no run has.
+    // The last search is for problems, which no run has.
     assert_eq!(empty, 1);
 }

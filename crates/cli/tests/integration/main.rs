@@ -1,26 +1,32 @@
-//! Everything that is tested against real servers: one binary, so that the servers are started once.
+//! Tests of the program against real servers. They are one binary, so that the servers start once.
 
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
-    reason = "clippy knows a test function, but not the fixtures that one stands on"
+    reason = "clippy allows these in test functions, but not in their fixtures"
 )]
 
 mod arguments;
 mod as_in_mlflow;
-mod bad_input;
+mod bad_arguments;
 mod bad_tags;
 mod broken_output;
 mod company_proxy;
 mod disk_full;
-mod find;
+mod find_conditions;
+mod find_errors;
+mod find_limits;
+mod find_output;
+mod foreign_database;
 mod hostile;
 mod indexed;
 mod local_database;
 mod memory;
 mod migrations;
 mod mlflow_variables;
+mod model_uris;
 mod monitor;
+mod names;
 mod network_cut;
 mod query;
 mod readme;
@@ -33,5 +39,6 @@ mod standby;
 mod support;
 mod sync_program;
 mod terminal;
+mod unreachable;
 mod watch_program;
 mod watch_survives;

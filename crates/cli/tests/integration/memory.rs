@@ -1,4 +1,4 @@
-//! What a sync holds of MLflow's pages at once.
+//! The memory of a sync: large pages are held one at a time.
 
 use std::process::Stdio;
 use std::sync::{Arc, Barrier};
@@ -13,13 +13,13 @@ use crate::support::proxy::Answer;
 const PAGE: usize = 60 << 20;
 
 #[tokio::test]
-async fn scans_of_large_pages_hold_one_of_them_at_a_time() {
+async fn concurrent_scans_hold_one_large_page_at_a_time() {
     let lab = Lab::new().await;
     let mut sql = lab.sql();
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         sql.insert(&plain_runs(&lab.experiment(name), 3));
     }
-    // All are answered at the same moment.
+    // All pages arrive at the same moment.
     let together = Arc::new(Barrier::new(8));
     lab.proxy.on(move |request| {
         if request.call != "runs/search" {
@@ -28,7 +28,7 @@ async fn scans_of_large_pages_hold_one_of_them_at_a_time() {
         let together = together.clone();
         Answer::Change(Box::new(move |mut page| {
             together.wait();
-            // Where a dataset's profile would be.
+            // In place of a dataset's profile.
             page["runs"][0]["inputs"] = json!({ "dataset_inputs": "x".repeat(PAGE) });
             page
         }))
@@ -42,7 +42,7 @@ async fn scans_of_large_pages_hold_one_of_them_at_a_time() {
     let status = format!("/proc/{}/status", process.id());
     let mut peak = 0;
     let ended = loop {
-        if let Some(ended) = process.try_wait().expect("it is a child") {
+        if let Some(ended) = process.try_wait().expect("the process can be waited for") {
             break ended;
         }
         let status = std::fs::read_to_string(&status).unwrap_or_default();

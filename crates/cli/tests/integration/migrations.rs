@@ -1,4 +1,4 @@
-//! Migrations: once each, whoever starts when; and the rights that each command needs.
+//! Migrations are applied once each, whatever the processes do; and the roles that each command needs.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn ended(child: Child) -> Finished {
     }
 }
 
-/// What migrations leave behind: validator, indexes, records.
+/// The result of the migrations: validator, indexes, records.
 async fn shape(database: &Database) -> Vec<Document> {
     let mut shape = Vec::new();
     for name in ["runs", "deleted_runs"] {
@@ -85,7 +85,7 @@ async fn migrated_shape() -> Vec<Document> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_processes_that_start_together_both_succeed_and_apply_each_file_once() {
+async fn two_concurrent_processes_apply_each_migration_once() {
     let expected = migrated_shape().await;
     let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations"))
         .expect("the folder is there")
@@ -93,17 +93,17 @@ async fn two_processes_that_start_together_both_succeed_and_apply_each_file_once
     for _ in 0..6 {
         let test = TestDatabase::new().await;
         let both = [(), ()].map(|()| migrate(&test.uri).spawn().expect("the program starts"));
-        let said: String = both.map(|child| ended(child).success()).concat();
-        let applied = said
+        let stdout: String = both.map(|child| ended(child).success()).concat();
+        let applied = stdout
             .lines()
             .filter(|line| line.starts_with("applied "))
             .count();
-        assert_eq!(applied, files, "{said}");
+        assert_eq!(applied, files, "{stdout}");
         assert_eq!(shape(&test.database).await, expected);
     }
 }
 
-/// This process is gone, and what it held with it.
+/// Ends the leases of a process that was killed.
 async fn end_leases_of(process: u32, database: &Database) {
     let holder = format!(" process {process} ");
     database
@@ -114,20 +114,24 @@ async fn end_leases_of(process: u32, database: &Database) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_killed_at_any_moment_leaves_a_database_that_the_next_one_finishes() {
+async fn the_next_process_completes_the_migrations_of_a_killed_one() {
     let expected = migrated_shape().await;
     let mut unfinished = 0;
     for round in 0..12 {
         let test = TestDatabase::new().await;
         let mut killed = migrate(&test.uri).spawn().expect("the program starts");
-        // Any moment is as good as another; these are spread over what a migration takes.
+        // The kills are spread over the duration of a migration.
         std::thread::sleep(Duration::from_millis(10 + round * 20));
-        killed.kill().expect("it can be killed");
+        killed.kill().expect("the process can be killed");
         let process = killed.id();
         unfinished += u32::from(ended(killed).code.is_none());
         let mut next = migrate(&test.uri).spawn().expect("the program starts");
-        // What the killed one had sent may arrive only now, so once is not enough.
-        while next.try_wait().expect("it can be waited for").is_none() {
+        // A command of the killed process may reach MongoDB late, so its leases are ended repeatedly.
+        while next
+            .try_wait()
+            .expect("the process can be waited for")
+            .is_none()
+        {
             end_leases_of(process, &test.database).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -138,14 +142,15 @@ async fn a_process_killed_at_any_moment_leaves_a_database_that_the_next_one_fini
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn steps_that_were_made_but_not_recorded_are_made_again() {
+async fn steps_that_were_applied_but_not_recorded_are_applied_again() {
     let expected = migrated_shape().await;
     let text = std::fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../migrations/0001_runs.json"
     ))
     .expect("the file is there");
-    let commands: Vec<serde_json::Value> = serde_json::from_str(&text).expect("it is an array");
+    let commands: Vec<serde_json::Value> =
+        serde_json::from_str(&text).expect("the file is an array");
     for made in 1..=commands.len() {
         let test = TestDatabase::new().await;
         for command in &commands[..made] {
@@ -165,7 +170,7 @@ async fn steps_that_were_made_but_not_recorded_are_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_file_and_a_newer_database_stop_writers_and_leave_readers() {
+async fn a_changed_file_and_a_newer_database_stop_writers_but_not_readers() {
     let test = TestDatabase::new().await;
     run(&mut migrate(&test.uri)).success();
     let migrations = test.database.collection::<Document>("migrations");
@@ -186,7 +191,7 @@ async fn a_changed_file_and_a_newer_database_stop_writers_and_leave_readers() {
         .find_one(doc! { "_id": 1 })
         .await
         .expect("MongoDB answers")
-        .expect("it is recorded");
+        .expect("MongoDB stores the record");
     for (change, word) in [
         ("changed", "changed since it was applied"),
         ("newer", "a newer runlineage has applied it"),
@@ -240,7 +245,7 @@ async fn a_changed_file_and_a_newer_database_stop_writers_and_leave_readers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_programs_runs_are_not_touched() {
+async fn a_foreign_collection_runs_is_not_touched() {
     let test = TestDatabase::new().await;
     let runs = test.database.collection::<Document>("runs");
     runs.insert_one(doc! { "_id": 1, "km": 42 })
@@ -261,7 +266,7 @@ async fn another_programs_runs_are_not_touched() {
         .await
         .expect("MongoDB answers");
     assert_eq!(left, [doc! { "_id": 1, "km": 42 }]);
-    // Readers say what they met, and go on to no wrong answer.
+    // Readers report the foreign document and print no wrong answer.
     let find = run(&mut runlineage(["find", "--mongodb-uri", &test.uri]));
     assert_eq!(find.code, Some(1), "{}", find.stdout);
     assert!(
@@ -271,7 +276,7 @@ async fn another_programs_runs_are_not_touched() {
     );
 }
 
-/// A server that asks for passwords, with users that have just one role on the database `mirror`.
+/// A server with authentication, and one user for each role on the database `mirror`.
 async fn server_with_users() -> (Mongod, KeptFolder) {
     let folder = KeptFolder::new();
     let server = Mongod::start(folder.path(), &["--auth"]).expect("mongod starts");
@@ -334,7 +339,7 @@ async fn readers_need_read_and_writers_need_read_write() {
     assert_eq!(
         empty.code,
         Some(1),
-        "a database that never saw a pass answers nothing"
+        "a database without a pass answers nothing"
     );
     assert!(
         empty.stderr.contains("mirrors nothing yet"),
@@ -362,8 +367,8 @@ async fn readers_need_read_and_writers_need_read_write() {
         ][..],
         &["show", &run_id],
     ] {
-        let said = as_user("read", args).success();
-        assert!(said.contains(&run_id), "{said}");
+        let stdout = as_user("read", args).success();
+        assert!(stdout.contains(&run_id), "{stdout}");
     }
     for args in [
         &["sync"][..],
@@ -372,7 +377,7 @@ async fn readers_need_read_and_writers_need_read_write() {
         let refused = as_user("read", args);
         assert_eq!(refused.code, Some(1), "{}", refused.stderr);
         assert!(
-            refused.stderr.contains("lacks the right"),
+            refused.stderr.contains("lacks a privilege"),
             "{}",
             refused.stderr
         );
@@ -396,11 +401,11 @@ async fn readers_need_read_and_writers_need_read_write() {
         .drop()
         .await
         .expect("MongoDB answers");
-    let said = as_user("read", &["find", "--input-model", "churn"]);
+    let searched = as_user("read", &["find", "--input-model", "churn"]);
     assert!(
-        said.stderr.contains("2 migrations are pending"),
+        searched.stderr.contains("2 migrations are pending"),
         "{}",
-        said.stderr
+        searched.stderr
     );
-    said.success();
+    searched.success();
 }

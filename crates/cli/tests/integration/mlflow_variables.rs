@@ -1,4 +1,4 @@
-//! MLflow's own variables and `~/.mlflow/credentials`, as the program takes them over.
+//! MLflow's environment variables and `~/.mlflow/credentials` apply to the program.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::support::mongodb::TestDatabase;
 use crate::support::program::{Finished, run, runlineage};
 use crate::support::tls_proxy::{Clients, SelfSigned, TlsProxy};
 
-/// A sync with these variables only, which does not ask twice.
+/// Runs a sync with only these variables and without retries.
 fn sync(test: &TestDatabase, tracking: &str, home: &Path, variables: &[(&str, &str)]) -> Finished {
     let mut command = runlineage(["sync", "--mongodb-uri", &test.uri]);
     for name in [
@@ -31,8 +31,8 @@ fn sync(test: &TestDatabase, tracking: &str, home: &Path, variables: &[(&str, &s
     run(&mut command)
 }
 
-/// A server that answers who sends this header, and nobody else.
-async fn server_that_wants(name: &'static str, value: &str) -> MockServer {
+/// A server that answers only requests with this header.
+async fn server_that_requires(name: &'static str, value: &str) -> MockServer {
     let server = MockServer::start().await;
     for (call, answer) in [
         (
@@ -59,16 +59,16 @@ fn fails(finished: &Finished, word: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_credentials_file_is_read_and_a_variable_goes_before_it() {
+async fn a_variable_takes_precedence_over_the_credentials_file() {
     let test = TestDatabase::new().await;
     let (home, nobody) = (KeptFolder::new(), KeptFolder::new());
     let folder = home.path().join(".mlflow");
     std::fs::create_dir(&folder).expect("the folder can be made");
     let text = "[mlflow]\nmlflow_tracking_username = ana\nmlflow_tracking_password = canary\n";
-    std::fs::write(folder.join("credentials"), text).expect("it can be written");
+    std::fs::write(folder.join("credentials"), text).expect("the file can be written");
     // ana:canary, and bob:canary.
-    let of_file = server_that_wants("Authorization", "Basic YW5hOmNhbmFyeQ==").await;
-    let of_variable = server_that_wants("Authorization", "Basic Ym9iOmNhbmFyeQ==").await;
+    let of_file = server_that_requires("Authorization", "Basic YW5hOmNhbmFyeQ==").await;
+    let of_variable = server_that_requires("Authorization", "Basic Ym9iOmNhbmFyeQ==").await;
     let bob = [("MLFLOW_TRACKING_USERNAME", "bob")];
 
     sync(&test, &of_file.uri(), home.path(), &[]).success();
@@ -79,10 +79,10 @@ async fn the_credentials_file_is_read_and_a_variable_goes_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_workspace_is_asked_for_and_is_another_source() {
+async fn a_workspace_is_sent_and_is_a_source_of_its_own() {
     let test = TestDatabase::new().await;
     let home = KeptFolder::new();
-    let server = server_that_wants("X-MLFLOW-WORKSPACE", "team-a").await;
+    let server = server_that_requires("X-MLFLOW-WORKSPACE", "team-a").await;
     let team_a = [("MLFLOW_WORKSPACE", "team-a")];
     sync(&test, &server.uri(), home.path(), &team_a).success();
     let found = run(&mut runlineage(["find", "--mongodb-uri", &test.uri]));
@@ -117,7 +117,7 @@ async fn a_servers_certificate_is_trusted_as_the_variables_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_wants_a_client_certificate_gets_the_variables() {
+async fn the_client_certificate_of_the_variables_is_sent() {
     let (test, home) = (TestDatabase::new().await, KeptFolder::new());
     let server = with_runs(experiment("1"), vec![]).await;
     let tls = TlsProxy::before(&server.uri(), Clients::Certified, &home).await;
@@ -148,15 +148,15 @@ async fn the_bundles_of_requests_curl_and_openssl_are_trusted() {
     ];
     for name in order {
         sync(&[(name, &line)]).success();
-        // Only what MLflow itself is told stands alone.
+        // MLflow's own variable replaces the system's certificates.
         let beside = sync(&[(name, &good.certificate), (order[1], &other.certificate)]);
         let is_other = name == order[1];
         assert_eq!(beside.code, Some(i32::from(is_other)), "{name}: {beside:?}");
         let refused = sync(&[(name, &good.certificate), (order[0], &other.certificate)]);
         if name != order[0] {
             fails(&refused, "mlflow_tracking_server_cert_path");
-            let told = refused.stderr.matches("invalid peer certificate").count();
-            assert_eq!(told, 1, "{}", refused.stderr);
+            let count = refused.stderr.matches("invalid peer certificate").count();
+            assert_eq!(count, 1, "{}", refused.stderr);
         }
         let gone = sync(&[(name, "/nowhere/ca.pem")]);
         assert!(
@@ -172,7 +172,7 @@ async fn the_bundles_of_requests_curl_and_openssl_are_trusted() {
     ]);
     assert_eq!(both.code, Some(2), "{both:?}");
     assert!(both.stderr.contains("unset one of the two"), "{both:?}");
-    // What is set for every program is no affair of a server without TLS.
+    // The general variables do not matter for a server without TLS.
     let plain = crate::mlflow_variables::sync(
         &test,
         &server.uri(),
@@ -183,12 +183,12 @@ async fn the_bundles_of_requests_curl_and_openssl_are_trusted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_of_secret_files_lose_their_line_ends() {
+async fn settings_lose_the_line_break_of_a_secret_file() {
     let home = KeptFolder::new();
     // ana:canary
-    let server = server_that_wants("Authorization", "Basic YW5hOmNhbmFyeQ==").await;
-    let of_token = server_that_wants("Authorization", "Bearer canary").await;
-    let of_workspace = server_that_wants("X-MLFLOW-WORKSPACE", "team-a").await;
+    let server = server_that_requires("Authorization", "Basic YW5hOmNhbmFyeQ==").await;
+    let of_token = server_that_requires("Authorization", "Bearer canary").await;
+    let of_workspace = server_that_requires("X-MLFLOW-WORKSPACE", "team-a").await;
     for end in ["\n", "\r\n", "\r", " \n\n"] {
         let test = TestDatabase::new().await;
         let with_end = |text: &str| format!("{text}{end}");
@@ -214,7 +214,7 @@ async fn settings_of_secret_files_lose_their_line_ends() {
         sync(&of_token.uri(), &token).success();
         let workspace = [("MLFLOW_WORKSPACE", with_end("team-a"))];
         sync(&of_workspace.uri(), &workspace).success();
-        // It went into the database that the URI names, under the name without its end.
+        // The sync wrote to the database with the trimmed name.
         let found = run(&mut runlineage(["find", "--mongodb-uri", &test.uri]));
         assert!(
             found.stderr.contains("Mirror of lab;"),
@@ -224,7 +224,7 @@ async fn settings_of_secret_files_lose_their_line_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_with_control_characters_inside_are_refused_and_not_shown() {
+async fn settings_with_inner_control_characters_are_refused_and_not_shown() {
     let (test, home) = (TestDatabase::new().await, KeptFolder::new());
     let server = with_runs(experiment("1"), vec![]).await;
     let refused = |finished: Finished, named: &str| {
@@ -313,7 +313,7 @@ async fn a_refused_password_is_told_apart_from_a_missing_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_forms_of_a_tracking_uri_are_named_with_what_to_give_instead() {
+async fn an_unsupported_tracking_uri_is_explained_with_an_alternative() {
     let (test, home) = (TestDatabase::new().await, KeptFolder::new());
     for (uri, form) in [
         ("databricks", "Databricks"),

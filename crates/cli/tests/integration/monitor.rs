@@ -1,4 +1,4 @@
-//! What a watch tells those who monitor it: metrics, health, and warnings in its log.
+//! Monitoring of a watch: metrics, health, and warnings in its log.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -17,7 +17,7 @@ use crate::support::watching::{STOPPED, is_full, metrics, wait_until, watch, wat
 use crate::support::{free_port, poll, rest};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_and_health_tell_how_the_watch_is() {
+async fn metrics_and_health_follow_the_passes() {
     let (lab, exp, _) = lab_with_runs(5).await;
     let (waits, go) = hold(&lab);
     let address = format!("127.0.0.1:{}", free_port());
@@ -30,15 +30,15 @@ async fn metrics_and_health_tell_how_the_watch_is() {
     assert_eq!(health(), 200);
     let full = "runlineage_last_pass_timestamp_seconds{kind=\"full\"}";
     wait_until("the pass is recorded", || metrics(&address)[full] > 0.0);
-    let told = metrics(&address);
-    assert_eq!(told["runlineage_runs_seen_total"], 5.0, "{told:?}");
-    assert_eq!(told["runlineage_runs_written_total"], 5.0, "{told:?}");
+    let series = metrics(&address);
+    assert_eq!(series["runlineage_runs_seen_total"], 5.0, "{series:?}");
+    assert_eq!(series["runlineage_runs_written_total"], 5.0, "{series:?}");
     assert_eq!(
-        told["runlineage_passes_total{kind=\"full\"}"], 1.0,
-        "{told:?}"
+        series["runlineage_passes_total{kind=\"full\"}"], 1.0,
+        "{series:?}"
     );
-    assert_eq!(told["runlineage_errors_total"], 0.0, "{told:?}");
-    let began = told[full];
+    assert_eq!(series["runlineage_errors_total"], 0.0, "{series:?}");
+    let began = series[full];
     let age = now() as f64 / 1_000.0 - began;
     assert!(
         (0.0..120.0).contains(&age),
@@ -52,11 +52,14 @@ async fn metrics_and_health_tell_how_the_watch_is() {
     let failed = metrics(&address);
     assert!(failed["runlineage_errors_total"] >= 1.0, "{failed:?}");
     assert_eq!(failed[full], began);
-    let age = |told: &BTreeMap<String, f64>| told["runlineage_last_full_pass_age_seconds"];
-    assert!(age(&failed) > age(&told), "{failed:?}");
+    let age = |series: &BTreeMap<String, f64>| series["runlineage_last_full_pass_age_seconds"];
+    assert!(age(&failed) > age(&series), "{failed:?}");
     let passes = running.passes();
-    let said = format!("{}", passes[known - 1]);
-    assert!(said.contains("down"), "it says why: {said}");
+    let message = format!("{}", passes[known - 1]);
+    assert!(
+        message.contains("down"),
+        "/health gives the reason: {message}"
+    );
 
     lab.proxy.pass();
     rest::create_run(&lab.server.uri(), &exp, now());
@@ -81,7 +84,7 @@ const AGES: [&str; 3] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ages_and_counts_are_told_before_the_first_pass_ends() {
+async fn ages_and_counters_are_there_before_the_first_pass_ends() {
     let (lab, ..) = lab_with_runs(5).await;
     let mut synced = 0.0;
     for is_new in [true, false] {
@@ -89,7 +92,7 @@ async fn ages_and_counts_are_told_before_the_first_pass_ends() {
         let address = format!("127.0.0.1:{}", free_port());
         let mut running = watch(&lab, &["--every", "1h", "--metrics-listen", &address]);
         wait_until("a page is asked for", || waits.load(Ordering::SeqCst));
-        let told = metrics(&address);
+        let series = metrics(&address);
         for count in [
             "runlineage_errors_total",
             "runlineage_passes_total{kind=\"full\"}",
@@ -98,15 +101,15 @@ async fn ages_and_counts_are_told_before_the_first_pass_ends() {
             "runlineage_runs_written_total",
             "runlineage_runs_deleted_total",
         ] {
-            assert_eq!(told.get(count), Some(&0.0), "{count}: {told:?}");
+            assert_eq!(series.get(count), Some(&0.0), "{count}: {series:?}");
         }
-        let [at, age, lag] = AGES.map(|name| told[name]);
+        let [at, age, lag] = AGES.map(|name| series[name]);
         if is_new {
             assert_eq!((at, age, lag), (0.0, f64::INFINITY, f64::INFINITY));
         } else {
             assert_eq!(at, synced);
             let since = now() as f64 / 1_000.0 - at;
-            assert!(since - 60.0 < age && age <= since + 1.0, "{told:?}");
+            assert!(since - 60.0 < age && age <= since + 1.0, "{series:?}");
             assert_eq!(lag, age, "there was no quick pass yet");
         }
         go.store(true, Ordering::SeqCst);
@@ -119,7 +122,7 @@ async fn ages_and_counts_are_told_before_the_first_pass_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pass_that_took_up_another_is_told_as_old_as_the_beginning_of_that() {
+async fn a_resumed_pass_is_as_old_as_the_interrupted_one() {
     let (lab, ..) = lab_with_runs(5).await;
     let (waits, go) = hold(&lab);
     let stopped = watch(&lab, &["--every", "1h"]);
@@ -134,13 +137,13 @@ async fn a_pass_that_took_up_another_is_told_as_old_as_the_beginning_of_that() {
     let mut running = watch(&lab, &["--every", "1h", "--metrics-listen", &address]);
     running.wait_for_pass(0, is_full);
     wait_until("the pass is recorded", || metrics(&address)[AGES[0]] > 0.0);
-    let told = metrics(&address);
-    assert!(told[AGES[0]] <= before, "{before}: {told:?}");
-    assert!(told[AGES[1]] > 2.0, "{told:?}");
+    let series = metrics(&address);
+    assert!(series[AGES[0]] <= before, "{before}: {series:?}");
+    assert!(series[AGES[1]] > 2.0, "{series:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_pass_could_not_decide_is_told_and_is_not_unhealthy() {
+async fn an_incomplete_pass_is_reported_and_healthy() {
     let (lab, ..) = lab_with_runs(5).await;
     let lost = lab.experiment("lost");
     lab.sql().insert(&plain_runs(&lost, 3));
@@ -151,9 +154,9 @@ async fn what_a_pass_could_not_decide_is_told_and_is_not_unhealthy() {
     running.wait_for_pass(0, |pass| is_full(pass) && pass["incomplete"] == 1);
     let health = get(&address, "/health").map(|(status, _)| status);
     assert_eq!(health, Some(200));
-    let told = metrics(&address);
-    assert_eq!(told["runlineage_incomplete"], 1.0, "{told:?}");
-    assert_eq!(told["runlineage_errors_total"], 0.0, "{told:?}");
+    let series = metrics(&address);
+    assert_eq!(series["runlineage_incomplete"], 1.0, "{series:?}");
+    assert_eq!(series["runlineage_errors_total"], 0.0, "{series:?}");
     running.signal("-TERM");
     let (code, _, stderr) = running.end_within(STOPPED);
     assert_eq!(code, Some(0), "{stderr:#?}");
@@ -170,7 +173,7 @@ async fn what_a_pass_could_not_decide_is_told_and_is_not_unhealthy() {
     assert!(reason.contains("--forget-experiment"), "{fields}");
 }
 
-/// A watch that may have so many descriptors, and the address of its metrics.
+/// A watch with a limit on its file descriptors, and the address of its metrics.
 fn watch_with_descriptors(lab: &Lab, most: u32) -> (Running, String) {
     let address = format!("127.0.0.1:{}", free_port());
     let mut limited = Command::new("prlimit");
@@ -187,7 +190,7 @@ fn watch_with_descriptors(lab: &Lab, most: u32) -> (Running, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_are_never_sent_in_full_take_nothing_from_the_passes() {
+async fn half_sent_requests_do_not_starve_the_passes() {
     let (lab, exp, _) = lab_with_runs(5).await;
     let (mut running, address) = watch_with_descriptors(&lab, 128);
     running.wait_for_pass(0, is_full);
@@ -202,14 +205,17 @@ async fn requests_that_are_never_sent_in_full_take_nothing_from_the_passes() {
         rest::create_run(&lab.server.uri(), &exp, now());
         let known = running.passes().len();
         running.wait_for_pass(known, |pass| pass["written"] == 1);
-        let told = metrics(&address);
-        assert_eq!(told["runlineage_errors_total"], 0.0, "{round}: {told:?}");
+        let series = metrics(&address);
+        assert_eq!(
+            series["runlineage_errors_total"], 0.0,
+            "{round}: {series:?}"
+        );
         assert_eq!(
             get(&address, "/health").map(|(status, _)| status),
             Some(200)
         );
     }
-    // All of them end, those that were served last too.
+    // All connections end, the last ones too.
     let closed = |mut stream: &TcpStream| {
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
@@ -240,23 +246,23 @@ async fn a_request_that_is_too_long_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_tells_of_a_pass_that_is_overdue() {
+async fn an_overdue_pass_is_unhealthy() {
     let (lab, ..) = lab_with_runs(5).await;
     let address = format!("127.0.0.1:{}", free_port());
     let mut running = watch(&lab, &["--every", "1s", "--metrics-listen", &address]);
     let known = running.wait_for_pass(0, is_full);
     let health = || get(&address, "/health").unwrap_or_default();
     assert_eq!(health().0, 200);
-    // MLflow takes each request, and answers none.
+    // MLflow accepts every request and answers none.
     let (waits, go) = hold(&lab);
     wait_until("MLflow is asked", || waits.load(Ordering::SeqCst));
     let since = Instant::now();
-    let (status, said) = poll(Duration::from_secs(100), || {
+    let (status, message) = poll(Duration::from_secs(100), || {
         Some(health()).filter(|(status, _)| *status != 200)
     })
-    .expect("it is overdue within 100 s");
+    .expect("the pass is overdue within 100 s");
     assert_eq!(status, 503);
-    assert!(said.contains("overdue"), "{said}");
+    assert!(message.contains("overdue"), "{message}");
     assert!(
         since.elapsed() > Duration::from_secs(55),
         "{:?}",

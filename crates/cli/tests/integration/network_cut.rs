@@ -1,5 +1,4 @@
-//! The network between the program and MongoDB is cut in the middle of a sync: it goes on by itself, or ends with a clear error in
-//! bounded time.
+//! The network to MongoDB is cut during a sync: the sync goes on by itself, or ends with a clear error in bounded time.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -14,10 +13,10 @@ use crate::support::running::Running;
 use crate::support::tcp_proxy::{Cable, TcpProxy};
 use crate::support::unique;
 
-/// What a sync may take to give up on a network that is never back.
+/// How long a sync may take to give up on a network that does not come back.
 const GIVEN_UP: Duration = Duration::from_secs(180);
 
-/// A lab whose mirror is behind a cable.
+/// A lab whose mirror is reached through a proxy that can cut the connections.
 struct Cut {
     cable: TcpProxy,
     lab: Lab,
@@ -54,7 +53,7 @@ impl Cut {
     }
 }
 
-async fn a_cut_that_ends(kind: Cable, length: Duration) {
+async fn survives_a_cut(kind: Cable, length: Duration) {
     let cut = Cut::start().await;
     let lab = &cut.lab;
     let sync = lab.sync();
@@ -78,23 +77,23 @@ async fn a_cut_that_ends(kind: Cable, length: Duration) {
 }
 
 #[tokio::test]
-async fn what_waited_in_a_cut_network_arrives_late_and_the_sync_goes_on() {
-    a_cut_that_ends(Cable::Held, Duration::from_secs(8)).await;
+async fn a_sync_survives_packets_that_arrive_late() {
+    survives_a_cut(Cable::Held, Duration::from_secs(8)).await;
 }
 
 #[tokio::test]
-async fn connections_that_are_dead_without_a_word_are_given_up_and_made_anew() {
-    a_cut_that_ends(Cable::Silent, Duration::from_secs(4)).await;
-    a_cut_that_ends(Cable::Silent, Duration::from_secs(40)).await;
+async fn a_sync_replaces_connections_that_died_silently() {
+    survives_a_cut(Cable::Silent, Duration::from_secs(4)).await;
+    survives_a_cut(Cable::Silent, Duration::from_secs(40)).await;
 }
 
 #[tokio::test]
-async fn connections_that_are_closed_are_made_anew() {
-    a_cut_that_ends(Cable::Closed, Duration::from_secs(8)).await;
+async fn a_sync_replaces_connections_that_were_closed() {
+    survives_a_cut(Cable::Closed, Duration::from_secs(8)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_network_that_is_never_back_ends_a_sync_with_a_clear_error() {
+async fn a_permanent_cut_ends_a_sync_with_a_clear_error() {
     for kind in [Cable::Held, Cable::Silent, Cable::Closed] {
         let cut = Cut::start().await;
         let args = ["sync", "--source", "lab", "--page-size", "7"];
@@ -104,7 +103,7 @@ async fn a_network_that_is_never_back_ends_a_sync_with_a_clear_error() {
         let (code, stdout, stderr) = program.end_within(GIVEN_UP);
         assert_eq!((code, stdout), (Some(1), vec![]), "{kind:?}: {stderr:#?}");
         assert_error(&stderr);
-        // Nor does a program come further that starts now.
+        // A sync that starts now fails too.
         for args in [&args[..], &["find"]] {
             let start = Instant::now();
             let next = run(&mut cut.command(args));
@@ -122,7 +121,7 @@ async fn a_network_that_is_never_back_ends_a_sync_with_a_clear_error() {
     }
 }
 
-/// One error, in the end, which says who is to blame.
+/// The output ends with one error, which names MongoDB.
 #[track_caller]
 fn assert_error(stderr: &[String]) {
     let errors = stderr.iter().filter(|line| line.starts_with("error: "));
@@ -131,15 +130,15 @@ fn assert_error(stderr: &[String]) {
         .iter()
         .skip_while(|line| !line.starts_with("error: "));
     let error: Vec<_> = error.cloned().collect();
-    let said = error.concat();
+    let message = error.concat();
     assert!(
-        said.contains("MongoDB") && !said.contains("panicked"),
+        message.contains("MongoDB") && !message.contains("panicked"),
         "{stderr:#?}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_outlives_a_cut_and_is_fresh_again_within_a_minute() {
+async fn a_watch_survives_a_cut_and_is_fresh_again_within_a_minute() {
     let cut = Cut::start().await;
     let args = [
         "sync",
@@ -160,7 +159,7 @@ async fn a_watch_outlives_a_cut_and_is_fresh_again_within_a_minute() {
         known = watch.passes().len().max(known);
         assert!(
             cut.cable.bytes() - bytes < 100_000,
-            "{kind:?}: it is not cut"
+            "{kind:?}: the network was not cut"
         );
         cut.cable.set(Cable::Whole);
         let whole = Instant::now();

@@ -1,4 +1,4 @@
-//! Every term of the query language, by the program and in mongosh.
+//! Every term of the query language finds the same runs in the program and in mongosh.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use crate::support::program::{run, runlineage};
 use crate::support::synthetic::{TERMS, mirror_of, synthetic};
 use crate::support::tool;
 
-/// The ids that each of these cursors gives, typed one after the other into one shell.
+/// The ids of each of these cursors, evaluated in one mongosh.
 fn pasted_into_mongosh(uri: &str, cursors: &[String]) -> Vec<Value> {
     let script: String = cursors
         .iter()
@@ -31,7 +31,7 @@ fn pasted_into_mongosh(uri: &str, cursors: &[String]) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_term_finds_the_same_by_the_program_and_pasted_into_mongosh() {
+async fn every_term_finds_the_same_runs_in_mongosh() {
     let (test, store) = mirror_of(synthetic(600)).await;
     let mut pasted = Vec::new();
     let mut found = Vec::new();

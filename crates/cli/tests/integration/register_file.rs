@@ -1,13 +1,16 @@
-//! `register --from`: what a line may be, and what is refused without stopping the others.
+//! `register --from`: valid lines, and bad lines that do not stop the others.
 
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use runlineage::{Lineage, MongoRunStore};
+use runlineage::{Lineage, MongoRunStore, Query};
 use serde_json::json;
 
+use crate::support::failing::{UNKNOWN, fails};
 use crate::support::keeper::KeptFolder;
-use crate::support::mirror::set;
+use crate::support::mirror::{ids, set};
 use crate::support::mlflow;
 use crate::support::mongodb::TestDatabase;
 use crate::support::program::{Finished, run, runlineage};
@@ -82,16 +85,16 @@ async fn a_version_may_be_a_number_and_the_first_line_may_begin_with_a_byte_orde
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_that_says_no_lineage_is_refused_and_the_others_are_registered() {
+async fn a_line_without_valid_lineage_is_refused_and_the_others_are_registered() {
     let scene = Scene::new(2).await;
     let [first, last] = [&scene.runs[0], &scene.runs[1]];
     let model = json!([{ "name": "churn", "version": "3", "from": "tag" }]);
     let bad = [
-        // Misspelt, and said with no lineage at all.
+        // A misspelt field, and no lineage at all.
         json!({ "_id": first, "input": { "models": model } }).to_string(),
         json!({ "_id": first }).to_string(),
         json!({ "_id": first, "inputs": { "models": [] } }).to_string(),
-        // Half of it would be registered.
+        // Only half of the line would be registered.
         json!({ "_id": first, "inputs": { "model": model, "models": model } }).to_string(),
         json!({ "_id": first, "inputs": { "models": [{ "name": "churn", "versoin": "4" }] } })
             .to_string(),
@@ -106,18 +109,18 @@ async fn a_line_that_says_no_lineage_is_refused_and_the_others_are_registered() 
     let finished = scene.register(&lines);
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
     for line in 1..=8 {
-        let said = format!("line {line}: ");
-        assert!(finished.stderr.contains(&said), "{}", finished.stderr);
+        let expected = format!("line {line}: ");
+        assert!(finished.stderr.contains(&expected), "{}", finished.stderr);
     }
-    for said in [
+    for expected in [
         "1 run registered, 8 lines failed.",
         "no lineage",
         "UTF-8",
         "versoin",
     ] {
         assert!(
-            finished.stderr.contains(said),
-            "no {said:?} in {}",
+            finished.stderr.contains(expected),
+            "no {expected:?} in {}",
             finished.stderr
         );
     }
@@ -143,7 +146,7 @@ fn a_file_and_lineage_by_flags_exclude_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_goes_away_ends_the_file_and_the_next_call_goes_on_where_it_was() {
+async fn an_outage_ends_the_file_and_the_next_call_resumes_at_the_named_line() {
     let scene = Scene::new(40).await;
     let proxy = Proxy::before(&mlflow::shared().uri());
     let set = AtomicUsize::new(0);
@@ -171,9 +174,12 @@ async fn a_server_that_goes_away_ends_the_file_and_the_next_call_goes_on_where_i
     let began = std::time::Instant::now();
     let ended = register(&proxy.uri(), &[]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(began.elapsed().as_secs() < 60, "it does not try every line");
+    assert!(
+        began.elapsed().as_secs() < 60,
+        "the command tried every line"
+    );
     let from = ended.stderr.split("--from-line ").nth(1);
-    let from = from.unwrap_or_else(|| panic!("it says where to go on: {}", ended.stderr));
+    let from = from.unwrap_or_else(|| panic!("the error names no line: {}", ended.stderr));
     let from: usize = from.split('`').next().unwrap().parse().unwrap();
     assert!((2..30).contains(&from), "{}", ended.stderr);
     for before in 0..from - 1 {
@@ -186,13 +192,15 @@ async fn a_server_that_goes_away_ends_the_file_and_the_next_call_goes_on_where_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_without_an_end_is_bounded_and_costs_itself_alone() {
+async fn an_endless_line_is_bounded_and_fails_alone() {
     let scene = Scene::new(1).await;
     let good = json!({ "_id": scene.runs[0], "outputs": { "models": [{ "name": "geo" }] } });
     let ended = scene.register(&[vec![b'x'; 40 << 20], good.to_string().into_bytes()]);
     assert_eq!(ended.code, Some(1));
     assert!(
-        ended.stderr.contains("line 1: it is longer than 32 MiB"),
+        ended
+            .stderr
+            .contains("line 1: the line is longer than 32 MiB"),
         "{}",
         ended.stderr
     );
@@ -200,5 +208,90 @@ async fn a_line_without_an_end_is_bounded_and_costs_itself_alone() {
         ended.stderr.contains("1 run registered, 1 line failed"),
         "{}",
         ended.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_lines_are_reported_and_the_others_registered() {
+    let server = mlflow::shared();
+    let rest = Rest::new(server);
+    let (_, exp) = rest.experiment("lines").await;
+    let (first, last) = (rest.run(&exp, &[]).await, rest.run(&exp, &[]).await);
+    let test = TestDatabase::new().await;
+    let line = |run: &str, model: serde_json::Value| {
+        json!({ "_id": run, "inputs": { "models": [model] } }).to_string()
+    };
+    let lines = [
+        line(
+            &first,
+            json!({ "name": "churn", "version": "1", "from": "tag" }),
+        ),
+        "no JSON".to_owned(),
+        line(UNKNOWN, json!({ "name": "churn" })),
+        line("a b", json!({ "name": "churn" })),
+        String::new(),
+        line(&last, json!({ "name": "" })),
+        "[]".to_owned(),
+        json!({ "_id": last, "outputs": { "runs": [{ "id": last, "path": "/plots/roc.png" }] } })
+            .to_string(),
+    ];
+    let folder = KeptFolder::new();
+    let file = folder.path().join("lineage.ndjson");
+    std::fs::write(&file, lines.join("\n")).expect("the folder can be written");
+    let (tracking, path) = (server.uri(), file.to_string_lossy());
+    let connection = ["--mongodb-uri", &test.uri, "--tracking-uri", &tracking];
+    let finished = run(&mut runlineage(
+        [&["register", "--from", &path][..], &connection].concat(),
+    ));
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    for expected in [
+        "line 2: ",
+        "line 3: ",
+        "line 4: ",
+        "line 6: ",
+        "line 7: ",
+        "2 runs registered, 5 lines failed.",
+    ] {
+        assert!(
+            finished.stderr.contains(expected),
+            "no {expected:?} in {}",
+            finished.stderr
+        );
+    }
+    let store = MongoRunStore::from_database(test.database.clone());
+    let query = Query::new().with_input_model("churn", "1");
+    assert_eq!(ids(&store, query).await, set([&first]));
+    let query = Query::new().with_output_artifact(&last, "plots/roc.png");
+    assert_eq!(ids(&store, query).await, set([&last]));
+
+    // From stdin, and from a file that does not exist.
+    let mut child = runlineage([&["register", "--from", "-"][..], &connection].concat())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    stdin
+        .write_all(line(&last, json!({ "name": "fraud", "version": "7" })).as_bytes())
+        .expect("the program reads its input");
+    drop(stdin);
+    let output = child.wait_with_output().expect("the program ends");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(
+        ids(&store, Query::new().with_input_model("fraud", "7")).await,
+        set([&last])
+    );
+    fails(
+        [
+            &["register", "--from", "/nowhere/lineage.ndjson"][..],
+            &connection,
+        ]
+        .concat(),
+        1,
+        &["/nowhere/lineage.ndjson"],
     );
 }

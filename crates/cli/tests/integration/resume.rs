@@ -1,4 +1,4 @@
-//! A sync that is killed at any instant: the next one takes up where it was, and comes to the same result.
+//! A sync that is killed at any instant: the next sync resumes it and comes to the same result.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
@@ -26,7 +26,7 @@ const START_TIMES: [i64; 4] = [
     253_402_300_800_000,
 ];
 
-/// How often the default run kills; `RUNLINEAGE_TEST_KILLS` asks for more.
+/// The number of kills; `RUNLINEAGE_TEST_KILLS` sets another one.
 fn kills() -> usize {
     let asked = std::env::var("RUNLINEAGE_TEST_KILLS").ok();
     asked.and_then(|kills| kills.parse().ok()).unwrap_or(200)
@@ -52,13 +52,13 @@ fn sync(lab: &Lab) -> Command {
     command
 }
 
-/// What MongoDB knows the connections of the killed processes by.
+/// The application name of the connections of the killed processes.
 fn app(lab: &Lab) -> String {
     format!("killed-{}", lab.test.database.name())
 }
 
-/// Waits until nothing is under way any more that a process has left behind: on a busy machine, what it sent last is
-/// read after the next one has begun.
+/// Waits until MongoDB has no operation of a killed process left. On a busy machine, MongoDB may read the last command
+/// after the next process has begun.
 async fn settle(lab: &Lab) {
     lab.proxy.settle();
     let admin = lab.test.database.client().database("admin");
@@ -80,27 +80,27 @@ async fn settle(lab: &Lab) {
     }
 }
 
-/// Whether a pass is to be taken up.
+/// Whether there is an interrupted pass to resume.
 async fn is_unfinished(lab: &Lab) -> bool {
     let state = lab.test.database.collection::<Document>("sync_state");
     let pass = state.find_one(doc! { "_id": "pass" }).await;
     pass.expect("the server answers").is_some()
 }
 
-/// Shared with the proxy: which process is killed at which request, and when within it.
+/// Shared with the proxy: the process to kill, the request at which, and the moment within it.
 #[derive(Default)]
 struct Kill {
     process: Option<Child>,
     /// Requests left until the kill.
     countdown: Option<usize>,
-    /// Before the server is asked, or once its answer is under way.
+    /// Whether before the request reaches the server, or after its answer has begun.
     before: bool,
-    /// How long after that moment.
+    /// The delay after that moment.
     delay: Duration,
 }
 
 impl Kill {
-    /// Counts a request; the process is killed now, or a moment later.
+    /// Counts a request, and kills the process if this is the one.
     fn count(this: &Arc<Mutex<Self>>, request: &Request) -> Answer {
         let mut kill = this.lock().unwrap();
         match kill.countdown {
@@ -129,7 +129,7 @@ impl Kill {
 }
 
 #[tokio::test]
-async fn a_sync_killed_at_any_instant_is_taken_up_and_comes_to_the_same_result() {
+async fn a_sync_killed_at_any_instant_is_resumed_with_the_same_result() {
     let lab = Lab::new().await;
     let mut rng = fastrand::Rng::with_seed(4);
     let mut sql = lab.sql();
@@ -152,7 +152,7 @@ async fn a_sync_killed_at_any_instant_is_taken_up_and_comes_to_the_same_result()
         if first_pass {
             for collection in ["runs", "deleted_runs", "sync_state"] {
                 let all = lab.test.database.collection::<Document>(collection);
-                all.delete_many(doc! {}).await.expect("a delete");
+                all.delete_many(doc! {}).await.expect("MongoDB answers");
             }
         }
         edit(&lab, &exps, &mut sql, &mut rng);
@@ -161,7 +161,7 @@ async fn a_sync_killed_at_any_instant_is_taken_up_and_comes_to_the_same_result()
         for _ in 0..KILLS_A_ROUND {
             let process = {
                 let mut kill = kill.lock().unwrap();
-                // About 26 requests are a whole pass; what is left after a kill is less.
+                // A whole pass has about 26 requests, a resumed one fewer.
                 kill.countdown = Some(rng.usize(1..14));
                 kill.before = rng.bool();
                 kill.delay = Duration::from_millis(rng.u64(..25));
@@ -179,12 +179,12 @@ async fn a_sync_killed_at_any_instant_is_taken_up_and_comes_to_the_same_result()
             let status = wait(&kill);
             killed += usize::from(!status);
             settle(&lab).await;
-            // What a lease does that nobody lets go of, the tests of leases show; here it would only take time.
+            // Waiting for the lease of a killed process is tested elsewhere, and would only take time here.
             let leases = lab.test.database.collection::<Document>("leases");
-            leases.delete_many(doc! {}).await.expect("a delete");
+            leases.delete_many(doc! {}).await.expect("MongoDB answers");
             worst = worst.max(asked_again(&mut delivered, &lab.proxy.take_requests()));
             if !is_unfinished(&lab).await {
-                // It was through before its turn came: what follows is another pass.
+                // The sync completed before the kill, so another pass follows.
                 delivered.clear();
             }
         }
@@ -192,21 +192,21 @@ async fn a_sync_killed_at_any_instant_is_taken_up_and_comes_to_the_same_result()
         let finished = run(&mut sync(&lab));
         assert_eq!(finished.code, Some(0), "{finished:?}");
         worst = worst.max(asked_again(&mut delivered, &lab.proxy.take_requests()));
-        // A resumed pass does not look again at what was changed behind it; nothing was.
+        // A resumed pass does not read earlier pages again. Nothing changed on them.
         assert_eq!(
             lab.differences().await,
             Vec::<String>::new(),
             "after {killed} kills"
         );
     }
-    // One page is being saved while the next one is fetched: neither is acknowledged when the process dies.
+    // While one page is saved, the next one is fetched. Neither is acknowledged if the process dies then.
     assert!(
         worst <= 2,
-        "{worst} pages of one experiment were asked for again after one kill"
+        "{worst} pages of one experiment were requested again after one kill"
     );
 }
 
-/// A third of all runs changes; some are deleted, some come back, some are gone for good, and some are new.
+/// Changes a third of all runs: some are deleted, restored, removed for good, or new.
 fn edit(lab: &Lab, exps: &[String], sql: &mut Sql, rng: &mut fastrand::Rng) {
     for run in lab.truth().runs {
         let id = run["info"]["run_id"].as_str().expect("an id").to_owned();
@@ -227,7 +227,7 @@ fn edit(lab: &Lab, exps: &[String], sql: &mut Sql, rng: &mut fastrand::Rng) {
     sql.insert(&new);
 }
 
-/// Waits for the process, and tells whether it came to its own end; any other end than a kill is a failure.
+/// Waits for the process, and returns whether it completed. Any end other than success or the kill fails the test.
 fn wait(kill: &Arc<Mutex<Kill>>) -> bool {
     loop {
         if let Some(process) = &mut kill.lock().unwrap().process
@@ -240,7 +240,7 @@ fn wait(kill: &Arc<Mutex<Kill>>) -> bool {
     }
 }
 
-/// The most pages of one experiment among these requests that an earlier process had asked for already.
+/// The largest number of pages of one experiment that an earlier process had requested already.
 fn asked_again(delivered: &mut BTreeMap<String, Vec<Value>>, requests: &[Request]) -> usize {
     let mut again: BTreeMap<&str, usize> = BTreeMap::new();
     let searches = requests

@@ -1,4 +1,4 @@
-//! A password shows in nothing that the program prints, whatever fails.
+//! Passwords appear in no output of the program, whatever fails.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::lab::{Lab, chain, plain_runs};
 use crate::support::program::{run, runlineage};
 use crate::support::proxy::Answer;
 
-/// With the password in the tracking URI and in the variables, and everything logged that can be.
+/// A sync with the password in the tracking URI and in the variables, at the most verbose log level.
 fn sync(tracking: &str, mongodb: &str) -> Command {
     let mut command = runlineage(["sync", "--source", "lab", "--log-format", "json"]);
     command
@@ -30,7 +30,7 @@ fn sync(tracking: &str, mongodb: &str) -> Command {
 }
 
 #[tokio::test]
-async fn a_password_shows_in_no_output_whatever_fails() {
+async fn a_password_of_mlflow_appears_in_no_output() {
     let lab = Lab::new().await;
     lab.sql().insert(&plain_runs(&lab.experiment("a"), 5));
     type Fault = fn() -> Answer;
@@ -66,7 +66,7 @@ async fn a_password_shows_in_no_output_whatever_fails() {
         assert_hidden("stdout", &finished.stdout);
         assert_hidden("stderr", &finished.stderr);
     }
-    // It did authenticate.
+    // The program did authenticate.
     let requests = lab.proxy.take_requests();
     assert!(
         requests
@@ -86,7 +86,7 @@ async fn a_password_shows_in_no_output_whatever_fails() {
             .collection::<Document>(&name)
             .find(doc! {})
             .await
-            .expect("a find");
+            .expect("MongoDB answers");
         let all: Vec<Document> = futures::TryStreamExt::try_collect(all)
             .await
             .expect("a cursor");
@@ -96,7 +96,7 @@ async fn a_password_shows_in_no_output_whatever_fails() {
 }
 
 #[tokio::test]
-async fn a_password_of_mongodb_shows_in_no_output_whatever_fails() {
+async fn a_password_of_mongodb_appears_in_no_output() {
     let lab = Lab::new().await;
     let host = lab
         .test
@@ -107,7 +107,7 @@ async fn a_password_of_mongodb_shows_in_no_output_whatever_fails() {
         .expect("a host")
         .to_owned();
     let uris = [
-        // Nobody listens; nobody of that name; no such host; not a URI; not even one by its options.
+        // Nobody listens; no such user; no such host; not a URI; invalid options.
         format!("mongodb://ana:{CANARY}@127.0.0.1:1/db?serverSelectionTimeoutMS=1000"),
         format!("mongodb://ana:{CANARY}@{host}/db?authSource=admin&serverSelectionTimeoutMS=2000"),
         format!("mongodb+srv://ana:{CANARY}@nowhere.invalid/db"),
@@ -126,15 +126,15 @@ async fn a_password_of_mongodb_shows_in_no_output_whatever_fails() {
         assert_hidden("stderr", &finished.stderr);
         let error = MongoRunStore::connect(&uri)
             .await
-            .expect_err("it cannot be reached");
+            .expect_err("MongoDB cannot be reached");
         assert_hidden("the error", &chain(&error));
         assert_hidden("Debug", &format!("{error:?}"));
     }
 }
 
-/// The list of processes is for everybody to read: what came by a variable must not be handed on by an argument.
+/// Every user can read the process list, so a password from a variable must not become an argument.
 #[tokio::test]
-async fn a_password_given_by_a_variable_is_not_in_the_list_of_processes() {
+async fn a_password_from_a_variable_is_not_in_the_process_list() {
     let lab = Lab::new().await;
     lab.sql().insert(&plain_runs(&lab.experiment("a"), 5));
     lab.proxy.on(|_| {

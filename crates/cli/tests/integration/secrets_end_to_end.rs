@@ -1,5 +1,4 @@
-//! Passwords that work are nowhere to be seen either: not in what the commands print and log, not in what they store, not in the
-//! list of processes.
+//! Valid passwords appear nowhere: not in output and logs, not in stored documents, not in the process list.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,9 +13,9 @@ use crate::support::mongodb::{Mongod, TestDatabase};
 use crate::support::program::runlineage;
 use crate::support::running::Running;
 
-/// Stands in the passwords of both servers, and would be found in any encoding of the text as a whole.
+/// Part of the passwords of both servers.
 const CANARY: &str = "c4n4ryEndToEnd";
-/// `ana:c4n4ryEndToEnd` in base 64, as it stands in a header.
+/// `ana:c4n4ryEndToEnd` in base 64, as in a header.
 const ENCODED: &str = "YW5hOmM0bjRyeUVuZFRvRW5k";
 
 #[track_caller]
@@ -26,7 +25,7 @@ fn assert_hidden(place: &str, text: &str) {
     }
 }
 
-/// A server that lets nobody in but `ana` by the canary, and the URI by which she comes.
+/// A MongoDB server with one user, `ana`, and the URI with her password.
 async fn guarded() -> (Mongod, KeptFolder, String) {
     let folder = KeptFolder::new();
     let server = Mongod::start(folder.path(), &["--auth"]);
@@ -42,7 +41,7 @@ async fn guarded() -> (Mongod, KeptFolder, String) {
     (server, folder, uri)
 }
 
-/// Runs a command to its end with everything logged, and looks into the list of processes meanwhile.
+/// Runs a command at the most verbose log level, and reads the process list meanwhile.
 #[track_caller]
 fn watched(lab: &Lab, args: &[&str]) -> String {
     let mut command = runlineage(args);
@@ -66,13 +65,16 @@ fn watched(lab: &Lab, args: &[&str]) -> String {
         assert_hidden(&cmdline, &line);
         std::thread::sleep(Duration::from_millis(1));
     }
-    assert!(looked > 0, "{args:?}: it was gone before anybody looked");
+    assert!(
+        looked > 0,
+        "{args:?}: the process ended before its arguments were read"
+    );
     let (code, stdout, stderr) = running.end_within(Duration::from_secs(60));
     let (stdout, stderr) = (stdout.join("\n"), stderr.join("\n"));
     assert_hidden(&format!("stdout of {args:?}"), &stdout);
     assert_hidden(&format!("stderr of {args:?}"), &stderr);
     assert_eq!(code, Some(0), "{args:?}: {stderr}");
-    // What was to be hidden was there to be logged.
+    // The log had the requests whose headers hold the password.
     assert!(
         args[0] != "sync" || stderr.contains("TRACE"),
         "nothing was logged: {stderr}"
@@ -81,10 +83,10 @@ fn watched(lab: &Lab, args: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn passwords_that_work_show_in_no_output_no_document_and_no_list_of_processes() {
+async fn valid_passwords_appear_in_no_output_document_or_process_list() {
     let (_server, _folder, uri) = guarded().await;
     let client = Client::with_uri_str(&uri).await.expect("the URI is valid");
-    let database = client.default_database().expect("the URI names one");
+    let database = client.default_database().expect("the URI names a database");
     let lab = Lab::on(
         uri.clone(),
         TestDatabase {
@@ -120,7 +122,7 @@ async fn passwords_that_work_show_in_no_output_no_document_and_no_list_of_proces
     watched(&lab, &["migrate", "--status"]);
     watched(&lab, &["purge", "--deleted-before", "2100-01-01"]);
 
-    // It did authenticate.
+    // The program did authenticate.
     let requests = lab.proxy.take_requests();
     assert!(requests.len() > 5);
     assert!(
@@ -132,7 +134,11 @@ async fn passwords_that_work_show_in_no_output_no_document_and_no_list_of_proces
     let mut seen = BTreeSet::new();
     for name in database.list_collection_names().await.expect("names") {
         let all = database.collection::<Document>(&name).find(doc! {}).await;
-        let all: Vec<Document> = all.expect("a find").try_collect().await.expect("a cursor");
+        let all: Vec<Document> = all
+            .expect("MongoDB answers")
+            .try_collect()
+            .await
+            .expect("a cursor");
         assert_hidden(&name, &format!("{all:?}"));
         if !all.is_empty() {
             seen.insert(name);

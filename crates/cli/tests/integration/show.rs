@@ -1,13 +1,14 @@
-//! The command `show`, and names that would speak to the terminal.
+//! The command `show`: links to MLflow, deleted runs, and names with control characters.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use wiremock::MockServer;
 
+use crate::support::experiment::Scene;
 use crate::support::fake_mlflow::{experiment, run as fake_run, with_runs};
 use crate::support::mongodb::TestDatabase;
 use crate::support::program::{run, runlineage};
 
-/// A run whose texts hold what turns a terminal red, clears it, or begins a new line.
+/// A run whose texts contain escape sequences and line breaks.
 async fn scene(args: &[&str]) -> (MockServer, TestDatabase) {
     let tag = |key: &str, value: &str| json!({ "key": key, "value": value });
     let tags = [
@@ -27,7 +28,7 @@ async fn scene(args: &[&str]) -> (MockServer, TestDatabase) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_link_leads_to_the_mirrored_server_whatever_the_variable_says() {
+async fn the_link_leads_to_the_mirrored_server_not_to_the_tracking_uri() {
     let (server, test) = scene(&[]).await;
     let link = format!("{}/#/experiments/1/runs/r1", server.uri());
     for variable in [
@@ -45,7 +46,7 @@ async fn the_link_leads_to_the_mirrored_server_whatever_the_variable_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_link_of_a_source_with_a_name_is_the_variables_where_it_is_a_server() {
+async fn the_link_uses_the_tracking_uri_if_the_source_is_a_name() {
     let (_server, test) = scene(&["--source", "production"]).await;
     for (variable, link) in [
         (
@@ -83,9 +84,46 @@ async fn control_characters_of_names_do_not_reach_the_terminal() {
     assert!(!shown.contains("\nstatus      FAILED"), "{shown}");
     assert!(shown.contains(r"\u{9b}31m\u{7f}ana"), "{shown}");
 
-    // What programs read is exact.
+    // JSON is exact.
     let csv = output(&["find", "--format", "csv", "--columns", "name"]);
     assert!(csv.contains("\u{1b}[31mred\nstatus"), "{csv:?}");
     let json = output(&["show", "r1", "--format", "json"]);
     assert!(json.contains(r"\u001b[31mred\nstatus"), "{json}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_run_is_shown_in_its_last_known_state() {
+    let scene = Scene::new().await;
+    let run = scene
+        .run(
+            "gone",
+            &json!({ "tags": { "lineage.inputs.models.churn": r#"["3"]"# } }),
+        )
+        .await;
+    scene.run("stays", &json!({})).await;
+    scene.sync();
+    scene
+        .rest
+        .post("runs/delete", json!({ "run_id": run }))
+        .await;
+    scene.sync();
+    let shown = scene.program(&["show", &run]);
+    assert!(
+        shown.stderr.contains("deleted in MLflow"),
+        "{}",
+        shown.stderr
+    );
+    let shown = shown.success();
+    assert!(shown.contains("gone") && shown.contains("churn"), "{shown}");
+    let json = scene.program(&["show", &run, "--format", "json"]).success();
+    assert_eq!(
+        serde_json::from_str::<Value>(&json).unwrap()["name"],
+        "gone"
+    );
+    scene
+        .program(&["purge", "--deleted-before", "2999-01-01"])
+        .success();
+    let purged = scene.program(&["show", &run]);
+    assert!(purged.stderr.contains("purged here"), "{}", purged.stderr);
+    assert!(purged.success().contains(&run));
 }

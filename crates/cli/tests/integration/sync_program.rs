@@ -1,4 +1,4 @@
-//! `runlineage sync` as a program: what its options do, and what its exit code says.
+//! `runlineage sync`: its options, its exit codes, its log.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -51,7 +51,7 @@ fn erase(sql: &mut Sql, runs: &[NewRun]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn recorded_problems_are_exit_1_by_strict_alone() {
+async fn recorded_problems_exit_with_1_only_with_strict() {
     let lab = Lab::new().await;
     let mut runs = plain_runs(&lab.experiment("a"), 3);
     let mut sql = lab.sql();
@@ -78,7 +78,7 @@ async fn recorded_problems_are_exit_1_by_strict_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn find_problems_lists_the_runs_with_a_bad_tag_and_those_stored_in_part_and_no_others() {
+async fn find_problems_lists_exactly_the_runs_with_problems() {
     let lab = Lab::new().await;
     let exp = lab.experiment("a");
     let mut runs = plain_runs(&exp, 8);
@@ -168,12 +168,12 @@ async fn an_experiment_is_forgotten_only_when_mlflow_no_longer_lists_it() {
     let stay: BTreeSet<_> = stay.into_iter().map(|run| run.id).collect();
     assert_eq!(lab.mirrored().await, stay);
     assert_eq!(lab.differences().await, Vec::<String>::new());
-    // And nobody misses it any more.
+    // Later syncs do not report it again.
     report(&sync(&lab, &[]), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_runs_than_a_hundred_and_a_tenth_of_all_go_only_when_it_is_allowed() {
+async fn removals_above_the_safety_limit_need_allow_mass_delete() {
     for (held, goes_by_itself) in [(500, false), (2_000, true)] {
         let lab = Lab::new().await;
         let runs = plain_runs(&lab.experiment("many"), held);
@@ -197,7 +197,7 @@ async fn more_runs_than_a_hundred_and_a_tenth_of_all_go_only_when_it_is_allowed(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_incomplete_pass_is_exit_1_and_says_why() {
+async fn an_incomplete_pass_exits_with_1_and_gives_the_reason() {
     let lab = Lab::new().await;
     let (refused, other) = (lab.experiment("refused"), lab.experiment("other"));
     let mut sql = lab.sql();
@@ -227,7 +227,7 @@ async fn an_incomplete_pass_is_exit_1_and_says_why() {
     assert_eq!(lab.mirrored().await.len(), 9);
 }
 
-/// The lines of a log on stderr, each an object, without their times.
+/// The JSON log lines on stderr, without their times.
 #[track_caller]
 fn log(stderr: &str) -> Vec<Value> {
     let line = |line: &str| {
@@ -272,18 +272,18 @@ async fn every_line_of_a_json_log_of_one_pass_is_an_object() {
     let incomplete: Vec<_> = incomplete.collect();
     assert_eq!(incomplete.len(), 1, "{log:#?}");
     assert_eq!(incomplete[0]["fields"]["experiment"], refused.as_str());
-    let said = |words: &str| {
+    let has_message = |words: &str| {
         log.iter().any(|line| {
             line["fields"]["message"]
                 .as_str()
-                .is_some_and(|said| said.contains(words))
+                .is_some_and(|message| message.contains(words))
         })
     };
-    assert!(said("find --problems"), "{log:#?}");
+    assert!(has_message("find --problems"), "{log:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_is_one_object_of_a_json_log_whatever_is_filtered() {
+async fn an_error_is_one_json_log_line_whatever_the_log_filter() {
     let lab = Lab::new().await;
     let mut finished = Vec::new();
     for filter in ["runlineage=info", "off", "not a filter"] {
@@ -326,7 +326,7 @@ async fn a_progress_bar_is_drawn_on_a_terminal_and_not_into_a_json_log() {
         let sync = format!(
             "'{program}' sync --source lab --log-format {format} --mongodb-uri '{mongodb}' --tracking-uri '{mlflow}' >/dev/null"
         );
-        // It gives the program a terminal, and prints what comes there.
+        // `script` runs the program on a terminal and prints its output.
         let finished = run(Command::new("script").args([
             "--quiet",
             "--return",

@@ -1,4 +1,4 @@
-//! What a terminal shows: tables of its width with whole ids, nothing that steers it, no credentials, a bar that tells the truth.
+//! Output on a terminal: its width, unbroken ids, escaped control characters, masked credentials, and the progress bar.
 
 use std::process::Command;
 use std::time::Duration;
@@ -18,14 +18,14 @@ const ID: &str = "0123456789abcdef0123456789abcdef";
 const OTHER: &str = "fedcba9876543210fedcba9876543210";
 const MODEL: &str = "m-00112233445566778899aabbccddeeff";
 
-/// One of each kind that does something to a terminal, or to the order in which its text is read.
+/// One of each kind of character that controls a terminal or the direction of its text.
 const STEERING: &str = "\u{1b}[31mred\u{7}\u{8}\r\u{7f}\u{9b}2J\u{85}\u{ad}\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\
      \u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}\u{e0001}\u{e0041}end";
 
 const STORAGE: &str =
     "s3://AKIAKEY:canary/secret@bucket/a?X-Amz-Signature=canarysig&AWSAccessKeyId=canarykey&x=1";
 
-fn steers(c: char) -> bool {
+fn is_unprintable(c: char) -> bool {
     c.is_control() && c != '\n' || STEERING.contains(c) && !c.is_ascii_graphic()
 }
 
@@ -65,7 +65,7 @@ fn asking(test: &TestDatabase, args: &[&str]) -> Command {
     runlineage([args, &["--mongodb-uri", &test.uri]].concat())
 }
 
-/// The lines of its tables.
+/// The width of the widest line of a table.
 fn widest(shown: &str) -> usize {
     let tables = shown
         .lines()
@@ -77,7 +77,7 @@ fn widest(shown: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_has_the_width_of_the_terminal_and_ids_in_one_piece() {
+async fn a_table_fits_the_terminal_and_breaks_no_id() {
     let long = "a name of many words that needs more than one line of a terminal of eighty columns";
     let (_server, test) = mirror(vec![named(ID, long)]).await;
     let columns = "name,_id,exp.id,start_time,tags.mlflow.parentRunId,inputs.runs.id,tags.logged";
@@ -117,7 +117,7 @@ async fn a_table_has_the_width_of_the_terminal_and_ids_in_one_piece() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_steers_a_terminal_reaches_one_and_pipes_get_every_byte() {
+async fn control_characters_are_escaped_on_terminals_and_exact_in_pipes() {
     let (server, test) = mirror(vec![named(ID, STEERING)]).await;
     let message = format!("MLflow says {STEERING}");
     let body = json!({ "error_code": "INVALID_PARAMETER_VALUE", "message": message });
@@ -171,9 +171,12 @@ async fn nothing_that_steers_a_terminal_reaches_one_and_pipes_get_every_byte() {
     ];
     for (args, is_json) in exact {
         let (_, shown) = on_terminal(&mut asking(&test, args), 0);
-        let found = shown.chars().find(|c| steers(*c));
+        let found = shown.chars().find(|c| is_unprintable(*c));
         assert_eq!(found, None, "{args:?}: {shown:?}");
-        assert!(shown.contains("end"), "it says the name: {args:?}: {shown}");
+        assert!(
+            shown.contains("end"),
+            "the name is missing: {args:?}: {shown}"
+        );
         if is_json {
             let piped = run(&mut asking(&test, args)).success();
             for c in ['\u{9b}', '\u{202e}', '\u{200b}', '\u{feff}', '\u{e0041}'] {
@@ -202,7 +205,7 @@ async fn nothing_that_steers_a_terminal_reaches_one_and_pipes_get_every_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_of_a_storage_are_masked_for_people_and_exact_for_programs() {
+async fn storage_credentials_are_masked_in_tables_and_exact_in_json() {
     let (_server, test) = mirror(vec![named(ID, "x")]).await;
     for args in [&["show", ID][..], &["find", "--columns", "_id,repo"]] {
         let piped = run(&mut asking(&test, args)).success();
@@ -228,7 +231,7 @@ async fn credentials_of_a_storage_are_masked_for_people_and_exact_for_programs()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bar_of_a_watch_says_that_it_waits_and_its_rates_are_rounded() {
+async fn the_bar_of_a_watch_shows_that_it_waits_and_rounds_its_rates() {
     let (lab, ..) = lab_with_runs(300).await;
     let (mongodb, mlflow) = (&lab.test.uri, lab.proxy.uri());
     let rate = regex::Regex::new(r"[0-9.]+/s").expect("a pattern");

@@ -1,4 +1,4 @@
-//! `sync --every` as a program that is left running: what it logs, when it mirrors what, how it stops.
+//! `sync --every` as a long-running program: its log, its passes, and how it stops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use crate::support::watching::{MINUTE, STOPPED, is_full, metrics, wait_until, wa
 use crate::support::{free_port, rest, unique};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_stops_within_five_seconds_of_either_signal_between_passes_and_in_one() {
+async fn a_watch_stops_within_five_seconds_of_a_signal_during_and_between_passes() {
     for signal in ["-TERM", "-INT"] {
         let (lab, ..) = lab_with_runs(5).await;
         let mut idle = watch(&lab, &["--every", "1h"]);
@@ -34,7 +34,7 @@ async fn a_watch_stops_within_five_seconds_of_either_signal_between_passes_and_i
         let (code, _, stderr) = busy.end_within(STOPPED);
         go.store(true, Ordering::SeqCst);
         assert_eq!(code, Some(0), "{signal} in a pass: {stderr:#?}");
-        // It let go of the lease: nobody has to wait for its end.
+        // The watch released the lease, so the next process need not wait.
         Lab::complete(lab.sync().run(|_| {}).await);
     }
 }
@@ -49,12 +49,12 @@ async fn a_watch_stops_within_five_seconds_while_mongodb_does_not_answer() {
         let mut running = watch(&lab, &["--every", "1s"]);
         running.wait_for_pass(0, is_full);
         signal("-STOP", server.pid());
-        // Long enough for a pass to begin, and to wait for MongoDB.
+        // Long enough for a pass to begin and to wait for MongoDB.
         let known = running.passes().len();
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(
             running.passes().len() <= known + 1,
-            "it goes on without MongoDB"
+            "passes went on without MongoDB"
         );
         running.signal(name);
         let (code, _, stderr) = running.end_within(STOPPED);
@@ -71,16 +71,19 @@ async fn a_sync_stops_within_five_seconds_while_another_process_migrates() {
         let until = DateTime::from_millis(now() + 10 * MINUTE);
         let lease =
             doc! { "_id": "migrate", "holder": "another", "until": until, "length": 10 * MINUTE };
-        leases.insert_one(lease).await.expect("MongoDB takes it");
+        leases
+            .insert_one(lease)
+            .await
+            .expect("MongoDB stores the document");
         let running = watch(&lab, args);
-        wait_until("it waits", || {
-            let said = running.stderr().concat();
-            said.contains("waiting for a migration of another process")
+        wait_until("the sync waits", || {
+            let stderr = running.stderr().concat();
+            stderr.contains("waiting for another process to finish a migration")
         });
         running.signal("-TERM");
         let (code, _, stderr) = running.end_within(STOPPED);
         assert_eq!(code, Some(expected), "{args:?}: {stderr:#?}");
-        // It let go of its own lease.
+        // The sync released its own lease.
         let held = leases.count_documents(doc! { "_id": "sync" }).await;
         assert_eq!(held.ok(), Some(0), "{args:?}");
     }
@@ -100,7 +103,7 @@ async fn a_watch_stops_within_five_seconds_while_it_waits_after_a_failed_pass() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_line_of_a_json_log_is_an_object_and_every_pass_has_one() {
+async fn every_line_of_a_json_log_is_an_object_and_every_pass_has_a_line() {
     let (lab, ..) = lab_with_runs(5).await;
     let address = format!("127.0.0.1:{}", free_port());
     let args = [
@@ -126,8 +129,8 @@ async fn every_line_of_a_json_log_is_an_object_and_every_pass_has_one() {
     assert_eq!((code, stdout), (Some(0), vec![]), "{stderr:#?}");
     assert!(stderr.len() >= 3, "{stderr:#?}");
     let last = stderr.last().map(String::as_str).unwrap_or_default();
-    assert!(last.contains(r#""message":"Stopped; "#), "{last}");
-    let mut passes = 0;
+    assert!(last.contains(r#""message":"Stopped. "#), "{last}");
+    let (mut passes, mut full_passes) = (0, 0);
     for line in &stderr {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
         assert!(line.is_object() && line["timestamp"].is_string(), "{line}");
@@ -153,12 +156,12 @@ async fn every_line_of_a_json_log_is_an_object_and_every_pass_has_one() {
         let [seen, written, unchanged, deleted, quarantined, problems] = counts;
         assert_eq!(seen, written + unchanged + quarantined, "{fields}");
         assert_eq!((deleted, problems), (0, 0), "{fields}");
-        let expected = if passes == 1 {
-            (5, 5)
-        } else if is_full(fields) {
-            (5, 0)
-        } else {
-            (0, 0)
+        full_passes += u32::from(is_full(fields));
+        // On a busy machine, a quick pass may end before the first full pass.
+        let expected = match (is_full(fields), full_passes) {
+            (true, 1) => (5, 5),
+            (true, _) => (5, 0),
+            (false, _) => (0, 0),
         };
         assert_eq!((seen, written), expected, "{fields}");
     }
@@ -166,10 +169,10 @@ async fn every_line_of_a_json_log_is_an_object_and_every_pass_has_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn quick_passes_mirror_what_is_new_or_not_over_and_full_passes_the_rest() {
+async fn quick_passes_mirror_new_and_running_runs_and_full_passes_the_rest() {
     let (lab, exp, runs) = lab_with_runs(5).await;
     let mut sql = lab.sql();
-    // Started long ago, and not over.
+    // Started long ago, and still running.
     let mut long = NewRun::new(run_id(), &exp, now() - 3 * 24 * 60 * MINUTE);
     long.status = "RUNNING";
     sql.insert(std::slice::from_ref(&long));
@@ -180,13 +183,13 @@ async fn quick_passes_mirror_what_is_new_or_not_over_and_full_passes_the_rest() 
     let created = rest::create_run(&lab.server.uri(), &exp, now());
     let known = quick.wait_for_pass(known, |pass| pass["written"] == 1);
     assert!(lab.mirrored().await.contains(&created));
-    // Over between two passes, and by its own clock long ago: no search for what is new or not over shows it any more.
+    // Ended between two passes, but long ago by its own clock, so no search for new or running runs finds it.
     let ended = json!([now() - 2 * 24 * 60 * MINUTE, long.id]);
     let end = "UPDATE runs SET status = 'FINISHED', end_time = ? WHERE run_uuid = ?";
     sql.add(end, ended).write();
     let known = quick.wait_for_pass(known, |pass| pass["written"] == 1);
     assert_eq!(lab.differences().await, Vec::<String>::new());
-    // Of a run that was over long ago, only a full pass sees an edited tag.
+    // Only a full pass sees an edited tag of a run that ended long ago.
     sql.set_tag(&runs[0].id, "edited", "late").write();
     let known = quick.wait_for_pass(known + 2, |_| true);
     assert_eq!(lab.differences().await.len(), 1, "{:#?}", quick.passes());
@@ -211,7 +214,7 @@ async fn quick_passes_mirror_what_is_new_or_not_over_and_full_passes_the_rest() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn quick_passes_go_on_while_a_full_pass_takes_long_and_both_are_told() {
+async fn quick_passes_go_on_during_a_long_full_pass_and_both_are_logged() {
     let (lab, exp, _) = lab_with_runs(5).await;
     let go = Arc::new(AtomicBool::new(false));
     let may_go = go.clone();
@@ -237,10 +240,10 @@ async fn quick_passes_go_on_while_a_full_pass_takes_long_and_both_are_told() {
         passes.iter().all(|pass| pass["kind"] == "quick"),
         "{passes:#?}"
     );
-    let told = metrics(&address);
-    let of = |kind: &str| told[&format!("runlineage_passes_total{{kind=\"{kind}\"}}")];
-    assert!(of("quick") >= 2.0 && of("full") == 0.0, "{told:?}");
-    assert_eq!(told["runlineage_runs_written_total"], 1.0, "{told:?}");
+    let series = metrics(&address);
+    let of = |kind: &str| series[&format!("runlineage_passes_total{{kind=\"{kind}\"}}")];
+    assert!(of("quick") >= 2.0 && of("full") == 0.0, "{series:?}");
+    assert_eq!(series["runlineage_runs_written_total"], 1.0, "{series:?}");
     go.store(true, Ordering::SeqCst);
     let known = running.wait_for_pass(known, |pass| is_full(pass) && pass["written"] == 5);
     assert_eq!(lab.differences().await, Vec::<String>::new());
@@ -250,10 +253,10 @@ async fn quick_passes_go_on_while_a_full_pass_takes_long_and_both_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settle_says_how_long_after_its_end_a_run_is_still_looked_at() {
+async fn settle_sets_how_long_quick_passes_read_an_ended_run() {
     let (lab, exp, _) = lab_with_runs(5).await;
     let mut sql = lab.sql();
-    // A run of these ends a minute after it starts.
+    // These runs end a minute after their start.
     let ended = NewRun::new(run_id(), &exp, now() - 61 * MINUTE);
     sql.insert(std::slice::from_ref(&ended));
     for (settle, seen) in [("30m", 0), ("2h", 1)] {
@@ -261,7 +264,7 @@ async fn settle_says_how_long_after_its_end_a_run_is_still_looked_at() {
         let mut running = watch(&lab, &args);
         let known = running.wait_for_pass(0, is_full);
         sql.set_tag(&ended.id, "edited", settle).write();
-        // The pass after the next began after the edit.
+        // The pass after the next one began after the edit.
         running.wait_for_pass(known + 1, |_| true);
         let passes = running.passes();
         assert!(

@@ -1,4 +1,4 @@
-//! What MLflow and other programs may do to a `sync --every` without ending it.
+//! A `sync --every` survives what MLflow and other programs do.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,7 +16,7 @@ use crate::support::sql::NewRun;
 use crate::support::watching::{MINUTE, STOPPED, is_full, watch, watch_command};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_experiment_that_is_renamed_after_the_first_pass_ends_no_watch() {
+async fn a_watch_survives_the_rename_of_its_experiment() {
     for flag in ["--exclude-exp", "--exp"] {
         let (lab, exp, _) = lab_with_runs(5).await;
         let named = lab.experiment("named");
@@ -30,9 +30,9 @@ async fn an_experiment_that_is_renamed_after_the_first_pass_ends_no_watch() {
         };
         rename(&lab.name("another"));
         let known = running.wait_for_pass(known, |pass| pass["error"].is_string());
-        let said = running.passes()[known - 1]["error"].to_string();
-        assert!(said.contains("named"), "{flag}: {said}");
-        // Not mirrored under its new name either, and still there at the third failure.
+        let message = running.passes()[known - 1]["error"].to_string();
+        assert!(message.contains("named"), "{flag}: {message}");
+        // The new name is not mirrored either. The watch still runs after the third failure.
         let known = running.wait_for_pass(known + 1, |pass| pass["error"].is_string());
         let filter = doc! { "exp.id": if flag == "--exp" { &exp } else { &named } };
         assert_eq!(lab.store.count_runs(filter).await.ok(), Some(0), "{flag}");
@@ -44,7 +44,7 @@ async fn an_experiment_that_is_renamed_after_the_first_pass_ends_no_watch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_another_program_writes_into_runs_is_reported_and_ends_no_watch() {
+async fn a_watch_survives_and_reports_foreign_documents_in_runs() {
     let (lab, exp, _) = lab_with_runs(5).await;
     let mut running = watch(&lab, &["--every", "1s", "--full-every", "4s"]);
     let known = running.wait_for_pass(0, is_full);
@@ -59,7 +59,7 @@ async fn what_another_program_writes_into_runs_is_reported_and_ends_no_watch() {
         doc! { "_id": id, "exp": { "id": &exp, "name": lab.name("watched") }, "status": "RUNNING" }
     });
     let inserted = runs.insert_many(foreign).bypass_document_validation(true);
-    inserted.await.expect("MongoDB takes them");
+    inserted.await.expect("MongoDB stores the documents");
 
     let known = running.wait_for_pass(known + 1, |pass| pass["kind"] == "quick");
     let passes = running.passes();
@@ -68,41 +68,50 @@ async fn what_another_program_writes_into_runs_is_reported_and_ends_no_watch() {
     let passes = running.passes();
     assert!(passes[known - 1]["error"].is_null(), "{passes:#?}");
     assert_eq!(passes[known - 1]["incomplete"], 2, "{passes:#?}");
-    let said = running.stderr().concat();
-    assert!(said.contains("no run's id!"), "{said}");
-    assert!(said.contains("is not a text is 3"), "{said}");
+    let message = running.stderr().concat();
+    assert!(message.contains("no run's id!"), "{message}");
+    assert!(message.contains("is not a text is 3"), "{message}");
 
     let removed = runs.delete_many(doc! { "mirror": { "$exists": false } });
-    assert_eq!(removed.await.expect("a delete").deleted_count, 4);
+    assert_eq!(removed.await.expect("MongoDB answers").deleted_count, 4);
     running.wait_for_pass(known, |pass| is_full(pass) && pass["incomplete"] == 0);
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_another_program_writes_into_the_state_of_the_sync_ends_no_watch() {
+async fn a_watch_survives_foreign_writes_to_sync_state() {
     let (lab, exp, _) = lab_with_runs(5).await;
     let state = lab.test.database.collection::<Document>("sync_state");
     let mut running = watch(&lab, &["--every", "1s", "--full-every", "3s"]);
     let mut known = running.wait_for_pass(0, is_full);
     let scan = format!("scan/{exp}");
     for id in ["ticket", "source", &scan, "pass"] {
-        let kept = state.find_one(doc! { "_id": id }).await.expect("a find");
+        let kept = state
+            .find_one(doc! { "_id": id })
+            .await
+            .expect("MongoDB answers");
         for foreign in [
             doc! { "value": 5.5, "name": 7, "pass": "x", "from": "y" },
             doc! { "value": "x" },
         ] {
             let replaced = state.replace_one(doc! { "_id": id }, foreign.clone());
-            replaced.upsert(true).await.expect("MongoDB takes it");
-            // Whatever becomes of a pass, the next one is made.
+            replaced
+                .upsert(true)
+                .await
+                .expect("MongoDB stores the document");
+            // Whether the pass fails or not, another one follows.
             known = running.wait_for_pass(known + 1, |_| true);
             known = running.wait_for_pass(known, |_| true);
         }
         state
             .delete_one(doc! { "_id": id })
             .await
-            .expect("a delete");
+            .expect("MongoDB answers");
         if let Some(kept) = kept {
-            state.insert_one(kept).await.expect("MongoDB takes it");
+            state
+                .insert_one(kept)
+                .await
+                .expect("MongoDB stores the document");
         }
         known = running.wait_for_pass(known + 1, |pass| {
             is_full(pass) && pass["error"].is_null() && pass["incomplete"] == 0
@@ -112,7 +121,7 @@ async fn what_another_program_writes_into_the_state_of_the_sync_ends_no_watch() 
     assert_eq!(running.end_within(STOPPED).0, Some(0));
 }
 
-/// A library that sets the clock of a program two days ahead, made by the compiler that links Rust programs.
+/// Compiles a library that sets the clock of a program two days ahead.
 fn clock_two_days_ahead(folder: &KeptFolder) -> PathBuf {
     let source = folder.path().join("clock.c");
     let library = folder.path().join("clock.so");
@@ -131,7 +140,7 @@ fn clock_two_days_ahead(folder: &KeptFolder) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn quick_passes_find_what_began_and_ended_between_them_whatever_the_hosts_clock_says() {
+async fn quick_passes_find_short_runs_even_if_the_hosts_clock_is_ahead() {
     let (lab, exp, _) = lab_with_runs(5).await;
     let folder = KeptFolder::new();
     let clock = clock_two_days_ahead(&folder);
@@ -144,7 +153,7 @@ async fn quick_passes_find_what_began_and_ended_between_them_whatever_the_hosts_
         line.split("\"timestamp\":\"").nth(1) > Some(&tomorrow),
         "the clock is ahead of {tomorrow}: {line}"
     );
-    // A run of these ends a minute after it starts.
+    // These runs end a minute after their start.
     let ended = NewRun::new(run_id(), &exp, now() - 2 * MINUTE);
     lab.sql().insert(std::slice::from_ref(&ended));
     running.wait_for_pass(known, |pass| {
@@ -153,7 +162,7 @@ async fn quick_passes_find_what_began_and_ended_between_them_whatever_the_hosts_
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }
 
-/// A date as the log writes it.
+/// A date in the form of the log.
 fn log_date(millis: i64) -> String {
     let date = mongodb::bson::DateTime::from_millis(millis);
     date.try_to_rfc3339_string()

@@ -1,4 +1,4 @@
-//! Keeps the private `mongod` up in the foreground: prints its URI, and stops when it is told to.
+//! Keeps the private `mongod` running in the foreground: prints its URI, and stops on SIGTERM or Ctrl-C.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 type Result = std::result::Result<(), Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
-    // Before any thread is started: the stages need a process of one thread.
+    // The stages need a process with a single thread, so this comes before any thread is started.
     let ended = match run_stage(std::env::args_os().skip(1)) {
         Some(ended) => ended.map_err(Into::into),
         None => keep(),

@@ -1,4 +1,4 @@
-//! What others may have planted: programs in the current folder, links in the database's folder, folders that are theirs too.
+//! Attacks on the local database: planted programs in the current folder, links in its folder, folders that others may change.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -11,7 +11,7 @@ use runlineage_local_mongod::LocalOptions;
 use runlineage_test_servers::scene::{Scene, send, until};
 use rustix::process::Signal;
 
-use super::{LONG, PROGRAM, first_line, insert, open, options, program, refusal};
+use super::{LONG, PROGRAM, first_line, insert, open, open_error, options, program};
 
 const SECRETS: [(&str, &str); 4] = [
     ("MLFLOW_TRACKING_PASSWORD", "canary-1"),
@@ -20,7 +20,7 @@ const SECRETS: [(&str, &str); 4] = [
     ("AWS_SECRET_ACCESS_KEY", "canary-4"),
 ];
 
-/// A program named `mongod` that writes down that it ran, and in which environment.
+/// Creates a program named `mongod` that writes its environment to `marker`.
 fn plant(folder: &Path, marker: &Path) {
     fs::create_dir_all(folder).unwrap();
     let script = format!(
@@ -35,7 +35,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// What a program says that is started in this folder, and to which no `MONGOD` is named.
+/// The output of a program that is started in this folder, without `MONGOD`.
 fn run_in(folder: &Path, scene: &Scene, program: &Path, path: OsString) -> Output {
     let mut command = Command::new(program);
     scene.set(&mut command, Duration::from_millis(10));
@@ -58,9 +58,9 @@ fn a_mongod_of_the_current_folder_is_never_started() {
     for path in ["", ".", ":", "bin:", "/nowhere::./bin:-", "./.tools/bin"] {
         let output = run_in(&repository, &scene, Path::new(PROGRAM), path.into());
         assert!(!marker.exists(), "with PATH {path:?}: {output:?}");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("no mongod found"), "{said}");
-        assert!(said.contains("MONGOD"), "{said}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains("no mongod found"), "{error}");
+        assert!(error.contains("MONGOD"), "{error}");
         assert!(!output.status.success(), "{output:?}");
     }
     for named in ["mongod", "./mongod", ".tools/bin/mongod"] {
@@ -72,21 +72,21 @@ fn a_mongod_of_the_current_folder_is_never_started() {
 }
 
 #[test]
-fn a_mongod_is_found_by_path_and_beside_the_program() {
+fn a_mongod_is_found_in_path_and_next_to_the_program() {
     let scene = Scene::new();
     let (installed, marker) = (scene.root().join("installed"), scene.root().join("ran"));
     plant(&installed, &marker);
     let path = OsString::from(format!("bin:{}", installed.display()));
     run_in(Path::new("/"), &scene, Path::new(PROGRAM), path);
-    assert!(marker.exists(), "PATH names it");
+    assert!(marker.exists(), "not found in PATH");
 
     fs::remove_file(&marker).unwrap();
     let copy = installed.join("local-mongod");
     fs::copy(PROGRAM, &copy).unwrap();
     run_in(Path::new("/"), &scene, &copy, OsString::new());
-    assert!(marker.exists(), "it is beside the program");
+    assert!(marker.exists(), "not found next to the program");
 
-    // Whoever may write beside the program may have put it there.
+    // Any user may have created a mongod in a folder that all may write in.
     fs::remove_file(&marker).unwrap();
     set_mode(&installed, 0o1777);
     let output = run_in(Path::new("/"), &scene, &copy, OsString::new());
@@ -94,7 +94,7 @@ fn a_mongod_is_found_by_path_and_beside_the_program() {
 }
 
 #[tokio::test]
-async fn the_supervisor_and_its_mongod_know_nothing_of_the_callers_environment() {
+async fn the_supervisor_and_its_mongod_have_an_empty_environment() {
     let scene = Scene::new();
     let mut command = program(&scene, LONG);
     let mut user = command.envs(SECRETS).spawn().unwrap();
@@ -112,7 +112,7 @@ async fn the_supervisor_and_its_mongod_know_nothing_of_the_callers_environment()
 }
 
 #[test]
-fn a_mongod_that_is_asked_for_its_version_gets_an_empty_environment() {
+fn the_version_check_of_mongod_has_an_empty_environment() {
     let scene = Scene::new();
     let marker = scene.root().join("ran");
     plant(scene.root(), &marker);
@@ -122,7 +122,7 @@ fn a_mongod_that_is_asked_for_its_version_gets_an_empty_environment() {
         .env("MONGOD", scene.root().join("mongod"));
     command.output().unwrap();
     let environment = fs::read_to_string(&marker).expect("it ran");
-    // A shell sets these by itself.
+    // The shell itself sets these.
     let others: Vec<&str> = environment
         .lines()
         .filter(|line| {
@@ -135,7 +135,7 @@ fn a_mongod_that_is_asked_for_its_version_gets_an_empty_environment() {
 }
 
 #[tokio::test]
-async fn links_in_place_of_its_files_are_not_followed() {
+async fn links_in_place_of_files_are_not_followed() {
     for name in ["supervisor.log", "lock", "mongod.log", "mongod.log.1"] {
         for is_link in [true, false] {
             let scene = Scene::new();
@@ -149,10 +149,13 @@ async fn links_in_place_of_its_files_are_not_followed() {
                 fs::hard_link(&victim, folder.join(name)).unwrap();
             }
             if ["supervisor.log", "lock"].contains(&name) {
-                let said = refusal(options(&scene)).await;
-                assert!(said.contains(name) && said.contains("remove it"), "{said}");
+                let error = open_error(options(&scene)).await;
+                assert!(
+                    error.contains(name) && error.contains("remove it"),
+                    "{error}"
+                );
             } else {
-                // The log of an earlier mongod is set aside, whatever it is.
+                // The supervisor renames any file at the path of mongod's log, so the database opens.
                 open(&scene).await;
             }
             assert_eq!(fs::read_to_string(&victim).unwrap(), "precious", "{name}");
@@ -162,7 +165,7 @@ async fn links_in_place_of_its_files_are_not_followed() {
 }
 
 #[tokio::test]
-async fn a_log_that_has_grown_too_long_is_not_copied_over_what_a_link_points_to() {
+async fn a_long_log_is_not_copied_through_a_link() {
     let scene = Scene::new();
     let _database = open(&scene).await;
     let victim = scene.root().join("victim");
@@ -181,7 +184,7 @@ async fn a_log_that_has_grown_too_long_is_not_copied_over_what_a_link_points_to(
     assert!(kept.is_file() && kept.len() > 9 << 20, "{kept:?}");
 }
 
-/// The database's folders below one that others may write in: its data, and its sockets.
+/// Options with the data folder, or the socket folder, below one that other users may write in.
 fn below(scene: &Scene, shared: &Path, is_data: bool) -> LocalOptions {
     let place = shared.join("own");
     fs::create_dir_all(&place).unwrap();
@@ -194,18 +197,18 @@ fn below(scene: &Scene, shared: &Path, is_data: bool) -> LocalOptions {
 }
 
 #[tokio::test]
-async fn a_folder_that_others_may_write_in_is_refused_wherever_it_stands_above() {
+async fn a_parent_that_others_may_write_in_is_refused() {
     for is_data in [true, false] {
         for mode in [0o777, 0o775, 0o757] {
             let scene = Scene::new();
             let shared = scene.root().join("shared");
             fs::create_dir(&shared).unwrap();
             set_mode(&shared, mode);
-            let said = refusal(below(&scene, &shared, is_data)).await;
-            assert!(said.contains("other users may write"), "{mode:o}: {said}");
+            let error = open_error(below(&scene, &shared, is_data)).await;
+            assert!(error.contains("other users may write"), "{mode:o}: {error}");
             assert!(
-                said.contains(&format!("chmod go-w {}", shared.display())),
-                "{said}"
+                error.contains(&format!("chmod go-w {}", shared.display())),
+                "{error}"
             );
             assert!(scene.nothing_runs());
         }
@@ -213,7 +216,7 @@ async fn a_folder_that_others_may_write_in_is_refused_wherever_it_stands_above()
 }
 
 #[tokio::test]
-async fn a_folder_is_refused_where_others_may_replace_a_link_on_the_way_to_it() {
+async fn a_path_with_a_link_that_others_may_replace_is_refused() {
     let scene = Scene::new();
     let (shared, safe) = (scene.root().join("shared"), scene.root().join("safe"));
     fs::create_dir(&shared).unwrap();
@@ -222,9 +225,9 @@ async fn a_folder_is_refused_where_others_may_replace_a_link_on_the_way_to_it() 
     symlink(shared.join("way"), scene.root().join("start")).unwrap();
     set_mode(&shared, 0o777);
     let folder = scene.root().join("start/db");
-    let said = refusal(options(&scene).with_folder(&folder)).await;
-    assert!(said.contains("other users may write"), "{said}");
-    assert!(said.contains(shared.to_str().unwrap()), "{said}");
+    let error = open_error(options(&scene).with_folder(&folder)).await;
+    assert!(error.contains("other users may write"), "{error}");
+    assert!(error.contains(shared.to_str().unwrap()), "{error}");
     set_mode(&shared, 0o755);
     insert(
         &options(&scene).with_folder(folder).open().await.unwrap(),
@@ -235,7 +238,7 @@ async fn a_folder_is_refused_where_others_may_replace_a_link_on_the_way_to_it() 
 }
 
 #[tokio::test]
-async fn its_own_folder_is_refused_even_with_the_sticky_bit_and_a_parent_with_it_is_not() {
+async fn the_sticky_bit_protects_a_parent_but_not_the_folder_itself() {
     let scene = Scene::new();
     let shared = scene.root().join("shared");
     fs::create_dir(&shared).unwrap();
@@ -244,14 +247,14 @@ async fn its_own_folder_is_refused_even_with_the_sticky_bit_and_a_parent_with_it
     fs::create_dir(&own).unwrap();
     for mode in [0o1777, 0o770] {
         set_mode(&own, mode);
-        let said = refusal(options(&scene).with_folder(&own)).await;
-        assert!(said.contains("other users may write"), "{said}");
+        let error = open_error(options(&scene).with_folder(&own)).await;
+        assert!(error.contains("other users may write"), "{error}");
     }
     set_mode(&own, 0o755);
     fs::create_dir(own.join("data")).unwrap();
     set_mode(&own.join("data"), 0o777);
-    let said = refusal(options(&scene).with_folder(&own)).await;
-    assert!(said.contains("other users may write"), "{said}");
+    let error = open_error(options(&scene).with_folder(&own)).await;
+    assert!(error.contains("other users may write"), "{error}");
     set_mode(&own.join("data"), 0o755);
     insert(&options(&scene).with_folder(&own).open().await.unwrap(), 1).await;
 }
@@ -267,6 +270,6 @@ async fn a_parent_of_another_user_is_refused() {
     fs::create_dir(&theirs).unwrap();
     let options = below(&scene, &theirs, true);
     std::os::unix::fs::chown(&theirs, Some(65_533), None).unwrap();
-    let said = refusal(options).await;
-    assert!(said.contains("belongs to user id 65533"), "{said}");
+    let error = open_error(options).await;
+    assert!(error.contains("belongs to user id 65533"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! The local database, on a real `mongod`: shared, released, and gone with whoever kept it.
+//! The local database on a real `mongod`: commands share it, and it ends after them, also when processes are killed.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::expect_used,
@@ -38,7 +38,7 @@ async fn open(scene: &Scene) -> LocalDatabase {
     options(scene).open().await.unwrap()
 }
 
-/// The program that uses the database until it is stopped.
+/// The program that keeps the database running until it is stopped.
 fn program(scene: &Scene, linger: Duration) -> Command {
     let mut command = Command::new(PROGRAM);
     scene.set(&mut command, linger);
@@ -50,10 +50,10 @@ fn kill(pid: i32) {
     send(pid, Signal::KILL);
 }
 
-async fn gone(database: &LocalDatabase) {
+async fn wait_until_closed(database: &LocalDatabase) {
     tokio::time::timeout(Duration::from_secs(120), database.closed())
         .await
-        .expect("never: the command saw that the database is gone");
+        .expect("the command notices that the database has stopped");
 }
 
 async fn insert(database: &LocalDatabase, id: i32) {
@@ -70,8 +70,8 @@ async fn count(database: &LocalDatabase) -> u64 {
     things.count_documents(doc! {}).await.unwrap()
 }
 
-async fn refusal(options: LocalOptions) -> String {
-    let error = options.open().await.expect_err("this must not open");
+async fn open_error(options: LocalOptions) -> String {
+    let error = options.open().await.expect_err("the database opened");
     match std::error::Error::source(&error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
@@ -90,7 +90,7 @@ fn first_line(child: &mut Child) -> String {
 }
 
 #[tokio::test]
-async fn commands_that_start_together_on_nothing_share_one_mongod() {
+async fn commands_that_start_concurrently_share_one_mongod() {
     let scene = Scene::new();
     let (a, b, c) = tokio::join!(open(&scene), open(&scene), open(&scene));
     assert_eq!([a.uri(), b.uri()], [c.uri(), c.uri()]);
@@ -110,7 +110,7 @@ async fn another_session_finds_the_same_database() {
 }
 
 #[tokio::test]
-async fn nobody_else_can_reach_it() {
+async fn other_users_and_the_network_cannot_reach_the_database() {
     let scene = Scene::new();
     let database = open(&scene).await;
     insert(&database, 1).await;
@@ -148,7 +148,7 @@ async fn nobody_else_can_reach_it() {
 }
 
 #[tokio::test]
-async fn it_ends_after_its_last_user_and_the_next_finds_the_data() {
+async fn the_database_stops_after_its_last_command_and_keeps_its_data() {
     let scene = Scene::new();
     let brief = || options(&scene).with_linger(Duration::from_millis(10));
     let first = brief().open().await.unwrap();
@@ -162,7 +162,7 @@ async fn it_ends_after_its_last_user_and_the_next_finds_the_data() {
 }
 
 #[tokio::test]
-async fn it_stays_between_commands() {
+async fn the_database_keeps_running_between_commands() {
     let scene = Scene::new();
     drop(open(&scene).await);
     let mongods = scene.mongods();
@@ -172,7 +172,7 @@ async fn it_stays_between_commands() {
 }
 
 #[tokio::test]
-async fn a_killed_command_is_a_user_no_more() {
+async fn a_killed_command_no_longer_keeps_the_database_running() {
     let scene = Scene::new();
     let mut user = program(&scene, Duration::from_millis(10)).spawn().unwrap();
     assert!(first_line(&mut user).starts_with("mongodb://%2F"));
@@ -183,7 +183,7 @@ async fn a_killed_command_is_a_user_no_more() {
 }
 
 #[tokio::test]
-async fn a_killed_supervisor_leaves_nothing_running_and_loses_nothing() {
+async fn a_killed_supervisor_leaves_no_process_and_loses_no_data() {
     let scene = Scene::new();
     let database = open(&scene).await;
     let client = Client::with_uri_str(database.uri()).await.unwrap();
@@ -192,10 +192,10 @@ async fn a_killed_supervisor_leaves_nothing_running_and_loses_nothing() {
         things.insert_one(doc! { "_id": id }).await.unwrap();
     }
     let mongods = scene.mongods();
-    // Right after the last acknowledgement, before the journal's next 100 ms are over.
+    // Immediately after the last acknowledgement, before the next write to the journal, which comes every 100 ms.
     kill(scene.supervisors()[0]);
-    gone(&database).await;
-    // Without waiting for the old mongod to end: that is for the next supervisor to do.
+    wait_until_closed(&database).await;
+    // The next supervisor has to wait for the old mongod to end.
     let again = open(&scene).await;
     assert_eq!(count(&again).await, 500);
     let after = scene.mongods();
@@ -208,18 +208,18 @@ async fn a_killed_supervisor_leaves_nothing_running_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn the_next_command_waits_for_a_mongod_that_is_still_ending() {
+async fn the_next_command_waits_for_a_mongod_that_is_shutting_down() {
     let scene = Scene::new();
     let database = open(&scene).await;
     insert(&database, 1).await;
     let ending = scene.mongods()[0];
-    // It cannot end before it is woken.
+    // A suspended process cannot end.
     send(ending, Signal::STOP);
     kill(scene.supervisors()[0]);
-    gone(&database).await;
+    wait_until_closed(&database).await;
     let opening = tokio::spawn(options(&scene).open());
     until("the next supervisor", || !scene.supervisors().is_empty()).await;
-    // Time for it to do the wrong thing, if it would.
+    // Enough time for a supervisor that does not wait to start a second mongod.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(scene.mongods(), [ending]);
     send(ending, Signal::CONT);
@@ -227,41 +227,41 @@ async fn the_next_command_waits_for_a_mongod_that_is_still_ending() {
 }
 
 #[tokio::test]
-async fn it_stops_in_order_when_told_to() {
+async fn sigterm_to_the_supervisor_shuts_mongod_down_cleanly() {
     let scene = Scene::new();
     let database = open(&scene).await;
     insert(&database, 1).await;
     send(scene.supervisors()[0], Signal::TERM);
-    gone(&database).await;
+    wait_until_closed(&database).await;
     until("all ended", || scene.nothing_runs()).await;
-    // What mongod writes last when it ends in order.
+    // A clean shutdown empties this file last.
     let lock = fs::read_to_string(scene.database_folder().join("data/mongod.lock")).unwrap();
     assert_eq!(lock, "");
     assert_eq!(count(&open(&scene).await).await, 1);
 }
 
 #[tokio::test]
-async fn a_killed_mongod_is_replaced_for_the_next_command() {
+async fn the_next_command_replaces_a_killed_mongod() {
     let scene = Scene::new();
     let database = open(&scene).await;
     kill(scene.mongods()[0]);
-    gone(&database).await;
+    wait_until_closed(&database).await;
     insert(&open(&scene).await, 1).await;
     assert_eq!(scene.mongods().len(), 1);
 }
 
 #[tokio::test]
-async fn a_supervisor_killed_while_mongod_starts_is_no_obstacle() {
+async fn a_command_survives_the_kill_of_its_supervisor_during_the_start() {
     let scene = Scene::new();
     let opening = tokio::spawn(options(&scene).open());
     until("mongod runs", || !scene.mongods().is_empty()).await;
     kill(scene.supervisors()[0]);
-    // The command that waits starts another one.
+    // The waiting command starts another supervisor.
     insert(&opening.await.unwrap().unwrap(), 1).await;
 }
 
 #[tokio::test]
-async fn what_a_crash_left_behind_is_no_obstacle() {
+async fn stale_sockets_of_a_crash_are_replaced() {
     let scene = Scene::new();
     let database = open(&scene).await;
     let uri = database.uri().to_owned();
@@ -269,7 +269,7 @@ async fn what_a_crash_left_behind_is_no_obstacle() {
         kill(pid);
     }
     until("all ended", || scene.nothing_runs()).await;
-    // A socket at each path that nobody listens on, and a lock file that says so.
+    // Stale sockets, on which no process listens. The lock file still names them.
     let sockets = fs::read_dir(scene.root().join("runlineage"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -285,7 +285,7 @@ async fn what_a_crash_left_behind_is_no_obstacle() {
 }
 
 #[tokio::test]
-async fn a_pipe_of_the_caller_ends_with_the_command() {
+async fn a_pipe_of_the_caller_closes_with_the_command() {
     let scene = Scene::new();
     let mut command = program(&scene, LONG)
         .stderr(Stdio::piped())
@@ -293,18 +293,18 @@ async fn a_pipe_of_the_caller_ends_with_the_command() {
         .unwrap();
     assert!(first_line(&mut command).starts_with("mongodb://%2F"));
     send(command.id().cast_signed(), Signal::TERM);
-    // Reads both to their end, which comes only when no process holds them any more.
+    // Both pipes end only when no process holds them open.
     let output = tokio::task::spawn_blocking(move || command.wait_with_output().unwrap());
     let output = tokio::time::timeout(Duration::from_secs(120), output)
         .await
-        .expect("never: the pipe ended")
+        .expect("the pipes end")
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(scene.mongods().len(), 1);
 }
 
 #[tokio::test]
-async fn the_terminal_of_one_command_does_not_end_it_for_others() {
+async fn supervisor_and_mongod_are_in_a_session_of_their_own() {
     let scene = Scene::new();
     let _database = open(&scene).await;
     let session = |pid: i32| -> i32 {
@@ -326,20 +326,20 @@ async fn the_terminal_of_one_command_does_not_end_it_for_others() {
 async fn a_socket_path_that_is_too_long_is_refused_at_once() {
     let scene = Scene::new();
     let long = scene.root().join("x".repeat(90));
-    let said = refusal(options(&scene).with_runtime_folder(&long)).await;
-    assert!(said.contains("is too long, 107 bytes"), "{said}");
-    assert!(said.contains("XDG_RUNTIME_DIR"), "{said}");
+    let error = open_error(options(&scene).with_runtime_folder(&long)).await;
+    assert!(error.contains("is too long, 107 bytes"), "{error}");
+    assert!(error.contains("XDG_RUNTIME_DIR"), "{error}");
     assert!(!long.exists());
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_made_is_named() {
+async fn the_error_names_a_folder_that_cannot_be_created() {
     let scene = Scene::new();
     let file = scene.root().join("file");
     File::create(&file).unwrap();
-    let said = refusal(options(&scene).with_folder(file.join("db"))).await;
-    assert!(said.contains("cannot create folder"), "{said}");
-    assert!(said.contains(file.to_str().unwrap()), "{said}");
+    let error = open_error(options(&scene).with_folder(file.join("db"))).await;
+    assert!(error.contains("cannot create folder"), "{error}");
+    assert!(error.contains(file.to_str().unwrap()), "{error}");
 }
 
 #[tokio::test]
@@ -348,13 +348,13 @@ async fn a_socket_folder_that_others_can_enter_is_refused() {
     let base = scene.root().join("r");
     fs::create_dir_all(base.join("runlineage")).unwrap();
     fs::set_permissions(base.join("runlineage"), fs::Permissions::from_mode(0o755)).unwrap();
-    let said = refusal(options(&scene).with_runtime_folder(base)).await;
-    assert!(said.contains("other users can enter"), "{said}");
-    assert!(said.contains("chmod 700"), "{said}");
+    let error = open_error(options(&scene).with_runtime_folder(base)).await;
+    assert!(error.contains("other users can enter"), "{error}");
+    assert!(error.contains("chmod 700"), "{error}");
 }
 
 #[tokio::test]
-async fn a_folder_locked_by_a_foreign_mongod_is_said() {
+async fn the_error_names_another_mongod_on_the_same_data() {
     let scene = Scene::new();
     let data = scene.database_folder().join("data");
     fs::create_dir_all(&data).unwrap();
@@ -368,39 +368,39 @@ async fn a_folder_locked_by_a_foreign_mongod_is_said() {
         .spawn()
         .unwrap();
     let socket = scene.root().join("f.sock");
-    until("the foreign one is up", || {
+    until("the other mongod is running", || {
         UnixStream::connect(&socket).is_ok()
     })
     .await;
-    let said = refusal(options(&scene)).await;
+    let error = open_error(options(&scene)).await;
     let expected = format!(
         "another mongod (process {}) uses {}",
         foreign.id(),
         data.display()
     );
-    assert!(said.contains(&expected), "{said}");
+    assert!(error.contains(&expected), "{error}");
     foreign.kill().unwrap();
     foreign.wait().unwrap();
     open(&scene).await;
 }
 
 #[tokio::test]
-async fn a_wrong_mongod_is_named() {
+async fn the_error_names_an_unusable_mongod() {
     let scene = Scene::new();
-    let missing = refusal(options(&scene).with_mongod("/nowhere/mongod")).await;
+    let missing = open_error(options(&scene).with_mongod("/nowhere/mongod")).await;
     assert!(missing.contains("/nowhere/mongod"), "{missing}");
     assert!(missing.contains("set MONGOD"), "{missing}");
 
-    let said = refusal(options(&scene).with_mongod("/bin/sh")).await;
-    assert!(said.contains("names no version of MongoDB"), "{said}");
+    let error = open_error(options(&scene).with_mongod("/bin/sh")).await;
+    assert!(error.contains("names no version of MongoDB"), "{error}");
 
     let old = scene.root().join("old");
     fs::write(&old, "#!/bin/sh\necho db version v4.4.29\n").unwrap();
     fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
-    let said = refusal(options(&scene).with_mongod(old)).await;
+    let error = open_error(options(&scene).with_mongod(old)).await;
     assert!(
-        said.contains("is version 4.4.29, at least 5.0 is needed"),
-        "{said}"
+        error.contains("is version 4.4.29, at least 5.0 is needed"),
+        "{error}"
     );
 
     let broken = scene.root().join("broken");
@@ -410,9 +410,9 @@ async fn a_wrong_mongod_is_named() {
     )
     .unwrap();
     fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).unwrap();
-    let said = refusal(options(&scene).with_mongod(broken)).await;
+    let error = open_error(options(&scene).with_mongod(broken)).await;
     assert!(
-        said.contains("mongod ended (exit status: 2); it said: no such option"),
-        "{said}"
+        error.contains("mongod ended (exit status: 2); it said: no such option"),
+        "{error}"
     );
 }

@@ -1,4 +1,4 @@
-//! `--where`: a text in the manner of MLflow, or a MongoDB filter as JSON.
+//! `--where`: a condition in the style of MLflow's `filter_string`, or a MongoDB filter as JSON.
 
 use std::fmt;
 
@@ -7,51 +7,74 @@ use runlineage::{Error, Query, Search};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use super::filter_names;
 use crate::connect::usage;
 
-pub(super) fn parse(condition: &str) -> Result<Search, Error> {
+/// A parsed `--where`.
+#[derive(Debug, Clone)]
+pub(super) struct Condition {
+    pub(super) search: Search,
+    /// Names the same experiments, models and runs as the condition.
+    pub(super) names: Query,
+}
+
+pub(super) fn parse(condition: &str) -> Result<Condition, Error> {
     let text = condition.trim_start();
     if text.is_empty() {
         return Err(usage(
             "--where",
-            "it is empty; write a condition such as \"metrics.auc > 0.9\"",
+            "the condition is empty; write one such as \"metrics.auc > 0.9\"",
         ));
     }
-    // A text begins with none of these; JSON that is no object gets its own answer.
+    // No text begins with a bracket, so a JSON array gets the error about JSON.
     if text.starts_with(['{', '[']) {
         return json(text);
     }
-    // Whole, so that the columns of an error are those of what was written.
+    // Untrimmed, so that the columns in an error are those of the argument.
     match condition.parse::<Query>() {
         Err(Error::InvalidArgument { reason, .. }) => Err(usage("--where", reason)),
-        query => Ok(query?.into()),
+        query => {
+            let names = query?;
+            Ok(Condition {
+                search: Search::from(&names),
+                names,
+            })
+        }
     }
 }
 
-fn json(text: &str) -> Result<Search, Error> {
+fn json(text: &str) -> Result<Condition, Error> {
     let example = "write a MongoDB filter such as '{\"metrics.auc\": {\"$gt\": 0.9}}'";
-    let Unambiguous(value) = serde_json::from_str(text)
-        .map_err(|error| usage("--where", format!("it is not JSON: {error}; {example}")))?;
+    let Unambiguous(value) = serde_json::from_str(text).map_err(|error| {
+        usage(
+            "--where",
+            format!("this is not valid JSON: {error}; {example}"),
+        )
+    })?;
     if !value.is_object() {
         return Err(usage(
             "--where",
-            format!("it is JSON, but not an object; {example}"),
+            format!("the JSON is not an object; {example}"),
         ));
     }
     match Bson::try_from(value) {
-        Ok(Bson::Document(filter)) => Search::checked(filter),
+        Ok(Bson::Document(filter)) => Ok(Condition {
+            // First, since it bounds the depth of the filter.
+            search: Search::checked(filter.clone())?,
+            names: filter_names::names(&filter),
+        }),
         Ok(_) => Err(usage(
             "--where",
-            format!("it is a value of Extended JSON, not a filter; {example}"),
+            format!("this is an Extended JSON value, not a filter; {example}"),
         )),
         Err(error) => Err(usage(
             "--where",
-            format!("it is not Extended JSON: {error}; {example}"),
+            format!("this is not valid Extended JSON: {error}; {example}"),
         )),
     }
 }
 
-/// JSON of which no object names a key twice: of two, the first would be lost, and more runs would match.
+/// JSON without duplicate keys. A parser would keep only the last of two values, and more runs would match.
 struct Unambiguous(Value);
 
 impl<'de> Deserialize<'de> for Unambiguous {
@@ -74,10 +97,10 @@ impl<'de> Deserialize<'de> for Unambiguous {
             }
 
             fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
-                // It would be rounded on its way into the filter.
+                // BSON has no such integer, and a double would be rounded.
                 i64::try_from(value)
                     .map(Value::from)
-                    .map_err(|_| E::custom(format!("{value} is beyond 64 bits")))
+                    .map_err(|_| E::custom(format!("{value} does not fit a signed 64-bit integer")))
             }
 
             fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
@@ -105,7 +128,7 @@ impl<'de> Deserialize<'de> for Unambiguous {
                 while let Some((key, Unambiguous(value))) = fields.next_entry::<String, _>()? {
                     if object.contains_key(&key) {
                         return Err(A::Error::custom(format!(
-                            "the key {key:?} stands twice; join both with $and"
+                            "the key {key:?} occurs twice; combine the two conditions with $and"
                         )));
                     }
                     object.insert(key, value);

@@ -1,75 +1,130 @@
-//! What a search names: an experiment that could be two, and things that the mirror has never seen.
+//! The names in a search: ambiguous experiments are refused, names that the mirror has never seen are reported.
 
-use futures::TryStreamExt;
-use runlineage::lineage::{Direction, Kind, NodeArg};
-use runlineage::{ExperimentSelector, MongoRunStore, Query, Run, Search};
+use futures::{StreamExt, TryStreamExt, stream};
+use runlineage::lineage::{Direction, Kind};
+use runlineage::{ExperimentSelector, MongoRunStore, Node, Query, Run, Search};
 
 use super::super::Result;
-use crate::args::FindArgs;
 use crate::connect::usage;
 use crate::say::say;
 
-/// Fails where an experiment is not mirrored, or is the id of one and the name of another.
-pub(super) async fn check_experiments(
+/// A condition may list up to 1,000 experiments.
+const CONCURRENT_LOOKUPS: usize = 16;
+
+/// The names in the flags and in `--where`.
+pub(super) struct Named {
+    pub(super) flags: Query,
+    pub(super) condition: Query,
+}
+
+impl Named {
+    /// Fails if an experiment is not mirrored, or if its text is the id of one experiment and the name of another.
+    pub(super) async fn check_experiments(&self, store: &MongoRunStore) -> Result<()> {
+        let flags = self.flags.experiments().into_iter();
+        let condition = self.condition.experiments().into_iter();
+        let named = flags
+            .map(|experiment| ("--exp", experiment))
+            .chain(condition.map(|experiment| ("--where", experiment)));
+        stream::iter(named)
+            .map(async |(argument, experiment)| check(store, argument, &experiment).await)
+            .buffered(CONCURRENT_LOOKUPS)
+            .try_collect()
+            .await
+    }
+
+    /// Reports each model and run that the mirror has never seen.
+    pub(super) async fn say_unknown(&self, store: &MongoRunStore) -> Result<()> {
+        let mut nodes = self.flags.nodes();
+        nodes.extend(self.condition.nodes());
+        nodes.sort();
+        nodes.dedup();
+        for node in nodes {
+            if !is_known(store, &node).await? {
+                let what = node.kind().spec().key_means;
+                say!("The mirror has never seen the {what} {:?}.", node.key());
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn check(
     store: &MongoRunStore,
-    experiments: &[ExperimentSelector],
+    argument: &'static str,
+    experiment: &ExperimentSelector,
 ) -> Result<()> {
-    for experiment in experiments {
-        let text = experiment.text();
-        let by_id = one(store, Query::new().with_exp_id(text)).await?;
-        let by_name = one(store, Query::new().with_exp_name(text)).await?;
-        let (by_id, by_name) = match experiment {
-            ExperimentSelector::Either(_) => (by_id, by_name),
-            ExperimentSelector::Id(_) => (by_id, None),
-            ExperimentSelector::Name(_) => (None, by_name),
-        };
-        match (
-            by_id.as_ref().and_then(Run::exp),
-            by_name.as_ref().and_then(Run::exp),
-        ) {
-            (None, None) => {
-                anyhow::bail!(
-                    "no experiment {text:?} is mirrored; `runlineage find --facet exp` lists those that are"
-                )
-            }
-            (Some(by_id), Some(by_name)) if by_id.id != by_name.id => {
-                let reason = format!(
-                    "{text:?} is the id of experiment {:?} and the name of experiment {}; write id:{text} or name:{text}",
-                    by_id.name.unwrap_or_default(),
-                    by_name.id
-                );
-                return Err(usage("--exp", reason).into());
-            }
-            _ => {}
+    let text = experiment.text();
+    let by_id = async {
+        match experiment {
+            ExperimentSelector::Name(_) => Ok(None),
+            _ => any_run(store, Query::new().with_exp_id(text)).await,
         }
+    };
+    let by_name = async {
+        match experiment {
+            ExperimentSelector::Id(_) => Ok(None),
+            _ => any_run(store, Query::new().with_exp_name(text)).await,
+        }
+    };
+    let (by_id, by_name) = tokio::try_join!(by_id, by_name)?;
+    match (
+        by_id.as_ref().and_then(Run::exp),
+        by_name.as_ref().and_then(Run::exp),
+    ) {
+        (None, None) => anyhow::bail!(
+            "no experiment {text:?} is mirrored; `runlineage find --facet exp` lists those that are"
+        ),
+        (Some(by_id), Some(by_name)) if by_id.id != by_name.id => {
+            let reason = format!(
+                "{text:?} is the id of experiment {:?} and the name of experiment {}; write {}",
+                by_id.name.unwrap_or_default(),
+                by_name.id,
+                unambiguous(argument, text)
+            );
+            Err(usage(argument, reason).into())
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-/// Says of each node of the flags that no mirrored run reads or writes it, where none does.
-pub(super) async fn say_unknown(store: &MongoRunStore, args: &FindArgs) -> Result<()> {
-    for (_, node) in &args.lineage.nodes {
-        let NodeArg::Node(node) = node else { continue };
-        let (kind, key) = (node.kind(), node.key());
-        let mut is_known = kind == Kind::ARTIFACT && store.get_run(key).await?.is_some();
-        for direction in Direction::BOTH {
-            let whole = runlineage::Node::new(kind, key, None)?;
-            let query = match direction {
-                Direction::Input => Query::new().with_input(whole),
-                Direction::Output => Query::new().with_output(whole),
-            };
-            is_known = is_known || one(store, query).await?.is_some();
-        }
-        if !is_known {
-            let what = kind.spec().key_means;
-            say!("The mirror has never seen the {what} {key:?}.");
-        }
+fn unambiguous(argument: &str, text: &str) -> String {
+    if argument == "--where" {
+        let id = Query::new().with_exp_id(text);
+        format!("{id} or {}", Query::new().with_exp_name(text))
+    } else {
+        format!("id:{text} or name:{text}")
     }
-    Ok(())
 }
 
-/// Any run that matches, with its experiment.
-async fn one(store: &MongoRunStore, query: Query) -> Result<Option<Run>> {
+async fn is_known(store: &MongoRunStore, node: &Node) -> Result<bool> {
+    let (kind, key) = (node.kind(), node.key());
+    let mut mentions = vec![];
+    // A run that is not mirrored may still be known as a parent, or from the lineage of other runs.
+    let whole = if [Kind::RUN, Kind::ARTIFACT].contains(&kind) {
+        if store.get_run(key).await?.is_some() || store.get_deleted_run(key).await?.is_some() {
+            return Ok(true);
+        }
+        mentions.push(Query::new().with_parent(key));
+        Node::artifact(key, None)?
+    } else {
+        node.clone()
+    };
+    for direction in whole.kind().spec().directions {
+        mentions.push(match direction {
+            Direction::Input => Query::new().with_input(whole.clone()),
+            Direction::Output => Query::new().with_output(whole.clone()),
+        });
+    }
+    for mention in mentions {
+        if any_run(store, mention).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A run that matches, with its experiment.
+async fn any_run(store: &MongoRunStore, query: Query) -> Result<Option<Run>> {
     let search = Search::from(query)
         .limit(1)
         .projection(bson::doc! { "exp": 1 });

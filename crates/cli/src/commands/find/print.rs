@@ -1,4 +1,4 @@
-//! How the runs of a search, its facets and its plan are printed.
+//! Prints runs, facets, distinct values and query plans.
 
 use std::io::Write;
 use std::mem;
@@ -20,24 +20,25 @@ use crate::pages::Pages;
 use crate::say::say;
 use crate::stdout::{csv_failed, stdout};
 
-/// How much output is gathered before it is written.
+/// Output is written in chunks of this many bytes.
 const CHUNK: usize = 64 * 1024;
-/// How many rows one table holds; more follow in a table of their own.
+/// The rows of one table. More rows follow in another table.
 const TABLE_ROWS: usize = 1_000;
 
-/// Prints runs as they come, up to a limit.
+/// Prints a stream of runs, up to a limit.
 pub(super) struct Printer {
     pub(super) links: Option<Pages>,
     pub(super) columns: Vec<ColumnArg>,
-    /// Whether only the columns are printed, of JSON too.
+    /// Whether JSON, too, has only the columns.
     pub(super) trims: bool,
     pub(super) limit: u32,
     pub(super) shown: u64,
+    /// Whether the stream had more runs than the limit.
     pub(super) more: bool,
 }
 
 impl Printer {
-    /// The next run to show; what is beyond the limit is only remembered.
+    /// The next run within the limit.
     async fn next(&mut self, runs: &mut RunStream) -> Result<Option<Run>> {
         let Some(run) = runs.try_next().await? else {
             return Ok(None);
@@ -54,10 +55,10 @@ impl Printer {
         let mut rows = Vec::new();
         while let Some(run) = self.next(&mut runs).await? {
             rows.push(self.row(&run)?);
-            // Widths are those of the rows so far: a table of all runs of a large mirror would not fit memory.
+            // One table needs all its rows for their widths, and the runs of a large mirror do not fit memory.
             if rows.len() == TABLE_ROWS {
                 let full = table(&self.header(), mem::take(&mut rows)).to_string() + "\n";
-                write_beside(full.into_bytes()).await?;
+                write_in_thread(full.into_bytes()).await?;
             }
         }
         if self.shown == 0 {
@@ -75,7 +76,8 @@ impl Printer {
             out.write_record(self.row(&run)?).map_err(csv_failed)?;
             if out.get_ref().len() >= CHUNK {
                 let full = mem::replace(&mut out, csv::Writer::from_writer(Vec::new()));
-                write_beside(full.into_inner().map_err(csv::IntoInnerError::into_error)?).await?;
+                write_in_thread(full.into_inner().map_err(csv::IntoInnerError::into_error)?)
+                    .await?;
             }
         }
         let rest = out.into_inner().map_err(csv::IntoInnerError::into_error)?;
@@ -90,7 +92,7 @@ impl Printer {
             self.write(&run, &mut out)?;
             out.push(b'\n');
             if out.len() >= CHUNK {
-                write_beside(mem::replace(&mut out, Vec::with_capacity(2 * CHUNK))).await?;
+                write_in_thread(mem::replace(&mut out, Vec::with_capacity(2 * CHUNK))).await?;
             }
         }
         stdout().write_all(&out)?;
@@ -104,7 +106,7 @@ impl Printer {
             out.extend_from_slice(if self.shown == 1 { b"[\n" } else { b",\n" });
             self.write(&run, &mut out)?;
             if out.len() >= CHUNK {
-                write_beside(mem::replace(&mut out, Vec::with_capacity(2 * CHUNK))).await?;
+                write_in_thread(mem::replace(&mut out, Vec::with_capacity(2 * CHUNK))).await?;
             }
         }
         out.extend_from_slice(if self.shown == 0 { b"[]\n" } else { b"\n]\n" });
@@ -120,7 +122,7 @@ impl Printer {
             run.write_json(out)?;
         }
         if let Some(link) = self.link(run) {
-            // In place of the brace at the end.
+            // The link replaces the closing brace.
             out.pop();
             out.extend_from_slice(b",\"url\":");
             serde_json::to_writer(&mut *out, &link)?;
@@ -148,8 +150,8 @@ impl Printer {
     }
 }
 
-/// Writes from another thread: however long the reader takes, the driver has to look after its connections.
-async fn write_beside(chunk: Vec<u8>) -> Result<()> {
+/// Writes in another thread, since the driver must serve its connections even while a reader pauses.
+async fn write_in_thread(chunk: Vec<u8>) -> Result<()> {
     spawn_blocking(move || stdout().write_all(&chunk)).await??;
     Ok(())
 }
@@ -183,7 +185,7 @@ pub(super) fn facets(counts: Vec<FacetCount>, format: Format) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Each field of a value, such as a model's name and version, in a column of its own.
+/// Prints each field of a value, such as name and version of a model, in a column of its own.
 fn facets_as_csv(out: impl Write, counts: &[FacetCount]) -> Result<()> {
     let mut fields: Vec<&str> = Vec::new();
     for count in counts {
@@ -232,7 +234,7 @@ pub(super) fn distinct(values: Vec<Bson>) -> Result {
 
 pub(super) fn explain(plan: &QueryPlan) -> Result {
     let served = match (plan.examines_all, plan.indexes.is_empty()) {
-        (true, true) => "no index: every run is examined".to_owned(),
+        (true, true) => "no index: MongoDB reads every run".to_owned(),
         (true, false) => format!("{} for the order only", plan.indexes.join(", ")),
         (false, true) => "the collection's own order".to_owned(),
         (false, false) => plan.indexes.join(", "),

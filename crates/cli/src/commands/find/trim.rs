@@ -1,4 +1,4 @@
-//! Runs of which only some columns are asked for: with MLflow's exact texts of these, and of no others.
+//! Reduces runs to the requested columns, and MLflow's exact texts to those of the columns.
 
 use bson::{Bson, Document};
 use runlineage::Run;
@@ -7,7 +7,7 @@ use runlineage::query::Field;
 use super::super::Result;
 use crate::args::ColumnArg;
 
-/// The fields to ask for; none of them within another one, which MongoDB refuses.
+/// The projection of the columns. No field of it contains another one, which MongoDB would refuse.
 pub(super) fn projection(columns: &[ColumnArg]) -> Document {
     let mut fields: Vec<String> = columns
         .iter()
@@ -15,7 +15,7 @@ pub(super) fn projection(columns: &[ColumnArg]) -> Document {
         .flat_map(Field::stored_in)
         .collect();
     if columns.iter().any(|column| column.field().is_none()) {
-        // The link to a run leads through its experiment.
+        // The link contains the id of the experiment.
         fields.push("exp".to_owned());
     }
     let is_within = |field: &str, other: &String| {
@@ -28,13 +28,13 @@ pub(super) fn projection(columns: &[ColumnArg]) -> Document {
     outer.map(|field| (field.clone(), Bson::Int32(1))).collect()
 }
 
-/// The run without what a projection brings along for other keys than those of the columns.
+/// The run without the entries of `mirror` that are about other keys than those of the columns.
 pub(super) fn to_columns(run: &Run, columns: &[ColumnArg]) -> Result<Run> {
-    let asks_for_mirror = |column: &ColumnArg| {
+    let is_of_mirror = |column: &ColumnArg| {
         let path = column.field().map(Field::path).unwrap_or_default();
         path.split('.').next() == Some("mirror")
     };
-    if columns.iter().any(asks_for_mirror) {
+    if columns.iter().any(is_of_mirror) {
         return Ok(run.clone());
     }
     let keys: Vec<(&str, &str)> = columns
@@ -53,7 +53,7 @@ pub(super) fn to_columns(run: &Run, columns: &[ColumnArg]) -> Result<Run> {
     Ok(Run::try_from(&document)?)
 }
 
-/// The entries of these keys in a list of the mirror, such as the exact texts; nothing where there is none.
+/// The entries of these keys in a list under `mirror`, such as the exact texts. `None` if there are none.
 fn of_keys(roots: Bson, keys: &[(&str, &str)]) -> Option<Bson> {
     let Bson::Document(roots) = roots else {
         return None;

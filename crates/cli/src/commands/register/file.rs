@@ -1,4 +1,4 @@
-//! `register --from`: the lines of a file, several at once.
+//! `register --from`: registers the lines of a file concurrently.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::ExitCode;
@@ -11,14 +11,13 @@ use super::super::Result;
 use super::line;
 use crate::say::{counted, say};
 
-/// How many lines are registered at once.
-pub(super) const AT_ONCE: usize = 8;
-/// A longer line is no lineage: the tags of a run hold less.
+pub(super) const CONCURRENT_LINES: usize = 8;
+/// In bytes. The lineage tags of a run hold less.
 const MAX_LINE: u64 = 32 << 20;
-/// What editors of Windows put before the text.
+/// Windows editors begin a file with it.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// The lines of a file by their numbers; one that is too long is an error of that line alone.
+/// The numbered lines of a file. A line that is too long is an error of that line only.
 struct Lines {
     input: BufReader<Box<dyn Read + Send>>,
     number: u64,
@@ -38,7 +37,7 @@ impl Lines {
         })
     }
 
-    /// As bytes: a line that is no text is the affair of that line alone.
+    /// Reads bytes, so that a line that is not UTF-8 is an error of that line only.
     fn read(&mut self) -> std::io::Result<Option<(u64, Result<Vec<u8>>)>> {
         let mut line = Vec::new();
         if self
@@ -55,7 +54,7 @@ impl Lines {
             line.pop();
         } else if line.len() as u64 == MAX_LINE {
             self.skip_line()?;
-            let too_long = anyhow::anyhow!("it is longer than {} MiB", MAX_LINE >> 20);
+            let too_long = anyhow::anyhow!("the line is longer than {} MiB", MAX_LINE >> 20);
             return Ok(Some((self.number, Err(too_long))));
         }
         if self.number == 1 && line.starts_with(BYTE_ORDER_MARK) {
@@ -86,8 +85,8 @@ impl Iterator for Lines {
     }
 }
 
-/// Registers the lines from this one on. A bad line is reported and does not stop the others; what every line would meet
-/// ends the work, and says at which line to go on.
+/// Registers the lines from number `from_line` on. A bad line is reported, and the others are registered. An error that all
+/// lines share ends the command; the error names the line to go on from.
 pub(super) async fn register(
     mlflow: &MlflowClient,
     store: &MongoRunStore,
@@ -95,12 +94,12 @@ pub(super) async fn register(
     from_line: u64,
 ) -> Result {
     let lines = Lines::of(file)?;
-    let is_asked_for = |line: &std::io::Result<(u64, _)>| {
+    let is_requested = |line: &std::io::Result<(u64, _)>| {
         line.as_ref()
             .map_or(true, |(number, _)| *number >= from_line)
     };
-    // In the order of the lines, so that all before the one that is named are done.
-    let mut registered = stream::iter(lines.filter(is_asked_for))
+    // `buffered` keeps the order, so that all lines before the one in the error are registered.
+    let mut registered = stream::iter(lines.filter(is_requested))
         .map(async |line| {
             let (number, line) = line.with_context(|| format!("cannot read {file}"))?;
             let registered = match line {
@@ -110,19 +109,20 @@ pub(super) async fn register(
             };
             anyhow::Ok((number, registered))
         })
-        .buffered(AT_ONCE);
+        .buffered(CONCURRENT_LINES);
     let (mut done, mut failed) = (0_u64, 0_u64);
     while let Some(line) = registered.next().await {
         match line? {
             (_, Ok(is_line)) => done += u64::from(is_line),
-            (number, Err(error)) if is_of_every_line(&error) => {
+            (number, Err(error)) if is_shared_by_all_lines(&error) => {
                 say!(
                     "{} registered, {} failed.",
                     counted(done, "run"),
                     counted(failed, "line")
                 );
-                let go_on =
-                    format!("line {number}: go on with `--from {file} --from-line {number}`");
+                let go_on = format!(
+                    "line {number} failed, as the lines after it would; when the cause is fixed, go on with `--from {file} --from-line {number}`"
+                );
                 return Err(error.context(go_on));
             }
             (number, Err(error)) => {
@@ -148,8 +148,8 @@ async fn register_line(mlflow: &MlflowClient, store: &MongoRunStore, line: &[u8]
     super::register(mlflow, store, &run, &lineage).await
 }
 
-/// Whether the other lines would meet the same: a server that is away, or that refuses the user.
-fn is_of_every_line(error: &anyhow::Error) -> bool {
+/// Whether the other lines would fail too, because a server is unreachable or refuses the user.
+fn is_shared_by_all_lines(error: &anyhow::Error) -> bool {
     let Some(error) = error.downcast_ref::<Error>() else {
         return false;
     };

@@ -1,4 +1,4 @@
-//! A line of a file of lineage: a run, and what it read and wrote, as `find --format ndjson` prints them.
+//! A line of `register --from`: a run and its lineage, in the form that `find --format ndjson` prints.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,7 +17,7 @@ const FROM: &str = "from";
 /// The origin, as JSON, of what a tag of the run says.
 const TAG: &str = "\"tag\"";
 
-/// The fields of a JSON object, of which none stands twice: of two, one would be lost.
+/// The fields of a JSON object. Duplicates are errors, since a parser would drop one of the two.
 struct Fields<T>(Vec<(String, T)>);
 
 impl<T> Fields<T> {
@@ -27,19 +27,21 @@ impl<T> Fields<T> {
     }
 }
 
-/// The run of a line and its lineage, of which there is some. Whatever else a run has may stand beside.
+/// The run of a line and its lineage, which is not empty. Other fields of a run are ignored.
 pub(super) fn parse(line: &[u8]) -> Result<(RunId, LineageArgs)> {
-    let line = std::str::from_utf8(line).context("it is not text in UTF-8")?;
+    let line = std::str::from_utf8(line).context("the line is not UTF-8")?;
     let line: Fields<&RawValue> = serde_json::from_str(line)
-        .context("it is not {\"_id\": RUN_ID, \"inputs\": …, \"outputs\": …}")?;
-    let run = line.get("_id").context("it has no \"_id\", the run's id")?;
-    let run: String = serde_json::from_str(run.get()).context("its \"_id\" is not a text")?;
+        .context("the line is not of the form {\"_id\": RUN_ID, \"inputs\": …, \"outputs\": …}")?;
+    let run = line
+        .get("_id")
+        .context("the line has no \"_id\", which is the id of the run")?;
+    let run: String = serde_json::from_str(run.get()).context("\"_id\" is not a string")?;
     let mut nodes = Vec::new();
     let mut says_nothing = true;
     for direction in Direction::BOTH {
         if let Some(side) = line.get(direction.field()) {
             let entries = side_entries(direction, side)
-                .with_context(|| format!("its \"{}\" are no lineage", direction.field()))?;
+                .with_context(|| format!("\"{}\" is not valid lineage", direction.field()))?;
             says_nothing &= entries.is_empty();
             let tagged = entries.into_iter().flatten();
             nodes.extend(tagged.map(|node| (direction, node)));
@@ -47,7 +49,7 @@ pub(super) fn parse(line: &[u8]) -> Result<(RunId, LineageArgs)> {
     }
     if says_nothing {
         bail!(
-            "it says no lineage; write it under \"inputs\" or \"outputs\", such as \"inputs\": {{\"models\": [{{\"name\": \"churn\", \"version\": \"3\"}}]}}"
+            "the line has no lineage; add it under \"inputs\" or \"outputs\", such as \"inputs\": {{\"models\": [{{\"name\": \"churn\", \"version\": \"3\"}}]}}"
         );
     }
     Ok((run.parse()?, LineageArgs { nodes }))
@@ -58,7 +60,7 @@ fn side_entries(direction: Direction, side: &RawValue) -> Result<Vec<Option<Node
     let side: Fields<Vec<Fields<&RawValue>>> = serde_json::from_str(side.get())?;
     let mut nodes = Vec::new();
     for (field, entries) in &side.0 {
-        // An unknown field would be lineage that is lost.
+        // Ignoring an unknown field could lose lineage.
         let kind = Kind::of_direction(direction).find(|kind| kind.spec().field == field);
         let kind = kind.with_context(|| format!("unknown field `{field}`"))?;
         for entry in entries {
@@ -81,26 +83,26 @@ fn node(kind: Kind, entry: &Fields<&RawValue>) -> Result<Node> {
     let key = entry.get(spec.key);
     let key = key.with_context(|| format!("missing field `{}` in `{}`", spec.key, spec.field))?;
     let key: String = serde_json::from_str(key.get())
-        .with_context(|| format!("a {} is a text", spec.key_means))?;
+        .with_context(|| format!("the {} is not a string", spec.key_means))?;
     let detail = detail.and_then(|field| Some((field, entry.get(field)?)));
     let detail = match detail {
         Some((field, value)) => text_or_number(field, value)?,
         None => None,
     };
-    // As a flag would refuse it.
+    // A flag refuses the same keys.
     if kind.read(&key).is_err() {
-        bail!("{key:?} is no {}", spec.key_means);
+        bail!("{key:?} is not a valid {}", spec.key_means);
     }
     Ok(Node::new(kind, &key, detail.as_deref())?)
 }
 
-/// A number is its own text, as in a tag.
+/// A number keeps its text, as in a lineage tag.
 fn text_or_number(field: &str, value: &RawValue) -> Result<Option<String>> {
     match value.get().as_bytes() {
         b"null" => Ok(None),
         [b'"', ..] => Ok(Some(serde_json::from_str(value.get())?)),
         [b'-' | b'0'..=b'9', ..] => Ok(Some(value.get().to_owned())),
-        _ => bail!("a {field} is a text or a number"),
+        _ => bail!("the {field} is neither a string nor a number"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The `runlineage` program while it runs: what it says, and how it ends.
+//! A running `runlineage`: its output so far, and its end.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::TcpStream;
@@ -12,14 +12,14 @@ use serde_json::Value;
 use super::outage::signal;
 use super::poll;
 
-/// A started program; dropping it kills it.
+/// A started program. Dropping it kills the process.
 pub(crate) struct Running {
     process: Child,
     stdout: Lines,
     stderr: Lines,
 }
 
-/// Lines of an output, as far as they came.
+/// The lines of an output so far.
 struct Lines {
     lines: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
@@ -34,8 +34,8 @@ impl Running {
             .spawn()
             .expect("the program starts");
         Self {
-            stdout: Lines::of(process.stdout.take().expect("it is piped")),
-            stderr: Lines::of(process.stderr.take().expect("it is piped")),
+            stdout: Lines::of(process.stdout.take().expect("the output is piped")),
+            stderr: Lines::of(process.stderr.take().expect("the output is piped")),
             process,
         }
     }
@@ -53,7 +53,7 @@ impl Running {
         self.stderr.lines.lock().unwrap().clone()
     }
 
-    /// The lines on stderr so far that tell of a pass, as JSON; the fields are in `fields`.
+    /// The fields of the JSON log lines about passes so far.
     pub(crate) fn passes(&self) -> Vec<Value> {
         let lines = self.stderr();
         let lines = lines
@@ -67,7 +67,7 @@ impl Running {
             .collect()
     }
 
-    /// Waits until a pass that ended after the first `known` is like this, and returns how many there are then.
+    /// Waits for a matching pass after the first `known` passes, and returns the number of passes up to it.
     #[track_caller]
     pub(crate) fn wait_for_pass(&mut self, known: usize, like: impl Fn(&Value) -> bool) -> usize {
         let found = poll(Duration::from_secs(60), || {
@@ -80,23 +80,25 @@ impl Running {
         });
         found
             .flatten()
-            .unwrap_or_else(|| panic!("no such pass: {:#?}", self.stderr()))
+            .unwrap_or_else(|| panic!("no matching pass: {:#?}", self.stderr()))
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// The exit code (None: killed) and the lines of stdout and stderr, once it ended by itself within this time.
+    /// Waits for the end of the program. Returns the exit code (None: killed) and the lines of stdout and stderr.
     #[track_caller]
     pub(crate) fn end_within(mut self, bound: Duration) -> (Option<i32>, Vec<String>, Vec<String>) {
         let since = Instant::now();
         let ended = poll(bound, || {
-            self.process.try_wait().expect("it can be waited for")
+            self.process
+                .try_wait()
+                .expect("the process can be waited for")
         });
         let Some(status) = ended else {
             panic!(
-                "it still runs after {:?}: {:#?}",
+                "the program still runs after {:?}: {:#?}",
                 since.elapsed(),
                 self.stderr()
             )
@@ -136,7 +138,7 @@ impl Lines {
     }
 }
 
-/// The status and the body that a GET answers; None where nobody listens.
+/// The status and the body of a GET request; None if nobody listens.
 pub(crate) fn get(address: &str, path: &str) -> Option<(u16, String)> {
     use std::io::Write as _;
     let mut stream = TcpStream::connect(address).ok()?;

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-/// A program whose stdout and stderr are a terminal; dropping it kills it.
+/// A program whose stdout and stderr are a terminal. Dropping it kills the process.
 pub(crate) struct OnTerminal {
     process: Child,
     shown: Arc<Mutex<Vec<u8>>>,
@@ -18,11 +18,11 @@ pub(crate) struct OnTerminal {
 }
 
 impl OnTerminal {
-    /// On a terminal that reports so many columns.
+    /// Starts the program on a terminal that reports this width.
     pub(crate) fn start(command: &mut Command, columns: u16) -> Self {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-        grantpt(&terminal).expect("it is ours");
-        unlockpt(&terminal).expect("it is ours");
+        grantpt(&terminal).expect("the terminal belongs to this process");
+        unlockpt(&terminal).expect("the terminal belongs to this process");
         let size = Winsize {
             ws_row: 24,
             ws_col: columns,
@@ -30,7 +30,7 @@ impl OnTerminal {
             ws_ypixel: 0,
         };
         tcsetwinsize(&terminal, size).expect("a terminal has a size");
-        let name = ptsname(&terminal, Vec::new()).expect("it has a name");
+        let name = ptsname(&terminal, Vec::new()).expect("the terminal has a name");
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let end = || rustix::fs::open(&name, flags, Mode::empty()).expect("the program's end");
         let process = command
@@ -40,14 +40,14 @@ impl OnTerminal {
             .stderr(end())
             .spawn()
             .expect("the program starts");
-        // The command holds the program's end of the terminal for as long as it is there.
+        // The command would keep the program's end of the terminal open.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let shown: Arc<Mutex<Vec<u8>>> = Arc::default();
         let kept = shown.clone();
         let reader = std::thread::spawn(move || {
             let mut terminal = File::from(terminal);
             let mut chunk = [0; 4096];
-            // A terminal that the last program left is an error to read from.
+            // Reading from a terminal fails once no program has it open.
             while let Ok(length @ 1..) = terminal.read(&mut chunk) {
                 kept.lock().unwrap().extend_from_slice(&chunk[..length]);
             }
@@ -63,14 +63,14 @@ impl OnTerminal {
         self.process.id()
     }
 
-    /// What the terminal was sent so far.
+    /// The output to the terminal so far.
     pub(crate) fn shown(&self) -> String {
         String::from_utf8_lossy(&self.shown.lock().unwrap()).replace("\r\n", "\n")
     }
 
-    /// The exit code, and all that the terminal was sent.
+    /// Waits for the end of the program. Returns the exit code and its output.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
-        let status = self.process.wait().expect("it can be waited for");
+        let status = self.process.wait().expect("the process can be waited for");
         if let Some(reader) = self.reader.take() {
             reader.join().expect("reading does not panic");
         }

@@ -1,4 +1,4 @@
-//! A `sync --every` that is left running over a lab, and what it tells.
+//! A running `sync --every` over a lab, and its metrics.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::poll;
 use super::program::runlineage;
 use super::running::{Running, get};
 
-/// What stopping may take.
+/// How long a stop may take.
 pub(crate) const STOPPED: Duration = Duration::from_secs(5);
 pub(crate) const MINUTE: i64 = 60_000;
 
@@ -29,20 +29,20 @@ pub(crate) fn watch_command(lab: &Lab, args: &[&str]) -> Command {
 }
 
 #[track_caller]
-pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let so = poll(Duration::from_secs(60), || is_so().then_some(()));
-    assert!(so.is_some(), "{what}: waited for a minute");
+pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let held = poll(Duration::from_secs(60), || holds().then_some(()));
+    assert!(held.is_some(), "{what}: waited for a minute");
 }
 
 pub(crate) fn is_full(pass: &Value) -> bool {
     pass["kind"] == "full"
 }
 
-/// What /metrics says, each series by its name and labels; the text is Prometheus' own format.
+/// The series of /metrics by name and labels, parsed from the Prometheus text format.
 #[track_caller]
 pub(crate) fn metrics(address: &str) -> BTreeMap<String, f64> {
     let answer = poll(Duration::from_secs(60), || get(address, "/metrics"));
-    let (status, text) = answer.expect("it answers within a minute");
+    let (status, text) = answer.expect("/metrics answers within a minute");
     assert_eq!(status, 200, "{text}");
     let line = regex::Regex::new(
         r#"^([a-zA-Z_:][a-zA-Z0-9_:]*(?:\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*\})?) (\S+)(?: -?\d+)?$"#,
@@ -55,12 +55,12 @@ pub(crate) fn metrics(address: &str) -> BTreeMap<String, f64> {
     {
         let parts = line
             .captures(text)
-            .unwrap_or_else(|| panic!("no series: {text}"));
+            .unwrap_or_else(|| panic!("not a series: {text}"));
         let value: f64 = parts[2]
             .parse()
-            .unwrap_or_else(|_| panic!("no number: {text}"));
+            .unwrap_or_else(|_| panic!("not a number: {text}"));
         let known = series.insert(parts[1].to_owned(), value);
-        assert_eq!(known, None, "it comes twice: {text}");
+        assert_eq!(known, None, "duplicate series: {text}");
     }
     series
 }

@@ -1,4 +1,5 @@
-//! What a command and the supervisor say to each other: one line, and then nothing until one of them is gone.
+//! The protocol between a command and the supervisor: the supervisor sends one reply, and the open connection keeps the
+//! database running.
 
 use std::io::{Error as IoError, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,33 +11,33 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-/// What the supervisor says. Versions of this program may share one, so fields are only ever added.
+/// The supervisor's reply. Different versions of this program may share a supervisor, so fields are only added.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
-    /// The database is up.
+    /// The database is running.
     Ready { uri: String },
-    /// It cannot be started.
+    /// The database cannot be started.
     Failed { reason: String },
 }
 
-/// One end of a connection between a command and the supervisor. Each knows that the other is gone when it closes.
+/// One end of a connection between a command and the supervisor. It closes when the other process ends.
 #[derive(Debug)]
-pub(crate) struct Share(UnixStream);
+pub(crate) struct Connection(UnixStream);
 
-impl Share {
+impl Connection {
     pub(crate) fn new(stream: UnixStream) -> Self {
         Self(stream)
     }
 
-    /// Connects to a supervisor; `None` where nobody listens.
+    /// Connects to a supervisor; `None` if no process listens on the socket.
     pub(crate) async fn connect(path: &Path) -> Option<Self> {
         UnixStream::connect(path).await.ok().map(Self)
     }
 
-    /// A share, and the supervisor's end of it as the standard input of a supervisor yet to be started.
+    /// A new connection, and its other end as the standard input of a supervisor to be started.
     ///
-    /// So the supervisor has a user from its first moment, and whatever goes wrong in it can be told.
+    /// So the supervisor has a command from its start, to which it can report every error.
     pub(crate) fn for_child() -> std::io::Result<(Self, Stdio)> {
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
@@ -44,30 +45,30 @@ impl Share {
         Ok((Self(ours), Stdio::from(OwnedFd::from(theirs))))
     }
 
-    /// The supervisor's end of what [`for_child`](Self::for_child) returned.
+    /// The supervisor's end of the connection that [`for_child`](Self::for_child) created.
     pub(crate) fn from_stdin() -> std::io::Result<Self> {
         let stream = StdUnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
         stream.set_nonblocking(true)?;
         Ok(Self(UnixStream::from_std(stream)?))
     }
 
-    pub(crate) async fn tell(&mut self, reply: &Reply) -> std::io::Result<()> {
+    pub(crate) async fn send(&mut self, reply: &Reply) -> std::io::Result<()> {
         let mut line = serde_json::to_vec(reply)
             .map_err(|error| IoError::new(ErrorKind::InvalidData, error))?;
         line.push(b'\n');
         self.0.write_all(&line).await
     }
 
-    /// The supervisor's reply; `None` means that it ended without one.
-    pub(crate) async fn answer(&mut self) -> Option<Reply> {
+    /// The supervisor's reply; `None` if the supervisor ended without one.
+    pub(crate) async fn receive(&mut self) -> Option<Reply> {
         let mut line = Vec::new();
         let mut reader = BufReader::new((&mut self.0).take(64 * 1024));
         reader.read_until(b'\n', &mut line).await.ok()?;
         serde_json::from_slice(&line).ok()
     }
 
-    /// Waits until the other end is gone.
-    pub(crate) async fn ended(&self) {
+    /// Waits until the other process closes the connection or ends.
+    pub(crate) async fn closed(&self) {
         let mut ignored = [0; 64];
         while self.0.readable().await.is_ok() {
             match self.0.try_read(&mut ignored) {
