@@ -5,6 +5,7 @@ mod connection;
 pub(crate) mod document;
 #[cfg(test)]
 mod document_tests;
+mod page_size;
 pub(crate) mod scan;
 pub(crate) mod wire;
 
@@ -23,14 +24,15 @@ use crate::run::{Run, RunId};
 use crate::store::{RunStore, RunStream};
 
 pub use builder::MlflowClientBuilder;
-use connection::Connection;
 pub(crate) use connection::PagePermit;
+use connection::{Connection, Memory};
+use page_size::PageSize;
 use scan::Scan;
 use wire::{
     Empty, ExperimentAnswer, ExperimentsPage, RawExperiment, RawRun, RunAnswer, SearchExperiments,
 };
 
-/// How many experiments one answer may hold.
+/// How many experiments one page may hold; fewer where a gateway gives up on such pages.
 const EXPERIMENTS_PAGE: u32 = 1_000;
 
 /// A client of one MLflow tracking server (2.22 or 3), and workspace.
@@ -191,29 +193,28 @@ impl MlflowClient {
     }
 
     pub(crate) fn raw_experiments(&self) -> BoxStream<'static, Result<Vec<RawExperiment>>> {
-        let client = self.clone();
-        stream::try_unfold(
-            (client, Some(None::<String>)),
-            |(client, next)| async move {
-                let Some(token) = next else { return Ok(None) };
-                let request = SearchExperiments {
-                    view_type: "ALL",
-                    max_results: EXPERIMENTS_PAGE,
-                    page_token: token.as_deref(),
-                };
-                let page: ExperimentsPage = client
-                    .connection
-                    .post("experiments/search", &request)
-                    .await?;
-                let next = page.next_page_token.filter(|token| !token.is_empty());
-                if next.is_some() && next == token {
-                    return Err(client
-                        .connection
-                        .protocol_error("experiments/search", "the same page token twice"));
-                }
-                Ok(Some((page.experiments, (client, next.map(Some)))))
-            },
-        )
+        let start = (
+            self.clone(),
+            PageSize::new(EXPERIMENTS_PAGE),
+            Some(None::<String>),
+        );
+        stream::try_unfold(start, |(client, mut size, next)| async move {
+            let Some(token) = next else { return Ok(None) };
+            let call = "experiments/search";
+            let request = |size| SearchExperiments {
+                view_type: "ALL",
+                max_results: size,
+                page_token: token.as_deref(),
+            };
+            let connection = &client.connection;
+            let page = connection.page(call, Memory::Own, &mut size, request);
+            let (page, _): (ExperimentsPage, _) = page.await?;
+            let next = page.next_page_token.filter(|token| !token.is_empty());
+            if next.is_some() && next == token {
+                return Err(connection.protocol_error(call, "the same page token twice"));
+            }
+            Ok(Some((page.experiments, (client, size, next.map(Some)))))
+        })
         .boxed()
     }
 

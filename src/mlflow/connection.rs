@@ -17,12 +17,12 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::builder::CompanyProxy;
-use super::scan::PageSize;
-use super::wire::{ApiError, RunsPage, SearchRuns};
+use super::page_size::PageSize;
+use super::wire::ApiError;
 use crate::error::{Error, MlflowCode, Result};
 
 /// A page over this is asked for again in halves.
-pub(super) const MAX_PAGE_BYTES: usize = 64 << 20;
+const MAX_PAGE_BYTES: usize = 64 << 20;
 /// What all pages that wait, are parsed or are saved may take together, counted by the bytes that MLflow sent; a larger one
 /// is alone. Pages of the usual size fill it only where MongoDB is slower than MLflow.
 pub(super) const PAGE_BYTES: usize = 6 << 20;
@@ -56,24 +56,26 @@ pub(crate) struct PagePermit {
     pub(super) bytes: usize,
 }
 
-/// How much of an answer is read, and whether it has to wait for a [`PagePermit`].
+/// Whether an answer counts against the memory that all pages share.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// The answer waits for a [`PagePermit`].
+    Shared,
+    /// The answer is small as a rule and never waits.
+    Own,
+}
+
+/// How many bytes of an answer are read, and in which memory.
 #[derive(Clone, Copy)]
 struct Bound {
     bytes: usize,
-    needs_permit: bool,
+    memory: Memory,
 }
 
 const SINGLE_ANSWER: Bound = Bound {
     bytes: MAX_ANSWER_BYTES,
-    needs_permit: false,
+    memory: Memory::Own,
 };
-
-/// The runs to ask for; how many, each attempt decides.
-pub(super) struct RunsRequest<'a> {
-    pub(super) experiments: &'a [String],
-    pub(super) filter: Option<&'a str>,
-    pub(super) token: Option<&'a str>,
-}
 
 /// What one attempt failed with, and when the server asks to be asked again.
 struct Failure {
@@ -148,34 +150,49 @@ impl Connection {
         .map(|(answer, _)| answer)
     }
 
-    /// Asks for a page, and for a smaller one where none comes; a page over its bound ends in [`Error::PageTooLarge`].
-    pub(super) async fn search_runs(
+    /// Asks for a page of the size that `size` says. Asks for a smaller one when no answer comes, when a gateway refuses
+    /// the page, or when it is too large for this program.
+    pub(super) async fn page<A: DeserializeOwned, B: Serialize>(
         &self,
-        request: &RunsRequest<'_>,
+        call: &'static str,
+        memory: Memory,
         size: &mut PageSize,
-    ) -> Result<(RunsPage, PagePermit)> {
-        self.ask("runs/search", |failed| {
+        body: impl Fn(u32) -> B,
+    ) -> Result<(A, PagePermit)> {
+        loop {
+            match self.sized_page(call, memory, size, &body).await {
+                Err(Error::PageTooLarge { .. }) if size.halve() => {}
+                // A gateway answers this by itself.
+                Err(Error::Mlflow { status: 413, .. }) if size.refused() => {}
+                Err(error) => return Err(error),
+                Ok((page, permit)) => {
+                    // A page of twice the size would still fit.
+                    size.succeeded(permit.bytes <= MAX_PAGE_BYTES / 2);
+                    return Ok((page, permit));
+                }
+            }
+        }
+    }
+
+    /// Asks for a page, with retries for smaller ones; a page over its bound ends in [`Error::PageTooLarge`].
+    async fn sized_page<A: DeserializeOwned, B: Serialize>(
+        &self,
+        call: &'static str,
+        memory: Memory,
+        size: &mut PageSize,
+        body: &impl Fn(u32) -> B,
+    ) -> Result<(A, PagePermit)> {
+        self.ask(call, |failed| {
             if let Some(failed) = failed.filter(|failed| failed.failure.may_be_of_size()) {
                 size.unanswered(failed.is_last_try);
             }
-            let body = SearchRuns {
-                experiment_ids: request.experiments,
-                run_view_type: "ALL",
-                max_results: size.now(),
-                order_by: ["attributes.start_time ASC"],
-                filter: request.filter,
-                page_token: request.token,
+            let bytes = if size.now() > 1 {
+                MAX_PAGE_BYTES
+            } else {
+                MAX_ANSWER_BYTES
             };
-            let bound = Bound {
-                bytes: if size.now() > 1 {
-                    MAX_PAGE_BYTES
-                } else {
-                    MAX_ANSWER_BYTES
-                },
-                needs_permit: true,
-            };
-            let request = self.http.post(self.url("runs/search")).json(&body);
-            (request, bound)
+            let request = self.http.post(self.url(call)).json(&body(size.now()));
+            (request, Bound { bytes, memory })
         })
         .await
     }
@@ -238,7 +255,7 @@ impl Connection {
             .get(reqwest::header::LOCATION)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
-        let held = if bound.needs_permit && status.is_success() {
+        let held = if bound.memory == Memory::Shared && status.is_success() {
             self.reserve(&response, permit).await
         } else {
             None

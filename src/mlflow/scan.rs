@@ -4,15 +4,13 @@
 //! asked for oldest first, deleted runs included, from the start time of the last run seen; a token is used only
 //! inside a group of runs with one start time that fills a page.
 
-mod page_size;
-
 use std::collections::HashSet;
 
-use super::connection::{MAX_PAGE_BYTES, RunsRequest};
-use super::wire::{RawRun, RunsPage};
+use super::connection::Memory;
+use super::page_size::PageSize;
+use super::wire::{RawRun, RunsPage, SearchRuns};
 use super::{MlflowClient, PagePermit};
-use crate::error::{Error, Result};
-pub(super) use page_size::PageSize;
+use crate::error::Result;
 
 const PAGE: u32 = 1_000;
 
@@ -107,7 +105,7 @@ impl Scan {
         Ok(None)
     }
 
-    /// Asks for the page at this place; a page too large to hold is asked for in halves.
+    /// Asks for the page that begins at this place.
     async fn fetch(&mut self) -> Result<(RunsPage, PagePermit)> {
         let (place, token) = match &self.place {
             Place::Start | Place::End => (None, None),
@@ -121,26 +119,18 @@ impl Scan {
         };
         let filters: Vec<String> = self.filter.clone().into_iter().chain(place).collect();
         let filter = (!filters.is_empty()).then(|| filters.join(" AND "));
-        let request = RunsRequest {
-            experiments: &self.experiments,
+        let request = |size| SearchRuns {
+            experiment_ids: &self.experiments,
+            run_view_type: "ALL",
+            max_results: size,
+            order_by: ["attributes.start_time ASC"],
             filter: filter.as_deref(),
-            token,
+            page_token: token,
         };
         let connection = &self.client.connection;
-        loop {
-            match connection.search_runs(&request, &mut self.page_size).await {
-                Err(Error::PageTooLarge { .. }) if self.page_size.halve() => {}
-                // So says a gateway of what it asked for on its own account.
-                Err(Error::Mlflow { status: 413, .. }) if self.page_size.refused() => {}
-                Err(error) => return Err(error),
-                Ok((page, permit)) => {
-                    // Two pages like this one would have been one that is not too large.
-                    let may_grow = permit.bytes <= MAX_PAGE_BYTES / 2;
-                    self.page_size.succeeded(may_grow);
-                    return Ok((page, permit));
-                }
-            }
-        }
+        connection
+            .page("runs/search", Memory::Shared, &mut self.page_size, request)
+            .await
     }
 
     fn advance(&mut self, page: RunsPage) -> Result<Vec<RawRun>> {
