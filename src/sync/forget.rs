@@ -9,8 +9,10 @@ use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::mlflow::wire::RawExperiment;
 use crate::mongo::checkpoint::Checkpoints;
+use crate::mongo::mirrored::Mirrored;
 use crate::mongo::ticket::Ticket;
 use crate::mongo::tombstones::Tombstones;
+use crate::run::field;
 
 /// How many runs are moved at once.
 const CHUNK: usize = 500;
@@ -32,10 +34,20 @@ pub(super) async fn forget_experiment(settings: &Settings, id: &str) -> Result<u
         }
     }
     let store = &settings.store;
+    let mirrored = Mirrored::of(store);
     let forget = async {
         let mut forgotten = 0;
-        let mirrored = store.find_runs(doc! { "exp.id": id }).await?;
-        let mut chunks = mirrored.try_chunks(CHUNK);
+        let of_experiment = doc! { field::EXP_ID: id };
+        let foreign = mirrored.count_foreign(of_experiment.clone()).await?;
+        if foreign > 0 {
+            tracing::warn!(
+                experiment = id,
+                documents = foreign,
+                "documents of collection `runs` name this experiment, but their `_id` is not a text, so another program wrote them; they stay until you remove them"
+            );
+        }
+        let runs = mirrored.find_runs(of_experiment).await?;
+        let mut chunks = runs.try_chunks(CHUNK);
         while let Some(runs) = chunks.try_next().await.map_err(|error| error.1)? {
             let ticket = Ticket::draw(store).await?;
             forgotten += Tombstones::of(store).put(runs, ticket).await?;

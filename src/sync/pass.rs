@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
+use bson::doc;
 use futures::future::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
@@ -12,6 +13,7 @@ use super::gone::GoneRuns;
 use super::inquiry::Inquiry;
 use super::report::{Incomplete, Report};
 use super::save::Saver;
+use super::scope::Chosen;
 use super::settings::Settings;
 use super::totals::{ProgressFn, Totals};
 use super::triage::Triage;
@@ -48,7 +50,10 @@ impl<'a> FullPass<'a> {
             .iter()
             .map(|experiment| experiment.experiment_id.clone())
             .collect();
-        let chosen = scope.choose(experiments)?;
+        let Chosen {
+            experiments: chosen,
+            unlisted,
+        } = scope.choose(experiments)?;
         // Experiments that are made after the list was read are for the next pass.
         let pass = checkpoints.begin_or_resume(&scope.key(), started).await?;
         let mirrored = Mirrored::of(store).count_estimate().await?;
@@ -72,6 +77,7 @@ impl<'a> FullPass<'a> {
             .iter_mut()
             .filter_map(|outcome| outcome.incomplete.take())
             .collect();
+        incomplete.extend(unlisted);
         incomplete.extend(self.unlisted(&listed).await?);
         match guard.refusal() {
             Some(refusal) => incomplete.push(of_all(refusal)),
@@ -138,13 +144,18 @@ impl<'a> FullPass<'a> {
             incomplete.push(of_all("MLflow shows this user no experiment at all; are the tracking URI, the user and the workspace right?".into()));
         }
         if self.settings.scope.is_everything() {
-            let mut mirrored = Mirrored::of(&self.settings.store).experiments().await?;
-            mirrored.retain(|id| !listed.contains(id));
-            incomplete.extend(mirrored.into_iter().map(|id| Incomplete {
-                reason: format!("MLflow no longer lists this experiment to this user; its mirrored runs stay, until `sync --forget-experiment {id}` removes them"),
-                experiment: id,
-            }));
-            let foreign = Mirrored::of(&self.settings.store).count_foreign().await?;
+            let mirrored = Mirrored::of(&self.settings.store);
+            let ids = mirrored.experiments().await?.into_iter();
+            for id in ids.filter(|id| !listed.contains(id)) {
+                // Documents of other programs may name it without being runs.
+                if mirrored.has_experiment(&id).await? {
+                    incomplete.push(Incomplete {
+                        reason: format!("MLflow no longer lists this experiment to this user; its mirrored runs stay, until `sync --forget-experiment {id}` removes them"),
+                        experiment: id,
+                    });
+                }
+            }
+            let foreign = mirrored.count_foreign(doc! {}).await?;
             if foreign > 0 {
                 incomplete.push(of_all(format!("another program wrote into collection `runs`: the number of documents whose `_id` is not a text is {foreign}; remove them")));
             }

@@ -53,7 +53,7 @@ impl<'a> Verifier<'a> {
             ..
         } = self.settings;
         let experiments: Vec<RawExperiment> = mlflow.raw_experiments().try_concat().await?;
-        let chosen = scope.choose(experiments)?;
+        let chosen = scope.choose(experiments)?.experiments;
         let totals = Totals::new(
             chosen.len(),
             Mirrored::of(store).count_estimate().await?,
@@ -66,8 +66,7 @@ impl<'a> Verifier<'a> {
             }
             totals.add(|report| report.experiments += 1);
         }
-        self.look_for_extra(&chosen).await?;
-        let mut differences = Vec::new();
+        let mut differences = self.look_for_extra(&chosen).await?;
         for suspect in std::mem::take(&mut self.suspects) {
             differences.extend(self.second_look(suspect).await?);
         }
@@ -109,8 +108,9 @@ impl<'a> Verifier<'a> {
             .await
     }
 
-    /// Mirrored runs that no scan showed.
-    async fn look_for_extra(&mut self, chosen: &[RawExperiment]) -> Result<()> {
+    /// Suspects the mirrored runs that no scan showed, and returns the documents that are no runs: MLflow cannot be asked
+    /// about these.
+    async fn look_for_extra(&mut self, chosen: &[RawExperiment]) -> Result<Vec<Difference>> {
         let filter = if self.settings.scope.is_everything() {
             doc! {}
         } else {
@@ -120,14 +120,18 @@ impl<'a> Verifier<'a> {
                 .collect();
             doc! { "exp.id": { "$in": ids } }
         };
-        let mut mirrored = Mirrored::of(&self.settings.store).find_ids(filter).await?;
-        while let Some(run) = mirrored.try_next().await? {
+        let mirrored = Mirrored::of(&self.settings.store);
+        let foreign = mirrored.foreign_ids(filter.clone()).await?;
+        let mut runs = mirrored.find_ids(filter).await?;
+        while let Some(run) = runs.try_next().await? {
             if !self.seen.contains(run.id()) {
                 let extra = Difference::extra(run.id(), "MLflow does not list it");
                 self.suspects.push(extra);
             }
         }
-        Ok(())
+        let what = "its `_id` is not a text, so another program wrote it; remove the document";
+        let foreign = foreign.iter().map(|id| Difference::extra(id, what));
+        Ok(foreign.collect())
     }
 
     /// Looks at a run once more, since it may have changed in between.
