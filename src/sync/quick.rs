@@ -10,6 +10,7 @@ use super::experiment::another_experiment;
 use super::pages::{Names, PageMirror, names};
 use super::report::{Incomplete, Report};
 use super::save::Saver;
+use super::scope::Chosen;
 use super::seen::Seen;
 use super::settings::Settings;
 use super::totals::{ProgressFn, Totals};
@@ -58,9 +59,12 @@ impl<'a> QuickPass<'a> {
         } = self.settings;
         let (checkpoints, mirrored) = (Checkpoints::of(store), Mirrored::of(store));
         let experiments: Vec<RawExperiment> = mlflow.raw_experiments().try_concat().await?;
-        let mut chosen = scope.choose(experiments)?;
+        let Chosen {
+            experiments: mut chosen,
+            unlisted: mut incomplete,
+        } = scope.choose(experiments)?;
         chosen.retain(|experiment| !experiment.is_deleted());
-        let incomplete = self.leave_out_others(&mut chosen).await?;
+        incomplete.extend(self.leave_out_others(&mut chosen).await?);
         let since = self.since(server_time(store).await?);
 
         let totals = Totals::new(0, 0, self.progress);

@@ -23,3 +23,13 @@ pub(super) struct Settings {
     pub(super) waits_for_lease: bool,
     pub(super) allow_mass_delete: bool,
 }
+
+impl Settings {
+    /// The settings of all passes of one watch.
+    pub(super) fn of_watch(&self) -> Self {
+        Self {
+            scope: self.scope.of_watch(),
+            ..self.clone()
+        }
+    }
+}

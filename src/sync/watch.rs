@@ -13,6 +13,7 @@ use super::job::SyncJob;
 use super::pass::FullPass;
 use super::quick::QuickPass;
 use super::report::{Progress, Report};
+use super::settings::Settings;
 use super::totals::ProgressFn;
 use crate::error::{Error, Result};
 
@@ -86,14 +87,15 @@ impl Watch {
         progress: impl Fn(Progress) + Send + Sync,
         mut ended: impl FnMut(PassEnded<'_>),
     ) -> Result<()> {
+        let settings = &self.job.settings.of_watch();
         let mut schedule = Schedule::new(self.every, self.full_every);
         let mut first = true;
         loop {
             let began = Instant::now();
             let kind = schedule.kind(began);
             let result = match kind {
-                PassKind::Full => self.full_pass(stop, &progress, &mut ended).await,
-                PassKind::Quick => self.job.run_quick(self.lookback, stop, &progress).await,
+                PassKind::Full => self.full_pass(settings, stop, &progress, &mut ended).await,
+                PassKind::Quick => self.quick_pass(settings, stop, &progress).await,
             };
             let Some(result) = result.transpose() else {
                 return Ok(());
@@ -116,11 +118,11 @@ impl Watch {
     /// What both read they write in the order in which they read it, as every two readers of MLflow do.
     async fn full_pass(
         &self,
+        settings: &Settings,
         stop: &CancellationToken,
         progress: &ProgressFn<'_>,
         ended: &mut impl FnMut(PassEnded<'_>),
     ) -> Result<Option<Report>> {
-        let settings = &self.job.settings;
         let both = async {
             let mut full = FullPass::new(settings, progress).run().boxed();
             loop {
@@ -148,6 +150,16 @@ impl Watch {
             }
         };
         exclusively(settings, stop, both).await
+    }
+
+    async fn quick_pass(
+        &self,
+        settings: &Settings,
+        stop: &CancellationToken,
+        progress: &ProgressFn<'_>,
+    ) -> Result<Option<Report>> {
+        let pass = QuickPass::new(settings, self.lookback, progress);
+        exclusively(settings, stop, pass.run().boxed()).await
     }
 }
 

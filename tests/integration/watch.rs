@@ -278,6 +278,114 @@ async fn the_pause_of_a_watch_counts_from_the_end_of_a_pass() {
     );
 }
 
+fn rename(lab: &Lab, exp: &str, name: &str) {
+    let body = json!({ "experiment_id": exp, "new_name": lab.name(name) });
+    rest::post(&lab.server.uri(), "experiments/update", &body);
+}
+
+#[tokio::test]
+async fn a_watch_follows_a_selected_experiment_through_renames_by_full_and_quick_passes() {
+    let lab = Lab::new().await;
+    let (exp, uri) = (lab.experiment("before"), lab.server.uri());
+    let job = lab.sync().only([lab.name("before")]);
+    // Longer than a pass takes: no quick pass is made beside a full one.
+    let every = Duration::from_secs(3);
+    let watch = Watch::new(job, every).full_every(every * 2);
+    let (mut created, mut mirrored) = (Vec::new(), Vec::new());
+    let made = passes(watch, 4, |count| {
+        created.push(rest::create_run(&uri, &exp, now()));
+        rename(&lab, &exp, &format!("name {count}"));
+        // Another experiment takes the name over: it is not the one that was selected.
+        if count == 1 {
+            let other = lab.experiment("before");
+            mirrored.push(rest::create_run(&uri, &other, now()));
+        }
+    });
+    let made = made.await;
+    let [other] = mirrored.as_slice() else {
+        panic!("no other experiment was made");
+    };
+    let kinds: Vec<PassKind> = made.iter().map(|(kind, ..)| *kind).collect();
+    assert!(
+        made.iter()
+            .all(|(_, failed, undecided, _)| !failed && *undecided == 0),
+        "{made:?}"
+    );
+    assert!(
+        kinds[1..].contains(&PassKind::Full) && kinds[1..].contains(&PassKind::Quick),
+        "{kinds:?}"
+    );
+    // The last run is made after the last pass.
+    created.pop();
+    let mirrored = lab.mirrored().await;
+    assert_eq!(mirrored, created.into_iter().collect(), "and not {other}");
+}
+
+#[tokio::test]
+async fn a_watch_leaves_an_excluded_experiment_out_after_it_was_renamed_or_made_anew() {
+    let lab = Lab::new().await;
+    let uri = lab.server.uri();
+    let (kept, excluded) = (lab.experiment("kept"), lab.experiment("excluded"));
+    let job = lab.sync().except([lab.name("excluded")]);
+    let watch = Watch::new(job, Duration::from_secs(3));
+    let mut created = Vec::new();
+    let made = passes(watch, 2, |count| {
+        if count == 1 {
+            rename(&lab, &excluded, "kept out");
+            let anew = lab.experiment("excluded");
+            rest::create_run(&uri, &excluded, now());
+            rest::create_run(&uri, &anew, now());
+            created.push(rest::create_run(&uri, &kept, now()));
+        }
+    });
+    let made = made.await;
+    assert!(made.iter().all(|(_, failed, ..)| !failed), "{made:?}");
+    assert_eq!(lab.mirrored().await, created.into_iter().collect());
+}
+
+#[tokio::test]
+async fn a_watch_goes_on_with_the_others_when_a_selected_experiment_is_no_longer_listed() {
+    let lab = Lab::new().await;
+    let uri = lab.server.uri();
+    let (kept, lost) = (lab.experiment("kept"), lab.experiment("lost"));
+    let job = lab.sync().only([kept.as_str(), lost.as_str()]);
+    let every = Duration::from_secs(3);
+    let watch = Watch::new(job, every).full_every(every * 2);
+    let mut created = Vec::new();
+    let mut incomplete = Vec::new();
+    let stop = CancellationToken::new();
+    let mut count = 0;
+    let watched = watch.run(
+        &stop,
+        |_| {},
+        |pass| {
+            let report = pass.result.expect("no pass fails");
+            incomplete.push(report.incomplete.clone());
+            count += 1;
+            match count {
+                1 => lab.proxy.list_only(&lab.name("kept")),
+                4 => stop.cancel(),
+                _ => {}
+            }
+            if count < 4 {
+                created.push(rest::create_run(&uri, &kept, now()));
+            }
+        },
+    );
+    watched
+        .await
+        .unwrap_or_else(|error| panic!("{}", chain(&error)));
+    assert_eq!(incomplete[0], []);
+    for incomplete in &incomplete[1..] {
+        let [lacking] = incomplete.as_slice() else {
+            panic!("{incomplete:?}");
+        };
+        assert_eq!(lacking.experiment, lost);
+        assert!(lacking.reason.contains("no longer lists"), "{lacking:?}");
+    }
+    assert_eq!(lab.mirrored().await, created.into_iter().collect());
+}
+
 /// Another server behind the same URL has an experiment of the same id, or an older backup has.
 #[tokio::test]
 async fn a_quick_pass_mirrors_nothing_of_another_experiment_with_the_same_id() {
