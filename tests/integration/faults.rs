@@ -13,6 +13,10 @@ use crate::support::proxy::Answer;
 use crate::support::sql::NewRun;
 
 const FAULTS: usize = 10;
+/// The fault that a timeout ends.
+const SILENCE: usize = 4;
+/// A timeout for that fault. Every other answer has to come within it too, on a loaded machine.
+const IMPATIENT: Duration = Duration::from_secs(6);
 
 /// The faults that pass by themselves.
 fn fault(kind: usize) -> Answer {
@@ -25,7 +29,7 @@ fn fault(kind: usize) -> Answer {
         1 => Answer::text(503, "down for a moment"),
         2 => Answer::refuse(500, "INTERNAL_ERROR", "the database is locked"),
         3 => Answer::text(502, "<html>bad gateway</html>"),
-        4 => Answer::Silence(Duration::from_secs(3)),
+        SILENCE => Answer::Silence(IMPATIENT + Duration::from_secs(1)),
         5 => Answer::Reset(0.0),
         6 => Answer::Reset(0.7),
         7 => Answer::CutOff(0.7),
@@ -41,12 +45,17 @@ async fn lab_with_runs(count: usize) -> (Lab, String) {
     (lab, exp)
 }
 
-/// A sync that gives up after so many retries, and on a server that is silent for 2 s.
+/// A sync that gives up after so many retries.
 fn sync(lab: &Lab, retries: usize) -> SyncJob {
-    let client = lab
-        .builder()
-        .timeout(Duration::from_secs(2))
-        .retries(retries);
+    sync_through(lab, retries, FAULTS)
+}
+
+/// Like `sync`; of all faults, only silence needs a timeout that ends soon.
+fn sync_through(lab: &Lab, retries: usize, fault: usize) -> SyncJob {
+    let mut client = lab.builder().retries(retries);
+    if fault == SILENCE {
+        client = client.timeout(IMPATIENT);
+    }
     SyncJob::new(&client.build().expect("the URI is valid"), &lab.store).page_size(7)
 }
 
@@ -63,7 +72,7 @@ async fn a_fault_that_passes_is_tried_again_and_the_mirror_is_whole() {
             Answer::Pass
         });
         let start = Instant::now();
-        let report = Lab::complete(sync(&lab, 6).run(|_| {}).await);
+        let report = Lab::complete(sync_through(&lab, 6, kind).run(|_| {}).await);
         assert_eq!((report.seen, report.written), (20, 20), "fault {kind}");
         assert_eq!(
             lab.differences().await,
@@ -89,7 +98,7 @@ async fn a_fault_that_stays_ends_after_the_retries_with_a_clear_error_and_no_par
             }
             Answer::Pass
         });
-        let result = sync(&lab, 2).run(|_| {}).await;
+        let result = sync_through(&lab, 2, kind).run(|_| {}).await;
         let said = match result {
             Ok(report) => {
                 assert_eq!(report.incomplete.len(), 1, "fault {kind}: {report:?}");
@@ -309,7 +318,7 @@ async fn a_sync_through_faults_at_random_equals_mlflow() {
                 Answer::Pass
             }
         });
-        let report = Lab::complete(sync(&lab, 8).run(|_| {}).await);
+        let report = Lab::complete(sync_through(&lab, 8, SILENCE).run(|_| {}).await);
         assert_eq!((report.seen, report.written), (120, 120), "seed {seed}");
         assert_eq!(lab.differences().await, Vec::<String>::new(), "seed {seed}");
     }

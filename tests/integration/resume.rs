@@ -30,8 +30,21 @@ async fn runs_erased_in_mlflow_go_also_when_the_pass_that_noticed_was_killed() {
         Answer::Pass
     });
     let sync = lab.sync();
-    let pass = tokio::time::timeout(Duration::from_secs(4), sync.run(|_| {}));
-    assert!(pass.await.is_err(), "the pass was given up in the middle");
+    let state = lab.test.database.collection::<Document>("sync_state");
+    let noticed = async {
+        while state
+            .count_documents(doc! { "gone": { "$exists": true } })
+            .await
+            .ok()
+            != Some(1)
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        ended = sync.run(|_| {}) => panic!("the pass was not given up in the middle: {ended:?}"),
+        () = noticed => {}
+    }
     let leases = lab.test.database.collection::<Document>("leases");
     leases.delete_many(doc! {}).await.expect("a delete");
     lab.proxy.pass();

@@ -20,6 +20,9 @@ pub const ADMIN: (&str, &str) = ("admin", "tests-only-1234");
 /// A first start migrates an empty database: 20 s on an idle machine.
 const READY: Duration = Duration::from_secs(180);
 
+/// How long an answer may take on a loaded machine.
+const ANSWER: Duration = Duration::from_secs(60);
+
 /// Set by `tools/with-servers`: where its MLflow listens, and the folder with the SQLite file.
 const PORT: &str = "RUNLINEAGE_TEST_MLFLOW_PORT";
 const FOLDER: &str = "RUNLINEAGE_TEST_MLFLOW_FOLDER";
@@ -94,7 +97,9 @@ impl MlflowServer {
             server: None,
             folder: Folder::Given(folder),
         });
-        let server = server.filter(|server| server.is_healthy() && server.sql_file().is_file());
+        // On a loaded machine the server may take long to answer, or refuse connections for a moment.
+        let answers = |server: &Self| poll(READY, || server.is_healthy().then_some(())).is_some();
+        let server = server.filter(|server| server.sql_file().is_file() && answers(server));
         Some(server.ok_or_else(|| {
             format!(
                 "{PORT} is {port:?} and {FOLDER} {:?}, and no MLflow of tools/with-servers runs there: run `make test`, or unset both",
@@ -114,7 +119,11 @@ impl MlflowServer {
             setup.static_prefix.is_none() || server.version() == Version::V3,
             "MLflow 2.22 has no REST API under a prefix"
         );
-        server.try_resume()?;
+        // Another process may take the port before MLflow does.
+        server.try_resume().or_else(|_| {
+            server.port = free_port();
+            server.try_resume()
+        })?;
         Ok(server)
     }
 
@@ -242,9 +251,7 @@ impl MlflowServer {
             format!("Authorization: Basic {token}\r\n")
         });
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .ok()?;
+        stream.set_read_timeout(Some(ANSWER)).ok()?;
         write!(
             stream,
             "GET {prefix}{path} HTTP/1.0\r\nHost: 127.0.0.1\r\n{authorization}\r\n"
