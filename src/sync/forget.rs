@@ -1,4 +1,4 @@
-//! Removes what is mirrored of an experiment that MLflow no longer lists.
+//! Removes the mirrored runs of an experiment that MLflow no longer lists.
 
 use bson::doc;
 use futures::{FutureExt, TryStreamExt};
@@ -14,7 +14,7 @@ use crate::mongo::ticket::Ticket;
 use crate::mongo::tombstones::Tombstones;
 use crate::run::field;
 
-/// How many runs are moved at once.
+/// How many runs one request moves.
 const CHUNK: usize = 500;
 
 pub(super) async fn forget_experiment(settings: &Settings, id: &str) -> Result<u64> {
@@ -24,12 +24,14 @@ pub(super) async fn forget_experiment(settings: &Settings, id: &str) -> Result<u
         .iter()
         .filter(|experiment| experiment.experiment_id == id && !experiment.is_deleted());
     if let Some(experiment) = active.next() {
-        // One of another age, or of an unknown one, may be another experiment of that id.
+        // With another creation time, or without one, this may be another experiment of the same id.
         let recorded = checkpoints.creation_time(id).await?;
         if recorded.is_some() && recorded == experiment.creation_time {
             return Err(Error::invalid_argument(
                 "experiment to forget",
-                format!("MLflow lists {id:?}; leave it out of a sync with `--exclude-exp`"),
+                format!(
+                    "MLflow still lists {id:?}, so the next sync would mirror it again; to leave it out of a sync, use `--exclude-exp`"
+                ),
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! [`FullPass`]: scans every experiment of the scope, and decides on what no scan showed.
+//! [`FullPass`]: scans every experiment of the scope, and removes the runs that MLflow no longer knows.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -7,9 +7,9 @@ use bson::doc;
 use futures::future::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use super::deleted_upstream::DeletedUpstream;
 use super::deletion_guard::DeletionGuard;
 use super::experiment::{ExperimentScanner, Outcome};
-use super::gone::GoneRuns;
 use super::inquiry::Inquiry;
 use super::report::{Incomplete, Report};
 use super::save::Saver;
@@ -22,10 +22,10 @@ use crate::mlflow::wire::RawExperiment;
 use crate::mongo::checkpoint::Checkpoints;
 use crate::mongo::mirrored::Mirrored;
 
-/// In a report, something that is said of the whole pass.
+/// In a report, the place of an experiment's id for reasons that concern the whole pass.
 const ALL: &str = "*";
 
-/// One pass over everything that is in the scope.
+/// One pass over all experiments of the scope.
 pub(super) struct FullPass<'a> {
     settings: &'a Settings,
     progress: &'a ProgressFn<'a>,
@@ -54,7 +54,7 @@ impl<'a> FullPass<'a> {
             experiments: chosen,
             unlisted,
         } = scope.choose(experiments)?;
-        // Experiments that are made after the list was read are for the next pass.
+        // The next pass mirrors experiments that are created after the list was read.
         let pass = checkpoints.begin_or_resume(&scope.key(), started).await?;
         let mirrored = Mirrored::of(store).count_estimate().await?;
         let expected = self.expected(&chosen, mirrored).await?;
@@ -82,12 +82,15 @@ impl<'a> FullPass<'a> {
         match guard.refusal() {
             Some(refusal) => incomplete.push(of_all(refusal)),
             None => {
-                for outcome in outcomes.iter().filter(|outcome| !outcome.gone.is_empty()) {
+                for outcome in outcomes
+                    .iter()
+                    .filter(|outcome| !outcome.deleted_upstream.is_empty())
+                {
                     let saver = Saver {
                         store,
                         totals: &totals,
                     };
-                    let gone = GoneRuns {
+                    let deleted = DeletedUpstream {
                         inquiry: Inquiry {
                             mlflow,
                             saver,
@@ -95,9 +98,9 @@ impl<'a> FullPass<'a> {
                             created: outcome.created,
                         },
                         triage,
-                        runs: &outcome.gone,
+                        runs: &outcome.deleted_upstream,
                     };
-                    incomplete.extend(gone.remove().await?);
+                    incomplete.extend(deleted.remove().await?);
                 }
             }
         }
@@ -136,12 +139,12 @@ impl<'a> FullPass<'a> {
         Mirrored::of(&self.settings.store).count_of(&ids).await
     }
 
-    /// Experiments that the mirror holds runs of and that MLflow did not list: unreadable, or gone for good.
+    /// Mirrored experiments that MLflow did not list: they are deleted for good, or this user may not read them.
     async fn unlisted(&self, listed: &HashSet<String>) -> Result<Vec<Incomplete>> {
         let mut incomplete = Vec::new();
         if listed.is_empty() {
-            // Every tracking server has experiments: this one is no proof that there is nothing to mirror.
-            incomplete.push(of_all("MLflow shows this user no experiment at all; are the tracking URI, the user and the workspace right?".into()));
+            // Every tracking server has an experiment, so an empty list does not mean an empty server.
+            incomplete.push(of_all("MLflow shows this user no experiment; check the tracking URI, the user and the workspace".into()));
         }
         if self.settings.scope.is_everything() {
             let mirrored = Mirrored::of(&self.settings.store);
@@ -150,14 +153,14 @@ impl<'a> FullPass<'a> {
                 // Documents of other programs may name it without being runs.
                 if mirrored.has_experiment(&id).await? {
                     incomplete.push(Incomplete {
-                        reason: format!("MLflow no longer lists this experiment to this user; its mirrored runs stay, until `sync --forget-experiment {id}` removes them"),
+                        reason: format!("MLflow no longer lists this experiment to this user. Its mirrored runs stay; to remove them, run `sync --forget-experiment {id}`"),
                         experiment: id,
                     });
                 }
             }
             let foreign = mirrored.count_foreign(doc! {}).await?;
             if foreign > 0 {
-                incomplete.push(of_all(format!("another program wrote into collection `runs`: the number of documents whose `_id` is not a text is {foreign}; remove them")));
+                incomplete.push(of_all(format!("another program wrote documents whose `_id` is not a text into collection `runs` ({foreign} of them); remove them, `verify` lists them")));
             }
         }
         Ok(incomplete)

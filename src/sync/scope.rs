@@ -127,7 +127,7 @@ impl Known {
         Incomplete {
             experiment: self.id.clone(),
             reason: format!(
-                "MLflow no longer lists experiment {:?} to this user; its mirrored runs stay, until `sync --forget-experiment {}` removes them",
+                "MLflow no longer lists experiment {:?} to this user. Its mirrored runs stay; to remove them, run `sync --forget-experiment {}`",
                 self.name, self.id
             ),
         }

@@ -104,7 +104,10 @@ async fn an_experiment_is_forgotten_beside_foreign_documents_and_then_not_missed
         .map(|part| &*part.experiment)
         .collect();
     assert_eq!(missed, ["*"], "{report:?}");
-    assert!(report.incomplete[0].reason.contains("is 3;"), "{report:?}");
+    assert!(
+        report.incomplete[0].reason.contains("(3 of them)"),
+        "{report:?}"
+    );
 }
 
 #[tokio::test]

@@ -243,7 +243,7 @@ async fn what_will_not_pass_is_an_error_at_once() {
         ),
         (
             ResponseTemplate::new(403).set_body_string("no"),
-            "this user may not do that",
+            "this user lacks the permission",
         ),
         (web_page, "is this the root of an MLflow tracking server?"),
         (moved, "it redirects to https://elsewhere.example/login"),

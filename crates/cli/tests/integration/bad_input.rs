@@ -173,7 +173,7 @@ async fn the_tracking_uri_answers_something_else() {
         (ResponseTemplate::new(401), "MLFLOW_TRACKING_USERNAME"),
         (
             ResponseTemplate::new(200).set_body_string("[]"),
-            "JSON that is cut off or not MLflow's",
+            "JSON that is truncated or not MLflow's",
         ),
         (
             refusal(400, "INVALID_PARAMETER_VALUE"),
@@ -397,7 +397,7 @@ async fn runs_holds_foreign_documents() {
     let sync = ["sync", "--mongodb-uri", mongodb, "--tracking-uri", tracking];
     let told = run(&mut runlineage(sync));
     assert_eq!(told.code, Some(1), "{}", told.stderr);
-    let said = "whose `_id` is not a text is 1";
+    let said = "whose `_id` is not a text into collection `runs` (1 of them)";
     assert!(told.stderr.contains(said), "{}", told.stderr);
     fails(
         ["find", "--mongodb-uri", &test.uri],

@@ -31,7 +31,7 @@ fn blames(finished: &Finished, proxy: &str, words: &str) {
         "no {proxy:?} or no {words:?} in {said}"
     );
     assert!(
-        !said.contains("canary") && !said.contains("this user may not"),
+        !said.contains("canary") && !said.contains("this user lacks the permission"),
         "{said}"
     );
 }

@@ -70,7 +70,10 @@ async fn what_another_program_writes_into_runs_is_reported_and_ends_no_watch() {
     assert_eq!(passes[known - 1]["incomplete"], 2, "{passes:#?}");
     let said = running.stderr().concat();
     assert!(said.contains("no run's id!"), "{said}");
-    assert!(said.contains("is not a text is 3"), "{said}");
+    assert!(
+        said.contains("is not a text into collection `runs` (3 of them)"),
+        "{said}"
+    );
 
     let removed = runs.delete_many(doc! { "mirror": { "$exists": false } });
     assert_eq!(removed.await.expect("a delete").deleted_count, 4);
