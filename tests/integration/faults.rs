@@ -1,5 +1,5 @@
-//! Faults between this program and MLflow: what passes is tried again, what does not is said at once, and never is a part of a
-//! page taken for the whole.
+//! Faults between this program and MLflow: transient ones are retried, permanent ones end at once, and a partial page is never
+//! taken for a whole one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ const SILENCE: usize = 4;
 /// A timeout for that fault. Every other answer has to come within it too, on a loaded machine.
 const IMPATIENT: Duration = Duration::from_secs(6);
 
-/// The faults that pass by themselves.
+/// The transient faults.
 fn fault(kind: usize) -> Answer {
     match kind {
         0 => Answer::Say(
@@ -60,7 +60,7 @@ fn sync_through(lab: &Lab, retries: usize, fault: usize) -> SyncJob {
 }
 
 #[tokio::test]
-async fn a_fault_that_passes_is_tried_again_and_the_mirror_is_whole() {
+async fn a_transient_fault_is_retried_and_the_mirror_is_complete() {
     for kind in 0..FAULTS {
         let (lab, _) = lab_with_runs(20).await;
         let faults = AtomicUsize::new(0);
@@ -89,7 +89,7 @@ async fn a_fault_that_passes_is_tried_again_and_the_mirror_is_whole() {
 }
 
 #[tokio::test]
-async fn a_fault_that_stays_ends_after_the_retries_with_a_clear_error_and_no_part_of_the_page() {
+async fn a_lasting_fault_ends_after_the_retries_with_a_clear_error_and_no_partial_page() {
     for kind in 0..FAULTS {
         let (lab, _) = lab_with_runs(20).await;
         lab.proxy.on(move |request| {
@@ -130,7 +130,7 @@ async fn a_fault_that_stays_ends_after_the_retries_with_a_clear_error_and_no_par
 }
 
 #[tokio::test]
-async fn what_does_not_pass_by_itself_fails_at_once_with_the_words_of_mlflow() {
+async fn a_permanent_error_fails_at_once_with_the_message_of_mlflow() {
     type Refusal = (fn() -> Answer, &'static str);
     let refusals: [Refusal; 6] = [
         (
@@ -169,7 +169,7 @@ async fn what_does_not_pass_by_itself_fails_at_once_with_the_words_of_mlflow() {
                 assert_eq!(report.incomplete.len(), 1, "{report:?}");
                 assert!(report.incomplete[0].reason.contains(words), "{report:?}");
             }
-            // Without a valid user, there is nothing to go on with.
+            // MLflow refuses every request of an unknown user, so the pass ends.
             Err(error) => assert!(
                 words == "MLFLOW_TRACKING_USERNAME" && chain(&error).contains(words),
                 "{error}"
@@ -181,7 +181,7 @@ async fn what_does_not_pass_by_itself_fails_at_once_with_the_words_of_mlflow() {
             .filter(|request| request.call == "runs/search")
             .count();
         assert_eq!(asked, 1, "{words}: asked again for what does not pass");
-        // The same for the list of experiments: there, nothing can be done without it.
+        // The list of experiments is refused too, which ends the pass.
         lab.proxy.on(move |_| answer());
         let error = sync(&lab, 6)
             .run(|_| {})
@@ -193,7 +193,7 @@ async fn what_does_not_pass_by_itself_fails_at_once_with_the_words_of_mlflow() {
 }
 
 #[tokio::test]
-async fn one_experiment_that_mlflow_refuses_does_not_hold_up_the_others() {
+async fn an_experiment_that_mlflow_refuses_does_not_stop_the_others() {
     let (lab, refused) = lab_with_runs(20).await;
     let other = lab.experiment("other");
     lab.sql().insert(&plain_runs(&other, 20));
@@ -213,7 +213,7 @@ async fn one_experiment_that_mlflow_refuses_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
-async fn a_page_token_that_comes_twice_is_an_error() {
+async fn a_repeated_page_token_is_an_error() {
     let lab = Lab::new().await;
     let exp = lab.experiment("token");
     let runs: Vec<NewRun> = (0..40).map(|_| NewRun::new(run_id(), &exp, 5)).collect();
@@ -247,7 +247,7 @@ async fn a_page_token_that_comes_twice_is_an_error() {
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }
 
-/// How many runs each page was asked to hold, in the order of the requests.
+/// The requested size of each page of runs, in the order of the requests.
 fn page_sizes(lab: &Lab) -> Vec<u64> {
     let requests = lab.proxy.take_requests();
     let pages = requests
@@ -259,12 +259,12 @@ fn page_sizes(lab: &Lab) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn a_page_over_64_mib_is_asked_for_in_halves() {
+async fn a_page_over_64_mib_is_requested_again_with_half_the_runs() {
     let (lab, _) = lab_with_runs(20).await;
     lab.proxy.on(|request| {
         if request.call == "runs/search" && request.body["max_results"].as_u64() > Some(3) {
             return Answer::Change(Box::new(|mut page| {
-                // Where a dataset's profile would be.
+                // The field that holds the profiles of datasets.
                 page["runs"][0]["inputs"] = json!({ "dataset_inputs": "x".repeat(65 << 20) });
                 page
             }));
@@ -299,7 +299,7 @@ async fn pages_grow_again_once_runs_are_smaller() {
 }
 
 #[tokio::test]
-async fn a_sync_through_faults_at_random_equals_mlflow() {
+async fn after_a_sync_through_random_faults_the_mirror_equals_mlflow() {
     let seeds = std::env::var("RUNLINEAGE_TEST_SEEDS")
         .ok()
         .and_then(|count| count.parse().ok());
@@ -325,7 +325,7 @@ async fn a_sync_through_faults_at_random_equals_mlflow() {
 }
 
 #[tokio::test]
-async fn the_server_is_never_asked_more_at_once_than_was_said() {
+async fn no_more_requests_than_the_concurrency_are_under_way() {
     let lab = Lab::new().await;
     let mut sql = lab.sql();
     for name in ["a", "b", "c", "d", "e"] {
@@ -366,12 +366,12 @@ fn three_experiments_of(lab: &Lab) -> [String; 3] {
 }
 
 #[tokio::test]
-async fn an_outage_in_the_middle_ends_the_pass_and_the_next_one_goes_on_there() {
+async fn an_outage_in_the_middle_ends_the_pass_and_the_next_one_resumes_it() {
     for kind in [0, 1, 2, 5] {
         let (lab, _) = three_experiments().await;
         let asked = AtomicUsize::new(0);
         lab.proxy.on(move |_| {
-            // The list of experiments, and a page of runs.
+            // The list of experiments, and pages of runs.
             if asked.fetch_add(1, Ordering::SeqCst) < 4 {
                 return Answer::Pass;
             }
@@ -401,7 +401,7 @@ async fn an_outage_in_the_middle_ends_the_pass_and_the_next_one_goes_on_there() 
 }
 
 #[tokio::test]
-async fn an_experiment_that_mlflow_always_fails_for_does_not_hold_up_the_others() {
+async fn an_experiment_that_mlflow_always_fails_for_does_not_stop_the_others() {
     let (lab, [_, bad, _]) = three_experiments().await;
     let at = bad.clone();
     lab.proxy.on(move |request| {
@@ -418,14 +418,14 @@ async fn an_experiment_that_mlflow_always_fails_for_does_not_hold_up_the_others(
 }
 
 #[tokio::test]
-async fn runs_without_a_start_time_that_fill_a_page_are_no_complete_scan() {
+async fn a_page_full_of_runs_without_a_start_time_makes_the_experiment_incomplete() {
     let lab = Lab::with_own_mlflow().await;
     let [_, undated, _] = three_experiments_of(&lab);
     let id: i64 = undated.parse().expect("a number");
     let without = "UPDATE runs SET start_time = NULL WHERE experiment_id = ?";
     lab.sql().add(without, json!([id])).write();
     let at = undated.clone();
-    // A server that shows such runs, and then the real one, which refuses to.
+    // First a fake answer with such runs, then the real server, which refuses to list them.
     lab.proxy.on(move |request| {
         if request.call != "runs/search" || request.experiment() != at {
             return Answer::Pass;

@@ -27,7 +27,7 @@ fn foreign_ids() -> [Bson; 3] {
 }
 
 #[tokio::test]
-async fn a_text_that_is_no_run_id_does_not_stop_a_pass() {
+async fn a_document_whose_id_is_no_run_id_does_not_stop_a_pass() {
     let (lab, [first, _], _) = mirrored_lab().await;
     let exp = doc! { "id": &first, "name": "a" };
     insert(

@@ -1,4 +1,4 @@
-//! A mirror that is kept fresh, and compared with MLflow.
+//! Watches keep a mirror fresh, by full and quick passes.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -50,8 +50,8 @@ async fn verify_lists_what_is_missing_stale_and_extra_and_nothing_else() {
     assert_eq!((healed.seen, healed.differences), (9, vec![]));
 }
 
-/// A pass whose searches wait for a moment, and the date at which the first one went on.
-async fn held_up(lab: &Lab, pass: impl Future<Output = runlineage::Result<Option<Report>>>) -> i64 {
+/// Runs a pass whose searches wait for a moment. Returns the time at which the first search got its answer.
+async fn delayed(lab: &Lab, pass: impl Future<Output = runlineage::Result<Option<Report>>>) -> i64 {
     let (waits, go) = hold(lab);
     let mut went_on = 0;
     let let_go = async {
@@ -74,12 +74,12 @@ async fn the_mirror_is_as_fresh_as_the_beginning_of_a_pass_over_everything() {
     let day = Duration::from_secs(86_400);
     let freshness = || async { lab.store.freshness().await.expect("MongoDB answers") };
     let before = now();
-    let went_on = held_up(&lab, lab.sync().run_until(&never, |_| {})).await;
+    let went_on = delayed(&lab, lab.sync().run_until(&never, |_| {})).await;
     let full = freshness().await.full_pass.expect("it is recorded");
     assert!((before..went_on).contains(&full.timestamp_millis()));
 
     let before = now();
-    let went_on = held_up(&lab, lab.sync().run_quick(day, &never, |_| {})).await;
+    let went_on = delayed(&lab, lab.sync().run_quick(day, &never, |_| {})).await;
     let quick = freshness().await.quick_pass.expect("it is recorded");
     assert!((before..went_on).contains(&quick.timestamp_millis()));
 
@@ -96,7 +96,7 @@ async fn the_mirror_is_as_fresh_as_the_beginning_of_a_pass_over_everything() {
 }
 
 #[tokio::test]
-async fn a_watch_mirrors_new_runs_by_quick_passes_and_stops_when_told() {
+async fn a_watch_mirrors_new_runs_by_quick_passes_until_it_is_stopped() {
     let lab = Lab::new().await;
     let uri = lab.server.uri();
     let exp = lab.experiment("watched");
@@ -107,7 +107,7 @@ async fn a_watch_mirrors_new_runs_by_quick_passes_and_stops_when_told() {
     rest::create_run(&uri, &exp, now);
     let stop = CancellationToken::new();
     let mut passes = Vec::new();
-    // Longer than the full pass takes: no quick pass is made beside it.
+    // Longer than a full pass takes, so that no quick pass runs beside it.
     let watch = Watch::new(lab.sync(), Duration::from_secs(3));
     let ended = watch.run(
         &stop,
@@ -138,7 +138,8 @@ async fn a_watch_mirrors_new_runs_by_quick_passes_and_stops_when_told() {
     );
 }
 
-/// The passes that a watch makes until there are so many: kind, whether it failed, what it left undecided, and when it ended.
+/// The first `count` passes of a watch: the kind of each, whether it failed, how many experiments were incomplete, and when it
+/// ended.
 async fn passes(
     watch: Watch,
     count: usize,
@@ -165,7 +166,7 @@ async fn passes(
 }
 
 #[tokio::test]
-async fn what_stays_undecided_does_not_make_every_pass_a_full_one() {
+async fn an_incomplete_full_pass_is_not_repeated_before_its_interval() {
     let lab = Lab::new().await;
     let (kept, lost) = (lab.experiment("kept"), lab.experiment("lost"));
     for exp in [&kept, &lost] {
@@ -173,7 +174,7 @@ async fn what_stays_undecided_does_not_make_every_pass_a_full_one() {
     }
     lab.sync().run(|_| {}).await.expect("the pass ends");
     lab.proxy.list_only(&lab.name("kept"));
-    // Longer than the full pass takes: no quick pass is made beside it.
+    // Longer than a full pass takes, so that no quick pass runs beside it.
     let watch = Watch::new(lab.sync(), Duration::from_secs(3));
     let made = passes(watch, 4, |_| {}).await;
     let made: Vec<_> = made
@@ -185,7 +186,7 @@ async fn what_stays_undecided_does_not_make_every_pass_a_full_one() {
 }
 
 #[tokio::test]
-async fn a_pass_that_failed_is_tried_again_soon_and_a_full_one_is_still_due() {
+async fn a_failed_pass_is_retried_soon_and_a_full_pass_is_still_due() {
     let lab = Lab::new().await;
     lab.sql().insert(&plain_runs(&lab.experiment("a"), 3));
     let every = Duration::from_secs(18);
@@ -218,7 +219,7 @@ async fn quick_passes_are_made_beside_a_full_pass_that_takes_longer_than_both_in
     );
     lab.proxy.on(|request| {
         let filter = request.body["filter"].as_str().unwrap_or_default();
-        // What a full pass searches: everything, and then from the start time of a page's last run.
+        // A full pass searches without a filter first, then from the start time of each page's last run.
         let is_full = filter.is_empty() || filter.contains(">= 1700000");
         if request.call == "runs/search" && is_full {
             return Answer::After(Box::new(|| std::thread::sleep(Duration::from_millis(600))));
@@ -241,7 +242,7 @@ async fn quick_passes_are_made_beside_a_full_pass_that_takes_longer_than_both_in
     let full: Vec<usize> = (0..kinds.len())
         .filter(|at| kinds[*at] == PassKind::Full)
         .collect();
-    // Before the first full pass ends, and after it for as long as --full-every says.
+    // Quick passes come before the first full pass ends, and until the next one is due.
     assert!(full[0] >= 2, "{kinds:?}");
     assert_eq!(kinds[full[0] + 1], PassKind::Quick, "{kinds:?}");
     assert!(full.len() >= 2, "a full pass is still made: {kinds:?}");
@@ -288,14 +289,14 @@ async fn a_watch_follows_a_selected_experiment_through_renames_by_full_and_quick
     let lab = Lab::new().await;
     let (exp, uri) = (lab.experiment("before"), lab.server.uri());
     let job = lab.sync().only([lab.name("before")]);
-    // Longer than a pass takes: no quick pass is made beside a full one.
+    // Longer than a full pass takes, so that no quick pass runs beside it.
     let every = Duration::from_secs(3);
     let watch = Watch::new(job, every).full_every(every * 2);
     let (mut created, mut mirrored) = (Vec::new(), Vec::new());
     let made = passes(watch, 4, |count| {
         created.push(rest::create_run(&uri, &exp, now()));
         rename(&lab, &exp, &format!("name {count}"));
-        // Another experiment takes the name over: it is not the one that was selected.
+        // A new experiment takes the old name. It is not the selected one.
         if count == 1 {
             let other = lab.experiment("before");
             mirrored.push(rest::create_run(&uri, &other, now()));
@@ -315,7 +316,7 @@ async fn a_watch_follows_a_selected_experiment_through_renames_by_full_and_quick
         kinds[1..].contains(&PassKind::Full) && kinds[1..].contains(&PassKind::Quick),
         "{kinds:?}"
     );
-    // The last run is made after the last pass.
+    // The last run was created after the last pass.
     created.pop();
     let mirrored = lab.mirrored().await;
     assert_eq!(mirrored, created.into_iter().collect(), "and not {other}");
@@ -386,7 +387,7 @@ async fn a_watch_goes_on_with_the_others_when_a_selected_experiment_is_no_longer
     assert_eq!(lab.mirrored().await, created.into_iter().collect());
 }
 
-/// Another server behind the same URL has an experiment of the same id, or an older backup has.
+/// As when another server, or an older backup, answers at the same URL.
 #[tokio::test]
 async fn a_quick_pass_mirrors_nothing_of_another_experiment_with_the_same_id() {
     let lab = Lab::new().await;
@@ -439,7 +440,7 @@ async fn a_quick_pass_mirrors_nothing_of_another_experiment_with_the_same_id() {
         "a full pass says the same"
     );
 
-    // As the message says: then it is mirrored anew, by a quick pass too.
+    // After the command that the message names, even a quick pass mirrors the new experiment.
     let forgotten = lab.sync().forget_experiment(&exp).await;
     assert_eq!(forgotten.expect("it is forgotten"), 3);
     let report = lab.sync().run_quick(day, &never, |_| {}).await;
@@ -478,7 +479,7 @@ async fn a_watch_ends_once_a_newer_program_has_migrated_the_database() {
 }
 
 #[tokio::test]
-async fn deleted_runs_are_purged_by_the_date_they_left() {
+async fn deleted_runs_are_purged_by_the_date_they_left_the_mirror() {
     let lab = Lab::new().await;
     let uri = lab.server.uri();
     let exp = lab.experiment("purged");
