@@ -257,8 +257,7 @@ fn a_named_server_that_does_not_run_is_a_failure_that_says_what_to_do() {
         mlflow::shared();
         return;
     }
-    let this_test =
-        "fixtures::a_named_server_that_does_not_run_is_a_failure_that_says_what_to_do";
+    let this_test = "fixtures::a_named_server_that_does_not_run_is_a_failure_that_says_what_to_do";
     let finished = run(
         Command::new(std::env::current_exe().expect("this binary has a path"))
             .args(["--exact", this_test, "--nocapture"])

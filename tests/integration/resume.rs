@@ -58,7 +58,8 @@ async fn a_resumed_pass_removes_nothing_on_the_answers_of_another_server() {
 }
 
 #[tokio::test]
-async fn a_resumed_pass_without_a_recorded_experiment_removes_nothing_on_the_answers_of_another_server() {
+async fn a_resumed_pass_without_a_recorded_experiment_removes_nothing_on_the_answers_of_another_server()
+ {
     a_wrong_server(false).await;
 }
 
@@ -234,7 +235,8 @@ async fn undecided_runs_are_still_undecided_when_the_pass_is_resumed() {
 }
 
 #[tokio::test]
-async fn a_run_that_mlflow_shows_again_stays_even_if_a_killed_pass_recorded_it_as_deleted_upstream() {
+async fn a_run_that_mlflow_shows_again_stays_even_if_a_killed_pass_recorded_it_as_deleted_upstream()
+{
     // Runs are erased and restored in the experiment under way, and in one that was scanned to its end.
     let lab = Lab::new().await;
     let exp = lab.experiment("a");
