@@ -14,11 +14,11 @@ pub(super) struct Scope {
     /// Empty: all experiments.
     pub(super) only: Vec<ExperimentSelector>,
     pub(super) except: Vec<ExperimentSelector>,
-    /// Of a watch: what its selectors resolved to. One pass alone resolves them once.
+    /// The experiments that the selectors of a watch resolved to; `None` outside of a watch.
     resolved: Option<Resolved>,
 }
 
-/// Selector, as text → the experiment it resolved to, shared by all passes of a watch.
+/// Maps each selector, as text, to its experiment. All passes of a watch share it.
 type Resolved = Arc<Mutex<HashMap<String, Known>>>;
 
 /// An experiment by its id, and its name when a pass last saw it.
@@ -51,7 +51,7 @@ impl Scope {
         self.only.is_empty() && self.except.is_empty()
     }
 
-    /// A text that is equal for two passes over the same selection.
+    /// A text that two passes have in common if they have the same selection.
     pub(super) fn key(&self) -> String {
         let list = |selectors: &[ExperimentSelector]| {
             let mut names: Vec<String> = selectors.iter().map(ToString::to_string).collect();
