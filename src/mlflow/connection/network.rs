@@ -32,13 +32,8 @@ impl Cause {
             .collect();
         texts.extend(tls.and_then(|error| hint(error, server)));
         // The first layer says only that a request failed.
-        for layer in layers.iter().skip(usize::from(layers.len() > 1)) {
-            let message = layer.to_string();
-            // Some libraries repeat the message of the layer below.
-            if !texts.iter().any(|text| text.ends_with(&message)) {
-                texts.push(message);
-            }
-        }
+        let below = layers.iter().skip(usize::from(layers.len() > 1));
+        texts.extend(below.map(ToString::to_string));
         let innermost = texts.pop().unwrap_or_default();
         let cause = |message, source| Self {
             message,
