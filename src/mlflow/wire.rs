@@ -1,9 +1,9 @@
-//! The JSON of MLflow's REST interface, as far as this program reads it.
+//! The JSON of MLflow's REST API: the parts that this program reads and writes.
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// A run as MLflow answers it. Dataset inputs are not kept: their profiles can be megabytes.
+/// A run as MLflow sends it. Dataset inputs are not kept, since their profiles can be megabytes.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct RawRun {
     pub(crate) info: RawInfo,
@@ -55,7 +55,7 @@ pub(crate) struct RawMetric {
     pub(crate) value: f64,
 }
 
-/// An experiment as MLflow answers it.
+/// An experiment as MLflow sends it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct RawExperiment {
     pub(crate) experiment_id: String,
@@ -112,7 +112,7 @@ pub(super) struct ExperimentAnswer {
 #[derive(Debug, Deserialize)]
 pub(super) struct Empty {}
 
-/// MLflow's own form of an error.
+/// An error as MLflow sends it.
 #[derive(Debug, Deserialize)]
 pub(super) struct ApiError {
     pub(super) error_code: String,
@@ -152,7 +152,7 @@ impl RawExperiment {
     }
 }
 
-/// MLflow answers int64 as a JSON number; proxies that follow the protobuf mapping answer a string.
+/// An int64: MLflow sends a JSON number, and proxies that follow the protobuf mapping send a string.
 fn optional_int<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -167,7 +167,7 @@ fn optional_int<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64
     }
 }
 
-/// A number, or the text that stands for one that JSON cannot hold.
+/// A number, or the text for a number that JSON cannot hold.
 fn metric_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     struct Value;
     impl Visitor<'_> for Value {

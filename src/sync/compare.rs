@@ -1,4 +1,4 @@
-//! Compares one mirrored run with MLflow's, as a document and text by text.
+//! Compares one mirrored run with the same run in MLflow, first text by text and then as a whole document.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use crate::mlflow::document;
 use crate::mlflow::wire::RawRun;
 use crate::run::{Run, field};
 
-/// A run that the mirror does not hold as MLflow does.
+/// A run whose stored document differs from what MLflow shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Difference {
-    /// The run's id.
+    /// The run's id; of a document that is no run, its `_id` as text.
     pub run: String,
-    /// `missing`, `extra`, or `stale`.
+    /// `missing`: not mirrored. `extra`: mirrored, but not an active run of MLflow. `stale`: mirrored with other contents.
     pub kind: &'static str,
     /// What differs.
     pub what: String,
@@ -45,7 +45,7 @@ impl Difference {
     }
 }
 
-/// How the stored run differs from what MLflow shows, if it does.
+/// The difference between the stored run and what MLflow shows; `None` when they are equal.
 pub(super) fn compare(
     raw: &RawRun,
     exp_name: &str,
@@ -61,14 +61,16 @@ pub(super) fn compare(
     let what = match differing_raw(raw, exp_name, stored) {
         Ok(None) => differing_document(raw, exp_name, stored)?,
         Ok(what) => what,
-        // What this program did not write may not even have the shape of a run.
+        // A document of another program may not have the shape of a run.
         Err(Error::Document { reason, .. }) => Some(reason),
         Err(error) => return Err(error),
     };
     Ok(what.map(|what| Difference::stale(id, what)))
 }
 
-/// Compares MLflow's raw fields with what the document says, without mapping them first.
+/// Compares MLflow's raw fields with those that the stored document gives back.
+///
+/// It does not map the raw fields first, so that it also finds faults of the mapping itself.
 fn differing_raw(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<String>> {
     let info = &raw.info;
     let document = stored.to_document()?;
@@ -152,7 +154,7 @@ fn differing_raw(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<St
     }))
 }
 
-/// Compares the whole document, lineage too, with what would be written now.
+/// Compares the whole document, lineage included, with the document that a sync would write now.
 fn differing_document(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<String>> {
     let would_be = document::map(raw, exp_name)?.to_document()?;
     let mut is = stored.to_document()?;
@@ -161,7 +163,7 @@ fn differing_document(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Opti
         mirror.remove(field::CHANGED_AT);
     }
     let fields = would_be.keys().chain(is.keys());
-    // NaN is no reason to differ: the bytes are compared.
+    // Compared as bytes: as numbers, NaN would differ from itself.
     let bytes = |document: &Document, field: &str| {
         document
             .get(field)

@@ -1,17 +1,19 @@
-//! [`FullPass`]: scans every experiment of the scope, and decides on what no scan showed.
+//! [`FullPass`]: scans every experiment of the scope, and removes the runs that MLflow no longer knows.
 
 use std::collections::HashSet;
 use std::time::Instant;
 
+use bson::doc;
 use futures::future::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use super::deleted_upstream::DeletedUpstream;
 use super::deletion_guard::DeletionGuard;
 use super::experiment::{ExperimentScanner, Outcome};
-use super::gone::GoneRuns;
 use super::inquiry::Inquiry;
 use super::report::{Incomplete, Report};
 use super::save::Saver;
+use super::scope::Chosen;
 use super::settings::Settings;
 use super::totals::{ProgressFn, Totals};
 use super::triage::Triage;
@@ -20,10 +22,10 @@ use crate::mlflow::wire::RawExperiment;
 use crate::mongo::checkpoint::Checkpoints;
 use crate::mongo::mirrored::Mirrored;
 
-/// In a report, something that is said of the whole pass.
+/// In a report, the place of an experiment's id for reasons that concern the whole pass.
 const ALL: &str = "*";
 
-/// One pass over everything that is in the scope.
+/// One pass over all experiments of the scope.
 pub(super) struct FullPass<'a> {
     settings: &'a Settings,
     progress: &'a ProgressFn<'a>,
@@ -48,8 +50,11 @@ impl<'a> FullPass<'a> {
             .iter()
             .map(|experiment| experiment.experiment_id.clone())
             .collect();
-        let chosen = scope.choose(experiments)?;
-        // Experiments that are made after the list was read are for the next pass.
+        let Chosen {
+            experiments: chosen,
+            unlisted,
+        } = scope.choose(experiments)?;
+        // The next pass mirrors experiments that are created after the list was read.
         let pass = checkpoints.begin_or_resume(&scope.key(), started).await?;
         let mirrored = Mirrored::of(store).count_estimate().await?;
         let expected = self.expected(&chosen, mirrored).await?;
@@ -72,16 +77,20 @@ impl<'a> FullPass<'a> {
             .iter_mut()
             .filter_map(|outcome| outcome.incomplete.take())
             .collect();
+        incomplete.extend(unlisted);
         incomplete.extend(self.unlisted(&listed).await?);
         match guard.refusal() {
             Some(refusal) => incomplete.push(of_all(refusal)),
             None => {
-                for outcome in outcomes.iter().filter(|outcome| !outcome.gone.is_empty()) {
+                for outcome in outcomes
+                    .iter()
+                    .filter(|outcome| !outcome.deleted_upstream.is_empty())
+                {
                     let saver = Saver {
                         store,
                         totals: &totals,
                     };
-                    let gone = GoneRuns {
+                    let deleted = DeletedUpstream {
                         inquiry: Inquiry {
                             mlflow,
                             saver,
@@ -89,9 +98,9 @@ impl<'a> FullPass<'a> {
                             created: outcome.created,
                         },
                         triage,
-                        runs: &outcome.gone,
+                        runs: &outcome.deleted_upstream,
                     };
-                    incomplete.extend(gone.remove().await?);
+                    incomplete.extend(deleted.remove().await?);
                 }
             }
         }
@@ -130,23 +139,28 @@ impl<'a> FullPass<'a> {
         Mirrored::of(&self.settings.store).count_of(&ids).await
     }
 
-    /// Experiments that the mirror holds runs of and that MLflow did not list: unreadable, or gone for good.
+    /// Mirrored experiments that MLflow did not list: they are deleted for good, or this user may not read them.
     async fn unlisted(&self, listed: &HashSet<String>) -> Result<Vec<Incomplete>> {
         let mut incomplete = Vec::new();
         if listed.is_empty() {
-            // Every tracking server has experiments: this one is no proof that there is nothing to mirror.
-            incomplete.push(of_all("MLflow shows this user no experiment at all; are the tracking URI, the user and the workspace right?".into()));
+            // Every tracking server has an experiment, so an empty list does not mean an empty server.
+            incomplete.push(of_all("MLflow shows this user no experiment; check the tracking URI, the user and the workspace".into()));
         }
         if self.settings.scope.is_everything() {
-            let mut mirrored = Mirrored::of(&self.settings.store).experiments().await?;
-            mirrored.retain(|id| !listed.contains(id));
-            incomplete.extend(mirrored.into_iter().map(|id| Incomplete {
-                reason: format!("MLflow no longer lists this experiment to this user; its mirrored runs stay, until `sync --forget-experiment {id}` removes them"),
-                experiment: id,
-            }));
-            let foreign = Mirrored::of(&self.settings.store).count_foreign().await?;
+            let mirrored = Mirrored::of(&self.settings.store);
+            let ids = mirrored.experiments().await?.into_iter();
+            for id in ids.filter(|id| !listed.contains(id)) {
+                // Documents of other programs may name it without being runs.
+                if mirrored.has_experiment(&id).await? {
+                    incomplete.push(Incomplete {
+                        reason: format!("MLflow no longer lists this experiment to this user. Its mirrored runs stay; to remove them, run `sync --forget-experiment {id}`"),
+                        experiment: id,
+                    });
+                }
+            }
+            let foreign = mirrored.count_foreign(doc! {}).await?;
             if foreign > 0 {
-                incomplete.push(of_all(format!("another program wrote into collection `runs`: the number of documents whose `_id` is not a text is {foreign}; remove them")));
+                incomplete.push(of_all(format!("collection `runs` holds documents whose `_id` is not a string ({foreign} of them), so another program wrote them; remove them; `verify` lists them")));
             }
         }
         Ok(incomplete)
