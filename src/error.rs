@@ -1,4 +1,4 @@
-//! The one error type: what was under way, and what to do about it.
+//! [`Error`]: the one error type of this crate.
 
 mod mlflow_code;
 
@@ -9,23 +9,23 @@ pub use mlflow_code::MlflowCode;
 /// A result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong. `Display` says what was under way; [`source`](StdError::source) says what came of it.
+/// Why an operation failed. `Display` says what failed and what to do; [`source`](StdError::source) is the cause.
 ///
 /// No message holds a password, a token or a connection string. Variants may gain fields: match with `..`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An argument that cannot mean anything, found before anything was sent.
+    /// An invalid argument, found before any request.
     #[error("{argument}: {reason}")]
     #[non_exhaustive]
     InvalidArgument {
         /// The argument, as the caller knows it.
         argument: &'static str,
-        /// Why it is refused, and what would be accepted.
+        /// Why it is invalid, and what is accepted.
         reason: String,
     },
 
-    /// A filter that this store cannot evaluate exactly, or that is not allowed from outside.
+    /// A filter that this store cannot evaluate exactly, or that callers may not use.
     #[error("{what} is not supported: {hint}")]
     #[non_exhaustive]
     Unsupported {
@@ -35,17 +35,17 @@ pub enum Error {
         hint: String,
     },
 
-    /// MongoDB refused or did not answer.
+    /// MongoDB refused a command, or did not answer.
     #[error("MongoDB: {doing}")]
     #[non_exhaustive]
     Mongo {
-        /// What was under way.
+        /// What failed.
         doing: String,
-        /// What the driver or the server said.
+        /// The error of the driver or the server.
         source: Box<dyn StdError + Send + Sync>,
     },
 
-    /// The database is not one that this operation can work on.
+    /// The operation cannot use this database.
     #[error("database {database:?}: {reason}")]
     #[non_exhaustive]
     Database {
@@ -79,9 +79,9 @@ pub enum Error {
         until: String,
     },
 
-    /// This process was held up for longer than its lease lasted, so another may have begun the same work.
+    /// This process was suspended for longer than its lease lasted, so another process may have begun the same work.
     #[error(
-        "the lease of {what} ended before this process renewed it, so it stopped; run it again"
+        "the lease of {what} expired before this process renewed it, so the work was stopped; run it again"
     )]
     #[non_exhaustive]
     LeaseLost {
@@ -89,7 +89,7 @@ pub enum Error {
         what: String,
     },
 
-    /// A stored document that is not a run, or lacks what was asked of it.
+    /// A stored document that is not a run, or lacks a field.
     #[error("document {id} of collection `runs`: {reason}")]
     #[non_exhaustive]
     Document {
@@ -109,13 +109,13 @@ pub enum Error {
         url: String,
         /// The HTTP status.
         status: u16,
-        /// MLflow's error code; `None` where the answer has none, as that of a proxy or a login.
+        /// MLflow's error code; `None` for an answer without one, such as that of a proxy or a login page.
         code: Option<MlflowCode>,
-        /// What was answered, with MLflow's own words.
+        /// The answer, with MLflow's own message, and what to do.
         answer: String,
     },
 
-    /// The server answered with success, but not as a tracking server does: with a web page, with JSON that is cut off.
+    /// The server answered with success, but not as a tracking server does: with a web page, or with truncated JSON.
     #[error("MLflow: {call} {url}: {answer}")]
     #[non_exhaustive]
     MlflowProtocol {
@@ -125,21 +125,21 @@ pub enum Error {
         url: String,
         /// How the answer differs from MLflow's.
         answer: String,
-        /// What the parser said; `None` for an answer that could be parsed, but contradicts the request.
+        /// The error of the parser; `None` for an answer that was parsed, but contradicts the request.
         source: Option<Box<dyn StdError + Send + Sync>>,
     },
 
-    /// One answer of the tracking server is larger than this program holds.
-    #[error("MLflow: {call}: an answer of over {bytes} bytes")]
+    /// An answer of the tracking server exceeds the size limit.
+    #[error("MLflow: {call}: the answer is over the limit of {bytes} bytes")]
     #[non_exhaustive]
     PageTooLarge {
         /// The REST call, such as `runs/search`.
         call: &'static str,
-        /// The bound.
+        /// The limit.
         bytes: usize,
     },
 
-    /// The tracking server could not be asked.
+    /// The tracking server could not be reached.
     #[error("MLflow: {call} {url}: no answer")]
     #[non_exhaustive]
     MlflowUnreachable {
@@ -147,11 +147,11 @@ pub enum Error {
         call: &'static str,
         /// The URL asked, without credentials.
         url: String,
-        /// What the network said.
+        /// The error of the network.
         source: Box<dyn StdError + Send + Sync>,
     },
 
-    /// The run is deleted in MLflow, so that no lineage can be registered on it.
+    /// The run is deleted in MLflow, so no lineage can be registered on it.
     #[error("run {run} is deleted in MLflow; restore it first")]
     #[non_exhaustive]
     RunDeleted {
@@ -159,7 +159,7 @@ pub enum Error {
         run: String,
     },
 
-    /// Another program wrote over the lineage tags after every attempt to set them.
+    /// Another program overwrote the lineage tags after every attempt to set them.
     #[error(
         "another program overwrote the lineage tags of run {run} {attempts} times; register again when it has ended"
     )]
@@ -167,13 +167,13 @@ pub enum Error {
     TagsOverwritten {
         /// The run.
         run: String,
-        /// How often the tags were set.
+        /// How many times the tags were set.
         attempts: usize,
     },
 
-    /// MLflow took the lineage tags, but the mirror could not be written.
+    /// MLflow has the lineage tags, but the mirror could not be written.
     #[error(
-        "MLflow holds the lineage of run {run} now, the mirror does not yet: the next sync brings it in"
+        "MLflow has the lineage of run {run}, but the mirror could not be written; the next sync mirrors it"
     )]
     #[non_exhaustive]
     MirrorBehind {
@@ -183,30 +183,30 @@ pub enum Error {
         source: Box<Self>,
     },
 
-    /// A file, a folder, a process or a socket of this machine.
+    /// A failure of a file, a folder, a process or a socket of this machine.
     #[error("{doing}")]
     #[non_exhaustive]
     Io {
-        /// What was under way, with the path.
+        /// What failed, with the path.
         doing: String,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
 
-/// What it takes for work that failed to succeed.
+/// What has to change before a failed operation can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Remedy {
-    /// A moment: the same request may succeed when it is repeated.
-    Moment,
-    /// Something outside this process: a server, another program, a person. A later pass may succeed.
+    /// Nothing: the same request may succeed when it is repeated.
+    Retry,
+    /// Something outside this process, such as a server, another program or a setting. A later pass may succeed.
     Outside,
-    /// Another version of this program.
-    AnotherProgram,
+    /// The version of this program.
+    Upgrade,
 }
 
 impl Error {
-    /// An argument that cannot mean anything, and why.
+    /// An [`Error::InvalidArgument`].
     pub fn invalid_argument(argument: &'static str, reason: impl Into<String>) -> Self {
         Self::InvalidArgument {
             argument,
@@ -214,7 +214,7 @@ impl Error {
         }
     }
 
-    /// Something that a store cannot evaluate exactly, and what to do instead.
+    /// An [`Error::Unsupported`].
     pub fn unsupported(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Unsupported {
             what: what.into(),
@@ -222,37 +222,37 @@ impl Error {
         }
     }
 
-    /// Whether MLflow failed in a way that may pass by itself within moments, so that the same request is worth repeating.
+    /// Whether this is a transient error of MLflow: the same request may succeed when it is repeated.
     ///
-    /// Errors of MongoDB are not: its requests were repeated already, for as long as an election takes.
+    /// Errors of MongoDB never are. Its requests have been retried already, for as long as an election takes.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        self.remedy() == Remedy::Moment
+        self.remedy() == Remedy::Retry
     }
 
-    /// Whether no later attempt of this process can succeed, whatever becomes of the servers.
+    /// Whether no later attempt of this process can succeed, whatever changes outside of it.
     pub(crate) fn is_permanent(&self) -> bool {
-        self.remedy() == Remedy::AnotherProgram
+        self.remedy() == Remedy::Upgrade
     }
 
     fn remedy(&self) -> Remedy {
         match self {
             Self::Mlflow { status, code, .. } => {
                 if is_transient_answer(*status, code.as_ref()) {
-                    Remedy::Moment
+                    Remedy::Retry
                 } else {
                     Remedy::Outside
                 }
             }
-            // Parsed, it says what the server does; not parsed, it may be a part of an answer, or the page of a proxy.
+            // An answer that could not be parsed may be truncated, or a proxy's page. One that was parsed is the server's own.
             Self::MlflowProtocol { source, .. } => {
                 if source.is_some() {
-                    Remedy::Moment
+                    Remedy::Retry
                 } else {
                     Remedy::Outside
                 }
             }
-            Self::MlflowUnreachable { .. } => Remedy::Moment,
+            Self::MlflowUnreachable { .. } => Remedy::Retry,
             Self::Mongo { .. }
             | Self::Leased { .. }
             | Self::LeaseLost { .. }
@@ -261,17 +261,17 @@ impl Error {
             | Self::RunDeleted { .. }
             | Self::TagsOverwritten { .. }
             | Self::MirrorBehind { .. }
-            // A name that MLflow does not show is one that it may show later, and what another program wrote can be removed.
+            // MLflow may show a missing name later, and documents of another program can be removed.
             | Self::InvalidArgument { .. }
             | Self::Unsupported { .. }
             | Self::Database { .. }
             | Self::Io { .. } => Remedy::Outside,
-            Self::Migration { .. } => Remedy::AnotherProgram,
+            Self::Migration { .. } => Remedy::Upgrade,
         }
     }
 }
 
-/// By MLflow's code and, where it tells nothing, by the HTTP statuses that MLflow's own clients repeat.
+/// Decides by MLflow's code or, if there is none that decides, by the HTTP statuses that MLflow's own clients retry.
 fn is_transient_answer(status: u16, code: Option<&MlflowCode>) -> bool {
     match (status, code) {
         (
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_mlflows_own_clients_repeat_is_transient() {
+    fn errors_that_mlflows_own_clients_retry_are_transient() {
         for status in [408, 429, 500, 502, 503, 504] {
             assert!(answer(status, None).is_transient(), "{status}");
         }
@@ -336,13 +336,13 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_cut_off_is_transient_and_one_that_contradicts_the_request_is_not() {
+    fn a_truncated_answer_is_transient_and_one_that_contradicts_the_request_is_not() {
         assert!(protocol(Some("end of file")).is_transient());
         assert!(!protocol(None).is_transient());
     }
 
     #[test]
-    fn only_another_version_of_this_program_mends_what_is_permanent() {
+    fn only_an_error_that_needs_another_version_of_this_program_is_permanent() {
         let refused = answer(403, Some("PERMISSION_DENIED"));
         let lost = Error::LeaseLost { what: "it".into() };
         let argument = Error::invalid_argument("experiment", "MLflow shows none of this name");

@@ -1,4 +1,4 @@
-//! [`MlflowClient`]: what this program asks of an MLflow tracking server.
+//! [`MlflowClient`]: a client of an MLflow tracking server.
 
 mod builder;
 mod connection;
@@ -7,6 +7,7 @@ pub(crate) mod document;
 mod document_tests;
 pub(crate) mod logged_models;
 mod native;
+mod page_size;
 mod registry;
 pub(crate) mod registry_document;
 pub(crate) mod scan;
@@ -28,20 +29,21 @@ use crate::run::{Run, RunId};
 use crate::store::{RunStore, RunStream};
 
 pub use builder::MlflowClientBuilder;
-use connection::Connection;
 pub(crate) use connection::PagePermit;
+use connection::{Connection, Memory};
+use page_size::PageSize;
 use scan::Scan;
 use wire::{
     Empty, ExperimentAnswer, ExperimentsPage, RawExperiment, RawRun, RunAnswer, SearchExperiments,
 };
 
-/// How many experiments one answer may hold.
+/// How many experiments one page may hold; fewer where a gateway gives up on such pages.
 const EXPERIMENTS_PAGE: u32 = 1_000;
 
 /// A client of one MLflow tracking server (2.22 or 3), and workspace.
 ///
-/// Requests are retried with back-off where MLflow's own clients retry; errors say which call, which URL and what
-/// MLflow answered. Cloning is cheap, and clones share connections.
+/// The client retries requests, with back-off, in the cases in which MLflow's own clients do. Errors name the call, the URL and
+/// MLflow's answer. Cloning is cheap, and clones share connections.
 #[derive(Clone)]
 pub struct MlflowClient {
     connection: Arc<Connection>,
@@ -55,12 +57,12 @@ pub struct ExperimentInfo {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Whether it is deleted, and with it all of its runs.
+    /// Whether it is deleted, which deletes all of its runs.
     pub deleted: bool,
 }
 
 impl MlflowClient {
-    /// A client of the server at this URL, with the settings of MLflow's own environment variables.
+    /// A client of the server at this URL, with the settings that MLflow's own environment variables name.
     ///
     /// ```no_run
     /// # fn main() -> runlineage::Result<()> {
@@ -69,32 +71,32 @@ impl MlflowClient {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the URL, or what a variable names, cannot be used.
+    /// [`Error::InvalidArgument`] when the URL or the value of a variable cannot be used.
     pub fn new(tracking_uri: &str) -> Result<Self> {
         Self::builder(tracking_uri).environment()?.build()
     }
 
-    /// A client whose settings are given one by one; nothing is read from the environment.
+    /// A builder for a client. It reads nothing from the environment unless told to.
     pub fn builder(tracking_uri: &str) -> MlflowClientBuilder {
         MlflowClientBuilder::new(tracking_uri)
     }
 
-    /// The name under which a mirror records this server: the URL without credentials, and the workspace, unless set.
+    /// The name under which a mirror records this server. Default: the URL without credentials, and the workspace.
     #[must_use]
     pub fn source(&self) -> &str {
         self.connection.source()
     }
 
-    /// The experiments of the server, deleted ones too, as a stream of pages.
+    /// Streams the experiments of the server, deleted ones too, page by page.
     pub fn experiments(&self) -> BoxStream<'static, Result<Vec<ExperimentInfo>>> {
         self.raw_experiments()
             .map_ok(|page| page.into_iter().map(ExperimentInfo::from).collect())
             .boxed()
     }
 
-    /// The active runs of an experiment, oldest first, as a stream of pages.
+    /// Streams the active runs of an experiment, oldest first, page by page.
     ///
-    /// No run that exists all along is missed, whatever is inserted, deleted or restored between two pages.
+    /// It misses no run that exists from start to end, even if runs are created, deleted or restored between two pages.
     pub fn runs(&self, experiment: &ExperimentInfo) -> BoxStream<'static, Result<Vec<Run>>> {
         let name = experiment.name.clone();
         let scan = Scan::new(self.clone(), vec![experiment.id.clone()]);
@@ -111,21 +113,22 @@ impl MlflowClient {
         .boxed()
     }
 
-    /// One run, as MLflow has it now.
+    /// Reads one run.
     ///
     /// # Errors
-    /// [`Error::Mlflow`] with [`MlflowCode::ResourceDoesNotExist`](crate::MlflowCode) when MLflow does not show such a run.
+    /// [`Error::Mlflow`] with [`MlflowCode::ResourceDoesNotExist`](crate::MlflowCode) when MLflow does not show this user a run of
+    /// this id.
     pub async fn run(&self, id: &RunId) -> Result<Run> {
         let raw = self.raw_run(id).await?;
         let experiment = self.raw_experiment(&raw.info.experiment_id).await?;
         document::map(&raw, &experiment.name)
     }
 
-    /// The version of a registered model that an alias, a stage or `latest` stands for now.
+    /// Resolves an alias, a stage or `latest` of a registered model to a version.
     ///
     /// # Errors
-    /// [`Error::Mlflow`] when MLflow does not know the model or the alias; [`Error::InvalidArgument`] when no version is in
-    /// the stage, or the model has none.
+    /// [`Error::Mlflow`] when MLflow does not know the model or the alias. [`Error::InvalidArgument`] when the stage or the model
+    /// has no version.
     pub async fn model_version(&self, pointer: &ModelPointer) -> Result<String> {
         let name = pointer.name.as_str();
         let stages: &[&str] = match &pointer.to {
@@ -146,7 +149,7 @@ impl MlflowClient {
             .post("registered-models/get-latest-versions", &body)
             .await?;
         let versions = answer.model_versions.into_iter();
-        // Of each stage MLflow answers the newest; the numbers are never reused.
+        // MLflow answers the newest version of each stage, and never reuses a version's number.
         let newest = versions.max_by_key(|version| version.version.parse::<u64>().ok());
         newest.map(|version| version.version).ok_or_else(|| {
             Error::invalid_argument(
@@ -156,12 +159,12 @@ impl MlflowClient {
         })
     }
 
-    /// Sets tags on a run, all of them or, on an error, possibly some.
+    /// Sets tags on a run. On an error, some of them may be set.
     ///
     /// # Errors
     /// [`Error::Mlflow`] when MLflow refuses a tag or does not know the run.
     pub async fn set_tags(&self, run: &RunId, tags: &BTreeMap<String, String>) -> Result<()> {
-        // MLflow takes 100 tags and about a megabyte at once.
+        // MLflow accepts up to 100 tags, and about a megabyte, per request.
         for chunk in tags.iter().collect::<Vec<_>>().chunks(100) {
             let tags: Vec<_> = chunk
                 .iter()
@@ -204,37 +207,36 @@ impl MlflowClient {
     }
 
     pub(crate) fn raw_experiments(&self) -> BoxStream<'static, Result<Vec<RawExperiment>>> {
-        let client = self.clone();
-        stream::try_unfold(
-            (client, Some(None::<String>)),
-            |(client, next)| async move {
-                let Some(token) = next else { return Ok(None) };
-                let request = SearchExperiments {
-                    view_type: "ALL",
-                    max_results: EXPERIMENTS_PAGE,
-                    page_token: token.as_deref(),
-                };
-                let page: ExperimentsPage = client
-                    .connection
-                    .post("experiments/search", &request)
-                    .await?;
-                let next = page.next_page_token.filter(|token| !token.is_empty());
-                if next.is_some() && next == token {
-                    return Err(client
-                        .connection
-                        .protocol_error("experiments/search", "the same page token twice"));
-                }
-                Ok(Some((page.experiments, (client, next.map(Some)))))
-            },
-        )
+        let start = (
+            self.clone(),
+            PageSize::new(EXPERIMENTS_PAGE),
+            Some(None::<String>),
+        );
+        stream::try_unfold(start, |(client, mut size, next)| async move {
+            let Some(token) = next else { return Ok(None) };
+            let call = "experiments/search";
+            let request = |size| SearchExperiments {
+                view_type: "ALL",
+                max_results: size,
+                page_token: token.as_deref(),
+            };
+            let connection = &client.connection;
+            let page = connection.page(call, Memory::Own, &mut size, request);
+            let (page, _): (ExperimentsPage, _) = page.await?;
+            let next = page.next_page_token.filter(|token| !token.is_empty());
+            if next.is_some() && next == token {
+                return Err(connection.protocol_error(call, "the same page token twice"));
+            }
+            Ok(Some((page.experiments, (client, size, next.map(Some)))))
+        })
         .boxed()
     }
 
-    /// Streams the runs that match a query or a search, by fetching every active run and filtering in process.
+    /// Streams the runs that match a query or a search. It fetches every active run and filters in process.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a filter of other operators than [`Query`](crate::Query) renders, and for an order;
-    /// [`Error::Mlflow`] and [`Error::MlflowUnreachable`], on the way too.
+    /// [`Error::Unsupported`] for an order, and for operators other than those that [`Query`](crate::Query) renders.
+    /// [`Error::Mlflow`] and [`Error::MlflowUnreachable`], also from the stream.
     pub fn find_runs(&self, search: impl Into<Search>) -> BoxFuture<'_, Result<RunStream>> {
         RunStore::find_runs(self, search.into())
     }
@@ -259,7 +261,7 @@ impl RunStore for MlflowClient {
             if search.is_sorted() || search.projection.is_some() {
                 return Err(Error::unsupported(
                     "an order or a projection on MLflow itself",
-                    "search the mirror, or sort what you receive",
+                    "search the mirror, or sort the runs after you received them",
                 ));
             }
             let matcher = Matcher::parse(&filter)?;

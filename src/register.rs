@@ -1,4 +1,4 @@
-//! `lineage::of(&run)` … `register`: tags in MLflow first, then the mirror, from what MLflow answers afterwards.
+//! [`Registration`]: writes lineage to the tags of an MLflow run, then mirrors the run as MLflow shows it afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,19 +16,19 @@ use crate::mongo::{MongoRunStore, at_primary};
 use crate::node::{Direction, Lineage, Node, Reference, Refused, named_builders};
 use crate::run::{Run, RunId};
 
-/// Other programs read and write whole tags, so they can undo mlopus' form; they do not do so for ever.
+/// Programs such as mlopus read and write whole tags, so one that runs at the same moment can undo an attempt.
 const MAX_ATTEMPTS: usize = 10;
 
-/// The lineage of a run, to be added to and registered.
+/// The lineage of a run, with additions that [`register`](Self::register) writes.
 #[derive(Debug, Clone)]
 pub struct Registration {
     run: RunId,
     lineage: Lineage,
-    /// What was added: the tags are to record it.
+    /// The additions, which the tags do not record yet.
     added: BTreeSet<Reference>,
 }
 
-/// The lineage that a run records so far, ready to be added to.
+/// Starts a registration with the lineage that the run records so far.
 ///
 /// # Errors
 /// [`Error::Document`] when the run's document has another shape than this program writes.
@@ -56,23 +56,24 @@ impl Registration {
         self
     }
 
-    /// What is recorded and what was added.
+    /// The recorded lineage and the additions.
     #[must_use]
     pub fn lineage(&self) -> &Lineage {
         &self.lineage
     }
 
-    /// Sets the tags on the MLflow run, then mirrors what MLflow says afterwards, and returns it.
+    /// Sets the tags on the MLflow run, mirrors the run as MLflow shows it afterwards, and returns it.
     ///
-    /// What the tags record already stays. What is acknowledged stays too, whoever else registers on the run, through
-    /// whichever database: it stands in a tag that no other program writes. Only mlopus' own form of it can be undone by a
-    /// program that writes whole tags at the same moment, as mlopus does; the next `register` on the run restores it.
+    /// Lineage that the tags record already stays. Lineage that this method has acknowledged stays too, whatever other programs
+    /// register on the run and through which database: it stands in a tag that no other program writes. A program that writes
+    /// whole tags at the same moment, as mlopus does, can undo mlopus' form of it only. The next `register` on the run restores
+    /// that form.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for the first bad argument, before anything is sent. [`Error::Mlflow`] when MLflow refuses;
-    /// [`Error::RunDeleted`] when the run is deleted there; [`Error::TagsOverwritten`] when another program takes the
-    /// tags away again and again; [`Error::MirrorBehind`] when MLflow holds the lineage but the mirror could not be written: the
-    /// next sync heals that.
+    /// - [`Error::InvalidArgument`] for the first bad argument, before any request.
+    /// - [`Error::Mlflow`] when MLflow refuses the tags, and [`Error::RunDeleted`] when the run is deleted.
+    /// - [`Error::TagsOverwritten`] when another program overwrote the tags after every attempt.
+    /// - [`Error::MirrorBehind`] when MLflow has the lineage but MongoDB could not be written; the next sync mirrors it.
     pub async fn register(self, mlflow: &MlflowClient, store: &MongoRunStore) -> Result<Run> {
         self.lineage.check()?;
         let store = &at_primary(store);
@@ -84,7 +85,7 @@ impl Registration {
             source: Box::new(source),
         };
         for attempt in 0..=MAX_ATTEMPTS {
-            // Drawn before the request: what MLflow answers is at least as new.
+            // Drawn before the request, so that MLflow's answer is at least as new as the ticket.
             let drawn = Ticket::draw(store).await;
             let ticket = drawn.map_err(|error| if attempt > 0 { behind(error) } else { error })?;
             let raw = mlflow.raw_run(&self.run).await?;
@@ -112,7 +113,9 @@ impl Registration {
             if missing.is_empty() || (is_last && tags::is_recorded(&added, &present)) {
                 let experiment = mlflow.raw_experiment(&raw.info.experiment_id).await?;
                 let run = document::map(&raw, &experiment.name)?;
-                remember(store, &experiment).await.map_err(behind)?;
+                record_experiment(store, &experiment)
+                    .await
+                    .map_err(behind)?;
                 let saved = RunSaver::of(store, ticket).save(vec![run.clone()]).await;
                 saved.map_err(behind)?;
                 return Ok(run);
@@ -128,8 +131,8 @@ impl Registration {
     }
 }
 
-/// A run that is the first mirrored one of its experiment says which experiment that is.
-async fn remember(store: &MongoRunStore, experiment: &RawExperiment) -> Result<()> {
+/// Records the experiment of its first mirrored run, so that later passes can tell it from another one of the same id.
+async fn record_experiment(store: &MongoRunStore, experiment: &RawExperiment) -> Result<()> {
     let id = &experiment.experiment_id;
     if Mirrored::of(store).has_experiment(id).await? {
         return Ok(());

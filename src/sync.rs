@@ -1,29 +1,30 @@
-//! [`SyncJob`] mirrors a tracking server, and [`Watch`] repeats that.
+//! [`SyncJob`] mirrors a tracking server once, and [`Watch`] repeats its passes.
 //!
-//! A job lists the experiments, scans each page by page, compares the runs with the mirror and writes those that differ.
-//! Its parts, each of which knows only those below it:
+//! A job lists the experiments, scans each of them page by page, compares the runs with the mirror and writes those that
+//! differ. Each of its parts knows only the parts below it:
 //!
 //! | file | does |
 //! |---|---|
 //! | `watch` | repeats passes by a schedule |
-//! | `job` | the public handle: settings, and one method for each kind of work |
-//! | `pass`, `quick`, `verify`, `forget` | one kind of work each |
-//! | `exclusive` | makes sure that one process at a time writes |
-//! | `experiment` | the scan of one experiment to its end |
-//! | `registry` | registered models, their versions and logged models |
-//! | `missing` | the mirrored runs that a scan did not show |
-//! | `gone` | the runs that leave the mirror at the end of a pass |
-//! | `triage` | whether an error is one experiment's or everybody's |
-//! | `verdict`, `deletion_guard` | MLflow's verdict on a missing run, and how many may leave |
-//! | `pages`, `save`, `seen`, `compare` | pages of runs: fetched, saved, remembered, compared |
-//! | `settings`, `scope`, `totals`, `report` | what a job works with, and what it comes to |
+//! | `job` | the public handle: settings, and one method per operation |
+//! | `pass`, `quick`, `verify`, `forget` | one operation each |
+//! | `exclusive` | holds the lease, so that one process at a time writes |
+//! | `experiment` | scans one experiment from its checkpoint to its end |
+//! | `registry` | mirrors registered models, their versions and logged models |
+//! | `missing` | finds the mirrored runs that a scan did not show |
+//! | `deleted_upstream` | removes runs that MLflow no longer knows, at the end of a pass |
+//! | `inquiry`, `verdict` | ask MLflow about one missing run |
+//! | `deletion_guard` | limits how many runs one pass may remove |
+//! | `triage` | decides whether an error concerns one experiment or all of them |
+//! | `pages`, `save`, `seen`, `compare` | fetch, save, remember and compare pages of runs |
+//! | `settings`, `scope`, `totals`, `report` | the settings of a job, and its results |
 
 mod compare;
+mod deleted_upstream;
 mod deletion_guard;
 mod exclusive;
 mod experiment;
 mod forget;
-mod gone;
 mod inquiry;
 mod job;
 mod missing;

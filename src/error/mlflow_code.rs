@@ -1,4 +1,4 @@
-//! [`MlflowCode`]: what MLflow calls its errors.
+//! [`MlflowCode`]: the error codes of MLflow.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -48,27 +48,27 @@ macro_rules! codes {
 codes! {
     /// The request is malformed.
     BadRequest = "BAD_REQUEST",
-    /// The work took longer than the server allows.
+    /// The request took longer than the server allows.
     DeadlineExceeded = "DEADLINE_EXCEEDED",
-    /// An administrator has switched this off.
+    /// An administrator has disabled this feature.
     FeatureDisabled = "FEATURE_DISABLED",
     /// The server failed.
     InternalError = "INTERNAL_ERROR",
-    /// An argument cannot be used.
+    /// An argument is invalid.
     InvalidParameterValue = "INVALID_PARAMETER_VALUE",
     /// The state of the resource forbids the request, such as that of a deleted run.
     InvalidState = "INVALID_STATE",
-    /// The user may not do that.
+    /// The user lacks the permission.
     PermissionDenied = "PERMISSION_DENIED",
     /// Too many requests.
     RequestLimitExceeded = "REQUEST_LIMIT_EXCEEDED",
-    /// There is a resource of this name or id already.
+    /// A resource of this name or id exists already.
     ResourceAlreadyExists = "RESOURCE_ALREADY_EXISTS",
     /// The server does not show this user a resource of this name or id.
     ResourceDoesNotExist = "RESOURCE_DOES_NOT_EXIST",
-    /// A quota is used up.
+    /// A quota is exhausted.
     ResourceExhausted = "RESOURCE_EXHAUSTED",
-    /// The server is busy or starts up.
+    /// The server is busy, or is starting.
     TemporarilyUnavailable = "TEMPORARILY_UNAVAILABLE",
     /// The server does not know the user.
     Unauthenticated = "UNAUTHENTICATED",

@@ -1,4 +1,4 @@
-//! [`MlflowClientBuilder`]: how to reach a tracking server, one setting at a time or from MLflow's own variables.
+//! [`MlflowClientBuilder`]: the settings of a client, given one by one or read from MLflow's own variables.
 
 mod credentials;
 mod environment;
@@ -26,7 +26,7 @@ use trust::Trust;
 use super::connection::{Connection, PAGE_BYTES};
 use crate::error::{Error, Result};
 
-/// Where credentials came from that stand in the URI.
+/// The origin of credentials in the URI.
 const OF_URI: &str = "tracking URI";
 const WORKSPACE_HEADER: &str = "X-MLFLOW-WORKSPACE";
 
@@ -39,7 +39,7 @@ pub struct MlflowClientBuilder {
     workspace: Option<Setting>,
     insecure_tls: bool,
     server_cert: Option<Setting>,
-    /// What curl and Python's requests trust where MLflow names no certificate.
+    /// The certificate bundles that curl and Python's requests are told to trust.
     bundles: Vec<Setting>,
     client_cert: Option<Setting>,
     timeout: Duration,
@@ -65,7 +65,7 @@ impl MlflowClientBuilder {
         }
     }
 
-    /// HTTP basic authentication.
+    /// Authenticates by HTTP basic authentication.
     pub fn basic_auth(self, username: &str, password: &str) -> Self {
         let credentials = Credentials {
             username: Some(Setting::new(username, "user name")),
@@ -78,7 +78,7 @@ impl MlflowClientBuilder {
         }
     }
 
-    /// HTTP bearer authentication. Basic authentication, where set too, wins, as in MLflow.
+    /// Authenticates by an HTTP bearer token. If basic authentication is set too, it takes precedence, as in MLflow.
     pub fn token(self, token: &str) -> Self {
         let credentials = Credentials {
             token: Some(Setting::new(token, "token")),
@@ -90,7 +90,7 @@ impl MlflowClientBuilder {
         }
     }
 
-    /// The workspace of the server.
+    /// Selects a workspace of the server.
     pub fn workspace(self, workspace: &str) -> Self {
         Self {
             workspace: Some(Setting::new(workspace, "workspace")),
@@ -98,7 +98,7 @@ impl MlflowClientBuilder {
         }
     }
 
-    /// Accepts any certificate of the server. Not together with a certificate to trust.
+    /// Accepts any certificate of the server. Cannot be combined with [`server_cert`](Self::server_cert).
     pub fn insecure_tls(self, insecure: bool) -> Self {
         Self {
             insecure_tls: insecure,
@@ -106,8 +106,8 @@ impl MlflowClientBuilder {
         }
     }
 
-    /// A PEM file, or a folder of such files, with the certificates to trust instead of the system's: authorities, or the
-    /// server's own.
+    /// Trusts the certificates of this PEM file, or folder of PEM files, instead of the system's. They can be those of
+    /// authorities, or the server's own.
     pub fn server_cert(self, path: &str) -> Self {
         Self {
             server_cert: Some(Setting::new(path, "server certificate")),
@@ -115,7 +115,7 @@ impl MlflowClientBuilder {
         }
     }
 
-    /// A PEM file with a client certificate and its key.
+    /// Sends the client certificate of this PEM file, which holds its key too.
     pub fn client_cert(self, path: &str) -> Self {
         Self {
             client_cert: Some(Setting::new(path, "client certificate")),
@@ -123,17 +123,17 @@ impl MlflowClientBuilder {
         }
     }
 
-    /// How long the server may be silent; 120 s unless said. An answer may take this long and a second more for every 8 KiB.
+    /// How long the server may be silent. Default: 120 s. A whole answer may take this long, and a second more per 8 KiB.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// How often a request that failed in passing is sent again; 6 times unless said, over about 30 s.
+    /// How many times a request is retried after a transient error. Default: 6, over about 30 s.
     pub fn retries(self, retries: usize) -> Self {
         Self { retries, ..self }
     }
 
-    /// How many requests the server is asked at once; 4 unless said.
+    /// How many requests may be under way at once. Default: 4.
     pub fn concurrency(self, concurrency: usize) -> Self {
         Self {
             concurrency: concurrency.max(1),
@@ -141,7 +141,7 @@ impl MlflowClientBuilder {
         }
     }
 
-    /// The name under which a mirror records this server; the URL without credentials, and the workspace, unless said.
+    /// The name under which a mirror records this server. Default: the URL without credentials, and the workspace.
     pub fn source(self, name: &str) -> Self {
         Self {
             source: Some(Setting::new(name, "source")),
@@ -149,13 +149,13 @@ impl MlflowClientBuilder {
         }
     }
 
-    /// The client. Nothing is sent yet.
+    /// Makes the client. It sends nothing yet.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the URL is none, or a certificate or a setting cannot be used.
+    /// [`Error::InvalidArgument`] when the URL is invalid, or a certificate or a setting cannot be used.
     pub fn build(mut self) -> Result<MlflowClient> {
         let base = self.take_base_url()?;
-        // Fails where another part of the program has chosen one already, which serves as well.
+        // An error means that another part of the program has installed a provider, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let route = proxy::route(&base)?;
         let mut builder = reqwest::Client::builder()
@@ -211,7 +211,7 @@ impl MlflowClientBuilder {
         })
     }
 
-    /// Parses the URI; its credentials go before others.
+    /// Parses the URI, whose credentials take precedence over others.
     fn take_base_url(&mut self) -> Result<Url> {
         let parsed = tracking_uri::parse(&self.tracking_uri)?;
         let Credentials {
@@ -225,21 +225,21 @@ impl MlflowClientBuilder {
         Ok(parsed.base)
     }
 
-    /// Whom to trust: what MLflow is told, else what is told to other programs, else this machine.
+    /// Which certificates to trust: those of MLflow's settings, else those of other programs' settings, else the system's.
     fn trust(&self, base: &Url, route: &Route) -> Result<Trust> {
         if self.insecure_tls && self.server_cert.is_some() {
             return Err(Error::invalid_argument(
                 "TLS settings",
-                "MLFLOW_TRACKING_INSECURE_TLS switches off the check that MLFLOW_TRACKING_SERVER_CERT_PATH asks for; unset one of the two",
+                "MLFLOW_TRACKING_INSECURE_TLS disables the check that MLFLOW_TRACKING_SERVER_CERT_PATH asks for; unset one of the two",
             ));
         }
-        let is_spoken = base.scheme() == "https"
+        let uses_tls = base.scheme() == "https"
             || matches!(route, Route::Through(url, _) if url.scheme() == "https");
         Ok(match &self.server_cert {
             _ if self.insecure_tls => Trust::Anybody,
             Some(file) => Trust::File(file.clone()),
-            // The rest is set for every program of a machine, and none of this one's affair where it speaks no TLS.
-            None if !is_spoken => Trust::Nobody,
+            // The other variables are set for all programs of a machine. Without TLS, a mistake in them must not matter.
+            None if !uses_tls => Trust::Nobody,
             None => Trust::Machine(self.bundles.clone()),
         })
     }
@@ -252,7 +252,10 @@ impl MlflowClientBuilder {
         if let Some(workspace) = &self.workspace {
             workspace.check("the name")?;
             let value = HeaderValue::from_str(&workspace.value).map_err(|_| {
-                Error::invalid_argument("workspace", "it holds characters that no HTTP header can")
+                Error::invalid_argument(
+                    "workspace",
+                    "it holds characters that an HTTP header cannot",
+                )
             })?;
             headers.insert(WORKSPACE_HEADER, value);
         }

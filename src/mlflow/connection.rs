@@ -1,4 +1,4 @@
-//! One HTTP connection to a tracking server: credentials, retries, and errors that say what was answered.
+//! [`Connection`]: sends requests to a tracking server, with credentials and retries, and turns its answers into errors.
 
 mod network;
 
@@ -17,29 +17,30 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::builder::CompanyProxy;
-use super::scan::PageSize;
-use super::wire::{ApiError, RunsPage, SearchRuns};
+use super::page_size::PageSize;
+use super::wire::ApiError;
 use crate::error::{Error, MlflowCode, Result};
 
-/// A page over this is asked for again in halves.
-pub(super) const MAX_PAGE_BYTES: usize = 64 << 20;
-/// What all pages that wait, are parsed or are saved may take together, counted by the bytes that MLflow sent; a larger one
-/// is alone. Pages of the usual size fill it only where MongoDB is slower than MLflow.
+/// A page over this size is requested again with half as many entries.
+const MAX_PAGE_BYTES: usize = 64 << 20;
+/// How many bytes all pages in memory may have together, as MLflow sent them. A larger page is in memory alone.
+///
+/// Pages of the usual size reach this limit only when MongoDB is slower than MLflow.
 pub(super) const PAGE_BYTES: usize = 6 << 20;
-/// A page of one run cannot be halved; dataset profiles have made one of 103 MB.
+/// A page of one run cannot be halved. Dataset profiles have made one of 103 MB.
 const MAX_ANSWER_BYTES: usize = 1 << 30;
-/// A server may ask to be left alone for long; a sync that waits looks like one that hangs.
+/// A server may send a long `Retry-After`, but a sync that waits looks like one that hangs.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
 
-/// A whole answer has its time: that of silence, and a second more for so many bytes. Less is no line, but a server that keeps a pass
-/// from ending.
+/// A whole answer may take the timeout, and one second more per this many bytes. A server that sends less would keep a pass
+/// from ever ending.
 const MIN_BYTES_PER_SECOND: usize = 8 << 10;
 
 pub(super) struct Connection {
     pub(super) http: reqwest::Client,
     pub(super) base: Url,
     pub(super) source: String,
-    /// What to do when the server does not let this user in.
+    /// What to do after a 401.
     pub(super) when_refused: String,
     pub(super) proxy: Option<CompanyProxy>,
     pub(super) timeout: Duration,
@@ -48,40 +49,43 @@ pub(super) struct Connection {
     pub(super) page_bytes: Arc<Semaphore>,
 }
 
-/// A page's part of the memory that all pages share; dropping it gives that back.
+/// A page's share of the memory for pages; dropping it frees the share.
 #[derive(Debug)]
 pub(crate) struct PagePermit {
     _held: Option<OwnedSemaphorePermit>,
-    /// The page as MLflow sent it.
+    /// The size of the page as MLflow sent it.
     pub(super) bytes: usize,
 }
 
-/// How much of an answer is read, and whether it has to wait for a [`PagePermit`].
+/// Whether an answer counts against the memory that all pages share.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// The answer waits for a [`PagePermit`].
+    Shared,
+    /// The answer is small as a rule and never waits.
+    Own,
+}
+
+/// How many bytes of an answer are read, and in which memory.
 #[derive(Clone, Copy)]
 struct Bound {
     bytes: usize,
-    needs_permit: bool,
+    memory: Memory,
 }
 
 const SINGLE_ANSWER: Bound = Bound {
     bytes: MAX_ANSWER_BYTES,
-    needs_permit: false,
+    memory: Memory::Own,
 };
 
-/// The runs to ask for; how many, each attempt decides.
-pub(super) struct RunsRequest<'a> {
-    pub(super) experiments: &'a [String],
-    pub(super) filter: Option<&'a str>,
-    pub(super) token: Option<&'a str>,
-}
-
-/// What one attempt failed with, and when the server asks to be asked again.
+/// The failure of one attempt.
 struct Failure {
     error: Error,
+    /// How long the server asks to wait.
     retry_after: Option<Duration>,
-    /// No connection was made, or none that the certificates allow.
+    /// There was no connection, or its certificate was refused.
     unconnected: bool,
-    /// It stays so until somebody changes a setting.
+    /// No retry can succeed before somebody changes a setting.
     is_final: bool,
 }
 
@@ -97,17 +101,17 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// Whether a smaller answer may come where this one did not.
+    /// Whether the size of the answer may be the reason.
     fn may_be_of_size(&self) -> bool {
         match &self.error {
-            // Who asks for time, or for fewer requests, says what it is.
+            // With 429 or `Retry-After`, the server names another reason.
             Error::Mlflow { status, .. } => *status != 429 && self.retry_after.is_none(),
             _ => !self.unconnected,
         }
     }
 }
 
-/// One attempt of a call that failed, seen by the next.
+/// The failed attempt before the next one.
 struct Failed<'a> {
     failure: &'a Failure,
     is_last_try: bool,
@@ -178,7 +182,7 @@ impl Connection {
         url.query_pairs_mut().extend_pairs(query);
         let bound = Bound {
             bytes,
-            needs_permit: false,
+            memory: Memory::Own,
         };
         self.ask(call, |_| {
             (self.http.request(Method::GET, url.clone()), bound)
@@ -187,44 +191,49 @@ impl Connection {
         .map(|(answer, _)| answer)
     }
 
-    /// Asks for a page, and for a smaller one where none comes; a page over its bound ends in [`Error::PageTooLarge`].
-    pub(super) async fn search_runs(
-        &self,
-        request: &RunsRequest<'_>,
-        size: &mut PageSize,
-    ) -> Result<(RunsPage, PagePermit)> {
-        self.page("runs/search", size, |max_results| SearchRuns {
-            experiment_ids: request.experiments,
-            run_view_type: "ALL",
-            max_results,
-            order_by: ["attributes.start_time ASC"],
-            filter: request.filter,
-            page_token: request.token,
-        })
-        .await
-    }
-
-    /// Like [`search_runs`](Self::search_runs), for any call; `body` makes the request for so many results.
+    /// Asks for a page of the size that `size` says. Asks for a smaller one when no answer comes, when a gateway refuses
+    /// the page, or when it is too large for this program.
     pub(super) async fn page<A: DeserializeOwned, B: Serialize>(
         &self,
         call: &'static str,
+        memory: Memory,
         size: &mut PageSize,
         body: impl Fn(u32) -> B,
+    ) -> Result<(A, PagePermit)> {
+        loop {
+            match self.sized_page(call, memory, size, &body).await {
+                Err(Error::PageTooLarge { .. }) if size.halve() => {}
+                // A gateway answers this by itself.
+                Err(Error::Mlflow { status: 413, .. }) if size.refused() => {}
+                Err(error) => return Err(error),
+                Ok((page, permit)) => {
+                    // A page of twice the size would still fit.
+                    size.succeeded(permit.bytes <= MAX_PAGE_BYTES / 2);
+                    return Ok((page, permit));
+                }
+            }
+        }
+    }
+
+    /// Asks for a page, with retries for smaller ones; a page over its bound ends in [`Error::PageTooLarge`].
+    async fn sized_page<A: DeserializeOwned, B: Serialize>(
+        &self,
+        call: &'static str,
+        memory: Memory,
+        size: &mut PageSize,
+        body: &impl Fn(u32) -> B,
     ) -> Result<(A, PagePermit)> {
         self.ask(call, |failed| {
             if let Some(failed) = failed.filter(|failed| failed.failure.may_be_of_size()) {
                 size.unanswered(failed.is_last_try);
             }
-            let bound = Bound {
-                bytes: if size.now() > 1 {
-                    MAX_PAGE_BYTES
-                } else {
-                    MAX_ANSWER_BYTES
-                },
-                needs_permit: true,
+            let bytes = if size.now() > 1 {
+                MAX_PAGE_BYTES
+            } else {
+                MAX_ANSWER_BYTES
             };
             let request = self.http.post(self.url(call)).json(&body(size.now()));
-            (request, bound)
+            (request, Bound { bytes, memory })
         })
         .await
     }
@@ -239,7 +248,8 @@ impl Connection {
         }
     }
 
-    /// Asks until there is an answer, or an error that stays; each request is made when the one before has failed.
+    /// Sends a request until there is an answer or a permanent error, or no retry is left. `request` makes each attempt's request
+    /// from the failure before it.
     async fn ask<A: DeserializeOwned>(
         &self,
         call: &'static str,
@@ -248,7 +258,7 @@ impl Connection {
         let mut delays = self.backoff.build().peekable();
         let (mut next, mut bound) = request(None);
         loop {
-            // The semaphore is never closed.
+            // Never an error: nobody closes the semaphore.
             let permit = self.permits.acquire().await.ok();
             let failure = match self.attempt(call, next, bound, permit).await {
                 Ok(answer) => return Ok(answer),
@@ -260,7 +270,7 @@ impl Connection {
             };
             let asked_for = failure.retry_after.unwrap_or_default();
             let delay = delay.max(asked_for.min(MAX_RETRY_AFTER));
-            tracing::warn!(error = %failure.error, ?delay, "asking MLflow again");
+            tracing::warn!(error = %failure.error, ?delay, "a request to MLflow failed; it is sent again after the delay");
             (next, bound) = request(Some(Failed {
                 failure: &failure,
                 is_last_try: delays.peek().is_none(),
@@ -287,14 +297,14 @@ impl Connection {
             .get(reqwest::header::LOCATION)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
-        let held = if bound.needs_permit && status.is_success() {
+        let held = if bound.memory == Memory::Shared && status.is_success() {
             self.reserve(&response, permit).await
         } else {
             None
         };
         let body = self.read(call, response, bound.bytes).await?;
         if status.is_success() {
-            // Serde reads an array as an object without fields, which would pass for an empty page.
+            // Serde would read an array as an object without fields, that is as an empty page.
             if body.trim_ascii_start().first() == Some(&b'[') {
                 let error = <serde_json::Error as serde::de::Error>::custom("an array");
                 return Err(self.not_json(call, &body, error).into());
@@ -314,12 +324,12 @@ impl Connection {
         })
     }
 
-    /// Where a redirect leads to, without what may be a secret: a login page is told the whole request, or a token.
+    /// The message for a redirect. It leaves out the user, the query and the fragment, where login pages put tokens.
     fn redirected(&self, call: &'static str, location: &str) -> String {
         let Ok(mut to) = self.url(call).join(location) else {
-            return "it redirects to what is not a URL; is this the root of an MLflow tracking server?".into();
+            return "it redirects to a text that is not a URL; is this the root of an MLflow tracking server?".into();
         };
-        // Both fail for URLs without a host only.
+        // Both fail only for URLs without a host.
         let _ = to.set_username("");
         let _ = to.set_password(None);
         to.set_query(None);
@@ -327,19 +337,19 @@ impl Connection {
         if to.host().is_none() {
             let scheme = to.scheme();
             return format!(
-                "it redirects to a URL with the scheme {scheme:?}, which is no tracking server's"
+                "it redirects to a URL with the scheme {scheme:?}; a tracking server has http or https"
             );
         }
-        format!("it redirects to {to}; give the address it redirects to as the tracking URI")
+        format!("it redirects to {to}; if that is the tracking server, set it as the tracking URI")
     }
 
-    /// Waits until the memory for this answer is free.
+    /// Waits until there is memory for this answer.
     async fn reserve(
         &self,
         response: &Response,
         permit: Option<SemaphorePermit<'_>>,
     ) -> Option<OwnedSemaphorePermit> {
-        // One of unknown length takes it all until it has been read: to ask for more on the way could wait for ever.
+        // An answer of unknown length reserves all of it: two answers that each ask for more on the way could deadlock.
         let length = response
             .content_length()
             .map_or(PAGE_BYTES, |length| length as usize);
@@ -347,7 +357,7 @@ impl Connection {
         if let Ok(held) = self.page_bytes.clone().try_acquire_many_owned(share) {
             return Some(held);
         }
-        // MLflow has answered. Whoever gives memory back may have to ask MLflow for something first.
+        // Another request may take this one's place: a page may need one before it frees its memory.
         drop(permit);
         self.page_bytes.clone().acquire_many_owned(share).await.ok()
     }
@@ -382,7 +392,7 @@ impl Connection {
         Ok(body)
     }
 
-    /// The error for an answer that is not a success, with MLflow's own words where it has them.
+    /// The error for an answer that is not a success, with MLflow's message if it has one.
     fn refused(&self, call: &'static str, status: StatusCode, body: &[u8]) -> Error {
         match serde_json::from_slice::<ApiError>(body) {
             Ok(ApiError {
@@ -402,17 +412,17 @@ impl Connection {
         }
     }
 
-    /// What to do about an answer that is not in MLflow's form.
+    /// What to do about an error answer that is not MLflow's JSON.
     fn hint(&self, status: StatusCode, body: &[u8]) -> String {
         let text = String::from_utf8_lossy(body);
         let text = text.trim();
-        // The words of its own basic authentication; all its other errors are JSON.
+        // MLflow's basic authentication answers these as plain text; all its other errors are JSON.
         let is_mlflows =
             text.starts_with("You are not authenticated") || text == "Permission denied";
         let proxy = self.proxy.as_ref().filter(|_| !is_mlflows);
         let mut hint = match (status.as_u16(), proxy) {
             (401, _) => format!("; {}", self.when_refused),
-            (403, None) => "; this user may not do that".into(),
+            (403, None) => "; this user lacks the permission".into(),
             (404, _) => "; is this the root of an MLflow tracking server?".into(),
             (407, Some(proxy)) => return format!("; {}", network::wants_credentials(proxy)),
             _ if text.is_empty() || text.starts_with('<') => String::new(),
@@ -426,13 +436,13 @@ impl Connection {
 
     fn not_json(&self, call: &'static str, body: &[u8], error: serde_json::Error) -> Error {
         let answer = if body.trim_ascii_start().starts_with(b"<") {
-            let page = "it answered a web page, not JSON; is this the root of an MLflow tracking server, or does a login page stand before it?";
+            let page = "it answered a web page, not JSON; is this the root of an MLflow tracking server, or is there a login page before it?";
             match &self.proxy {
                 Some(proxy) => format!("{page} The request went through the proxy {proxy}."),
                 None => page.to_owned(),
             }
         } else {
-            "it answered JSON that is cut off or not MLflow's".to_owned()
+            "it answered JSON that is truncated or not MLflow's".to_owned()
         };
         Error::MlflowProtocol {
             call,
@@ -446,7 +456,7 @@ impl Connection {
         let url = self.url(call).to_string();
         let error = error.without_url();
         if error.is_builder() {
-            let reason = format!("no request can be made of it: {error}");
+            let reason = format!("it makes no valid request: {error}");
             return Error::invalid_argument("tracking URI", reason).into();
         }
         let unconnected = error.is_connect();
@@ -467,7 +477,7 @@ impl Connection {
     fn too_slow(&self, call: &'static str, bytes: usize, allowed: Duration) -> Error {
         let rate = MIN_BYTES_PER_SECOND >> 10;
         let said = format!(
-            "only {bytes} bytes of the answer came in {} s, less than {rate} KiB a second beyond the time of MLFLOW_HTTP_REQUEST_TIMEOUT",
+            "only {bytes} bytes of the answer came in {} s, which is less than {rate} KiB/s after MLFLOW_HTTP_REQUEST_TIMEOUT; check the network, or raise that variable",
             allowed.as_secs()
         );
         Error::MlflowUnreachable {
@@ -504,7 +514,7 @@ impl Connection {
 }
 
 impl PagePermit {
-    /// Gives back what the answer turned out not to need.
+    /// Keeps of the reserved memory only what the answer needs.
     fn of(mut held: Option<OwnedSemaphorePermit>, bytes: usize) -> Self {
         if let Some(held) = &mut held {
             drop(held.split(held.num_permits().saturating_sub(bytes)));

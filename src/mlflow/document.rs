@@ -1,4 +1,4 @@
-//! Maps a run of MLflow to its document in collection `runs`.
+//! [`map`]: maps a run of MLflow to its document in collection `runs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,14 +14,14 @@ use crate::node::{Direction, Kind, Node, Origin, Reference};
 use crate::run::lineage::Entry;
 use crate::run::{Problem, Run, field, lineage};
 
-/// Part of every fingerprint: another number makes the next full pass write every run anew.
+/// A part of every fingerprint. After a change of this number, the next full pass rewrites every run.
 const MAPPING_VERSION: u32 = 2;
 
-/// Readers of BSON, Python's among them, hold dates of the years 1 to 9999 only.
+/// Many readers of BSON, such as Python's, can hold only dates of the years 1 to 9999.
 pub(super) const READABLE_MILLIS: std::ops::RangeInclusive<i64> =
     -62_135_596_800_000..=253_402_300_799_999;
 
-/// Maps a run and the name of its experiment; equal runs give equal documents.
+/// Maps a run and the name of its experiment. Equal inputs give equal documents.
 pub(crate) fn map(raw: &RawRun, exp_name: &str) -> Result<Run> {
     let tag_texts: BTreeMap<&str, &str> = by_key(
         raw.data
@@ -148,13 +148,13 @@ fn date(name: &str, millis: i64, problems: &mut Vec<Problem>) -> Bson {
     }
     problems.push(Problem {
         key: name.to_owned(),
-        reason: "the time lies outside the years 1 to 9999; its milliseconds are kept as text"
+        reason: "the time is outside the years 1 to 9999, so its milliseconds are stored as text"
             .into(),
     });
     Bson::String(millis.to_string())
 }
 
-/// A hash of all that the document is made from, in one order, each part with its length.
+/// A hash of all inputs of the mapping. Each part is hashed with its length, and pairs are hashed in the order of their keys.
 fn fingerprint(
     raw: &RawRun,
     exp_name: &str,

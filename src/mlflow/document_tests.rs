@@ -1,4 +1,4 @@
-//! Properties of the codec as a whole: lineage to tags and back, MLflow's texts to a document and back.
+//! Property tests of the whole mapping: lineage to tags and back, MLflow's texts to a document and back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -23,7 +23,7 @@ use crate::run::Run;
 
 type Tags = BTreeMap<String, String>;
 
-/// What MLflow's own `_validate_tag_name` accepts, beside a path that is normal and not absolute.
+/// The characters that MLflow's `_validate_tag_name` accepts. It also requires a normal, relative path.
 static MLFLOW_KEY: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^[/[\p{L}\p{N}&&\p{Age:13.0}]_.\- :]+$").unwrap());
 
@@ -68,7 +68,7 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Up to some hundred values of one key, so that mlopus' form overflows.
+/// Up to some hundred values of one key, which do not fit into mlopus' form.
 fn values() -> impl Strategy<Value = Vec<String>> {
     let few = vec(
         prop_oneof![
@@ -121,7 +121,7 @@ fn write(lineage: &Lineage, present: &Tags) -> Result<Tags> {
     tags::write(&references(lineage), present)
 }
 
-/// Tags that a run has already: by `register`, by mlopus, by somebody else.
+/// Tags that a run has already, from `register`, from mlopus and from other programs.
 fn present() -> impl Strategy<Value = Tags> {
     let registered = lineage().prop_map(|lineage| write(&lineage, &Tags::new()).unwrap());
     let key = prop_oneof![
@@ -156,7 +156,7 @@ fn read_lineage(tags: &Tags) -> (Lineage, Vec<String>) {
     )
 }
 
-/// Exactly what the tags say: a [`Lineage`] does not tell "no version" beside versions.
+/// The references in the tags. A [`Lineage`] would not tell an entry without a version beside versions.
 fn entries(tags: &Tags) -> BTreeSet<Reference> {
     read(tags.iter().map(|(key, text)| (key.as_str(), text.as_str()))).0
 }
@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn every_tag_is_one_that_mlflow_takes(lineage in lineage(), present in present()) {
+    fn every_written_tag_is_one_that_mlflow_accepts(lineage in lineage(), present in present()) {
         for (key, text) in write(&lineage, &present).unwrap() {
             prop_assert!(text.chars().count() <= 5_000, "{} characters", text.chars().count());
             prop_assert!(key.chars().count() <= 250, "{key}");
@@ -355,7 +355,7 @@ fn json_text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Few and odd segments, so that keys collide.
+/// Keys of few and odd segments, so that keys collide.
 fn key() -> impl Strategy<Value = String> {
     let segment = prop_oneof![
         6 => "[ab]",
@@ -400,7 +400,7 @@ fn raw(tags: &Tags, params: &Tags, metrics: &BTreeMap<String, f64>) -> RawRun {
     }
 }
 
-/// Every metric of a run: those of the tree, and those that stand apart.
+/// Every metric of a run: the nested ones, and those that cannot be nested.
 fn all_metrics(run: &Run) -> BTreeMap<String, u64> {
     fn flatten(tree: &Document, prefix: &str, found: &mut BTreeMap<String, u64>) {
         for (name, value) in tree {
@@ -438,7 +438,7 @@ fn all_metrics(run: &Run) -> BTreeMap<String, u64> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_024))]
     #[test]
-    fn any_texts_of_mlflow_come_back_exactly(
+    fn any_texts_of_mlflow_are_given_back_exactly(
         tags in btree_map(key(), json_text(), 0..6),
         params in btree_map(key(), json_text(), 0..6),
     ) {
@@ -465,7 +465,7 @@ proptest! {
     }
 }
 
-/// For each text: what `json.dumps` makes of it, or null where it is no JSON, or JSON that a document does not hold.
+/// For each text, the output of `json.dumps`; null for a text that is no JSON, or JSON that a document cannot hold.
 const PYTHON: &str = r"
 import json, math, sys
 
@@ -495,7 +495,7 @@ def answer(value):
 json.dump([answer(value) for value in json.load(sys.stdin)], sys.stdout)
 ";
 
-/// Answers with whatever JSON the script makes of the JSON that it reads.
+/// Runs a Python script that reads JSON, and returns the JSON that it prints.
 fn python<T: serde::de::DeserializeOwned>(script: &str, input: &impl serde::Serialize) -> T {
     let tools = std::env::var("TOOLS_DIR")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/.tools").into());
@@ -538,7 +538,7 @@ fn texts_are_decoded_and_written_as_python_does() {
         different.len(),
         &different[..different.len().min(5)]
     );
-    // Neither answer passes for the other by being always the same.
+    // Both answers occur, so the comparison above is not trivial.
     let decoded = ours.iter().flatten().count();
     assert!(
         decoded > 500 && ours.len() - decoded > 500,
@@ -548,7 +548,7 @@ fn texts_are_decoded_and_written_as_python_does() {
 }
 
 #[test]
-fn every_letter_that_mlopus_is_given_is_a_word_to_python() {
+fn every_letter_that_mlopus_gets_matches_a_word_character_of_python() {
     const WORDS: &str = r"
 import json, re, sys
 json.dump([c for c in json.load(sys.stdin) if not re.fullmatch(r'[\w\-/]+', c)], sys.stdout)
@@ -561,7 +561,7 @@ json.dump([c for c in json.load(sys.stdin) if not re.fullmatch(r'[\w\-/]+', c)],
 }
 
 #[test]
-fn the_names_drawn_are_not_all_alike() {
+fn the_generated_names_cover_every_kind_of_name() {
     let mut runner = TestRunner::deterministic();
     let drawn = vec(name(), 200).new_tree(&mut runner).unwrap().current();
     let fitting = drawn.iter().filter(|name| tags::fits_mlopus(name)).count();

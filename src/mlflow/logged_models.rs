@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::connection::MAX_PAGE_BYTES;
-use super::scan::PageSize;
+use super::connection::Memory;
+use super::page_size::PageSize;
 use super::wire_registry::{LoggedModelAnswer, LoggedModelsPage, RawLoggedModel};
 use super::{MlflowClient, PagePermit};
 use crate::error::{Error, Result};
@@ -103,7 +103,7 @@ impl LoggedModelScan {
         }
     }
 
-    /// The page at this place; a page too large to hold is asked for in halves.
+    /// The page at this place.
     async fn fetch(&mut self) -> Result<Option<(LoggedModelsPage, PagePermit)>> {
         let (place, token) = match &self.place {
             Place::From(created) => (format!("creation_timestamp >= {created}"), None),
@@ -125,20 +125,11 @@ impl LoggedModelScan {
             }
             body
         };
-        let connection = &self.client.connection;
-        loop {
-            match connection.page(SEARCH, &mut self.page_size, &body).await {
-                Err(Error::PageTooLarge { .. }) if self.page_size.halve() => {}
-                // So a gateway answers that refuses the size of the page.
-                Err(Error::Mlflow { status: 413, .. }) if self.page_size.refused() => {}
-                Err(error) => return Err(error),
-                Ok((page, permit)) => {
-                    let may_grow = permit.bytes <= MAX_PAGE_BYTES / 2;
-                    self.page_size.succeeded(may_grow);
-                    return Ok(Some((page, permit)));
-                }
-            }
-        }
+        let page = self
+            .client
+            .connection
+            .page(SEARCH, Memory::Shared, &mut self.page_size, body);
+        page.await.map(Some)
     }
 
     fn advance(&mut self, page: LoggedModelsPage) -> Result<Vec<RawLoggedModel>> {

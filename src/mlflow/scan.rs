@@ -1,31 +1,29 @@
-//! Pages through runs so that no run is missed, whatever changes between two pages.
+//! [`Scan`]: pages through runs and misses none, whatever changes between two pages.
 //!
-//! MLflow's page token is an offset: what is inserted or deleted before it shifts everything behind it. So pages are
-//! asked for oldest first, deleted runs included, from the start time of the last run seen; a token is used only
-//! inside a group of runs with one start time that fills a page.
-
-mod page_size;
+//! MLflow's page token is an offset, so a run that is created or deleted before it shifts all runs behind it. A scan therefore
+//! asks for runs oldest first, deleted runs included, and starts each page at the start time of the last run it saw. It uses
+//! a token only inside a group of runs with one start time that fills a page.
 
 use std::collections::HashSet;
 
-use super::connection::{MAX_PAGE_BYTES, RunsRequest};
-use super::wire::{RawRun, RunsPage};
+use super::connection::Memory;
+use super::page_size::PageSize;
+use super::wire::{RawRun, RunsPage, SearchRuns};
 use super::{MlflowClient, PagePermit};
-use crate::error::{Error, Result};
-pub(super) use page_size::PageSize;
+use crate::error::Result;
 
 const PAGE: u32 = 1_000;
 
-/// A scan of experiments, page by page, that can resume where it was.
+/// A scan of experiments, page by page. It can resume at a start time.
 #[derive(Debug)]
 pub(crate) struct Scan {
     client: MlflowClient,
     experiments: Vec<String>,
-    /// What the runs must match, in MLflow's own words.
+    /// An MLflow filter that the runs must match.
     filter: Option<String>,
     page_size: PageSize,
     place: Place,
-    /// The runs at the last start time seen: the next page begins with them again.
+    /// The runs with the last start time seen. The next page begins with them again.
     boundary: HashSet<String>,
 }
 
@@ -53,7 +51,7 @@ impl Scan {
         }
     }
 
-    /// Only the runs that MLflow matches with this filter.
+    /// Scans only the runs that match this MLflow filter.
     #[must_use]
     pub(crate) fn filter(self, filter: String) -> Self {
         Self {
@@ -62,7 +60,7 @@ impl Scan {
         }
     }
 
-    /// Starts with the runs of this start time instead of the first.
+    /// Starts with the runs of this start time.
     #[must_use]
     pub(crate) fn resume_at(self, start_time: i64) -> Self {
         Self {
@@ -79,7 +77,7 @@ impl Scan {
         }
     }
 
-    /// The start time from which a later scan misses nothing of what this one has not shown yet.
+    /// The start time at which a later scan can resume without missing a run.
     pub(crate) fn position(&self) -> Option<i64> {
         match self.place {
             Place::From(start_time) | Place::Group { start_time, .. } => Some(start_time),
@@ -87,13 +85,13 @@ impl Scan {
         }
     }
 
-    /// The next runs, deleted ones too, none of them shown before; `None` once all have been shown.
+    /// The next runs, deleted ones too, each once. `None` after the last page.
     pub(crate) async fn next_page(&mut self) -> Result<Option<Vec<RawRun>>> {
         let page = self.next_page_with_permit().await?;
         Ok(page.map(|(runs, _)| runs))
     }
 
-    /// Like `next_page`; no more pages are read than fit into memory, until the permits that come with them are dropped.
+    /// Like `next_page`, with a permit that keeps further pages waiting while memory for pages is full.
     pub(crate) async fn next_page_with_permit(
         &mut self,
     ) -> Result<Option<(Vec<RawRun>, PagePermit)>> {
@@ -107,7 +105,7 @@ impl Scan {
         Ok(None)
     }
 
-    /// Asks for the page at this place; a page too large to hold is asked for in halves.
+    /// Asks for the page that begins at this place.
     async fn fetch(&mut self) -> Result<(RunsPage, PagePermit)> {
         let (place, token) = match &self.place {
             Place::Start | Place::End => (None, None),
@@ -121,26 +119,18 @@ impl Scan {
         };
         let filters: Vec<String> = self.filter.clone().into_iter().chain(place).collect();
         let filter = (!filters.is_empty()).then(|| filters.join(" AND "));
-        let request = RunsRequest {
-            experiments: &self.experiments,
+        let request = |size| SearchRuns {
+            experiment_ids: &self.experiments,
+            run_view_type: "ALL",
+            max_results: size,
+            order_by: ["attributes.start_time ASC"],
             filter: filter.as_deref(),
-            token,
+            page_token: token,
         };
         let connection = &self.client.connection;
-        loop {
-            match connection.search_runs(&request, &mut self.page_size).await {
-                Err(Error::PageTooLarge { .. }) if self.page_size.halve() => {}
-                // So says a gateway of what it asked for on its own account.
-                Err(Error::Mlflow { status: 413, .. }) if self.page_size.refused() => {}
-                Err(error) => return Err(error),
-                Ok((page, permit)) => {
-                    // Two pages like this one would have been one that is not too large.
-                    let may_grow = permit.bytes <= MAX_PAGE_BYTES / 2;
-                    self.page_size.succeeded(may_grow);
-                    return Ok((page, permit));
-                }
-            }
-        }
+        connection
+            .page("runs/search", Memory::Shared, &mut self.page_size, request)
+            .await
     }
 
     fn advance(&mut self, page: RunsPage) -> Result<Vec<RawRun>> {
@@ -150,21 +140,21 @@ impl Scan {
         };
         let next = page.next_page_token.filter(|token| !token.is_empty());
         let start_times = || page.runs.iter().map(|run| run.info.start_time);
-        // Runs without a start time come last.
+        // MLflow lists runs without a start time last.
         if !start_times()
             .map(|start_time| start_time.unwrap_or(i64::MAX))
             .is_sorted()
         {
-            return contradicts("runs out of the order that was asked for");
+            return contradicts("runs that are not in the requested order");
         }
-        // A server that does not filter would answer the same pages for ever.
+        // With a server that ignores the filter, the scan would never end.
         let is_asked_for = |start_time: Option<i64>| match self.place {
             Place::From(from) => start_time.is_some_and(|start_time| start_time >= from),
             Place::Group { start_time: of, .. } => start_time == Some(of),
             Place::Start | Place::End => true,
         };
         if !start_times().all(is_asked_for) {
-            return contradicts("runs with other start times than those that were asked for");
+            return contradicts("runs with other start times than the requested ones");
         }
         let (first, last) = (
             start_times().next().flatten(),
@@ -189,7 +179,9 @@ impl Scan {
                     token: None,
                 },
                 _ => {
-                    return contradicts("a page that more follow, but no start time to go on from");
+                    return contradicts(
+                        "a page that is not the last one, with no start time to continue from",
+                    );
                 }
             },
         };

@@ -1,9 +1,9 @@
-//! The JSON of MLflow's REST interface, as far as this program reads it.
+//! The JSON of MLflow's REST API: the parts that this program reads and writes.
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// A run as MLflow answers it.
+/// A run as MLflow sends it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct RawRun {
     pub(crate) info: RawInfo,
@@ -100,7 +100,7 @@ pub(crate) struct RawMetric {
     pub(crate) value: f64,
 }
 
-/// An experiment as MLflow answers it.
+/// An experiment as MLflow sends it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct RawExperiment {
     pub(crate) experiment_id: String,
@@ -157,7 +157,7 @@ pub(super) struct ExperimentAnswer {
 #[derive(Debug, Deserialize)]
 pub(super) struct Empty {}
 
-/// MLflow's own form of an error.
+/// An error as MLflow sends it.
 #[derive(Debug, Deserialize)]
 pub(super) struct ApiError {
     pub(super) error_code: String,
@@ -197,7 +197,7 @@ impl RawExperiment {
     }
 }
 
-/// MLflow answers int64 as a JSON number; proxies that follow the protobuf mapping answer a string.
+/// An int64: MLflow sends a JSON number, and proxies that follow the protobuf mapping send a string.
 pub(super) fn optional_int<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<i64>, D::Error> {
@@ -214,7 +214,7 @@ pub(super) fn optional_int<'de, D: Deserializer<'de>>(
     }
 }
 
-/// A number, or the text that stands for one that JSON cannot hold.
+/// A number, or the text for a number that JSON cannot hold.
 fn metric_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     struct Value;
     impl Visitor<'_> for Value {

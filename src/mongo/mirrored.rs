@@ -28,7 +28,7 @@ impl<'a> Mirrored<'a> {
     pub(crate) async fn has_experiment(self, id: &str) -> Result<bool> {
         let find = || async {
             let runs = Collections::of(self.store).runs();
-            let find = runs.find_one(doc! { "exp.id": id });
+            let find = runs.find_one(doc! { "exp.id": id, field::ID: is_text() });
             find.projection(doc! { field::ID: 1 }).await
         };
         let found = retried(find).await;
@@ -49,10 +49,28 @@ impl<'a> Mirrored<'a> {
         self.store.count_runs(filter).await
     }
 
-    /// Streams the runs that match, with their ids alone.
+    /// Streams the matching runs, without the documents that other programs stored under an `_id` that is not a string.
+    pub(crate) async fn find_runs(self, filter: Document) -> Result<RunStream> {
+        let filter = doc! { "$and": [filter, { field::ID: is_text() }] };
+        self.store.find_runs(filter).await
+    }
+
+    /// Like [`find_runs`](Self::find_runs), with the ids alone.
     pub(crate) async fn find_ids(self, filter: Document) -> Result<RunStream> {
+        let filter = doc! { "$and": [filter, { field::ID: is_text() }] };
         let search = Search::from(filter).projection(doc! { field::ID: 1 });
         self.store.find_runs(search).await
+    }
+
+    /// The `_id`s, as text, of the matching documents whose `_id` is not a string.
+    pub(crate) async fn foreign_ids(self, filter: Document) -> Result<Vec<String>> {
+        let search = Search::from(foreign(filter)).projection(doc! { field::ID: 1 });
+        let found = self.store.find_raw(search).await?;
+        let id = |document: RawDocumentBuf| async move {
+            let document = Document::try_from(&*document).ok();
+            Ok(document.and_then(|document| Some(document.get(field::ID)?.to_string())))
+        };
+        found.try_filter_map(id).try_collect().await
     }
 
     /// The ids of all experiments with mirrored runs.
@@ -110,11 +128,19 @@ impl<'a> Mirrored<'a> {
         Ok(runs.collect())
     }
 
-    /// How many documents have an `_id` that is not a string. This program stores none of that kind.
-    pub(crate) async fn count_foreign(self) -> Result<u64> {
-        let filter = doc! { field::ID: { "$not": { "$type": "string" } } };
-        self.store.count_runs(filter).await
+    /// How many of the matching documents have an `_id` that is not a string.
+    pub(crate) async fn count_foreign(self, filter: Document) -> Result<u64> {
+        self.store.count_runs(foreign(filter)).await
     }
+}
+
+/// What the `_id` of every run is; another program may store anything else.
+fn is_text() -> Document {
+    doc! { "$type": "string" }
+}
+
+fn foreign(filter: Document) -> Document {
+    doc! { "$and": [filter, { field::ID: { "$not": is_text() } }] }
 }
 
 fn range(experiment: &str, from: Option<i64>, to: Option<i64>) -> Document {

@@ -32,8 +32,9 @@ impl Ticket {
         let mut highest = 0;
         for collection in runs.into_iter().chain(registry) {
             let find = || async {
+                // A text or a date of another program would sort above every ticket.
                 let find = collection
-                    .find_one(doc! {})
+                    .find_one(doc! { "mirror.ticket": { "$type": "long" } })
                     .sort(doc! { "mirror.ticket": -1 });
                 find.projection(doc! { "mirror.ticket": 1 }).await
             };

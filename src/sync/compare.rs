@@ -1,4 +1,4 @@
-//! Compares one mirrored run with MLflow's, as a document and text by text.
+//! Compares one mirrored run with the same run in MLflow, first text by text and then as a whole document.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +15,15 @@ use crate::node::{Direction, Kind, Node, Origin};
 use crate::run::lineage::FROM;
 use crate::run::{Run, field};
 
-/// A run, a registered model, a version or a logged model that the mirror does not hold as MLflow does.
+/// A run, a registered model, a version or a logged model whose stored document differs from what MLflow shows.
 ///
-/// In JSON, a run stands under the key `run` with its id, anything else under the key `node` with its text.
+/// JSON has the id of a run under the key `run`, and the text of any other node under the key `node`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
-    /// What differs.
+    /// What differs. The key of a document that is no run is its `_id` as text.
     pub node: Node,
-    /// `missing`, `extra`, or `stale`.
+    /// `missing`: not mirrored. `extra`: mirrored, but not shown by MLflow as active. `stale`: mirrored with other contents.
     pub kind: &'static str,
     /// How it differs.
     pub what: String,
@@ -77,7 +77,7 @@ pub(super) fn run_node(id: &str) -> Node {
     Node::stored(Kind::RUN, id, None)
 }
 
-/// How the stored run differs from what MLflow shows, if it does.
+/// The difference between the stored run and what MLflow shows; `None` when they are equal.
 pub(super) fn compare(
     raw: &RawRun,
     exp_name: &str,
@@ -97,14 +97,16 @@ pub(super) fn compare(
     let what = match differing_raw(raw, exp_name, stored) {
         Ok(None) => differing_document(raw, exp_name, stored, projected)?,
         Ok(what) => what,
-        // What this program did not write may not even have the shape of a run.
+        // A document of another program may not have the shape of a run.
         Err(Error::Document { reason, .. }) => Some(reason),
         Err(error) => return Err(error),
     };
     Ok(what.map(|what| Difference::stale(run_node(id), what)))
 }
 
-/// Compares MLflow's raw fields with what the document says, without mapping them first.
+/// Compares MLflow's raw fields with those that the stored document gives back.
+///
+/// It does not map the raw fields first, so that it also finds faults of the mapping itself.
 fn differing_raw(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<String>> {
     let info = &raw.info;
     let document = stored.to_document()?;
@@ -188,7 +190,7 @@ fn differing_raw(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<St
     }))
 }
 
-/// Compares the whole document, lineage too, with what would be written now.
+/// Compares the whole document, lineage included, with the document that a sync would write now.
 fn differing_document(
     raw: &RawRun,
     exp_name: &str,
@@ -211,7 +213,7 @@ fn differing_document(
 /// The first field that differs between what would be written now and what is stored, with both values.
 pub(super) fn differing_field(would_be: &Document, is: &Document) -> Option<String> {
     let fields = would_be.keys().chain(is.keys());
-    // NaN is no reason to differ: the bytes are compared.
+    // Compared as bytes: as numbers, NaN would differ from itself.
     let bytes = |document: &Document, field: &str| {
         document
             .get(field)

@@ -1,4 +1,4 @@
-//! One process at a time writes to a mirror.
+//! Runs work under the lease of a mirror, so that one process at a time writes.
 
 use futures::TryStreamExt;
 use tokio_util::sync::CancellationToken;
@@ -13,9 +13,9 @@ use crate::mongo::source::claim_source;
 use crate::mongo::ticket::Ticket;
 use crate::registry::RegistryCollection;
 
-/// Does the work as the only sync of this database, for as long as the lease lasts; `None` when `stop` is cancelled first.
+/// Does the work as the only sync of this database. `None` when `stop` is cancelled first.
 ///
-/// A pass is boxed before it comes here: every future that holds it by value has room for it twice, and a stack is small.
+/// Callers box the work: each future that holds another by value reserves room for it, and the stack of a thread is small.
 pub(super) async fn exclusively<T>(
     settings: &Settings,
     stop: &CancellationToken,
@@ -23,7 +23,7 @@ pub(super) async fn exclusively<T>(
 ) -> Result<Option<T>> {
     let store = &settings.store;
     let taken = async {
-        // The database of a newer program is not written, not even to name the holder of a lease.
+        // A lease is a write, and this program does not write to the database of a newer one.
         Migrator::of(store).check_writable().await?;
         let (what, id) = ("a sync of this database", "sync");
         if settings.waits_for_lease {
@@ -36,7 +36,7 @@ pub(super) async fn exclusively<T>(
         lease = taken => lease?,
         () = stop.cancelled() => return Ok(None),
     };
-    // Migrations too may take long: a second sync that starts meanwhile fails at once and names this one.
+    // Migrations are under the lease too: they may take long, and a second sync that starts meanwhile has to see who writes.
     let work = async {
         prepare(settings).await?;
         work.await
@@ -54,7 +54,7 @@ async fn prepare(settings: &Settings) -> Result<()> {
     let store = &settings.store;
     Migrator::of(store).repair().await?;
     if store.freshness().await?.source.is_none() {
-        // A mistyped address must not become the source that every later sync is held to: it answers as MLflow first.
+        // Only a server that answers as MLflow is recorded as the source: later syncs refuse any other.
         settings.mlflow.raw_experiments().try_next().await?;
     }
     claim_source(store, settings.mlflow.source()).await?;

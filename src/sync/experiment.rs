@@ -1,4 +1,4 @@
-//! [`ExperimentScanner`]: scans one experiment to its end, from where an earlier process came.
+//! [`ExperimentScanner`]: scans one experiment from its checkpoint to its end.
 
 use futures::FutureExt;
 use tokio::sync::Mutex;
@@ -19,7 +19,7 @@ use crate::mlflow::wire::RawExperiment;
 use crate::mongo::checkpoint::{Checkpoints, Place, RecordedPass};
 use crate::mongo::mirrored::Mirrored;
 
-/// What the scans of a pass share.
+/// The parts of a pass that the scans of all its experiments share.
 #[derive(Clone, Copy)]
 pub(super) struct ExperimentScanner<'a> {
     pub(super) settings: &'a Settings,
@@ -29,19 +29,19 @@ pub(super) struct ExperimentScanner<'a> {
     pub(super) triage: Triage<'a>,
 }
 
-/// What the scan of an experiment leaves to the end of the pass.
+/// The result of one experiment's scan; the end of the pass works with it.
 #[derive(Debug)]
 pub(super) struct Outcome<'a> {
     pub(super) experiment: &'a RawExperiment,
-    /// When MLflow made the experiment that the mirrored runs are of.
+    /// The creation time of the experiment that the mirrored runs belong to.
     pub(super) created: Option<i64>,
     pub(super) incomplete: Option<Incomplete>,
-    /// Ids of mirrored runs that MLflow no longer knows at all.
-    pub(super) gone: Vec<String>,
+    /// Ids of mirrored runs that MLflow no longer knows.
+    pub(super) deleted_upstream: Vec<String>,
 }
 
 impl<'a> ExperimentScanner<'a> {
-    /// Mirrors the experiment; what MLflow refuses for it alone makes it incomplete, and is no error.
+    /// Mirrors the experiment. An error of MLflow that concerns this experiment alone makes it incomplete, and the pass goes on.
     pub(super) async fn scan(self, experiment: &'a RawExperiment) -> Result<Outcome<'a>> {
         let id = &experiment.experiment_id;
         let store = &self.settings.store;
@@ -55,7 +55,7 @@ impl<'a> ExperimentScanner<'a> {
                 experiment,
                 created: recorded,
                 incomplete: None,
-                gone: findings.into_gone(),
+                deleted_upstream: findings.into_deleted_upstream(),
             });
         }
         if is_mirrored && let Some(other) = another_experiment(experiment, recorded) {
@@ -64,7 +64,7 @@ impl<'a> ExperimentScanner<'a> {
         let created = if is_mirrored {
             recorded
         } else {
-            // Whatever will be mirrored under this id is of this experiment.
+            // From now on, all runs under this id belong to this experiment.
             let now = experiment.creation_time;
             if recorded != now {
                 let checkpoints = Checkpoints::of(store);
@@ -84,7 +84,7 @@ impl<'a> ExperimentScanner<'a> {
                     experiment,
                     created,
                     incomplete: incomplete.map(|reason| Incomplete::of(experiment, reason)),
-                    gone: findings.into_gone(),
+                    deleted_upstream: findings.into_deleted_upstream(),
                 })
             }
             Err(error) => {
@@ -146,8 +146,8 @@ impl<'a> ExperimentScanner<'a> {
     }
 }
 
-/// Why nothing of an experiment is mirrored where MLflow made it at another time than the one that was mirrored under its id;
-/// `None` where either time is unknown.
+/// Why a pass leaves out an experiment whose creation time is not that of the experiment mirrored under the same id. `None`
+/// when the times are equal, or when either is unknown.
 pub(super) fn another_experiment(
     shown: &RawExperiment,
     recorded: Option<i64>,
@@ -156,7 +156,7 @@ pub(super) fn another_experiment(
     let id = &shown.experiment_id;
     let reason = || {
         format!(
-            "MLflow made it at another time than the experiment of this id that was mirrored; is this another server, or one that was set up anew? Give it a database of its own, or remove what is mirrored with `sync --forget-experiment {id}`"
+            "the experiment that MLflow shows under this id was created at another time than the one that is mirrored, so nothing of it was mirrored. Is this another server, or one that was set up again? Give it a database of its own, or remove the mirrored runs with `sync --forget-experiment {id}`"
         )
     };
     (recorded != created).then(|| Incomplete::of(shown, reason()))
@@ -168,7 +168,7 @@ impl<'a> Outcome<'a> {
             experiment,
             created: None,
             incomplete: Some(incomplete),
-            gone: Vec::new(),
+            deleted_upstream: Vec::new(),
         }
     }
 }

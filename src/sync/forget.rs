@@ -1,4 +1,4 @@
-//! Removes what is mirrored of an experiment that MLflow no longer lists.
+//! Removes the mirrored runs of an experiment that MLflow no longer lists.
 
 use bson::doc;
 use futures::{FutureExt, TryStreamExt};
@@ -9,12 +9,14 @@ use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::mlflow::wire::RawExperiment;
 use crate::mongo::checkpoint::Checkpoints;
+use crate::mongo::mirrored::Mirrored;
 use crate::mongo::registry::RegistryStore;
 use crate::mongo::ticket::Ticket;
 use crate::mongo::tombstones::Tombstones;
 use crate::registry::RegistryCollection;
+use crate::run::field;
 
-/// How many runs are moved at once.
+/// How many runs one request moves.
 const CHUNK: usize = 500;
 
 pub(super) async fn forget_experiment(settings: &Settings, id: &str) -> Result<u64> {
@@ -24,20 +26,32 @@ pub(super) async fn forget_experiment(settings: &Settings, id: &str) -> Result<u
         .iter()
         .filter(|experiment| experiment.experiment_id == id && !experiment.is_deleted());
     if let Some(experiment) = active.next() {
-        // One of another age, or of an unknown one, may be another experiment of that id.
+        // With another creation time, or without one, this may be another experiment of the same id.
         let recorded = checkpoints.creation_time(id).await?;
         if recorded.is_some() && recorded == experiment.creation_time {
             return Err(Error::invalid_argument(
                 "experiment to forget",
-                format!("MLflow lists {id:?}; leave it out of a sync with `--exclude-exp`"),
+                format!(
+                    "MLflow still lists {id:?}, so the next sync would mirror it again; to leave it out of a sync, use `--exclude-exp`"
+                ),
             ));
         }
     }
     let store = &settings.store;
+    let mirrored = Mirrored::of(store);
     let forget = async {
         let mut forgotten = 0;
-        let mirrored = store.find_runs(doc! { "exp.id": id }).await?;
-        let mut chunks = mirrored.try_chunks(CHUNK);
+        let of_experiment = doc! { field::EXP_ID: id };
+        let foreign = mirrored.count_foreign(of_experiment.clone()).await?;
+        if foreign > 0 {
+            tracing::warn!(
+                experiment = id,
+                documents = foreign,
+                "documents of collection `runs` name this experiment, but their `_id` is not a string, so another program wrote them; they stay until you remove them"
+            );
+        }
+        let runs = mirrored.find_runs(of_experiment).await?;
+        let mut chunks = runs.try_chunks(CHUNK);
         while let Some(runs) = chunks.try_next().await.map_err(|error| error.1)? {
             let ticket = Ticket::draw(store).await?;
             forgotten += Tombstones::of(store).put(runs, ticket).await?;

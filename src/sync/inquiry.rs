@@ -1,4 +1,4 @@
-//! [`Inquiry`]: asks MLflow about mirrored runs that a scan did not show.
+//! [`Inquiry`]: asks MLflow about the mirrored runs that a scan did not show.
 
 use super::deletion_guard::Findings;
 use super::save::Saver;
@@ -9,18 +9,18 @@ use crate::mlflow::wire::RawExperiment;
 use crate::mlflow::{MlflowClient, document};
 use crate::mongo::ticket::Ticket;
 
-/// Asks MLflow about missing runs of one experiment.
+/// Asks MLflow about the missing runs of one experiment.
 #[derive(Clone, Copy)]
 pub(super) struct Inquiry<'a> {
     pub(super) mlflow: &'a MlflowClient,
     pub(super) saver: Saver<'a>,
     pub(super) experiment: &'a RawExperiment,
-    /// When MLflow made the experiment that the mirrored runs are of.
+    /// The creation time of the experiment that the mirrored runs belong to.
     pub(super) created: Option<i64>,
 }
 
 impl Inquiry<'_> {
-    /// Records MLflow's verdict on each of these runs, for as long as the findings leave to ask.
+    /// Records MLflow's verdict on each of these runs, until the findings allow no more requests.
     pub(super) async fn decide(
         self,
         runs: impl IntoIterator<Item = String>,
@@ -42,11 +42,10 @@ impl Inquiry<'_> {
         Ok(())
     }
 
-    /// MLflow's verdict on a run; where it fails to answer, for as long as the retries last, an error.
+    /// MLflow's verdict on one run. An error when all retries fail.
     async fn verdict(self, run: &str) -> Result<Verdict> {
         let Ok(id) = run.parse() else {
-            // MLflow cannot be asked about it: another program wrote this document.
-            let reason = "this is not a run id of MLflow's, so another program wrote it; remove the document";
+            let reason = "this is not a run id, so another program wrote the document; remove it";
             return Ok(Verdict::Undecided(reason.into()));
         };
         let ticket = Ticket::draw(self.saver.store).await?;
@@ -60,7 +59,7 @@ impl Inquiry<'_> {
                 }
                 Ok(Verdict::Shown)
             }
-            // It moved: the scan of its new experiment mirrors it.
+            // The run has moved to another experiment, whose scan mirrors it.
             Ok(_) => Ok(Verdict::Shown),
             Err(Error::Mlflow {
                 code: Some(MlflowCode::ResourceDoesNotExist),
@@ -71,7 +70,9 @@ impl Inquiry<'_> {
         }
     }
 
-    /// The answer that a run does not exist is no proof: a live run that is asked for in the wrong workspace gives it too.
+    /// The verdict on a run that MLflow does not know, by what MLflow says of the run's experiment.
+    ///
+    /// The answer alone proves nothing: in the wrong workspace, MLflow gives it for an active run too.
     async fn verdict_by_experiment(self, answer: String) -> Result<Verdict> {
         let id = &self.experiment.experiment_id;
         let now = match self.mlflow.raw_experiment(id).await {
@@ -79,19 +80,20 @@ impl Inquiry<'_> {
             Err(error) => return undecided(error, Some(answer)),
         };
         let doubt = match (self.created, now) {
-            (Some(created), Some(now)) if created == now => return Ok(Verdict::Gone),
+            (Some(created), Some(now)) if created == now => return Ok(Verdict::DeletedUpstream),
             (Some(_), Some(_)) => {
-                "but the experiment of that id is not the one that was mirrored".to_owned()
+                "but the experiment that MLflow has under this id is not the mirrored one"
+                    .to_owned()
             }
             _ => format!(
-                "but it is not known when the experiment was made, so it may be another one of that id; if it is not, `sync --forget-experiment {id}` and the sync after it mirror it anew"
+                "but the creation time of the experiment is unknown, so MLflow may have another experiment under this id. If it is the same, run `sync --forget-experiment {id}`: the sync after it mirrors the experiment again"
             ),
         };
         Ok(Verdict::Undecided(format!("{answer}, {doubt}")))
     }
 }
 
-/// What MLflow refuses decides nothing on the run; what it was asked for again and again in vain is an error.
+/// A refusal of MLflow leaves the run undecided. A transient error stays an error: the retries were in vain.
 fn undecided(error: Error, said: Option<String>) -> Result<Verdict> {
     match error {
         error if error.is_transient() => Err(error),

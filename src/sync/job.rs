@@ -1,4 +1,4 @@
-//! [`SyncJob`]: the public handle.
+//! [`SyncJob`]: the public handle of a sync.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ use crate::mlflow::MlflowClient;
 use crate::mongo::{MongoRunStore, at_primary};
 use crate::run::ExperimentSelector;
 
-/// How long a sync that was killed keeps the next one waiting.
+/// How long the lease of a killed sync keeps the next sync out.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// One pass over a tracking server: afterwards the mirror holds what MLflow holds.
+/// One pass over a tracking server: afterwards the mirror equals MLflow.
 ///
-/// Unchanged runs are not written again. A run leaves the mirror only by MLflow's own verdict on that run. Killed at any
-/// moment, the next pass resumes where this one was.
+/// A pass does not write unchanged runs again. It removes a run only after MLflow's verdict on that run. If the process is
+/// killed, the next pass resumes at the last checkpoint.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct SyncJob {
@@ -50,7 +50,7 @@ impl SyncJob {
         }
     }
 
-    /// Only these experiments.
+    /// Covers only these experiments.
     pub fn only<E: Into<ExperimentSelector>>(
         mut self,
         experiments: impl IntoIterator<Item = E>,
@@ -59,7 +59,7 @@ impl SyncJob {
         self
     }
 
-    /// All but these experiments. What is mirrored of them stays as it is.
+    /// Covers all experiments except these, whose mirrored runs stay unchanged.
     pub fn except<E: Into<ExperimentSelector>>(
         mut self,
         experiments: impl IntoIterator<Item = E>,
@@ -68,55 +68,56 @@ impl SyncJob {
         self
     }
 
-    /// How many experiments are scanned at once; 4 unless said.
+    /// How many experiments the pass scans at once. Default: 4.
     pub fn concurrency(mut self, concurrency: usize) -> Self {
         self.settings.concurrency = concurrency.max(1);
         self
     }
 
-    /// How many runs are asked for at once; 1,000 unless said.
+    /// How many runs one page holds at most. Default: 1,000.
     pub fn page_size(mut self, page_size: u32) -> Self {
         self.settings.page_size = page_size.max(1);
         self
     }
 
-    /// How long the right to write outlives this process if it is killed; 30 s unless said.
+    /// How long the lease lasts after this process was killed. Default: 30 s.
     pub fn lease(mut self, length: Duration) -> Self {
         self.settings.lease = length;
         self
     }
 
-    /// Whether a pass waits while another sync of this database is under way, in another process or on another host, and logs
-    /// which one; unless said, it fails at once.
+    /// Whether a pass waits while another process or host holds the lease of this database, and logs the holder. Default: no,
+    /// it fails at once.
     pub fn wait_for_lease(mut self, wait: bool) -> Self {
         self.settings.waits_for_lease = wait;
         self
     }
 
-    /// Also removes more than 100 runs, and more than a tenth of all, that MLflow no longer knows at all.
+    /// Also removes runs that MLflow no longer knows when these are more than 100 and more than a tenth of all mirrored runs.
     pub fn allow_mass_delete(mut self, allow: bool) -> Self {
         self.settings.allow_mass_delete = allow;
         self
     }
 
-    /// Whether registered models, their versions and logged models are mirrored and verified too, as they are unless said. They
-    /// are mirrored whole: only logged models follow the chosen experiments.
+    /// Whether passes and [`verify`](Self::verify) include registered models, their versions and logged models; the default is
+    /// true. They include the whole registry, and the logged models of the selected experiments.
     pub fn registry(mut self, registry: bool) -> Self {
         self.settings.registry = registry;
         self
     }
 
-    /// Makes the pass, and tells how it goes on the way.
+    /// Makes the pass, and calls `progress` on the way.
     ///
-    /// Pending migrations are applied first. What MLflow refuses for one experiment, or always fails for, is reported and
-    /// does not stop the others. A pass that was interrupted is resumed where it was: what it had looked at is not looked
-    /// at again, and [`Report::resumed_from`] says when it began.
+    /// Pending migrations are applied first. An experiment that MLflow refuses, or always fails for, is reported as incomplete
+    /// and does not stop the others. An interrupted pass is resumed at its checkpoints: runs before them are not read again,
+    /// and [`Report::resumed_from`] says when that pass began.
     ///
     /// # Errors
-    /// [`Error::Leased`] while another sync of this database is under way, unless it [waits](Self::wait_for_lease), [`Error::LeaseLost`] when this one was held up
-    /// for so long that another may have begun; [`Error::Database`] when it mirrors another source;
-    /// [`Error::MlflowUnreachable`], [`Error::Mlflow`] and [`Error::Mongo`] when either fails for longer than the retries
-    /// last, or MLflow does not know the user: the next pass goes on from there.
+    /// - [`Error::Leased`] while another sync of this database runs, unless this one [waits](Self::wait_for_lease).
+    /// - [`Error::LeaseLost`] when this process was suspended for so long that another sync may have begun.
+    /// - [`Error::Database`] when the database mirrors another source.
+    /// - [`Error::MlflowUnreachable`], [`Error::Mlflow`] and [`Error::Mongo`] when all retries fail, or MLflow does not know the
+    ///   user. The next pass resumes this one.
     ///
     /// [`Error::Leased`]: crate::Error::Leased
     /// [`Error::LeaseLost`]: crate::Error::LeaseLost
@@ -126,11 +127,11 @@ impl SyncJob {
     /// [`Error::Mongo`]: crate::Error::Mongo
     pub async fn run(&self, progress: impl Fn(Progress) + Send + Sync) -> Result<Report> {
         let report = self.run_until(&CancellationToken::new(), progress).await?;
-        // A token that nobody cancels does not stop a pass.
+        // Nobody cancels this token, so there is a report.
         Ok(report.unwrap_or_default())
     }
 
-    /// Like [`run`](Self::run); `None` when `stop` is cancelled first. The next pass then goes on from there.
+    /// Like [`run`](Self::run). `None` when `stop` is cancelled first; the next pass then resumes this one.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -143,14 +144,14 @@ impl SyncJob {
         exclusively(&self.settings, stop, pass.run().boxed()).await
     }
 
-    /// A quick pass: new runs, runs that are not over, runs that ended within `lookback`. `None` when `stop` is cancelled
-    /// first.
+    /// Makes a quick pass over runs that started or ended within `lookback`, and runs that have not ended. `None` when `stop`
+    /// is cancelled first.
     ///
-    /// New is a run that started within `lookback`: one that is imported with a start and an end of long ago is seen by the
-    /// next full pass only, and so are changes of runs that ended before, and deletions.
+    /// Only a full pass sees deletions, changes of runs that ended earlier, and runs that were imported with old start and end
+    /// times.
     ///
     /// # Errors
-    /// As [`run`](Self::run); what MLflow refuses ends a quick pass.
+    /// As [`run`](Self::run); a refusal of MLflow ends a quick pass.
     pub async fn run_quick(
         &self,
         lookback: Duration,
@@ -161,23 +162,24 @@ impl SyncJob {
         exclusively(&self.settings, stop, pass.run().boxed()).await
     }
 
-    /// Compares every run of the chosen experiments, and the model registry, with the mirror, and lists every difference. Nothing is written.
+    /// Compares every run of the selected experiments, and the registry, with the mirror, and lists every difference. Writes
+    /// nothing.
     ///
-    /// The document is compared with what this program would write now, and MLflow's raw names, times, texts and
-    /// numbers with what the stored document gives back. A run that differs is looked at once more before it is
-    /// listed, since it may have changed in between.
+    /// It compares each stored document with the document that a sync would write now, and MLflow's raw names, times, texts
+    /// and numbers with those that the stored document gives back. A run that differs is read once more before it is listed,
+    /// since it may have changed between the two reads.
     ///
     /// # Errors
-    /// As [`run`](Self::run); what MLflow refuses ends the comparison, which would not be complete.
+    /// As [`run`](Self::run); a refusal of MLflow ends the comparison, which would be incomplete.
     pub async fn verify(&self, progress: impl Fn(Progress) + Send + Sync) -> Result<Verification> {
         Verifier::new(&self.settings, &progress).run().await
     }
 
-    /// Removes what is mirrored of an experiment that MLflow no longer lists, and tells how many runs that were. They are
-    /// kept among the deleted ones.
+    /// Moves the mirrored runs of an experiment that MLflow no longer lists to the deleted runs, and returns how many.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when MLflow lists it: then it would be mirrored again.
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when MLflow lists the experiment, since the next sync would
+    /// mirror it again.
     pub async fn forget_experiment(&self, id: &str) -> Result<u64> {
         forget_experiment(&self.settings, id).await
     }
@@ -200,7 +202,7 @@ mod tests {
 
     fn assert_send<T: Send>(_: T) {}
 
-    /// Never called: that it compiles is the test.
+    /// Never called: the test is that it compiles.
     #[allow(dead_code)]
     fn a_pass_can_be_spawned(job: &SyncJob, stop: &CancellationToken) {
         assert_send(job.run(|_| {}));

@@ -1,7 +1,7 @@
-//! [`MissingRuns`]: the mirrored runs that a scan did not show, range by range as the scan goes on.
+//! [`MissingRuns`]: finds the mirrored runs that a scan did not show, one range of start times after the other.
 //!
-//! A range is decided before the scan is said to have come past it, so a pass that resumes a killed one has nothing to
-//! look for before its start; and no more is remembered of what was shown than the last range holds.
+//! The checkpoint moves past a range only after the missing runs of the range are decided. So a pass that resumes a killed
+//! one need not look before the checkpoint. The scan also forgets which runs it showed in a decided range.
 
 use super::deletion_guard::Findings;
 use super::inquiry::Inquiry;
@@ -11,23 +11,24 @@ use crate::error::Result;
 use crate::mongo::checkpoint::{Checkpoint, Checkpoints, Place, RecordedPass};
 use crate::mongo::mirrored::Mirrored;
 
-/// A checkpoint with more ids would become a large document, written at every page.
+/// With more ids the checkpoint, which is written at every page, would be a large document.
 const MAX_RECORDED: usize = 10_000;
 
-/// What one experiment's scan did not show, as far as it has come.
+/// The missing runs of one experiment, up to the place that its scan has reached.
 pub(super) struct MissingRuns<'a, 's> {
     pub(super) pass: &'a RecordedPass,
     pub(super) inquiry: Inquiry<'a>,
     pub(super) triage: Triage<'a>,
     pub(super) seen: &'s Seen,
-    /// What started before is decided.
+    /// Runs that started before this time are decided.
     pub(super) from: Option<i64>,
     pub(super) findings: Findings<'a>,
 }
 
 impl<'a> MissingRuns<'a, '_> {
-    /// All that started before has been shown and saved: decides on what was not, and records that a later pass may
-    /// start here.
+    /// Decides the missing runs that started before `next`, and moves the checkpoint there.
+    ///
+    /// The scan has shown all runs that started before `next`, and they are saved.
     pub(super) async fn reached(&mut self, next: i64) -> Result<()> {
         if self.from == Some(next) {
             return Ok(());
@@ -37,7 +38,7 @@ impl<'a> MissingRuns<'a, '_> {
         self.record(Place::From(next)).await
     }
 
-    /// All has been shown and saved.
+    /// Decides the remaining missing runs, after the scan has shown all runs and they are saved.
     pub(super) async fn ended(mut self) -> Result<Findings<'a>> {
         self.decide(None).await?;
         self.record(Place::Done).await?;
@@ -45,7 +46,7 @@ impl<'a> MissingRuns<'a, '_> {
     }
 
     async fn decide(&mut self, to: Option<i64>) -> Result<()> {
-        // Listed first: a cursor left open while MLflow is asked could time out.
+        // The whole list is read first: a cursor that stays open during the requests to MLflow could time out.
         let runs = self.list(to).await?;
         let findings = &mut self.findings;
         self.inquiry.decide(runs, self.triage, findings).await
@@ -56,15 +57,16 @@ impl<'a> MissingRuns<'a, '_> {
         let mirrored = Mirrored::of(self.inquiry.saver.store);
         let experiment = &self.inquiry.experiment.experiment_id;
         let mut runs = mirrored.started(experiment, self.from, to).await?;
-        // The scan has come past what it showed of the range, and will not show it again.
+        // The scan shows no run of a decided range again, so it need not remember these.
         runs.retain(|run| !self.seen.remove(run));
         Ok(runs)
     }
 
-    /// A pass that is killed finds anew, from the last record on, what is undecided or too much to record.
+    /// Moves the checkpoint, unless runs are undecided or too many to record: a resumed pass then starts from the last
+    /// checkpoint and finds them again.
     async fn record(&self, place: Place) -> Result<()> {
-        let gone = self.findings.gone();
-        if !self.findings.is_decided() || gone.len() > MAX_RECORDED {
+        let deleted_upstream = self.findings.deleted_upstream();
+        if !self.findings.is_decided() || deleted_upstream.len() > MAX_RECORDED {
             return Ok(());
         }
         let (experiment, created) = (self.inquiry.experiment, self.inquiry.created);
@@ -72,12 +74,12 @@ impl<'a> MissingRuns<'a, '_> {
             experiment: &experiment.experiment_id,
             name: &experiment.name,
             creation_time: match place {
-                // No mirrored run speaks against it any more.
+                // All mirrored runs have been checked against this experiment.
                 Place::Done => created.or(experiment.creation_time),
                 Place::Start | Place::From(_) => created,
             },
             place,
-            deleted_upstream: gone,
+            deleted_upstream,
         };
         let checkpoints = Checkpoints::of(self.inquiry.saver.store);
         checkpoints.save(self.pass, checkpoint).await

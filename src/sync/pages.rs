@@ -1,4 +1,4 @@
-//! [`PageMirror`]: mirrors the pages of a scan; each is fetched while the one before it is saved.
+//! [`PageMirror`]: mirrors the pages of a scan. It fetches a page while it saves the one before.
 
 use std::collections::HashMap;
 
@@ -16,17 +16,19 @@ use crate::run::Run;
 /// Experiment id → name.
 pub(super) type Names = HashMap<String, String>;
 
-/// Is told from where a later scan may go on. Boxed: the future of an `AsyncFn` cannot be said to be `Send`.
+/// Called with the start time from which a later scan may resume.
+///
+/// The future is boxed, because an `AsyncFn` cannot declare that its future is `Send`.
 pub(super) type Reached<'a> = dyn Fn(i64) -> BoxFuture<'a, Result<()>> + Send + Sync + 'a;
 
-/// Saves the runs of experiments with these names, each once.
+/// Saves the runs of the experiments in `names`, each once.
 pub(super) struct PageMirror<'a> {
     pub(super) saver: Saver<'a>,
     pub(super) names: &'a Names,
     pub(super) seen: &'a Seen,
 }
 
-/// A page, mapped, with the ticket drawn before it was asked for and the place where the next one begins.
+/// A mapped page, the ticket that was drawn before its request, and the start time of the next page.
 struct Page {
     ticket: Ticket,
     active: Vec<Run>,
@@ -36,14 +38,14 @@ struct Page {
 }
 
 impl PageMirror<'_> {
-    /// Saves every run that the scan shows; `reached` is told from where a later scan may go on, once all before it is
-    /// acknowledged.
+    /// Saves every run that the scan shows. Calls `reached` with the start time from which a later scan may resume, once MongoDB
+    /// has acknowledged all runs before it.
     pub(super) async fn mirror(&self, scan: &mut Scan, reached: &Reached<'_>) -> Result<()> {
         let mut fetched = None;
         loop {
             let save = self.save(fetched, reached);
             let (page, saved) = futures::join!(self.fetch(scan), save);
-            // What was fetched is saved and counted before an error of the next page ends the scan.
+            // The page before is saved and counted even when the next one fails.
             saved?;
             fetched = page?;
             if fetched.is_none() {
@@ -53,12 +55,12 @@ impl PageMirror<'_> {
     }
 
     async fn fetch(&self, scan: &mut Scan) -> Result<Option<Page>> {
-        // Drawn before the request: whatever is read from MLflow after it is at least as new.
+        // Drawn before the request, so that the page is at least as new as the ticket.
         let ticket = Ticket::draw(self.saver.store).await?;
         let Some((mut runs, permit)) = scan.next_page_with_permit().await? else {
             return Ok(None);
         };
-        // The searches of a quick pass overlap.
+        // The searches of a quick pass overlap, and each run is saved once.
         runs.retain(|run| !self.seen.contains(&run.info.run_id));
         let (deleted, active): (Vec<RawRun>, Vec<RawRun>) =
             runs.into_iter().partition(RawRun::is_deleted);
@@ -86,7 +88,7 @@ impl PageMirror<'_> {
         };
         self.saver.save(page.active, page.ticket).await?;
         self.saver.tombstone(page.deleted, page.ticket).await?;
-        // Given back before MLflow is asked again: its answer may have to wait for a permit.
+        // Dropped before `reached` sends requests to MLflow, since their answers may wait for a permit.
         drop(page.permit);
         match page.next {
             Some(next) => reached(next).await,

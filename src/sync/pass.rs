@@ -1,18 +1,20 @@
-//! [`FullPass`]: scans every experiment of the scope, and decides on what no scan showed.
+//! [`FullPass`]: scans every experiment of the scope, and removes the runs that MLflow no longer knows.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
+use bson::doc;
 use futures::future::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use super::deleted_upstream::DeletedUpstream;
 use super::deletion_guard::DeletionGuard;
 use super::experiment::{ExperimentScanner, Outcome};
-use super::gone::GoneRuns;
 use super::inquiry::Inquiry;
 use super::registry::{Experiments, RegistryMirror};
 use super::report::{Incomplete, Report};
 use super::save::Saver;
+use super::scope::Chosen;
 use super::settings::Settings;
 use super::totals::{ProgressFn, Totals};
 use super::triage::Triage;
@@ -23,10 +25,10 @@ use crate::mongo::mirrored::Mirrored;
 use crate::mongo::registry::RegistryStore;
 use crate::registry::RegistryCollection;
 
-/// In a report, something that is said of the whole pass.
+/// In a report, the place of an experiment's id for reasons that concern the whole pass.
 const ALL: &str = "*";
 
-/// One pass over everything that is in the scope.
+/// One pass over all experiments of the scope.
 pub(super) struct FullPass<'a> {
     settings: &'a Settings,
     progress: &'a ProgressFn<'a>,
@@ -51,8 +53,11 @@ impl<'a> FullPass<'a> {
             .iter()
             .map(|experiment| experiment.experiment_id.clone())
             .collect();
-        let chosen = scope.choose(experiments)?;
-        // Experiments that are made after the list was read are for the next pass.
+        let Chosen {
+            experiments: chosen,
+            unlisted,
+        } = scope.choose(experiments)?;
+        // The next pass mirrors experiments that are created after the list was read.
         let pass = checkpoints.begin_or_resume(&scope.key(), started).await?;
         let mirrored = Mirrored::of(store).count_estimate().await?;
         let expected = self.expected(&chosen, mirrored).await?;
@@ -78,21 +83,25 @@ impl<'a> FullPass<'a> {
         // Before the runs: what is known of a run's models is then projected when the run is first written.
         let mut incomplete = registry.full(experiments).await?;
         let mut outcomes = self.scan(scanner, &chosen).await?;
+        incomplete.extend(unlisted);
         for outcome in &mut outcomes {
             let unfinished = outcome.incomplete.take();
-            // Another experiment of the same id is said of its logged models already.
+            // The registry's part may have reported another experiment of the same id already.
             incomplete.extend(unfinished.filter(|unfinished| !incomplete.contains(unfinished)));
         }
         incomplete.extend(self.unlisted(&listed).await?);
         match guard.refusal() {
             Some(refusal) => incomplete.push(of_all(refusal)),
             None => {
-                for outcome in outcomes.iter().filter(|outcome| !outcome.gone.is_empty()) {
+                for outcome in outcomes
+                    .iter()
+                    .filter(|outcome| !outcome.deleted_upstream.is_empty())
+                {
                     let saver = Saver {
                         store,
                         totals: &totals,
                     };
-                    let gone = GoneRuns {
+                    let deleted = DeletedUpstream {
                         inquiry: Inquiry {
                             mlflow,
                             saver,
@@ -100,9 +109,9 @@ impl<'a> FullPass<'a> {
                             created: outcome.created,
                         },
                         triage,
-                        runs: &outcome.gone,
+                        runs: &outcome.deleted_upstream,
                     };
-                    incomplete.extend(gone.remove().await?);
+                    incomplete.extend(deleted.remove().await?);
                 }
             }
         }
@@ -141,30 +150,35 @@ impl<'a> FullPass<'a> {
         Mirrored::of(&self.settings.store).count_of(&ids).await
     }
 
-    /// Experiments that the mirror holds runs of and that MLflow did not list: unreadable, or gone for good.
+    /// Mirrored experiments that MLflow did not list: they are deleted for good, or this user may not read them.
     async fn unlisted(&self, listed: &HashSet<String>) -> Result<Vec<Incomplete>> {
         let mut incomplete = Vec::new();
         if listed.is_empty() {
-            // Every tracking server has experiments: this one is no proof that there is nothing to mirror.
-            incomplete.push(of_all("MLflow shows this user no experiment at all; are the tracking URI, the user and the workspace right?".into()));
+            // Every tracking server has an experiment, so an empty list does not mean an empty server.
+            incomplete.push(of_all("MLflow shows this user no experiment; check the tracking URI, the user and the workspace".into()));
         }
         if self.settings.scope.is_everything() {
-            let mut mirrored = Mirrored::of(&self.settings.store).experiments().await?;
+            let mirrored = Mirrored::of(&self.settings.store);
+            let mut with_logged_models = HashSet::new();
             if self.settings.registry {
                 let which = RegistryCollection::LoggedModels;
                 let logged_models = RegistryStore::of(&self.settings.store, which);
-                mirrored.extend(logged_models.experiment_ages().await?.into_keys());
-                mirrored.sort();
-                mirrored.dedup();
+                with_logged_models.extend(logged_models.experiment_ages().await?.into_keys());
             }
-            mirrored.retain(|id| !listed.contains(id));
-            incomplete.extend(mirrored.into_iter().map(|id| Incomplete {
-                reason: format!("MLflow no longer lists this experiment to this user; its mirrored runs stay, until `sync --forget-experiment {id}` removes them"),
-                experiment: id,
-            }));
-            let foreign = Mirrored::of(&self.settings.store).count_foreign().await?;
+            let mut ids: BTreeSet<String> = mirrored.experiments().await?.into_iter().collect();
+            ids.extend(with_logged_models.iter().cloned());
+            for id in ids.into_iter().filter(|id| !listed.contains(id)) {
+                // Documents of other programs may name it without being runs.
+                if with_logged_models.contains(&id) || mirrored.has_experiment(&id).await? {
+                    incomplete.push(Incomplete {
+                        reason: format!("MLflow no longer lists this experiment to this user. Its mirrored runs stay; to remove them, run `sync --forget-experiment {id}`"),
+                        experiment: id,
+                    });
+                }
+            }
+            let foreign = mirrored.count_foreign(doc! {}).await?;
             if foreign > 0 {
-                incomplete.push(of_all(format!("another program wrote into collection `runs`: the number of documents whose `_id` is not a text is {foreign}; remove them")));
+                incomplete.push(of_all(format!("collection `runs` holds documents whose `_id` is not a string ({foreign} of them), so another program wrote them; remove them; `verify` lists them")));
             }
         }
         Ok(incomplete)

@@ -1,4 +1,4 @@
-//! [`QuickPass`]: new runs, runs that are not over, and runs that ended lately.
+//! [`QuickPass`]: mirrors new runs, runs that have not ended, and runs that ended recently.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use super::pages::{Names, PageMirror, names};
 use super::registry::{Experiments, RegistryMirror};
 use super::report::{Incomplete, Report};
 use super::save::Saver;
+use super::scope::Chosen;
 use super::seen::Seen;
 use super::settings::Settings;
 use super::totals::{ProgressFn, Totals};
@@ -22,14 +23,16 @@ use crate::mongo::clock::server_time;
 use crate::mongo::mirrored::Mirrored;
 use crate::run::RunId;
 
-/// How many experiments, or runs, one request names.
+/// How many experiment ids, or run ids, one request holds.
 const NAMED_AT_ONCE: usize = 100;
 
-/// MLflow's statuses of runs that are not over.
+/// MLflow's statuses of runs that have not ended.
 const UNDER_WAY: [&str; 2] = ["RUNNING", "SCHEDULED"];
 
-/// Mirrors what is likely to have changed: a full pass finds the rest, such as tags of runs that ended long ago, runs
-/// that were imported with the start and the end they had elsewhere, and deletions.
+/// Mirrors the runs that are likely to have changed.
+///
+/// A full pass finds the other changes: edits of runs that ended long ago, imported runs with old start and end times, and
+/// deletions.
 pub(super) struct QuickPass<'a> {
     settings: &'a Settings,
     lookback: Duration,
@@ -59,9 +62,12 @@ impl<'a> QuickPass<'a> {
         } = self.settings;
         let (checkpoints, mirrored) = (Checkpoints::of(store), Mirrored::of(store));
         let experiments: Vec<RawExperiment> = mlflow.raw_experiments().try_concat().await?;
-        let mut chosen = scope.choose(experiments)?;
+        let Chosen {
+            experiments: mut chosen,
+            unlisted: mut incomplete,
+        } = scope.choose(experiments)?;
         chosen.retain(|experiment| !experiment.is_deleted());
-        let mut incomplete = self.leave_out_others(&mut chosen).await?;
+        incomplete.extend(self.leave_out_others(&mut chosen).await?);
         let since = self.since(server_time(store).await?);
 
         let totals = Totals::new(0, 0, self.progress);
@@ -87,7 +93,7 @@ impl<'a> QuickPass<'a> {
         for filter in filters(since) {
             search.mirror(&filter).await?;
         }
-        // Mirrored as under way, and over by now with an end time of long ago.
+        // Runs that are mirrored as running, and that have ended since with an old end time.
         let under_way = search.still_under_way(mirrored).await?;
         for ids in under_way.chunks(NAMED_AT_ONCE) {
             let filter = format!("attributes.run_id IN ('{}')", ids.join("','"));
@@ -103,7 +109,7 @@ impl<'a> QuickPass<'a> {
         Ok(report)
     }
 
-    /// Leaves out experiments that are not those which were mirrored under their ids, and tells why.
+    /// Leaves out experiments whose id belongs to another experiment in the mirror, and returns why.
     async fn leave_out_others(&self, chosen: &mut Vec<RawExperiment>) -> Result<Vec<Incomplete>> {
         let store = &self.settings.store;
         let checkpoints = Checkpoints::of(store);
@@ -120,7 +126,7 @@ impl<'a> QuickPass<'a> {
             if mirrored.contains(id) {
                 others.extend(another_experiment(shown, recorded));
             } else if recorded != shown.creation_time {
-                // Whatever will be mirrored under this id is of this experiment.
+                // From now on, all runs under this id belong to this experiment.
                 checkpoints
                     .record_experiment(id, &shown.name, shown.creation_time)
                     .await?;
@@ -133,14 +139,14 @@ impl<'a> QuickPass<'a> {
         Ok(others)
     }
 
-    /// From when on runs are looked at. The clock of this host has no part in it: ahead, it would leave out what is new.
+    /// The start of the lookback, by MongoDB's clock: if the clock of this host were ahead, the pass would miss new runs.
     fn since(&self, now: DateTime) -> i64 {
         let lookback = i64::try_from(self.lookback.as_millis()).unwrap_or(i64::MAX);
         now.timestamp_millis().saturating_sub(lookback)
     }
 }
 
-/// What the runs match that are likely to have changed, in MLflow's own words.
+/// Filters of MLflow for the runs that are likely to have changed.
 fn filters(since: i64) -> Vec<String> {
     let mut filters = vec![
         format!("attributes.start_time >= {since}"),
@@ -161,7 +167,7 @@ impl Search<'_> {
         self.pages.names
     }
 
-    /// Mirrors the runs that match this filter of MLflow's.
+    /// Mirrors the runs that match this MLflow filter.
     async fn mirror(&self, filter: &str) -> Result<()> {
         let ids: Vec<String> = self.names().keys().cloned().collect();
         for ids in ids.chunks(NAMED_AT_ONCE) {
@@ -174,14 +180,14 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The chosen runs that are mirrored as under way and that no search has shown.
+    /// The runs that are mirrored as running and that no search of this pass has shown.
     async fn still_under_way(&self, mirrored: Mirrored<'_>) -> Result<Vec<String>> {
         let mut runs = mirrored.with_status(&UNDER_WAY).await?;
         runs.retain(|run| {
             let experiment = run.exp();
             experiment.is_some_and(|experiment| self.names().contains_key(&experiment.id))
                 && !self.pages.seen.contains(run.id())
-                // An id of another form would not be one in MLflow's filter.
+                // Any other text could break MLflow's filter.
                 && run.id().parse::<RunId>().is_ok()
         });
         Ok(runs.iter().map(|run| run.id().to_owned()).collect())

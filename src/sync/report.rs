@@ -1,4 +1,4 @@
-//! What a pass came to, and how far it is.
+//! The result of a pass, and its progress.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use serde::{Serialize, Serializer};
 
 use crate::mlflow::wire::RawExperiment;
 
-/// What a pass over MLflow came to.
+/// The result of a pass.
 ///
-/// `seen` is always `written + unchanged + quarantined`.
+/// `seen` equals `written + unchanged + quarantined`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -17,22 +17,22 @@ pub struct Report {
     pub seen: u64,
     /// Runs that were new or had changed.
     pub written: u64,
-    /// Runs that were mirrored just so already.
+    /// Runs that were mirrored already, and had not changed.
     pub unchanged: u64,
-    /// Runs that left the mirror because MLflow says they are deleted.
+    /// Runs that left the mirror because they are deleted in MLflow.
     pub deleted: u64,
-    /// Runs mirrored only in part, because MongoDB refused the whole document.
+    /// Quarantined runs: mirrored only in part, because MongoDB refused the whole document.
     pub quarantined: u64,
-    /// Runs of the whole mirror with a recorded problem, these among them.
+    /// All runs of the mirror with a recorded problem, the quarantined ones included.
     pub problems: u64,
-    /// Experiments that were scanned to the end.
+    /// Experiments that the pass scanned to the end.
     pub experiments: u64,
-    /// What became of registered models, their versions and logged models.
+    /// What the pass did with registered models, their versions and logged models.
     pub registry: RegistryReport,
-    /// What was not scanned to the end, or could not be decided, and why; the pass did not do all of its work.
+    /// Parts that the pass could not finish, and why. When there are any, the mirror may differ from MLflow.
     pub incomplete: Vec<Incomplete>,
-    /// When the interrupted pass began that this one resumed: what that one had looked at was not looked at again, so the
-    /// mirror is as fresh as that. `None` for a pass from the start. In JSON, RFC 3339 text or null.
+    /// When the interrupted pass began that this one resumed; `None` for a new pass. Runs that the interrupted pass had read
+    /// were not read again, so the mirror is as fresh as that moment. In JSON, RFC 3339 text or null.
     #[serde(serialize_with = "rfc_3339")]
     pub resumed_from: Option<DateTime>,
     /// How long the pass took. In JSON, the number `seconds`.
@@ -40,7 +40,7 @@ pub struct Report {
     pub took: Duration,
 }
 
-/// What became of registered models, their versions and logged models; zeros where a pass left them out.
+/// What a pass did with registered models, their versions and logged models; zeros if it left them out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RegistryReport {
@@ -52,23 +52,23 @@ pub struct RegistryReport {
     pub logged_models: RegistryCounts,
 }
 
-/// What became of one kind of thing beside runs.
+/// What a pass did with one kind of these.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RegistryCounts {
-    /// MLflow showed so many.
+    /// How many MLflow showed.
     pub seen: u64,
-    /// Of these, so many were new or had changed.
+    /// How many of these were new or had changed.
     pub written: u64,
-    /// So many left the mirror because MLflow says they are deleted.
+    /// How many left the mirror because they are deleted in MLflow.
     pub deleted: u64,
 }
 
-/// Something that a pass could not finish.
+/// An experiment, or the registry, that a pass could not finish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Incomplete {
-    /// The experiment's id; `*` for the whole pass, or for the model registry.
+    /// The experiment's id; `*` when the reason concerns the whole pass or the registry.
     pub experiment: String,
     /// Why it was not finished, and what to do.
     pub reason: String,
@@ -83,7 +83,7 @@ impl Incomplete {
     }
 }
 
-/// How far a pass is.
+/// The progress of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -95,7 +95,7 @@ pub struct Progress {
     pub seen: u64,
     /// Of these, runs that were new or had changed.
     pub written: u64,
-    /// Runs of the chosen experiments that the mirror held at the start: about as many will be seen. 0 on a first pass.
+    /// About how many runs the pass will see: those of the selected experiments that were mirrored before. 0 on a first pass.
     pub expected: u64,
 }
 

@@ -1,11 +1,11 @@
-//! [`Seen`]: which runs a scan has shown.
+//! [`Seen`]: the set of runs that a scan has shown.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-/// Which runs a scan has shown: 16 bytes each, so that a pass over a million runs stays small.
+/// The set of runs that a scan has shown. It keeps 16 bytes for each, so that a pass over a million runs needs little memory.
 #[derive(Debug, Default)]
 pub(super) struct Seen(Mutex<HashSet<u128>>);
 
@@ -18,7 +18,7 @@ impl Seen {
         self.ids().contains(&short(id))
     }
 
-    /// Forgets a run, and tells whether it was among them.
+    /// Removes a run, and returns whether it was in the set.
     pub(super) fn remove(&self, id: &str) -> bool {
         self.ids().remove(&short(id))
     }
@@ -28,7 +28,7 @@ impl Seen {
     }
 }
 
-/// An id of MLflow's own is 32 hexadecimal digits; any other is hashed.
+/// The 16 bytes of an id that MLflow made (32 hexadecimal digits), or 16 bytes of the hash of any other id.
 fn short(id: &str) -> u128 {
     let own = (id.len() == 32)
         .then(|| u128::from_str_radix(id, 16).ok())

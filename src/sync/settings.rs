@@ -1,4 +1,4 @@
-//! [`Settings`]: what every part of a job works with.
+//! [`Settings`]: the settings of a job, which all of its parts share.
 
 use std::time::Duration;
 
@@ -6,22 +6,32 @@ use super::scope::Scope;
 use crate::mlflow::MlflowClient;
 use crate::mongo::MongoRunStore;
 
-/// From where, to where, and how.
+/// The settings of a job.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) mlflow: MlflowClient,
-    /// Reads of a sync decide writes, so they go to the primary.
+    /// Reads from the primary: they decide writes, so they have to see earlier writes.
     pub(super) store: MongoRunStore,
     pub(super) scope: Scope,
-    /// How many experiments are scanned at once.
+    /// How many experiments a pass scans at once.
     pub(super) concurrency: usize,
-    /// How many runs are asked for at once.
+    /// How many runs a page holds at most.
     pub(super) page_size: u32,
-    /// How long the right to write outlives a process that is killed.
+    /// How long the lease lasts after the process was killed.
     pub(super) lease: Duration,
-    /// Whether the work waits while another process writes, or fails at once.
+    /// Whether a pass waits while another process holds the lease. If not, it fails at once.
     pub(super) waits_for_lease: bool,
     pub(super) allow_mass_delete: bool,
     /// Whether the model registry and the logged models are mirrored too.
     pub(super) registry: bool,
+}
+
+impl Settings {
+    /// The settings of all passes of one watch.
+    pub(super) fn of_watch(&self) -> Self {
+        Self {
+            scope: self.scope.of_watch(),
+            ..self.clone()
+        }
+    }
 }

@@ -1,13 +1,13 @@
-//! [`Totals`]: what all parts of a pass came to so far.
+//! [`Totals`]: the counts of a pass so far.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::report::{Progress, Report};
 
-/// Is told how far a pass is.
+/// Called with the progress of a pass at each change.
 pub(super) type ProgressFn<'a> = dyn Fn(Progress) + Send + Sync + 'a;
 
-/// A report that many parts add to, and that tells the progress at each change.
+/// The report of a pass under way. Concurrent scans add to it, and each change is passed on as progress.
 pub(super) struct Totals<'a> {
     report: Mutex<Report>,
     experiments: usize,
@@ -26,7 +26,7 @@ impl<'a> Totals<'a> {
     }
 
     pub(super) fn add(&self, change: impl FnOnce(&mut Report)) {
-        // A panic elsewhere does not make the counts less true.
+        // The counts stay valid when another thread panics.
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut report);
         (self.progress)(Progress {

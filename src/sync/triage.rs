@@ -1,4 +1,4 @@
-//! [`Triage`]: whether an error is one experiment's, or one that all of them would meet.
+//! [`Triage`]: decides whether an error concerns one experiment or all of them.
 
 use std::error::Error as StdError;
 
@@ -7,10 +7,10 @@ use crate::mlflow::MlflowClient;
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::RawExperiment;
 
-/// Without a valid user, MLflow refuses everything, with this HTTP status.
+/// MLflow refuses every request of an unknown user with this HTTP status.
 const UNAUTHENTICATED: u16 = 401;
 
-/// MLflow's verdict on one experiment is no reason to leave the others out.
+/// Decides whether a pass goes on after an error: an error that concerns one experiment does not stop the others.
 #[derive(Clone, Copy)]
 pub(super) struct Triage<'a> {
     pub(super) mlflow: &'a MlflowClient,
@@ -19,15 +19,18 @@ pub(super) struct Triage<'a> {
 }
 
 impl Triage<'_> {
-    /// The error as the reason why this experiment alone is incomplete; an error that the others would meet too is returned.
+    /// The reason why this experiment is incomplete.
+    ///
+    /// # Errors
+    /// The error itself, when other experiments would meet it too.
     pub(super) async fn reason(self, error: Error, experiment: &RawExperiment) -> Result<String> {
-        let is_everybodys = match &error {
-            error if error.is_transient() => self.is_out(experiment).await,
+        let concerns_all = match &error {
+            error if error.is_transient() => self.is_down(experiment).await,
             Error::Mlflow { status, .. } => *status == UNAUTHENTICATED,
             Error::MlflowProtocol { .. } | Error::PageTooLarge { .. } => false,
             _ => true,
         };
-        if is_everybodys {
+        if concerns_all {
             return Err(error);
         }
         let causes =
@@ -38,9 +41,9 @@ impl Triage<'_> {
         Ok(causes.join(": "))
     }
 
-    /// Whether MLflow fails for another experiment too, or for a single run of the only one: some are too much for a server
-    /// that is well.
-    async fn is_out(self, experiment: &RawExperiment) -> bool {
+    /// Whether MLflow is down, that is whether it also fails for one run of another experiment, or of the only one. Some
+    /// experiments are too much for a healthy server.
+    async fn is_down(self, experiment: &RawExperiment) -> bool {
         let is_this = |other: &RawExperiment| other.experiment_id == experiment.experiment_id;
         let after = self.experiments.iter().skip_while(|other| !is_this(other));
         let next = after.chain(self.experiments).find(|other| !is_this(other));

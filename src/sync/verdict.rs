@@ -1,12 +1,12 @@
-//! [`Verdict`]: what MLflow says of a mirrored run that a scan did not show.
+//! [`Verdict`]: MLflow's answer about a mirrored run that a scan did not show.
 
 /// MLflow's verdict on one missing run.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// MLflow shows it after all, or shows it as deleted; that has been mirrored.
+    /// MLflow shows the run, active or deleted, and the mirror has been updated.
     Shown,
-    /// MLflow does not know it, but knows its experiment, which is the one that was mirrored.
-    Gone,
-    /// Neither, for this reason.
+    /// MLflow does not know the run, but knows its experiment, and that is the mirrored one.
+    DeletedUpstream,
+    /// MLflow's answer proves nothing, for this reason.
     Undecided(String),
 }

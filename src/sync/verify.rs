@@ -1,4 +1,4 @@
-//! [`Verifier`]: compares the mirror with MLflow, document by document. Nothing is written.
+//! [`Verifier`]: compares the mirror with MLflow, document by document, and writes nothing.
 
 use std::collections::HashMap;
 
@@ -18,22 +18,22 @@ use crate::mongo::mirrored::Mirrored;
 use crate::mongo::projection::Projection;
 use crate::run::{Run, RunId, field};
 
-/// What a comparison of the mirror with MLflow came to.
+/// The result of a comparison of the mirror with MLflow.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Verification {
     /// Active runs that MLflow showed.
     pub seen: u64,
-    /// Every difference that was still there at a second look.
+    /// Every difference that a second read confirmed.
     pub differences: Vec<Difference>,
 }
 
-/// One comparison of everything that is in the scope.
+/// One comparison of all experiments of the scope.
 pub(super) struct Verifier<'a> {
     settings: &'a Settings,
     progress: &'a ProgressFn<'a>,
     seen: Seen,
-    /// What differed at the first look.
+    /// The differences of the first read.
     suspects: Vec<Difference>,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Verifier<'a> {
             ..
         } = self.settings;
         let experiments: Vec<RawExperiment> = mlflow.raw_experiments().try_concat().await?;
-        let chosen = scope.choose(experiments)?;
+        let chosen = scope.choose(experiments)?.experiments;
         let totals = Totals::new(
             chosen.len(),
             Mirrored::of(store).count_estimate().await?,
@@ -68,10 +68,9 @@ impl<'a> Verifier<'a> {
             }
             totals.add(|report| report.experiments += 1);
         }
-        self.look_for_extra(&chosen).await?;
-        let mut differences = Vec::new();
+        let mut differences = self.find_extra(&chosen).await?;
         for suspect in std::mem::take(&mut self.suspects) {
-            differences.extend(self.second_look(suspect).await?);
+            differences.extend(self.confirm(suspect).await?);
         }
         let registry = RegistryVerifier::new(self.settings, &chosen);
         differences.extend(registry.run().await?);
@@ -116,8 +115,9 @@ impl<'a> Verifier<'a> {
             .await
     }
 
-    /// Mirrored runs that no scan showed.
-    async fn look_for_extra(&mut self, chosen: &[RawExperiment]) -> Result<()> {
+    /// Adds the mirrored runs that no scan showed to the suspects. Returns the documents that are no runs, since MLflow cannot
+    /// be asked about these.
+    async fn find_extra(&mut self, chosen: &[RawExperiment]) -> Result<Vec<Difference>> {
         let filter = if self.settings.scope.is_everything() {
             doc! {}
         } else {
@@ -127,18 +127,24 @@ impl<'a> Verifier<'a> {
                 .collect();
             doc! { "exp.id": { "$in": ids } }
         };
-        let mut mirrored = Mirrored::of(&self.settings.store).find_ids(filter).await?;
-        while let Some(run) = mirrored.try_next().await? {
+        let mirrored = Mirrored::of(&self.settings.store);
+        let foreign = mirrored.foreign_ids(filter.clone()).await?;
+        let mut runs = mirrored.find_ids(filter).await?;
+        while let Some(run) = runs.try_next().await? {
             if !self.seen.contains(run.id()) {
                 let extra = Difference::extra(run_node(run.id()), "MLflow does not list it");
                 self.suspects.push(extra);
             }
         }
-        Ok(())
+        let what = "its `_id` is not a string, so another program wrote it; remove the document";
+        let foreign = foreign
+            .iter()
+            .map(|id| Difference::extra(run_node(id), what));
+        Ok(foreign.collect())
     }
 
-    /// Looks at a run once more, since it may have changed in between.
-    async fn second_look(&self, suspect: Difference) -> Result<Option<Difference>> {
+    /// Reads a run once more from both sides, since it may have changed between the first two reads.
+    async fn confirm(&self, suspect: Difference) -> Result<Option<Difference>> {
         let run = suspect.node.key();
         let Ok(id) = run.parse::<RunId>() else {
             return Ok(Some(suspect));
@@ -147,7 +153,7 @@ impl<'a> Verifier<'a> {
         let stored = self.settings.store.get_run(run).await?;
         let raw = match mlflow.raw_run(&id).await {
             Ok(raw) => raw,
-            // Only this answer says that the run is not there; any other says nothing of it.
+            // Only this answer says that MLflow does not know the run.
             Err(Error::Mlflow {
                 code: Some(MlflowCode::ResourceDoesNotExist),
                 answer,
@@ -165,17 +171,17 @@ impl<'a> Verifier<'a> {
     }
 }
 
-/// Where MLflow answers, but not with the run, the difference of the first look stays; an outage ends the comparison.
+/// Keeps the difference of the first read when MLflow refuses the second one. An outage ends the comparison.
 fn unclear(suspect: Difference, error: Error) -> Result<Option<Difference>> {
     let is_answer = match &error {
         Error::Mlflow { .. } => !error.is_transient(),
-        // Of one run alone, no other run is the worse for it.
+        // It concerns this run alone.
         Error::MlflowProtocol { .. } => true,
         _ => false,
     };
     if !is_answer {
         return Err(error);
     }
-    let what = format!("{}; at a second look: {error}", suspect.what);
+    let what = format!("{}; a second read failed: {error}", suspect.what);
     Ok(Some(Difference { what, ..suspect }))
 }

@@ -1,4 +1,4 @@
-//! [`Watch`]: quick passes, and a full pass now and then, until told to stop.
+//! [`Watch`]: makes quick passes, and full passes at a longer interval, until it is stopped.
 
 mod schedule;
 
@@ -13,14 +13,18 @@ use super::job::SyncJob;
 use super::pass::FullPass;
 use super::quick::QuickPass;
 use super::report::{Progress, Report};
+use super::settings::Settings;
 use super::totals::ProgressFn;
 use crate::error::{Error, Result};
 
-/// Keeps a mirror fresh: a quick pass every so often, beside a full pass too, and a full pass less often.
+/// Keeps a mirror fresh by quick passes at a short interval and full passes at a longer one.
 ///
-/// A pass waits for as long as another process writes, so that a second watch, on another host, is a standby. A pass that fails
-/// is tried again within seconds, then less often; only a database that a newer program has migrated ends a watch that has
-/// made its first pass.
+/// Quick passes go on while a full pass runs. A pass waits while another process holds the lease, so a second watch on another
+/// host is a standby. A failed pass is tried again within seconds, then at longer intervals. After the first pass, only a
+/// database that a newer program has migrated ends the watch.
+///
+/// A watch resolves the names of its [selected](SyncJob::only) and [excluded](SyncJob::except) experiments once. Later it
+/// follows them by their ids, so a rename in MLflow changes nothing.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Watch {
@@ -30,31 +34,31 @@ pub struct Watch {
     lookback: Duration,
 }
 
-/// Which runs a pass looks at.
+/// Which runs a pass reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PassKind {
-    /// All of them.
+    /// All runs.
     Full,
-    /// New runs, runs that are not over, and runs that ended lately.
+    /// New runs, runs that have not ended, and runs that ended recently.
     Quick,
 }
 
-/// A pass of a [`Watch`], and what it came to.
+/// A pass of a [`Watch`], and its result.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct PassEnded<'a> {
-    /// Which runs it looked at.
+    /// Which runs it read.
     pub kind: PassKind,
-    /// What it came to, or why it failed.
+    /// Its report, or why it failed.
     pub result: std::result::Result<&'a Report, &'a Error>,
     /// How long it took.
     pub took: Duration,
-    /// Whether this is a quick pass that was made beside a full one, whose end is told later.
+    /// Whether this is a quick pass during a full one. The full pass is reported when it ends.
     pub beside_full: bool,
 }
 
 impl Watch {
-    /// Watches with this job, with a pause of `every` between the end of a pass and the next one.
+    /// A watch that repeats this job, and pauses for `every` after the end of each pass.
     pub fn new(job: SyncJob, every: Duration) -> Self {
         let hour = Duration::from_secs(3_600);
         Self {
@@ -65,35 +69,36 @@ impl Watch {
         }
     }
 
-    /// How long after the end of a full pass the next one is made; an hour unless said.
+    /// How long after the end of a full pass the next one begins. Default: an hour.
     pub fn full_every(self, full_every: Duration) -> Self {
         Self { full_every, ..self }
     }
 
-    /// How long after its end a run is looked at by quick passes; 24 hours unless said.
+    /// How long after its end quick passes still read a run. Default: 24 hours.
     pub fn lookback(self, lookback: Duration) -> Self {
         Self { lookback, ..self }
     }
 
-    /// Makes passes until `stop` is cancelled, and tells `ended` of each. A pass under way is left where it is: the next
-    /// one goes on from there.
+    /// Makes passes until `stop` is cancelled, and calls `ended` after each. Cancelling interrupts a pass; the next sync resumes
+    /// it.
     ///
     /// # Errors
-    /// Whatever the first pass fails with, and later [`Error::Migration`], which no later pass can mend.
+    /// The error of the first pass. After that, only [`Error::Migration`], which every later pass would meet too.
     pub async fn run(
         &self,
         stop: &CancellationToken,
         progress: impl Fn(Progress) + Send + Sync,
         mut ended: impl FnMut(PassEnded<'_>),
     ) -> Result<()> {
+        let settings = &self.job.settings.of_watch();
         let mut schedule = Schedule::new(self.every, self.full_every);
         let mut first = true;
         loop {
             let began = Instant::now();
             let kind = schedule.kind(began);
             let result = match kind {
-                PassKind::Full => self.full_pass(stop, &progress, &mut ended).await,
-                PassKind::Quick => self.job.run_quick(self.lookback, stop, &progress).await,
+                PassKind::Full => self.full_pass(settings, stop, &progress, &mut ended).await,
+                PassKind::Quick => self.quick_pass(settings, stop, &progress).await,
             };
             let Some(result) = result.transpose() else {
                 return Ok(());
@@ -111,16 +116,16 @@ impl Watch {
         }
     }
 
-    /// A full pass and, for as long as it takes, quick passes beside it, under the same lease.
+    /// Makes a full pass, and quick passes as long as it runs, under one lease.
     ///
-    /// What both read they write in the order in which they read it, as every two readers of MLflow do.
+    /// Both may read the same run. Their tickets order the writes.
     async fn full_pass(
         &self,
+        settings: &Settings,
         stop: &CancellationToken,
         progress: &ProgressFn<'_>,
         ended: &mut impl FnMut(PassEnded<'_>),
     ) -> Result<Option<Report>> {
-        let settings = &self.job.settings;
         let both = async {
             let mut full = FullPass::new(settings, progress).run().boxed();
             loop {
@@ -129,7 +134,7 @@ impl Watch {
                     () = tokio::time::sleep(self.every) => {}
                 }
                 let began = Instant::now();
-                // The progress that is shown is that of the full pass.
+                // Progress reports the full pass only.
                 let mut quick = QuickPass::new(settings, self.lookback, &|_| {})
                     .run()
                     .boxed();
@@ -149,6 +154,16 @@ impl Watch {
         };
         exclusively(settings, stop, both).await
     }
+
+    async fn quick_pass(
+        &self,
+        settings: &Settings,
+        stop: &CancellationToken,
+        progress: &ProgressFn<'_>,
+    ) -> Result<Option<Report>> {
+        let pass = QuickPass::new(settings, self.lookback, progress);
+        exclusively(settings, stop, pass.run().boxed()).await
+    }
 }
 
 impl<'a> PassEnded<'a> {
@@ -157,7 +172,7 @@ impl<'a> PassEnded<'a> {
         Self {
             kind,
             result,
-            // Without the time that another process kept it waiting.
+            // The report does not count the time that the pass waited for the lease.
             took: result.map_or_else(|_| began.elapsed(), |report| report.took),
             beside_full: false,
         }
@@ -179,7 +194,7 @@ mod tests {
 
     fn assert_send<T: Send>(_: T) {}
 
-    /// Never called: that it compiles is the test.
+    /// Never called: the test is that it compiles.
     #[allow(dead_code)]
     fn a_watch_can_be_spawned(job: SyncJob, stop: &CancellationToken) {
         assert_send(Watch::new(job, Duration::from_secs(1)).run(stop, |_| {}, |_| {}));

@@ -1,4 +1,4 @@
-//! After a quiet full pass the mirror equals MLflow, whatever was edited before and during the passes until then.
+//! After a full pass without concurrent edits, the mirror equals MLflow, whatever was edited before and during earlier passes.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::lab::{Lab, plain_runs, run_id};
 use crate::support::rest;
 use crate::support::sql::{NewRun, Sql};
 
-/// Runs at the start; fewer with `RUNLINEAGE_TEST_RUNS=1000`.
+/// The number of runs at the start; `RUNLINEAGE_TEST_RUNS` sets it.
 fn runs() -> usize {
     let asked = std::env::var("RUNLINEAGE_TEST_RUNS").ok();
     asked.and_then(|runs| runs.parse().ok()).unwrap_or(10_000)
@@ -18,7 +18,7 @@ const ROUNDS: usize = 5;
 const SEQUENCES_A_ROUND: usize = 200;
 const EXPERIMENTS: usize = 8;
 
-/// Edits MLflow at random, and knows what may be edited.
+/// Edits MLflow at random.
 struct Editor {
     uri: String,
     prefix: String,
@@ -31,7 +31,7 @@ struct Editor {
 }
 
 impl Editor {
-    /// One sequence of edits, of one run mostly.
+    /// Makes one sequence of edits, mostly of one run.
     fn edit(&mut self) {
         if self.rng.u8(..50) == 0 {
             return self.edit_experiment();
@@ -79,7 +79,7 @@ impl Editor {
         if deleted {
             return;
         }
-        // By a clock that is right, a day ahead, or far off.
+        // By a clock that is right, a day ahead, or far wrong.
         let at =
             [1_700_000_000_000, 1_700_086_400_000, 0, -1][self.rng.usize(..4)] + self.rng.i64(..3);
         let mut run = NewRun::new(run_id(), &exp_id, at);
@@ -138,7 +138,7 @@ async fn after_a_quiet_full_pass_the_mirror_equals_mlflow() {
     let sync = lab.sync().page_size(500);
     Lab::complete(sync.run(|_| {}).await);
     for round in 0..ROUNDS {
-        // Half of the sequences while syncs are under way, the other half between them.
+        // Half of the sequences run during syncs, the other half between them.
         let editing = std::thread::spawn(move || {
             for _ in 0..SEQUENCES_A_ROUND / 2 {
                 editor.edit();

@@ -1,4 +1,4 @@
-//! A run leaves the mirror only on MLflow's own word on that run.
+//! A run leaves the mirror only on MLflow's verdict on that run.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::support::sql::{NewRun, Sql};
 use crate::support::unique;
 
 /// A mirrored lab of two experiments with 20 runs each.
-async fn mirrored_lab() -> (Lab, [String; 2], BTreeSet<String>) {
+pub(crate) async fn mirrored_lab() -> (Lab, [String; 2], BTreeSet<String>) {
     let lab = Lab::new().await;
     let exps = ["a", "b"].map(|name| lab.experiment(name));
     let mut sql = lab.sql();
@@ -43,7 +43,7 @@ fn not_there() -> Answer {
 }
 
 #[tokio::test]
-async fn nothing_leaves_the_mirror_by_an_answer_that_proves_nothing() {
+async fn no_run_leaves_the_mirror_on_an_answer_that_proves_no_deletion() {
     type Fault = fn(&Request) -> Answer;
     let faults: [(&str, Fault); 10] = [
         ("200 with {} to every call", |_| empty()),
@@ -114,7 +114,7 @@ async fn nothing_leaves_the_mirror_by_an_answer_that_proves_nothing() {
     let (lab, _, mirrored) = mirrored_lab().await;
     for (what, fault) in faults {
         lab.proxy.on(fault);
-        // Twice: what the first pass notes must not mislead the second.
+        // Two passes: the checkpoints of the first must not mislead the second.
         for _ in 0..2 {
             let before = lab
                 .store
@@ -131,7 +131,7 @@ async fn nothing_leaves_the_mirror_by_an_answer_that_proves_nothing() {
                 .await
                 .expect("the store answers")
                 .full_pass;
-            // MLflow said of each run that it is there: that is an answer, if a long one.
+            // MLflow showed each run when it was asked about it, which decides all of them.
             if what != "200 with {} to every search" || !whole {
                 assert!(!whole, "{what}: the pass claims to be complete");
                 assert_eq!(before, after, "{what}: the mirror claims to be fresh");
@@ -144,7 +144,7 @@ async fn nothing_leaves_the_mirror_by_an_answer_that_proves_nothing() {
 }
 
 #[tokio::test]
-async fn runs_that_were_erased_go_by_the_word_of_mlflow_and_are_kept_aside() {
+async fn erased_runs_leave_the_mirror_on_the_verdict_of_mlflow_and_get_tombstones() {
     let (lab, _, mirrored) = mirrored_lab().await;
     let gone: Vec<&String> = mirrored.iter().step_by(7).collect();
     let mut sql = lab.sql();
@@ -163,7 +163,7 @@ async fn runs_that_were_erased_go_by_the_word_of_mlflow_and_are_kept_aside() {
 }
 
 #[tokio::test]
-async fn deleted_runs_and_experiments_leave_and_come_back_with_mlflow() {
+async fn deleted_runs_and_experiments_leave_the_mirror_and_return_when_mlflow_restores_them() {
     let (lab, [first, _], mirrored) = mirrored_lab().await;
     let uri = lab.server.uri();
     let run = mirrored.first().expect("there are runs");
@@ -195,7 +195,7 @@ async fn deleted_runs_and_experiments_leave_and_come_back_with_mlflow() {
 }
 
 #[tokio::test]
-async fn an_experiment_that_is_gone_for_good_keeps_its_mirrored_runs_and_is_reported() {
+async fn an_erased_experiment_keeps_its_mirrored_runs_and_is_reported() {
     let (lab, [first, _], mirrored) = mirrored_lab().await;
     let mut sql = lab.sql();
     for run in lab
@@ -222,7 +222,7 @@ async fn an_experiment_that_is_gone_for_good_keeps_its_mirrored_runs_and_is_repo
 }
 
 #[tokio::test]
-async fn more_than_a_hundred_runs_at_once_go_only_when_asked_for() {
+async fn more_than_a_hundred_runs_leave_in_one_pass_only_when_allowed() {
     let lab = Lab::new().await;
     let exp = lab.experiment("many");
     let runs = plain_runs(&exp, 150);
@@ -241,7 +241,7 @@ async fn more_than_a_hundred_runs_at_once_go_only_when_asked_for() {
         );
         assert_eq!((report.deleted, lab.mirrored().await.len()), (0, 150));
     }
-    // One of them comes back: a hundred go by themselves.
+    // With one run restored, a hundred are missing, which is within the limit.
     sql.insert(&runs[..1]);
     let report = Lab::complete(lab.sync().run(|_| {}).await);
     assert_eq!((report.deleted, lab.mirrored().await.len()), (100, 50));
@@ -274,9 +274,9 @@ fn authorization((name, password): (&str, &str)) -> String {
     )
 }
 
-/// One real server with passwords serves both: it is an experiment's that became unreadable, and then the wrong one.
+/// One real server with basic authentication serves both parts of the test.
 #[tokio::test]
-async fn an_unreadable_experiment_and_a_wrong_server_take_nothing_away() {
+async fn an_unreadable_experiment_and_another_server_remove_no_run() {
     let guarded = MlflowServer::start(Setup {
         basic_auth: true,
         ..Setup::default()
@@ -368,7 +368,7 @@ fn permit(
 
 async fn a_wrong_server(wrong: &MlflowServer) {
     let (lab, [first, second], mirrored) = mirrored_lab().await;
-    // There, the same ids are other experiments, with more than a page of runs.
+    // On that server, the same ids belong to other experiments, with more than a page of runs.
     let mut sql = Sql::open(wrong);
     for id in [&first, &second] {
         sql.add(
@@ -389,7 +389,7 @@ async fn a_wrong_server(wrong: &MlflowServer) {
         .build()
         .expect("the URI is valid");
     let sync = SyncJob::new(&client, &lab.store).page_size(7);
-    // What the first pass notes of the wrong server must not make the second one believe it.
+    // The checkpoints of a pass over the other server must not mislead the next pass.
     for _ in 0..3 {
         let report = sync.run(|_| {}).await.expect("the pass goes on");
         assert!(!report.incomplete.is_empty(), "{report:?}");
@@ -408,8 +408,8 @@ async fn a_wrong_server(wrong: &MlflowServer) {
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }
 
-/// Erases runs of this experiment from MLflow, and the experiment itself.
-fn erase_experiment(lab: &Lab, exp: &str) {
+/// Erases an experiment and its runs from MLflow, as `mlflow gc` does.
+pub(crate) fn erase_experiment(lab: &Lab, exp: &str) {
     let mut sql = lab.sql();
     for run in lab.truth().runs {
         if run["info"]["experiment_id"] == *exp {
@@ -423,7 +423,7 @@ fn erase_experiment(lab: &Lab, exp: &str) {
     sql.write();
 }
 
-/// A lab with runs that no full pass has seen: one was registered, the others are under way.
+/// A lab whose runs no full pass has seen: `register` mirrored one of them, a quick pass the others.
 async fn lab_without_a_full_pass() -> (Lab, [String; 2], Vec<NewRun>) {
     let lab = Lab::new().await;
     let exps = ["quick", "registered"].map(|name| lab.experiment(name));
@@ -451,7 +451,7 @@ async fn lab_without_a_full_pass() -> (Lab, [String; 2], Vec<NewRun>) {
 }
 
 #[tokio::test]
-async fn an_experiment_that_no_full_pass_has_seen_is_missed_too() {
+async fn an_experiment_that_no_full_pass_has_seen_is_reported_when_it_is_erased() {
     let (lab, exps, _) = lab_without_a_full_pass().await;
     for exp in &exps {
         erase_experiment(&lab, exp);
@@ -473,7 +473,7 @@ async fn an_experiment_that_no_full_pass_has_seen_is_missed_too() {
 }
 
 #[tokio::test]
-async fn runs_that_no_full_pass_has_seen_go_by_the_word_of_mlflow_too() {
+async fn erased_runs_that_no_full_pass_has_seen_leave_on_the_verdict_of_mlflow() {
     let (lab, _, runs) = lab_without_a_full_pass().await;
     let mut sql = lab.sql();
     for run in [&runs[2], &runs[5]] {
@@ -486,7 +486,7 @@ async fn runs_that_no_full_pass_has_seen_go_by_the_word_of_mlflow_too() {
 }
 
 #[tokio::test]
-async fn an_experiment_of_no_known_age_can_be_forgotten_and_mirrored_anew() {
+async fn an_experiment_of_unknown_creation_time_can_be_forgotten_and_mirrored_again() {
     let lab = Lab::new().await;
     let exp = lab.experiment("old");
     let runs = plain_runs(&exp, 10);
@@ -522,7 +522,7 @@ async fn an_experiment_of_no_known_age_can_be_forgotten_and_mirrored_anew() {
     assert_eq!(lab.mirrored().await.len(), 9);
 }
 
-/// How often MLflow was asked for a single run since the last look.
+/// How many requests for a single run MLflow got since the last call.
 fn asked(lab: &Lab) -> usize {
     let requests = lab.proxy.take_requests();
     requests
@@ -532,7 +532,7 @@ fn asked(lab: &Lab) -> usize {
 }
 
 #[tokio::test]
-async fn mlflow_is_not_asked_run_by_run_for_ever() {
+async fn the_number_of_requests_for_single_missing_runs_is_bounded() {
     let lab = Lab::new().await;
     let exp = lab.experiment("many");
     let other = lab.experiment("other");
@@ -545,7 +545,7 @@ async fn mlflow_is_not_asked_run_by_run_for_ever() {
     type Refusal = fn() -> Answer;
     let refusals: [(Refusal, usize); 3] = [
         (|| Answer::text(403, "Permission denied"), 20),
-        // Once, with its retry.
+        // One request and its retry.
         (|| Answer::text(503, "down"), 2),
         (empty, 2),
     ];
@@ -569,7 +569,7 @@ async fn mlflow_is_not_asked_run_by_run_for_ever() {
         assert!(reason.contains("it was not asked"), "{report:?}");
         assert_eq!(report.seen, 10, "{report:?}");
     }
-    // Gone are they all; but more than go by themselves.
+    // All of them are deleted upstream, which is over the limit.
     lab.proxy.pass();
     for run in &runs {
         sql.erase(&run.id);
@@ -604,19 +604,4 @@ async fn a_pass_over_some_experiments_expects_their_runs_only() {
         Lab::complete(sync.run(note).await);
         assert_eq!(expected.into_inner().unwrap(), BTreeSet::from([20]));
     }
-}
-
-#[tokio::test]
-async fn a_foreign_document_among_the_mirrored_runs_does_not_stop_the_pass() {
-    let (lab, [first, _], _) = mirrored_lab().await;
-    let runs = lab.test.database.collection::<Document>("runs");
-    let foreign = doc! { "_id": "no id of MLflow's", "exp": { "id": &first, "name": "a" } };
-    let insert = runs.insert_one(foreign).bypass_document_validation(true);
-    insert.await.expect("MongoDB takes it");
-    let report = lab.sync().run(|_| {}).await.expect("the pass goes on");
-    assert_eq!(report.seen, 40, "{report:?}");
-    assert_eq!(report.incomplete.len(), 1, "{report:?}");
-    let reason = &report.incomplete[0].reason;
-    assert!(reason.contains("no id of MLflow's"), "{report:?}");
-    assert_eq!(lab.mirrored().await.len(), 41, "nothing was removed");
 }

@@ -1,5 +1,5 @@
-//! Faults between this program and MLflow: what passes is tried again, what does not is said at once, and never is a part of a
-//! page taken for the whole.
+//! Faults between this program and MLflow: transient ones are retried, permanent ones end at once, and a partial page is never
+//! taken for a whole one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,8 +13,12 @@ use crate::support::proxy::Answer;
 use crate::support::sql::NewRun;
 
 const FAULTS: usize = 10;
+/// The fault that a timeout ends.
+const SILENCE: usize = 4;
+/// A timeout for that fault. Every other answer has to come within it too, on a loaded machine.
+const IMPATIENT: Duration = Duration::from_secs(6);
 
-/// The faults that pass by themselves.
+/// The transient faults.
 fn fault(kind: usize) -> Answer {
     match kind {
         0 => Answer::Say(
@@ -25,7 +29,7 @@ fn fault(kind: usize) -> Answer {
         1 => Answer::text(503, "down for a moment"),
         2 => Answer::refuse(500, "INTERNAL_ERROR", "the database is locked"),
         3 => Answer::text(502, "<html>bad gateway</html>"),
-        4 => Answer::Silence(Duration::from_secs(3)),
+        SILENCE => Answer::Silence(IMPATIENT + Duration::from_secs(1)),
         5 => Answer::Reset(0.0),
         6 => Answer::Reset(0.7),
         7 => Answer::CutOff(0.7),
@@ -41,17 +45,22 @@ async fn lab_with_runs(count: usize) -> (Lab, String) {
     (lab, exp)
 }
 
-/// A sync that gives up after so many retries, and on a server that is silent for 2 s.
+/// A sync that gives up after so many retries.
 fn sync(lab: &Lab, retries: usize) -> SyncJob {
-    let client = lab
-        .builder()
-        .timeout(Duration::from_secs(2))
-        .retries(retries);
+    sync_through(lab, retries, FAULTS)
+}
+
+/// Like `sync`; of all faults, only silence needs a timeout that ends soon.
+fn sync_through(lab: &Lab, retries: usize, fault: usize) -> SyncJob {
+    let mut client = lab.builder().retries(retries);
+    if fault == SILENCE {
+        client = client.timeout(IMPATIENT);
+    }
     SyncJob::new(&client.build().expect("the URI is valid"), &lab.store).page_size(7)
 }
 
 #[tokio::test]
-async fn a_fault_that_passes_is_tried_again_and_the_mirror_is_whole() {
+async fn a_transient_fault_is_retried_and_the_mirror_is_complete() {
     for kind in 0..FAULTS {
         let (lab, _) = lab_with_runs(20).await;
         let faults = AtomicUsize::new(0);
@@ -63,7 +72,7 @@ async fn a_fault_that_passes_is_tried_again_and_the_mirror_is_whole() {
             Answer::Pass
         });
         let start = Instant::now();
-        let report = Lab::complete(sync(&lab, 6).run(|_| {}).await);
+        let report = Lab::complete(sync_through(&lab, 6, kind).run(|_| {}).await);
         assert_eq!((report.seen, report.written), (20, 20), "fault {kind}");
         assert_eq!(
             lab.differences().await,
@@ -80,7 +89,7 @@ async fn a_fault_that_passes_is_tried_again_and_the_mirror_is_whole() {
 }
 
 #[tokio::test]
-async fn a_fault_that_stays_ends_after_the_retries_with_a_clear_error_and_no_part_of_the_page() {
+async fn a_lasting_fault_ends_after_the_retries_with_a_clear_error_and_no_partial_page() {
     for kind in 0..FAULTS {
         let (lab, _) = lab_with_runs(20).await;
         lab.proxy.on(move |request| {
@@ -89,7 +98,7 @@ async fn a_fault_that_stays_ends_after_the_retries_with_a_clear_error_and_no_par
             }
             Answer::Pass
         });
-        let result = sync(&lab, 2).run(|_| {}).await;
+        let result = sync_through(&lab, 2, kind).run(|_| {}).await;
         let said = match result {
             Ok(report) => {
                 assert_eq!(report.incomplete.len(), 1, "fault {kind}: {report:?}");
@@ -121,7 +130,7 @@ async fn a_fault_that_stays_ends_after_the_retries_with_a_clear_error_and_no_par
 }
 
 #[tokio::test]
-async fn what_does_not_pass_by_itself_fails_at_once_with_the_words_of_mlflow() {
+async fn a_permanent_error_fails_at_once_with_the_message_of_mlflow() {
     type Refusal = (fn() -> Answer, &'static str);
     let refusals: [Refusal; 6] = [
         (
@@ -160,7 +169,7 @@ async fn what_does_not_pass_by_itself_fails_at_once_with_the_words_of_mlflow() {
                 assert_eq!(report.incomplete.len(), 1, "{report:?}");
                 assert!(report.incomplete[0].reason.contains(words), "{report:?}");
             }
-            // Without a valid user, there is nothing to go on with.
+            // MLflow refuses every request of an unknown user, so the pass ends.
             Err(error) => assert!(
                 words == "MLFLOW_TRACKING_USERNAME" && chain(&error).contains(words),
                 "{error}"
@@ -172,7 +181,7 @@ async fn what_does_not_pass_by_itself_fails_at_once_with_the_words_of_mlflow() {
             .filter(|request| request.call == "runs/search")
             .count();
         assert_eq!(asked, 1, "{words}: asked again for what does not pass");
-        // The same for the list of experiments: there, nothing can be done without it.
+        // The list of experiments is refused too, which ends the pass.
         lab.proxy.on(move |_| answer());
         let error = sync(&lab, 6)
             .run(|_| {})
@@ -184,7 +193,7 @@ async fn what_does_not_pass_by_itself_fails_at_once_with_the_words_of_mlflow() {
 }
 
 #[tokio::test]
-async fn one_experiment_that_mlflow_refuses_does_not_hold_up_the_others() {
+async fn an_experiment_that_mlflow_refuses_does_not_stop_the_others() {
     let (lab, refused) = lab_with_runs(20).await;
     let other = lab.experiment("other");
     lab.sql().insert(&plain_runs(&other, 20));
@@ -204,7 +213,7 @@ async fn one_experiment_that_mlflow_refuses_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
-async fn a_page_token_that_comes_twice_is_an_error() {
+async fn a_repeated_page_token_is_an_error() {
     let lab = Lab::new().await;
     let exp = lab.experiment("token");
     let runs: Vec<NewRun> = (0..40).map(|_| NewRun::new(run_id(), &exp, 5)).collect();
@@ -238,7 +247,7 @@ async fn a_page_token_that_comes_twice_is_an_error() {
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }
 
-/// How many runs each page was asked to hold, in the order of the requests.
+/// The requested size of each page of runs, in the order of the requests.
 fn page_sizes(lab: &Lab) -> Vec<u64> {
     let requests = lab.proxy.take_requests();
     let pages = requests
@@ -250,12 +259,12 @@ fn page_sizes(lab: &Lab) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn a_page_over_64_mib_is_asked_for_in_halves() {
+async fn a_page_over_64_mib_is_requested_again_with_half_the_runs() {
     let (lab, _) = lab_with_runs(20).await;
     lab.proxy.on(|request| {
         if request.call == "runs/search" && request.body["max_results"].as_u64() > Some(3) {
             return Answer::Change(Box::new(|mut page| {
-                // Where a dataset's profile would be.
+                // The field that holds the profiles of datasets.
                 page["runs"][0]["inputs"] = json!({ "dataset_inputs": "x".repeat(65 << 20) });
                 page
             }));
@@ -290,7 +299,7 @@ async fn pages_grow_again_once_runs_are_smaller() {
 }
 
 #[tokio::test]
-async fn a_sync_through_faults_at_random_equals_mlflow() {
+async fn after_a_sync_through_random_faults_the_mirror_equals_mlflow() {
     let seeds = std::env::var("RUNLINEAGE_TEST_SEEDS")
         .ok()
         .and_then(|count| count.parse().ok());
@@ -309,14 +318,14 @@ async fn a_sync_through_faults_at_random_equals_mlflow() {
                 Answer::Pass
             }
         });
-        let report = Lab::complete(sync(&lab, 8).run(|_| {}).await);
+        let report = Lab::complete(sync_through(&lab, 8, SILENCE).run(|_| {}).await);
         assert_eq!((report.seen, report.written), (120, 120), "seed {seed}");
         assert_eq!(lab.differences().await, Vec::<String>::new(), "seed {seed}");
     }
 }
 
 #[tokio::test]
-async fn the_server_is_never_asked_more_at_once_than_was_said() {
+async fn no_more_requests_than_the_concurrency_are_under_way() {
     let lab = Lab::new().await;
     let mut sql = lab.sql();
     for name in ["a", "b", "c", "d", "e"] {
@@ -357,12 +366,12 @@ fn three_experiments_of(lab: &Lab) -> [String; 3] {
 }
 
 #[tokio::test]
-async fn an_outage_in_the_middle_ends_the_pass_and_the_next_one_goes_on_there() {
+async fn an_outage_in_the_middle_ends_the_pass_and_the_next_one_resumes_it() {
     for kind in [0, 1, 2, 5] {
         let (lab, _) = three_experiments().await;
         let asked = AtomicUsize::new(0);
         lab.proxy.on(move |_| {
-            // The list of experiments, and a page of runs.
+            // The list of experiments, and pages of runs.
             if asked.fetch_add(1, Ordering::SeqCst) < 4 {
                 return Answer::Pass;
             }
@@ -392,7 +401,7 @@ async fn an_outage_in_the_middle_ends_the_pass_and_the_next_one_goes_on_there() 
 }
 
 #[tokio::test]
-async fn an_experiment_that_mlflow_always_fails_for_does_not_hold_up_the_others() {
+async fn an_experiment_that_mlflow_always_fails_for_does_not_stop_the_others() {
     let (lab, [_, bad, _]) = three_experiments().await;
     let at = bad.clone();
     lab.proxy.on(move |request| {
@@ -409,14 +418,14 @@ async fn an_experiment_that_mlflow_always_fails_for_does_not_hold_up_the_others(
 }
 
 #[tokio::test]
-async fn runs_without_a_start_time_that_fill_a_page_are_no_complete_scan() {
+async fn a_page_full_of_runs_without_a_start_time_makes_the_experiment_incomplete() {
     let lab = Lab::with_own_mlflow().await;
     let [_, undated, _] = three_experiments_of(&lab);
     let id: i64 = undated.parse().expect("a number");
     let without = "UPDATE runs SET start_time = NULL WHERE experiment_id = ?";
     lab.sql().add(without, json!([id])).write();
     let at = undated.clone();
-    // A server that shows such runs, and then the real one, which refuses to.
+    // First a fake answer with such runs, then the real server, which refuses to list them.
     lab.proxy.on(move |request| {
         if request.call != "runs/search" || request.experiment() != at {
             return Answer::Pass;

@@ -1,4 +1,4 @@
-//! The real servers and clients that the other tests stand on.
+//! The real servers and clients that the other tests use.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
@@ -78,7 +78,7 @@ fn a_private_server_asks_for_a_password_and_keeps_its_data_when_killed() {
 }
 
 #[tokio::test]
-async fn mongosh_and_pymongo_see_what_the_driver_wrote() {
+async fn mongosh_and_pymongo_read_the_documents_that_the_driver_wrote() {
     let test = TestDatabase::new().await;
     let runs = test.database.collection("runs");
     runs.insert_one(doc! { "_id": "8f2c", "n": 1 })
@@ -146,22 +146,22 @@ async fn a_replica_set_elects_another_primary_and_takes_the_killed_one_back() {
         .await
         .expect("two members of three are a majority");
 
-    // With the second one dead as well, there is a majority only if the first came back.
+    // With the second member dead too, there is a majority only if the first one rejoined.
     set.restart(first);
     set.kill(second);
     set.primary().await;
     assert_eq!(runs.count_documents(doc! {}).await.ok(), Some(2));
 }
 
-/// Statics are never dropped in Rust, and `kill -9` drops nothing: without the keeper, the server would live on.
+/// Rust never drops statics, and `kill -9` drops nothing. Without the keeper, the server would keep running.
 #[test]
-fn a_server_dies_with_a_test_process_that_is_killed() {
+fn a_server_ends_when_its_test_process_is_killed() {
     const ROLE: &str = "RUNLINEAGE_TEST_PLAYS_THE_KILLED_PROCESS";
     if std::env::var_os(ROLE).is_some() {
         return be_killed();
     }
 
-    let this_test = "fixtures::a_server_dies_with_a_test_process_that_is_killed";
+    let this_test = "fixtures::a_server_ends_when_its_test_process_is_killed";
     let mut process = Command::new(std::env::current_exe().expect("this binary has a path"))
         .args(["--exact", this_test, "--nocapture"])
         .env(ROLE, "1")
@@ -195,7 +195,7 @@ fn a_server_dies_with_a_test_process_that_is_killed() {
 
 fn be_killed() {
     let folder = KeptFolder::new();
-    // Like MLflow's, its work is done by a process that it starts. (mongod would die by itself, of its folder's removal.)
+    // Like MLflow, this server starts a worker process. (mongod would end by itself when its folder is removed.)
     let mut server = Command::new("sh");
     server.args(["-c", "sleep 600 & echo $! > worker; wait"]);
     server.current_dir(folder.path());
@@ -207,12 +207,12 @@ fn be_killed() {
     println!("\nTOLD {}", server.pid());
     println!("TOLD {}", worker.unwrap_or_default());
     println!("TOLD {}", folder.path().display());
-    // Nothing comes; the kill does.
+    // No input comes, so this waits for the kill.
     let _ = std::io::stdin().read(&mut [0]);
     std::process::abort();
 }
 
-/// A shell under tools/with-servers, which starts a `mongod` for it: MLflow is named already, and no Docker engine answers.
+/// A shell under `tools/with-servers`, which starts a `mongod` for it. An MLflow is named already, and no Docker engine answers.
 fn with_servers(script: &str) -> Command {
     let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tools/with-servers"));
     command
@@ -227,7 +227,7 @@ fn with_servers(script: &str) -> Command {
 }
 
 #[test]
-fn the_servers_of_a_command_end_with_it_and_with_what_started_them() {
+fn the_servers_of_a_command_end_with_it_and_with_their_parent_process() {
     for is_killed in [false, true] {
         let mut process = with_servers("echo $RUNLINEAGE_TEST_MONGODB_URI; cat; exit 3")
             .spawn()
@@ -241,7 +241,7 @@ fn the_servers_of_a_command_end_with_it_and_with_what_started_them() {
         if is_killed {
             process.kill().expect("it can be killed");
         }
-        // The shell reads to the end of its input.
+        // This ends the `cat` of the shell.
         drop(process.stdin.take());
         let status = process.wait().expect("it ends");
         assert_eq!(status.code(), (!is_killed).then_some(3));
@@ -251,14 +251,13 @@ fn the_servers_of_a_command_end_with_it_and_with_what_started_them() {
 }
 
 #[test]
-fn a_server_that_is_named_but_not_there_is_a_failure_that_says_what_to_do() {
+fn a_named_server_that_does_not_run_is_a_failure_that_says_what_to_do() {
     const ROLE: &str = "RUNLINEAGE_TEST_ASKS_FOR_A_SERVER";
     if std::env::var_os(ROLE).is_some() {
         mlflow::shared();
         return;
     }
-    let this_test =
-        "fixtures::a_server_that_is_named_but_not_there_is_a_failure_that_says_what_to_do";
+    let this_test = "fixtures::a_named_server_that_does_not_run_is_a_failure_that_says_what_to_do";
     let finished = run(
         Command::new(std::env::current_exe().expect("this binary has a path"))
             .args(["--exact", this_test, "--nocapture"])

@@ -1,4 +1,4 @@
-//! Filters from outside: what may do harm is refused before anything is sent, what is useful is not.
+//! Filters of callers: harmful ones are refused before any request, useful ones are accepted.
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::spec::BinarySubtype;
@@ -9,7 +9,7 @@ use mongodb::bson::{
 use runlineage::query::{MAX_DEPTH, MAX_LIST, MAX_NODES, MAX_PATH, MAX_TEXT};
 use runlineage::{Error, Search};
 
-/// Operators of MongoDB, past ones and made-up ones, that are not on the list.
+/// Operators of MongoDB, removed ones and invented ones, that are not on the list of accepted operators.
 const OPERATORS: [&str; 52] = [
     "$where",
     "$function",
@@ -65,7 +65,7 @@ const OPERATORS: [&str; 52] = [
     "$",
 ];
 
-/// The same harm in every place that a filter has for it.
+/// The operator in every place of a filter.
 fn everywhere(operator: &str, operand: &Bson) -> Vec<Document> {
     let harm = doc! { operator: operand.clone() };
     vec![
@@ -144,7 +144,7 @@ fn hostile() -> Vec<Document> {
         };
         filters.extend(everywhere(operator, &operand));
     }
-    // What looks like an operator, and what hides one.
+    // Keys that look like operators, and values that hide one.
     for name in [
         "\u{ff04}where",
         "\u{fe69}where",
@@ -175,7 +175,7 @@ fn hostile() -> Vec<Document> {
         filters.push(doc! { "$and": [{ name: [{ "a": 1 }] }] });
         filters.push(doc! { "tags.a": { "$gt": 1, name: 1 } });
     }
-    // Fields that no run has, or another collection.
+    // Fields that no run has, and other collections.
     for field in [
         "password",
         "id",
@@ -198,7 +198,7 @@ fn hostile() -> Vec<Document> {
         filters.push(doc! { "inputs.models": { "$elemMatch": { "name": value.clone() } } });
         filters.push(doc! { "tags": { "a": [[{ "b": value }]] } });
     }
-    // Operands of another kind.
+    // Operands of the wrong type.
     for (operator, operand) in [
         ("$in", bson!("a")),
         ("$in", bson!({ "a": 1 })),
@@ -238,7 +238,7 @@ fn hostile() -> Vec<Document> {
             filters.push(doc! { operator: operand });
         }
     }
-    // Too much.
+    // Filters that are too large or too deep.
     let nest = |depth: usize, wrap: &dyn Fn(Bson) -> Bson| {
         (0..depth).fold(bson!({ "status": "a" }), |inner, _| wrap(inner))
     };
@@ -266,7 +266,7 @@ fn hostile() -> Vec<Document> {
 }
 
 #[test]
-fn hostile_filters_are_refused_to_the_last_one() {
+fn every_hostile_filter_is_refused() {
     let hostile = hostile();
     assert!(hostile.len() >= 200, "only {} filters", hostile.len());
     let accepted: Vec<String> = hostile

@@ -11,6 +11,7 @@ mod convergence;
 mod deletes;
 mod faults;
 mod fixtures;
+mod foreign_documents;
 mod hostile;
 mod indexed;
 mod kept_beside_mlopus;

@@ -1,4 +1,4 @@
-//! The client: authentication, prefixes, TLS, retries, and errors that show no secret.
+//! The client: authentication, prefixes, TLS, retries, and errors that show no secrets.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::keeper::KeptFolder;
 use crate::support::mlflow::{self, ADMIN, MlflowServer, Setup, Version};
 use crate::support::tls_proxy::{Clients, TlsProxy};
 
-/// The error and all of its causes, as a program prints them, and as a debugger does.
+/// The error and all of its causes, by `Display` and by `Debug`.
 fn whole(error: &Error) -> String {
     let mut said = format!("{error}\n{error:?}");
     let mut source = std::error::Error::source(error);
@@ -31,7 +31,7 @@ async fn experiments(mlflow: &MlflowClient) -> runlineage::Result<usize> {
 }
 
 #[tokio::test]
-async fn a_server_with_basic_auth_behind_a_prefix_is_read_with_the_right_password_only() {
+async fn a_server_with_basic_auth_behind_a_prefix_accepts_the_right_password_only() {
     let server = MlflowServer::start(Setup {
         basic_auth: true,
         static_prefix: (Version::under_test() == Version::V3).then_some("/mlflow"),
@@ -44,7 +44,7 @@ async fn a_server_with_basic_auth_behind_a_prefix_is_read_with_the_right_passwor
         .build()
         .expect("the URI is one");
     assert!(experiments(&mlflow).await.expect("the password is right") >= 1);
-    // Credentials in the URI, with a slash behind the prefix, as people paste them.
+    // Credentials in the URI, and a slash after the prefix, as people paste them.
     let uri = server
         .uri()
         .replacen("://", &format!("://{user}:{password}@"), 1)
@@ -145,7 +145,7 @@ async fn tokens_and_workspaces_are_sent_as_headers() {
         format!("{} workspace team-a", server.uri())
     );
 
-    // As in MLflow, a user with a password goes before a token.
+    // As in MLflow, a user name and a password take precedence over a token.
     let server = MockServer::start().await;
     Mock::given(header("Authorization", "Basic dTpw"))
         .respond_with(ok(json!({})))
@@ -165,7 +165,7 @@ async fn tokens_and_workspaces_are_sent_as_headers() {
 }
 
 #[tokio::test]
-async fn what_fails_in_passing_is_asked_again_after_the_time_the_server_names() {
+async fn a_transient_error_is_retried_after_the_delay_that_the_server_asks_for() {
     for status in [408, 429, 500, 502, 503, 504] {
         let server = MockServer::start().await;
         let busy = ResponseTemplate::new(status).insert_header("Retry-After", "1");
@@ -190,7 +190,7 @@ async fn what_fails_in_passing_is_asked_again_after_the_time_the_server_names() 
             1,
             "{status}"
         );
-        // At least as long as the server asked for; how much longer is the machine's affair.
+        // No upper limit, since it would depend on the load of the machine.
         assert!(
             asked.elapsed() >= Duration::from_secs(1),
             "{status}: {:?}",
@@ -200,7 +200,7 @@ async fn what_fails_in_passing_is_asked_again_after_the_time_the_server_names() 
 }
 
 #[tokio::test]
-async fn retries_end_with_the_last_answer() {
+async fn after_the_last_retry_the_error_holds_the_last_answer() {
     let server = MockServer::start().await;
     Mock::given(method("POST"))
         .respond_with(refusal(503, "TEMPORARILY_UNAVAILABLE"))
@@ -221,7 +221,7 @@ async fn retries_end_with_the_last_answer() {
 }
 
 #[tokio::test]
-async fn what_will_not_pass_is_an_error_at_once() {
+async fn a_permanent_error_is_returned_without_a_retry() {
     let web_page = ResponseTemplate::new(404).set_body_string("<html>Not Found</html>");
     let moved = ResponseTemplate::new(302).insert_header(
         "Location",
@@ -243,7 +243,7 @@ async fn what_will_not_pass_is_an_error_at_once() {
         ),
         (
             ResponseTemplate::new(403).set_body_string("no"),
-            "this user may not do that",
+            "this user lacks the permission",
         ),
         (web_page, "is this the root of an MLflow tracking server?"),
         (moved, "it redirects to https://elsewhere.example/login"),
@@ -328,7 +328,7 @@ async fn no_error_shows_a_secret_of_the_uri() {
 }
 
 #[tokio::test]
-async fn a_server_that_stays_silent_is_given_up() {
+async fn a_silent_server_ends_in_an_error_after_the_timeout() {
     let server = MockServer::start().await;
     let late = ok(json!({})).set_delay(Duration::from_secs(600));
     Mock::given(method("POST"))
@@ -348,7 +348,7 @@ async fn a_server_that_stays_silent_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_ones_own_authority_is_trusted_when_it_is_named() {
+async fn a_certificate_of_a_private_authority_is_trusted_when_it_is_named() {
     let server = mlflow::shared();
     let folder = KeptFolder::new();
     let TlsProxy { uri, ca, .. } = TlsProxy::before(&server.uri(), Clients::Any, &folder).await;
@@ -402,7 +402,7 @@ async fn a_certificate_of_ones_own_authority_is_trusted_when_it_is_named() {
 }
 
 #[tokio::test]
-async fn an_unknown_run_is_mlflows_own_word() {
+async fn an_unknown_run_is_an_error_with_the_code_of_mlflow() {
     let server = mlflow::shared();
     let mlflow = MlflowClient::builder(&server.uri())
         .retries(0)
@@ -440,7 +440,7 @@ async fn an_unknown_run_is_mlflows_own_word() {
 }
 
 #[tokio::test]
-async fn runs_come_in_pages_none_twice_and_none_missed() {
+async fn the_pages_of_runs_hold_each_run_once() {
     let runs = (0..5)
         .map(|n| run(&format!("run{n}"), "1", json!({})))
         .collect();

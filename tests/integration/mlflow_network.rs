@@ -1,4 +1,4 @@
-//! What stands between the client and MLflow: TLS of a certificate of one's own, gateways, and lines that are slow or worse.
+//! The network between the client and MLflow: private certificates, gateways, and slow connections.
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,15 @@ use crate::support::mlflow;
 use crate::support::proxy::{Answer, Proxy};
 use crate::support::tls_proxy::{Clients, SelfSigned, TlsProxy};
 
+/// A timeout that ends soon. Every good answer has to come within it too, on a loaded machine.
+const IMPATIENT: Duration = Duration::from_secs(4);
+
 async fn experiments(mlflow: &MlflowClient) -> runlineage::Result<usize> {
     let all: Vec<_> = mlflow.experiments().try_concat().await?;
     Ok(all.len())
 }
 
-/// Every line that a program prints of the error.
+/// The lines that a program prints for the error.
 fn lines(error: &Error) -> Vec<String> {
     let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
     let mut lines = vec![error.to_string()];
@@ -25,7 +28,7 @@ fn lines(error: &Error) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_that_is_its_own_issuer_is_trusted_when_it_is_named_and_for_its_names_only() {
+async fn a_self_signed_certificate_is_trusted_when_it_is_named_and_for_its_host_names_only() {
     let (server, folder) = (mlflow::shared(), KeptFolder::new());
     for is_authority in [true, false] {
         let names = ["localhost"];
@@ -37,7 +40,7 @@ async fn a_certificate_that_is_its_own_issuer_is_trusted_when_it_is_named_and_fo
         };
         let shown = asks("localhost", &tls.certificate).await;
         assert!(shown.unwrap_or_else(|error| panic!("{}", chain(&error))) > 0);
-        // The folder that holds it will do, too.
+        // The folder of the file is accepted too.
         let shown = asks("localhost", &folder.path().to_string_lossy()).await;
         assert!(shown.unwrap_or_else(|error| panic!("{}", chain(&error))) > 0);
         let elsewhere = asks("127.0.0.1", &tls.certificate).await;
@@ -73,7 +76,7 @@ async fn a_certificate_that_is_its_own_issuer_is_trusted_when_it_is_named_and_fo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_is_not_both_trusted_and_left_unchecked() {
+async fn a_trusted_certificate_and_disabled_checks_cannot_be_combined() {
     let (server, folder) = (mlflow::shared(), KeptFolder::new());
     let tls = TlsProxy::before(&server.uri(), Clients::Any, &folder).await;
     let both = MlflowClient::builder(&tls.uri)
@@ -86,7 +89,7 @@ async fn a_certificate_is_not_both_trusted_and_left_unchecked() {
             && said.contains("MLFLOW_TRACKING_SERVER_CERT_PATH"),
         "{said}"
     );
-    // A server that speaks no TLS is asked by TLS.
+    // TLS with a server that does not speak it.
     let plain = server.uri().replacen("http://", "https://", 1);
     let client = MlflowClient::builder(&plain)
         .insecure_tls(true)
@@ -98,14 +101,14 @@ async fn a_certificate_is_not_both_trusted_and_left_unchecked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_drips_ends_and_one_that_is_slow_but_comes_is_read() {
+async fn an_answer_that_drips_is_an_error_and_a_slow_one_is_read() {
     let lab = Lab::new().await;
     let exp = lab.experiment("slow");
     lab.sql().insert(&plain_runs(&exp, 200));
-    let client = lab.builder().timeout(Duration::from_secs(1)).retries(0);
+    let client = lab.builder().timeout(IMPATIENT).retries(0);
     let client = client.build().expect("the URI is valid");
     let all: Vec<_> = client.experiments().try_concat().await.expect("a list");
-    // One byte every 100 ms: no read is silent for long, and the answer would take hours.
+    // One byte every 100 ms: no single read times out, and the answer would take hours.
     lab.proxy
         .on(|_| Answer::Pieces(1, Duration::from_millis(100)));
     let start = Instant::now();
@@ -117,11 +120,11 @@ async fn an_answer_that_drips_ends_and_one_that_is_slow_but_comes_is_read() {
     let said = chain(&error.expect_err("it never ends"));
     assert!(said.contains("bytes of the answer came in"), "{said}");
     assert!(
-        start.elapsed() < Duration::from_secs(20),
+        start.elapsed() < Duration::from_secs(60),
         "{:?}",
         start.elapsed()
     );
-    // 20 kB a second, for longer than the server may be silent.
+    // 20 kB a second, for longer than the timeout.
     lab.proxy
         .on(|_| Answer::Pieces(4_000, Duration::from_millis(200)));
     let start = Instant::now();
@@ -132,14 +135,14 @@ async fn an_answer_that_drips_ends_and_one_that_is_slow_but_comes_is_read() {
         200
     );
     assert!(
-        start.elapsed() > Duration::from_secs(2),
+        start.elapsed() > IMPATIENT,
         "the line was not slow: {:?}",
         start.elapsed()
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_gives_up_on_large_pages_gets_smaller_ones() {
+async fn pages_of_runs_shrink_when_a_gateway_gives_up_on_large_ones() {
     type Gateway = fn() -> Answer;
     let gateways: [Gateway; 6] = [
         || Answer::text(504, "<html>gateway timeout</html>"),
@@ -147,8 +150,9 @@ async fn a_gateway_that_gives_up_on_large_pages_gets_smaller_ones() {
         || Answer::text(408, ""),
         || Answer::text(413, "too large"),
         || Answer::Reset(0.3),
-        || Answer::Silence(Duration::from_millis(2_500)),
+        || Answer::Silence(IMPATIENT + Duration::from_secs(1)),
     ];
+    let silent = gateways.len() - 1;
     for (index, gateway) in gateways.into_iter().enumerate() {
         let lab = Lab::new().await;
         let exp = lab.experiment("large");
@@ -159,7 +163,10 @@ async fn a_gateway_that_gives_up_on_large_pages_gets_smaller_ones() {
             }
             Answer::Pass
         });
-        let client = lab.builder().timeout(Duration::from_secs(2)).retries(3);
+        let mut client = lab.builder().retries(3);
+        if index == silent {
+            client = client.timeout(IMPATIENT);
+        }
         let client = client.build().expect("the URI is valid");
         let sync = runlineage::sync::SyncJob::new(&client, &lab.store).page_size(300);
         let report = Lab::complete(sync.run(|_| {}).await);
@@ -181,7 +188,65 @@ async fn a_gateway_that_gives_up_on_large_pages_gets_smaller_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_grow_again_once_the_gateway_is_mended() {
+async fn pages_of_experiments_shrink_when_they_are_too_large_for_a_gateway_or_this_program() {
+    const LIMIT: u64 = 20;
+    let lab = Lab::new().await;
+    let names: Vec<String> = (0..30).map(|index| format!("e{index}")).collect();
+    let exps: Vec<String> = names.iter().map(|name| lab.experiment(name)).collect();
+    for exp in [&exps[0], &exps[29]] {
+        lab.sql().insert(&plain_runs(exp, 1));
+    }
+    type TooLarge = fn() -> Answer;
+    let refusals: [(TooLarge, &[u64]); 3] = [
+        (
+            || Answer::text(504, "<html>gateway timeout</html>"),
+            &[1_000, 250, 62, 15],
+        ),
+        (
+            || Answer::text(413, "too large"),
+            &[1_000, 500, 250, 125, 62, 31, 15],
+        ),
+        (
+            || {
+                Answer::Change(Box::new(|mut page| {
+                    page["padding"] = "x".repeat(65 << 20).into();
+                    page
+                }))
+            },
+            &[1_000, 500, 250, 125, 62, 31, 15],
+        ),
+    ];
+    for (index, (refuse, expected)) in refusals.into_iter().enumerate() {
+        lab.proxy.take_requests();
+        lab.proxy.on(move |request| {
+            let size = request.body["max_results"].as_u64();
+            if request.call == "experiments/search" && size > Some(LIMIT) {
+                return refuse();
+            }
+            Answer::Pass
+        });
+        let report = Lab::complete(lab.sync().run(|_| {}).await);
+        assert_eq!((report.experiments, report.seen), (30, 2), "case {index}");
+        let differences = lab.differences().await;
+        assert_eq!(differences, Vec::<String>::new(), "case {index}");
+        let asked = lab.proxy.take_requests();
+        let lists = asked
+            .iter()
+            .filter(|request| request.call == "experiments/search");
+        let sizes: Vec<u64> = lists
+            .filter_map(|list| list.body["max_results"].as_u64())
+            .collect();
+        assert!(sizes.starts_with(expected), "case {index}: {sizes:?}");
+        let is_good = |size: &&u64| **size <= LIMIT;
+        assert!(
+            sizes.iter().filter(is_good).count() >= 2,
+            "case {index}: {sizes:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_grow_again_once_the_gateway_accepts_them() {
     let lab = Lab::new().await;
     let exp = lab.experiment("mended");
     lab.sql().insert(&plain_runs(&exp, 400));
@@ -203,7 +268,7 @@ async fn pages_grow_again_once_the_gateway_is_mended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_down_gets_no_more_attempts_for_its_pages() {
+async fn smaller_pages_cost_no_additional_retries_when_the_server_is_down() {
     let lab = Lab::new().await;
     lab.experiment("down");
     let list = lab

@@ -260,7 +260,7 @@ async fn a_mirror_write_that_fails_after_the_tags_is_reported_and_repaired_by_th
     );
     let said = error.to_string();
     assert!(
-        said.contains(&run_id) && said.contains("the next sync brings it in"),
+        said.contains(&run_id) && said.contains("the next sync mirrors it"),
         "{said}"
     );
     assert_eq!(

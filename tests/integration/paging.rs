@@ -1,4 +1,4 @@
-//! A scan misses no run that exists all along, and shows none twice, whatever changes between two pages.
+//! A scan misses no run that exists from start to end, and shows none twice, whatever changes between two pages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use crate::support::proxy::Answer;
 use crate::support::rest;
 use crate::support::sql::{NewRun, Sql};
 
-/// Start times that no clock should give, and a group larger than a page.
+/// Start times at the limits of what clocks, BSON and JSON can hold. They are few, so that groups exceed a page.
 const TIMES: [i64; 12] = [
     -62_135_596_800_001,
     -86_400_000,
@@ -28,13 +28,13 @@ const TIMES: [i64; 12] = [
 ];
 
 #[tokio::test]
-async fn no_run_is_missed_while_others_come_and_go_between_pages() {
+async fn no_run_is_missed_while_others_are_created_deleted_and_restored_between_pages() {
     for seed in seeds() {
         scan_under_change(seed).await;
     }
 }
 
-/// Seeds of the default run; `RUNLINEAGE_TEST_SEEDS` asks for more.
+/// The seeds to test; `RUNLINEAGE_TEST_SEEDS` sets their number.
 fn seeds() -> std::ops::Range<u64> {
     let count = std::env::var("RUNLINEAGE_TEST_SEEDS")
         .ok()
@@ -48,7 +48,7 @@ async fn scan_under_change(seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let new =
         |rng: &mut fastrand::Rng| NewRun::new(run_id(), &exp, TIMES[rng.usize(..TIMES.len())]);
-    // These stay, and those are deleted and restored as it pleases.
+    // The first runs stay; the others are deleted and restored at random.
     let stay: Vec<NewRun> = (0..60).map(|_| new(&mut rng)).collect();
     let come_and_go: Vec<NewRun> = (0..30).map(|_| new(&mut rng)).collect();
     let mut sql = lab.sql();
@@ -73,7 +73,7 @@ async fn scan_under_change(seed: u64) {
         Answer::Pass
     });
 
-    // The stream of the library shows active runs only; a sync shows what it has seen of deleted ones.
+    // The library streams active runs only; a sync also tracks the deleted ones.
     let experiment = runlineage_experiment(&lab).await;
     let client = lab.builder().build().expect("the URI is valid");
     let shown: Vec<_> = client.runs(&experiment).try_concat().await.expect("a scan");
@@ -100,7 +100,7 @@ async fn scan_under_change(seed: u64) {
     assert_eq!(lab.differences().await, Vec::<String>::new(), "seed {seed}");
 }
 
-/// One change of a kind that MLflow's API offers.
+/// Makes one random change that MLflow's API offers too.
 fn edit(sql: &mut Sql, rng: &mut fastrand::Rng, exp: &str, ids: &[String]) {
     let id = &ids[rng.usize(..ids.len())];
     match rng.u8(..3) {
@@ -134,7 +134,7 @@ fn assert_shown(seed: u64, stay: &[NewRun], shown: &[String]) {
 }
 
 #[tokio::test]
-async fn a_group_of_equal_start_times_larger_than_a_page_is_shown_whole() {
+async fn a_group_of_runs_with_one_start_time_that_exceeds_a_page_is_mirrored_whole() {
     let lab = Lab::new().await;
     let exp = lab.experiment("group");
     let mut sql = lab.sql();
@@ -161,7 +161,7 @@ async fn runs_made_by_the_rest_api_with_clocks_a_day_apart_are_all_mirrored() {
     for index in 0..10 {
         rest::create_run(&uri, &exp, now + index);
     }
-    // While the scan is in the middle, a machine whose clock is a day ahead and one that is a day behind start runs.
+    // During the scan, machines whose clocks are a day ahead and a day behind start runs.
     let created = Arc::new(Mutex::new(Vec::new()));
     let (exp_id, later) = (exp.clone(), created.clone());
     lab.proxy.on(move |request| {
@@ -181,7 +181,7 @@ async fn runs_made_by_the_rest_api_with_clocks_a_day_apart_are_all_mirrored() {
 }
 
 #[tokio::test]
-async fn a_server_that_ignores_where_the_page_should_begin_is_an_error_not_an_endless_scan() {
+async fn a_server_that_ignores_the_filter_is_an_error_and_not_an_endless_scan() {
     let lab = Lab::new().await;
     let exp = lab.experiment("ignored filter");
     let mut sql = lab.sql();

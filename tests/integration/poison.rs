@@ -1,4 +1,4 @@
-//! Runs that MongoDB cannot hold as they are, and texts that are easily changed on the way.
+//! Runs that MongoDB refuses as a whole, and texts that a mapping easily changes.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use serde_json::json;
 
 use crate::support::lab::{Lab, plain_runs};
 
-/// Much of a page is worked on at once, which takes a debug build on a busy machine longer than a lease.
+/// With a long lease: a debug build on a busy machine works on one page for longer than the default lease.
 fn patient(lab: &Lab) -> SyncJob {
     lab.sync().page_size(12).lease(Duration::from_secs(600))
 }
 
 #[tokio::test]
-async fn poisonous_runs_are_mirrored_in_part_with_the_reason_and_the_others_whole() {
+async fn runs_that_mongodb_refuses_are_mirrored_in_part_with_the_reason_and_the_others_whole() {
     let lab = Lab::new().await;
     let exp = lab.experiment("poison");
     let mut runs = plain_runs(&exp, 12);
@@ -23,7 +23,7 @@ async fn poisonous_runs_are_mirrored_in_part_with_the_reason_and_the_others_whol
     for index in 0..3_500 {
         runs[1].tags.push((format!("big.{index}"), long.clone()));
     }
-    // Lineage alone is too large as well.
+    // Its lineage alone is too large too.
     for index in 0..3_500 {
         runs[3].tags.push((
             format!("lineage.inputs.runs.{index:032x}"),
@@ -102,7 +102,7 @@ async fn poisonous_runs_are_mirrored_in_part_with_the_reason_and_the_others_whol
         .expect("a find")
         .expect("a run");
     assert_eq!(big.lineage().expect("lineage").inputs.models().len(), 1);
-    // All others equal MLflow, the broken lineage tags included, which are tags all the same.
+    // All other runs equal MLflow, with their broken lineage tags, which are stored as tags.
     let differences = lab.differences().await;
     let others: Vec<_> = differences
         .iter()
@@ -114,7 +114,7 @@ async fn poisonous_runs_are_mirrored_in_part_with_the_reason_and_the_others_whol
         .collect();
     assert!(others.is_empty(), "{others:?}");
 
-    // Seen again, they are no more work, and once they are small again, they are whole.
+    // The next pass does not write them again. Once they are small, they are mirrored whole.
     let report = Lab::complete(patient(&lab).run(|_| {}).await);
     assert_eq!(
         (report.quarantined, report.unchanged),
@@ -140,7 +140,7 @@ async fn poisonous_runs_are_mirrored_in_part_with_the_reason_and_the_others_whol
     );
 }
 
-/// Texts that a codec easily changes.
+/// Texts that a mapping easily changes.
 const TEXTS: [&str; 46] = [
     "",
     " ",
@@ -191,7 +191,7 @@ const TEXTS: [&str; 46] = [
 ];
 
 #[tokio::test]
-async fn every_text_of_a_tag_or_param_can_be_had_back_after_a_sync() {
+async fn the_mirror_gives_back_the_exact_text_of_every_tag_and_param() {
     let lab = Lab::new().await;
     let exp = lab.experiment("fidelity");
     let mut runs = plain_runs(&exp, 3);
@@ -244,7 +244,7 @@ async fn every_text_of_a_tag_or_param_can_be_had_back_after_a_sync() {
     Lab::complete(lab.sync().run(|_| {}).await);
     assert_eq!(lab.differences().await, Vec::<String>::new());
 
-    // The same comparison once more without the lab's, so that this test does not rest on it alone.
+    // Compared here too, so that this test does not depend on the lab's comparison alone.
     let truth = lab.truth();
     for run in truth.active() {
         let id = run["info"]["run_id"].as_str().expect("an id");
@@ -270,7 +270,7 @@ async fn every_text_of_a_tag_or_param_can_be_had_back_after_a_sync() {
 }
 
 #[tokio::test]
-async fn metrics_that_are_no_numbers_are_mirrored() {
+async fn nan_and_infinite_metrics_are_mirrored() {
     let lab = Lab::new().await;
     let exp = lab.experiment("metrics");
     let runs = plain_runs(&exp, 1);

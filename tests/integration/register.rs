@@ -1,4 +1,4 @@
-//! What `register` refuses by itself, in its own words and not in MLflow's.
+//! Registration: which runs it refuses, and which lineage it keeps when others write at the same time.
 
 use runlineage::{Error, lineage};
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::support::lab::{Lab, plain_runs};
 use crate::support::proxy::Answer;
 use crate::support::rest;
 
-/// Registers a model on a new run; `before` is done to the lab between reading the run and registering.
+/// Registers a model on a new run, and calls `before` between reading the run and registering.
 async fn register(before: impl FnOnce(&Lab, &str)) -> (Lab, String, Error) {
     let lab = Lab::new().await;
     let run = plain_runs(&lab.experiment("registered"), 1).remove(0);
@@ -25,7 +25,7 @@ async fn register(before: impl FnOnce(&Lab, &str)) -> (Lab, String, Error) {
 }
 
 #[tokio::test]
-async fn a_deleted_run_takes_no_lineage_until_it_is_restored() {
+async fn lineage_cannot_be_registered_on_a_deleted_run_until_it_is_restored() {
     let (lab, id, error) = register(|lab, id| {
         rest::post(&lab.server.uri(), "runs/delete", &json!({ "run_id": id }));
     })
@@ -39,9 +39,9 @@ async fn a_deleted_run_takes_no_lineage_until_it_is_restored() {
 }
 
 #[tokio::test]
-async fn tags_that_never_stay_are_said_to_be_overwritten() {
+async fn tags_that_another_program_always_removes_are_reported_as_overwritten() {
     let (lab, id, error) = register(|lab, _| {
-        // As if another program wrote its own tags right after: these never arrive.
+        // The tags never arrive, as if another program overwrote them each time.
         lab.proxy.on(|request| match request.call.as_str() {
             "runs/log-batch" => Answer::text(200, "{}"),
             _ => Answer::Pass,
@@ -59,7 +59,7 @@ async fn tags_that_never_stay_are_said_to_be_overwritten() {
     assert_eq!(set.count(), *attempts);
 }
 
-/// The references that MLflow's tags record, in whichever of the two forms.
+/// The references that MLflow's tags record, in either form.
 fn recorded(lab: &Lab, id: &str) -> std::collections::BTreeSet<String> {
     let truth = lab.truth();
     let run = truth.runs.iter().find(|run| run["info"]["run_id"] == id);
@@ -83,7 +83,7 @@ fn recorded(lab: &Lab, id: &str) -> std::collections::BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_two_databases_register_on_one_run_is_all_there() {
+async fn lineage_registered_through_two_databases_on_one_run_is_complete() {
     let lab = Lab::new().await;
     let run = plain_runs(&lab.experiment("two databases"), 1).remove(0);
     lab.sql().insert(std::slice::from_ref(&run));
@@ -111,7 +111,7 @@ async fn what_two_databases_register_on_one_run_is_all_there() {
         let lineage = run.lineage().expect("its lineage can be read");
         assert_eq!(lineage.inputs.models()["churn"], expected, "round {round}");
     }
-    // mlopus reads all of it, once nobody writes any more.
+    // After the last write, mlopus reads all of it.
     let read = client.run(&run.id.parse().unwrap()).await.unwrap();
     let last = lineage::of(&read).unwrap().with_output_model("report", "1");
     last.register(&client, &lab.store)
@@ -126,14 +126,14 @@ async fn what_two_databases_register_on_one_run_is_all_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_registration_that_waits_for_mlflow_undoes_nothing_that_was_acknowledged_meanwhile() {
+async fn a_delayed_registration_undoes_no_lineage_that_was_acknowledged_meanwhile() {
     let lab = Lab::new().await;
     let run = plain_runs(&lab.experiment("late"), 1).remove(0);
     lab.sql().insert(std::slice::from_ref(&run));
     let client = lab.builder().build().expect("the URI is valid");
     let id = run.id.parse().expect("a run id");
     let read = client.run(&id).await.expect("it is there");
-    // The first request for tags is refused for a while; what comes meanwhile is not.
+    // The first request that sets tags is refused for a while; requests that come meanwhile are not.
     let refused = std::sync::atomic::AtomicBool::new(false);
     lab.proxy.on(move |request| {
         if request.call == "runs/log-batch"

@@ -1,4 +1,4 @@
-//! A pass that was given up: the next one takes up where it was, and decides on what that one could not.
+//! An interrupted pass: the next one resumes it, and decides the runs that were undecided.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::lab::{Lab, plain_runs};
 use crate::support::proxy::{Answer, Request};
 
 #[tokio::test]
-async fn runs_erased_in_mlflow_go_also_when_the_pass_that_noticed_was_killed() {
+async fn runs_erased_in_mlflow_leave_the_mirror_even_if_the_pass_that_noticed_was_killed() {
     let lab = Lab::new().await;
     let exps = ["a", "b"].map(|name| lab.experiment(name));
     let mut sql = lab.sql();
@@ -21,7 +21,7 @@ async fn runs_erased_in_mlflow_go_also_when_the_pass_that_noticed_was_killed() {
     let first = lab.truth().runs[0].clone();
     sql.erase(first["info"]["run_id"].as_str().expect("an id"))
         .write();
-    // The one experiment is done, and its erased run noticed, when the process dies in the other.
+    // The process dies in one experiment after it has finished the other and recorded the erased run there.
     let erased_in = first["info"]["experiment_id"].clone();
     lab.proxy.on(move |request| {
         if request.call == "runs/search" && request.body["experiment_ids"][0] != erased_in {
@@ -30,8 +30,21 @@ async fn runs_erased_in_mlflow_go_also_when_the_pass_that_noticed_was_killed() {
         Answer::Pass
     });
     let sync = lab.sync();
-    let pass = tokio::time::timeout(Duration::from_secs(4), sync.run(|_| {}));
-    assert!(pass.await.is_err(), "the pass was given up in the middle");
+    let state = lab.test.database.collection::<Document>("sync_state");
+    let noticed = async {
+        while state
+            .count_documents(doc! { "gone": { "$exists": true } })
+            .await
+            .ok()
+            != Some(1)
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        ended = sync.run(|_| {}) => panic!("the pass was not given up in the middle: {ended:?}"),
+        () = noticed => {}
+    }
     let leases = lab.test.database.collection::<Document>("leases");
     leases.delete_many(doc! {}).await.expect("a delete");
     lab.proxy.pass();
@@ -40,12 +53,13 @@ async fn runs_erased_in_mlflow_go_also_when_the_pass_that_noticed_was_killed() {
 }
 
 #[tokio::test]
-async fn a_wrong_server_is_not_believed_after_a_kill_either() {
+async fn a_resumed_pass_removes_nothing_on_the_answers_of_another_server() {
     a_wrong_server(true).await;
 }
 
 #[tokio::test]
-async fn a_wrong_server_is_not_believed_where_nothing_is_recorded_of_the_experiment() {
+async fn a_resumed_pass_without_a_recorded_experiment_removes_nothing_on_the_answers_of_another_server()
+ {
     a_wrong_server(false).await;
 }
 
@@ -60,7 +74,7 @@ async fn a_wrong_server(is_recorded: bool) {
         assert_eq!(forgotten.await.expect("a delete").deleted_count, 1);
     }
     let mirrored = lab.mirrored().await;
-    // Another server lists an experiment of this id, made at another time, with other runs.
+    // Another server has an experiment of this id with another creation time and other runs.
     let other = lab.experiment("other");
     lab.sql().insert(&plain_runs(&other, 20));
     lab.proxy.on(move |request| {
@@ -111,7 +125,7 @@ async fn a_wrong_server(is_recorded: bool) {
     }
 }
 
-/// Lets a pass go on until it asks for its third page of runs, and gives it up there.
+/// Runs a pass until it asks for its third page of runs, and stops it there.
 async fn give_up_at_the_third_page(
     lab: &Lab,
     fault: impl Fn(&Request) -> Answer + Send + std::marker::Sync + 'static,
@@ -131,7 +145,7 @@ async fn give_up_at_the_third_page(
     give_up_once(lab, &third).await;
 }
 
-/// Gives a pass up, once it has asked for the page that is told of here.
+/// Stops a pass once the channel tells that it has asked for the third page.
 async fn give_up_once(lab: &Lab, third: &std::sync::mpsc::Receiver<()>) {
     let sync = lab.sync();
     let stop = CancellationToken::new();
@@ -139,7 +153,7 @@ async fn give_up_once(lab: &Lab, third: &std::sync::mpsc::Receiver<()>) {
         while third.try_recv().is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // What was fetched before is saved by then.
+        // By then, the pass has saved the pages before.
         tokio::time::sleep(Duration::from_secs(2)).await;
         stop.cancel();
     };
@@ -149,7 +163,7 @@ async fn give_up_once(lab: &Lab, third: &std::sync::mpsc::Receiver<()>) {
 }
 
 #[tokio::test]
-async fn runs_erased_behind_the_checkpoint_go_when_the_pass_is_taken_up() {
+async fn runs_erased_before_the_checkpoint_leave_the_mirror_when_the_pass_is_resumed() {
     let lab = Lab::new().await;
     let exp = lab.experiment("a");
     let runs = plain_runs(&exp, 30);
@@ -193,7 +207,7 @@ async fn runs_erased_behind_the_checkpoint_go_when_the_pass_is_taken_up() {
 }
 
 #[tokio::test]
-async fn what_was_undecided_is_still_so_when_the_pass_is_taken_up() {
+async fn undecided_runs_are_still_undecided_when_the_pass_is_resumed() {
     let lab = Lab::new().await;
     let exp = lab.experiment("a");
     let runs = plain_runs(&exp, 30);
@@ -221,8 +235,9 @@ async fn what_was_undecided_is_still_so_when_the_pass_is_taken_up() {
 }
 
 #[tokio::test]
-async fn a_run_that_mlflow_shows_again_stays_also_when_a_killed_pass_recorded_it_as_gone() {
-    // Erased and back in the experiment under way, and in one that was scanned to its end.
+async fn a_run_that_mlflow_shows_again_stays_even_if_a_killed_pass_recorded_it_as_deleted_upstream()
+{
+    // Runs are erased and restored in the experiment under way, and in one that was scanned to its end.
     let lab = Lab::new().await;
     let exp = lab.experiment("a");
     let done = lab.experiment("b");
@@ -253,7 +268,7 @@ async fn a_run_that_mlflow_shows_again_stays_also_when_a_killed_pass_recorded_it
     let recorded = state.count_documents(doc! { "gone": { "$exists": true } });
     assert_eq!(recorded.await.ok(), Some(2), "both experiments have some");
 
-    // MLflow is restored from its backup, but for one run of each.
+    // MLflow is restored from a backup that lacks one run of each experiment.
     sql.insert(&[runs[0].clone(), others[0].clone()]);
     lab.proxy.pass();
     let report = Lab::complete(lab.sync().run(|_| {}).await);
@@ -275,7 +290,7 @@ async fn a_run_that_mlflow_shows_again_before_the_pass_ends_stays() {
     let sql = std::sync::Mutex::new(sql);
     let (back, asked) = (runs[0].clone(), std::sync::atomic::AtomicUsize::new(0));
     lab.proxy.on(move |request| {
-        // By the third page, the first one is decided.
+        // By the third page, the missing runs of the first one are decided.
         let is_third = request.call == "runs/search"
             && asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 3;
         if is_third {
@@ -290,7 +305,7 @@ async fn a_run_that_mlflow_shows_again_before_the_pass_ends_stays() {
 }
 
 #[tokio::test]
-async fn a_recorded_run_stays_while_mlflow_says_nothing_of_it() {
+async fn a_run_recorded_as_deleted_upstream_stays_while_mlflow_does_not_answer() {
     let lab = Lab::new().await;
     let exp = lab.experiment("a");
     let runs = plain_runs(&exp, 30);

@@ -1,4 +1,4 @@
-//! A password is nowhere to be seen in what the library says, and goes to its own server alone.
+//! The library shows a password nowhere, and sends it to its own server alone.
 
 use runlineage::MlflowClient;
 
@@ -7,7 +7,7 @@ use crate::support::lab::{Lab, chain};
 use crate::support::proxy::{Answer, Proxy};
 
 #[tokio::test]
-async fn debug_and_errors_of_a_client_hide_what_it_authenticates_with() {
+async fn debug_output_and_errors_of_a_client_hide_its_credentials() {
     let lab = Lab::new().await;
     let uri = lab
         .proxy
@@ -75,7 +75,7 @@ async fn credentials_do_not_follow_a_redirect_to_another_host() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_told_without_the_secrets_of_either_url() {
+async fn the_error_for_a_redirect_hides_the_secrets_of_both_urls() {
     let lab = Lab::new().await;
     let to = [
         format!("http://ana:{CANARY}@127.0.0.1:1/login?token={CANARY}#{CANARY}"),
@@ -100,7 +100,7 @@ async fn a_redirect_is_told_without_the_secrets_of_either_url() {
         let told = chain(&error);
         assert!(told.contains("redirects to"), "{told}");
         assert_hidden(&location, &format!("{told} {error:?}"));
-        // It asked once, and with its password: that goes to this server, and nowhere else.
+        // The client sent one request, with its password, and did not follow the redirect.
         let asked = lab.proxy.take_requests();
         assert_eq!(asked.len(), 1, "{location}");
         assert!(asked[0].head.contains(ENCODED), "{location}");

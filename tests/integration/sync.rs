@@ -1,4 +1,4 @@
-//! A pass over MLflow: what it writes, what it leaves alone, what it never deletes.
+//! A pass over MLflow: which runs it writes, which it leaves unchanged, and which it never removes.
 
 use std::collections::BTreeMap;
 
@@ -67,7 +67,7 @@ async fn unchanged_runs_are_not_written_again() {
 }
 
 #[tokio::test]
-async fn a_deleted_run_leaves_and_comes_back_when_restored() {
+async fn a_deleted_run_leaves_the_mirror_and_returns_when_it_is_restored() {
     let server = mlflow::shared();
     let rest = Rest::new(server);
     let (name, exp) = rest.experiment("restored").await;
@@ -107,7 +107,7 @@ async fn a_deleted_run_leaves_and_comes_back_when_restored() {
 }
 
 #[tokio::test]
-async fn a_deleted_experiment_takes_its_runs_along_and_brings_them_back() {
+async fn the_runs_of_a_deleted_experiment_leave_the_mirror_and_return_with_it() {
     let server = mlflow::shared();
     let rest = Rest::new(server);
     let (name, exp) = rest.experiment("experiment").await;
@@ -126,7 +126,7 @@ async fn a_deleted_experiment_takes_its_runs_along_and_brings_them_back() {
 }
 
 #[tokio::test]
-async fn runs_outside_the_chosen_experiments_are_left_alone() {
+async fn runs_outside_the_selected_experiments_stay_unchanged() {
     let server = mlflow::shared();
     let rest = Rest::new(server);
     let (inside, inside_id) = rest.experiment("inside").await;
@@ -141,7 +141,7 @@ async fn runs_outside_the_chosen_experiments_are_left_alone() {
     let before = documents(&store).await;
     assert_eq!(before.len(), 2);
 
-    // Deleted in MLflow, but not looked at.
+    // Deleted in MLflow, but outside the scope of the pass.
     rest.post("runs/delete", json!({ "run_id": out_run })).await;
     rest.post("runs/delete", json!({ "run_id": in_run })).await;
     let report = sync(&mlflow, &store, &[&inside]).await;
@@ -163,7 +163,7 @@ async fn runs_outside_the_chosen_experiments_are_left_alone() {
     );
 }
 
-/// A database that was synced from a real server, under a name that a lying one can take.
+/// A database that was synced from a real server, under a source name that a fake server can use too.
 async fn synced(source: &str) -> (TestDatabase, MongoRunStore, String, Value) {
     let server = mlflow::shared();
     let rest = Rest::new(server);
@@ -209,7 +209,7 @@ async fn pass_over(server: &MockServer, source: &str, store: &MongoRunStore) -> 
 }
 
 #[tokio::test]
-async fn an_empty_answer_never_deletes() {
+async fn an_empty_answer_removes_no_run() {
     let source = unique("source");
     let (_test, store, run_id, known) = synced(&source).await;
     let before = documents(&store).await;
@@ -218,7 +218,7 @@ async fn an_empty_answer_never_deletes() {
     let mut recreated = known.clone();
     recreated["creation_time"] = json!(1);
     let not_there = || refusal(404, "RESOURCE_DOES_NOT_EXIST");
-    // What experiments/search, runs/search, runs/get and experiments/get answer.
+    // The answers to experiments/search, runs/search, runs/get and experiments/get.
     let lies = [
         [empty(), empty(), empty(), empty()],
         [listed(), empty(), empty(), empty()],
@@ -265,7 +265,7 @@ async fn an_empty_answer_never_deletes() {
         assert_eq!(documents(&store).await, before, "lie {number}");
     }
 
-    // MLflow's own word on the run, from the experiment that was mirrored: it is gone.
+    // MLflow does not know the run, but knows the mirrored experiment: this proves the deletion.
     let server = MockServer::start().await;
     answer(&server, "experiments/search", listed()).await;
     answer(&server, "runs/search", empty()).await;
@@ -281,7 +281,7 @@ async fn an_empty_answer_never_deletes() {
 }
 
 #[tokio::test]
-async fn a_run_that_cannot_be_stored_is_quarantined_and_the_others_are_there() {
+async fn a_run_that_mongodb_refuses_is_quarantined_and_the_others_are_mirrored() {
     let long = "x".repeat(5_000);
     let pairs: Vec<Value> = (0..3_600)
         .map(|n| json!({ "key": format!("p{n}"), "value": long }))
@@ -308,7 +308,7 @@ async fn a_run_that_cannot_be_stored_is_quarantined_and_the_others_are_there() {
             (3, written, 1, 1)
         );
     }
-    // Its lineage is what matters most, and is there.
+    // A quarantined run keeps its lineage.
     let query = Query::new().with_input_model("churn", "2");
     assert_eq!(ids(&store, query).await, set(["before", "huge", "after"]));
     let stored = store

@@ -1,4 +1,4 @@
-//! What `verify` lists: every run that the mirror does not hold as MLflow does, whatever differs, and no other.
+//! `verify` lists every run whose document differs from MLflow in any way, and no other run.
 
 use mongodb::bson::{DateTime, Document, doc};
 use runlineage::sync::{Difference, SyncJob};
@@ -8,7 +8,7 @@ use crate::support::lab::{Lab, chain, plain_runs};
 use crate::support::proxy::Answer;
 use crate::support::sql::NewRun;
 
-/// A mirrored lab; the runs have a tag, a param, a metric, a lineage entry, and the fifth one a problem.
+/// A mirrored lab. Its runs have a tag, a param, a metric and a lineage entry; the fifth run has a problem too.
 async fn mirrored_lab() -> (Lab, Vec<NewRun>) {
     let lab = Lab::new().await;
     let mut runs = plain_runs(&lab.experiment("a"), 10);
@@ -79,7 +79,7 @@ fn tamperings() -> Vec<(&'static str, Document)> {
 }
 
 #[tokio::test]
-async fn whatever_is_changed_in_one_document_that_run_alone_is_stale() {
+async fn any_change_of_one_document_makes_exactly_that_run_stale() {
     let (lab, runs) = mirrored_lab().await;
     assert_eq!(differences(&lab).await, []);
     let mirrored = lab.test.database.collection::<Document>("runs");
@@ -107,7 +107,7 @@ async fn whatever_is_changed_in_one_document_that_run_alone_is_stale() {
 }
 
 #[tokio::test]
-async fn a_run_too_few_and_one_too_many_are_listed_each_as_what_it_is() {
+async fn a_missing_and_an_extra_run_are_listed_as_such() {
     let (lab, runs) = mirrored_lab().await;
     let mirrored = lab.test.database.collection::<Document>("runs");
     let missing = doc! { "_id": &runs[2].id };
@@ -143,8 +143,8 @@ fn impatient(lab: &Lab) -> SyncJob {
     SyncJob::new(&client, &lab.store)
 }
 
-/// With a run missing from the mirror, and this as MLflow's answer to a second look at it.
-async fn second_look(lab: &Lab, answer: fn() -> Answer) -> runlineage::Result<Vec<Difference>> {
+/// The differences with one run missing from the mirror, and this answer of MLflow to the second read of the run.
+async fn second_read(lab: &Lab, answer: fn() -> Answer) -> runlineage::Result<Vec<Difference>> {
     lab.proxy.on(move |request| match request.call.as_str() {
         "runs/get" => answer(),
         _ => Answer::Pass,
@@ -154,7 +154,7 @@ async fn second_look(lab: &Lab, answer: fn() -> Answer) -> runlineage::Result<Ve
 }
 
 #[tokio::test]
-async fn only_the_word_that_a_run_is_not_there_clears_it_at_the_second_look() {
+async fn only_the_answer_that_a_run_does_not_exist_clears_it_at_the_second_read() {
     let (lab, runs) = mirrored_lab().await;
     let mirrored = lab.test.database.collection::<Document>("runs");
     let id = runs[2].id.as_str();
@@ -171,7 +171,7 @@ async fn only_the_word_that_a_run_is_not_there_clears_it_at_the_second_look() {
         || Answer::Reset(0.5),
     ];
     for outage in outages {
-        let error = second_look(&lab, outage).await;
+        let error = second_read(&lab, outage).await;
         let error = chain(&error.expect_err("nothing was compared"));
         assert!(error.contains("runs/get"), "{error}");
     }
@@ -183,15 +183,15 @@ async fn only_the_word_that_a_run_is_not_there_clears_it_at_the_second_look() {
         || Answer::text(200, "<html>log in</html>"),
     ];
     for refusal in refusals {
-        let found = second_look(&lab, refusal).await.expect("it is compared");
+        let found = second_read(&lab, refusal).await.expect("it is compared");
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].node.key(), found[0].kind), (id, "missing"));
         assert!(found[0].what.contains("runs/get"), "{found:?}");
     }
 
     let gone = || Answer::refuse(404, "RESOURCE_DOES_NOT_EXIST", "no such run");
-    assert_eq!(second_look(&lab, gone).await.expect("it is compared"), []);
-    // The same answer on its experiment is no word on the run.
+    assert_eq!(second_read(&lab, gone).await.expect("it is compared"), []);
+    // The same answer about its experiment says nothing about the run.
     lab.proxy.on(|request| match request.call.as_str() {
         "experiments/get" => Answer::refuse(404, "RESOURCE_DOES_NOT_EXIST", "none"),
         _ => Answer::Pass,
@@ -202,11 +202,11 @@ async fn only_the_word_that_a_run_is_not_there_clears_it_at_the_second_look() {
         .expect("it is compared");
     assert_eq!(found.differences.len(), 1, "{found:?}");
 
-    // One that the mirror holds and MLflow does not know stays listed.
+    // A mirrored run that MLflow does not know stays listed.
     lab.proxy.pass();
     Lab::complete(lab.sync().run(|_| {}).await);
     lab.sql().erase(id).write();
-    let found = second_look(&lab, gone).await.expect("it is compared");
+    let found = second_read(&lab, gone).await.expect("it is compared");
     assert_eq!((found[0].node.key(), found[0].kind), (id, "extra"));
     assert_eq!(json!(found).as_array().map(Vec::len), Some(1));
 }

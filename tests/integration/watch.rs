@@ -1,4 +1,4 @@
-//! A mirror that is kept fresh, and compared with MLflow.
+//! Watches keep a mirror fresh, by full and quick passes.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -50,8 +50,8 @@ async fn verify_lists_what_is_missing_stale_and_extra_and_nothing_else() {
     assert_eq!((healed.seen, healed.differences), (9, vec![]));
 }
 
-/// A pass whose searches wait for a moment, and the date at which the first one went on.
-async fn held_up(lab: &Lab, pass: impl Future<Output = runlineage::Result<Option<Report>>>) -> i64 {
+/// Runs a pass whose searches wait for a moment. Returns the time at which the first search got its answer.
+async fn delayed(lab: &Lab, pass: impl Future<Output = runlineage::Result<Option<Report>>>) -> i64 {
     let (waits, go) = hold(lab);
     let mut went_on = 0;
     let let_go = async {
@@ -74,12 +74,12 @@ async fn the_mirror_is_as_fresh_as_the_beginning_of_a_pass_over_everything() {
     let day = Duration::from_secs(86_400);
     let freshness = || async { lab.store.freshness().await.expect("MongoDB answers") };
     let before = now();
-    let went_on = held_up(&lab, lab.sync().run_until(&never, |_| {})).await;
+    let went_on = delayed(&lab, lab.sync().run_until(&never, |_| {})).await;
     let full = freshness().await.full_pass.expect("it is recorded");
     assert!((before..went_on).contains(&full.timestamp_millis()));
 
     let before = now();
-    let went_on = held_up(&lab, lab.sync().run_quick(day, &never, |_| {})).await;
+    let went_on = delayed(&lab, lab.sync().run_quick(day, &never, |_| {})).await;
     let quick = freshness().await.quick_pass.expect("it is recorded");
     assert!((before..went_on).contains(&quick.timestamp_millis()));
 
@@ -96,7 +96,7 @@ async fn the_mirror_is_as_fresh_as_the_beginning_of_a_pass_over_everything() {
 }
 
 #[tokio::test]
-async fn a_watch_mirrors_new_runs_by_quick_passes_and_stops_when_told() {
+async fn a_watch_mirrors_new_runs_by_quick_passes_until_it_is_stopped() {
     let lab = Lab::new().await;
     let uri = lab.server.uri();
     let exp = lab.experiment("watched");
@@ -107,7 +107,7 @@ async fn a_watch_mirrors_new_runs_by_quick_passes_and_stops_when_told() {
     rest::create_run(&uri, &exp, now);
     let stop = CancellationToken::new();
     let mut passes = Vec::new();
-    // Longer than the full pass takes: no quick pass is made beside it.
+    // Longer than a full pass takes, so that no quick pass runs beside it.
     let watch = Watch::new(lab.sync(), Duration::from_secs(3));
     let ended = watch.run(
         &stop,
@@ -138,7 +138,8 @@ async fn a_watch_mirrors_new_runs_by_quick_passes_and_stops_when_told() {
     );
 }
 
-/// The passes that a watch makes until there are so many: kind, whether it failed, what it left undecided, and when it ended.
+/// The first `count` passes of a watch: the kind of each, whether it failed, how many experiments were incomplete, and when it
+/// ended.
 async fn passes(
     watch: Watch,
     count: usize,
@@ -165,7 +166,7 @@ async fn passes(
 }
 
 #[tokio::test]
-async fn what_stays_undecided_does_not_make_every_pass_a_full_one() {
+async fn an_incomplete_full_pass_is_not_repeated_before_its_interval() {
     let lab = Lab::new().await;
     let (kept, lost) = (lab.experiment("kept"), lab.experiment("lost"));
     for exp in [&kept, &lost] {
@@ -173,7 +174,7 @@ async fn what_stays_undecided_does_not_make_every_pass_a_full_one() {
     }
     lab.sync().run(|_| {}).await.expect("the pass ends");
     lab.proxy.list_only(&lab.name("kept"));
-    // Longer than the full pass takes: no quick pass is made beside it.
+    // Longer than a full pass takes, so that no quick pass runs beside it.
     let watch = Watch::new(lab.sync(), Duration::from_secs(3));
     let made = passes(watch, 4, |_| {}).await;
     let made: Vec<_> = made
@@ -185,7 +186,7 @@ async fn what_stays_undecided_does_not_make_every_pass_a_full_one() {
 }
 
 #[tokio::test]
-async fn a_pass_that_failed_is_tried_again_soon_and_a_full_one_is_still_due() {
+async fn a_failed_pass_is_retried_soon_and_a_full_pass_is_still_due() {
     let lab = Lab::new().await;
     lab.sql().insert(&plain_runs(&lab.experiment("a"), 3));
     let every = Duration::from_secs(18);
@@ -218,7 +219,7 @@ async fn quick_passes_are_made_beside_a_full_pass_that_takes_longer_than_both_in
     );
     lab.proxy.on(|request| {
         let filter = request.body["filter"].as_str().unwrap_or_default();
-        // What a full pass searches: everything, and then from the start time of a page's last run.
+        // A full pass searches without a filter first, then from the start time of each page's last run.
         let is_full = filter.is_empty() || filter.contains(">= 1700000");
         if request.call == "runs/search" && is_full {
             return Answer::After(Box::new(|| std::thread::sleep(Duration::from_millis(600))));
@@ -241,7 +242,7 @@ async fn quick_passes_are_made_beside_a_full_pass_that_takes_longer_than_both_in
     let full: Vec<usize> = (0..kinds.len())
         .filter(|at| kinds[*at] == PassKind::Full)
         .collect();
-    // Before the first full pass ends, and after it for as long as --full-every says.
+    // Quick passes come before the first full pass ends, and until the next one is due.
     assert!(full[0] >= 2, "{kinds:?}");
     assert_eq!(kinds[full[0] + 1], PassKind::Quick, "{kinds:?}");
     assert!(full.len() >= 2, "a full pass is still made: {kinds:?}");
@@ -278,7 +279,113 @@ async fn the_pause_of_a_watch_counts_from_the_end_of_a_pass() {
     );
 }
 
-/// Another server behind the same URL has an experiment of the same id, or an older backup has.
+fn rename(lab: &Lab, exp: &str, name: &str) {
+    let body = json!({ "experiment_id": exp, "new_name": lab.name(name) });
+    rest::post(&lab.server.uri(), "experiments/update", &body);
+}
+
+#[tokio::test]
+async fn a_watch_follows_a_selected_experiment_through_renames_by_full_and_quick_passes() {
+    let lab = Lab::new().await;
+    let (exp, uri) = (lab.experiment("before"), lab.server.uri());
+    let job = lab.sync().only([lab.name("before")]);
+    // Longer than a full pass takes, so that no quick pass runs beside it.
+    let every = Duration::from_secs(3);
+    let watch = Watch::new(job, every).full_every(every * 2);
+    let (mut created, mut others) = (Vec::new(), Vec::new());
+    let made = passes(watch, 4, |count| {
+        created.push(rest::create_run(&uri, &exp, now()));
+        rename(&lab, &exp, &format!("name {count}"));
+        // A new experiment takes the old name. It is not the selected one.
+        if count == 1 {
+            let other = lab.experiment("before");
+            others.push(rest::create_run(&uri, &other, now()));
+        }
+    });
+    let made = made.await;
+    assert_eq!(others.len(), 1);
+    let kinds: Vec<PassKind> = made.iter().map(|(kind, ..)| *kind).collect();
+    assert!(
+        made.iter()
+            .all(|(_, failed, undecided, _)| !failed && *undecided == 0),
+        "{made:?}"
+    );
+    assert!(
+        kinds[1..].contains(&PassKind::Full) && kinds[1..].contains(&PassKind::Quick),
+        "{kinds:?}"
+    );
+    // The last run was created after the last pass.
+    created.pop();
+    let expected = created.into_iter().collect();
+    assert_eq!(lab.mirrored().await, expected, "without {others:?}");
+}
+
+#[tokio::test]
+async fn a_watch_leaves_an_excluded_experiment_out_after_it_was_renamed_or_made_anew() {
+    let lab = Lab::new().await;
+    let uri = lab.server.uri();
+    let (kept, excluded) = (lab.experiment("kept"), lab.experiment("excluded"));
+    let job = lab.sync().except([lab.name("excluded")]);
+    let watch = Watch::new(job, Duration::from_secs(3));
+    let mut created = Vec::new();
+    let made = passes(watch, 2, |count| {
+        if count == 1 {
+            rename(&lab, &excluded, "kept out");
+            let anew = lab.experiment("excluded");
+            rest::create_run(&uri, &excluded, now());
+            rest::create_run(&uri, &anew, now());
+            created.push(rest::create_run(&uri, &kept, now()));
+        }
+    });
+    let made = made.await;
+    assert!(made.iter().all(|(_, failed, ..)| !failed), "{made:?}");
+    assert_eq!(lab.mirrored().await, created.into_iter().collect());
+}
+
+#[tokio::test]
+async fn a_watch_goes_on_with_the_others_when_a_selected_experiment_is_no_longer_listed() {
+    let lab = Lab::new().await;
+    let uri = lab.server.uri();
+    let (kept, lost) = (lab.experiment("kept"), lab.experiment("lost"));
+    let job = lab.sync().only([kept.as_str(), lost.as_str()]);
+    let every = Duration::from_secs(3);
+    let watch = Watch::new(job, every).full_every(every * 2);
+    let mut created = Vec::new();
+    let mut incomplete = Vec::new();
+    let stop = CancellationToken::new();
+    let mut count = 0;
+    let watched = watch.run(
+        &stop,
+        |_| {},
+        |pass| {
+            let report = pass.result.expect("no pass fails");
+            incomplete.push(report.incomplete.clone());
+            count += 1;
+            match count {
+                1 => lab.proxy.list_only(&lab.name("kept")),
+                4 => stop.cancel(),
+                _ => {}
+            }
+            if count < 4 {
+                created.push(rest::create_run(&uri, &kept, now()));
+            }
+        },
+    );
+    watched
+        .await
+        .unwrap_or_else(|error| panic!("{}", chain(&error)));
+    assert_eq!(incomplete[0], []);
+    for incomplete in &incomplete[1..] {
+        let [lacking] = incomplete.as_slice() else {
+            panic!("{incomplete:?}");
+        };
+        assert_eq!(lacking.experiment, lost);
+        assert!(lacking.reason.contains("no longer lists"), "{lacking:?}");
+    }
+    assert_eq!(lab.mirrored().await, created.into_iter().collect());
+}
+
+/// As when another server, or an older backup, answers at the same URL.
 #[tokio::test]
 async fn a_quick_pass_mirrors_nothing_of_another_experiment_with_the_same_id() {
     let lab = Lab::new().await;
@@ -331,7 +438,7 @@ async fn a_quick_pass_mirrors_nothing_of_another_experiment_with_the_same_id() {
         "a full pass says the same"
     );
 
-    // As the message says: then it is mirrored anew, by a quick pass too.
+    // After the command that the message names, even a quick pass mirrors the new experiment.
     let forgotten = lab.sync().forget_experiment(&exp).await;
     assert_eq!(forgotten.expect("it is forgotten"), 3);
     let report = lab.sync().run_quick(day, &never, |_| {}).await;
@@ -370,7 +477,7 @@ async fn a_watch_ends_once_a_newer_program_has_migrated_the_database() {
 }
 
 #[tokio::test]
-async fn deleted_runs_are_purged_by_the_date_they_left() {
+async fn deleted_runs_are_purged_by_the_date_they_left_the_mirror() {
     let lab = Lab::new().await;
     let uri = lab.server.uri();
     let exp = lab.experiment("purged");

@@ -1,4 +1,4 @@
-//! A test's own part of the shared MLflow server, behind a proxy, and a mirror of it.
+//! [`Lab`]: a test's own experiments on the shared MLflow server, behind a proxy, and a mirror of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::rest;
 use super::sql::{NewRun, Sql};
 use super::unique;
 
-/// The server shows, through the proxy, only the experiments made here.
+/// Through the proxy, the server lists only the experiments of this lab.
 pub(crate) struct Lab {
     pub(crate) proxy: Proxy,
     pub(crate) test: TestDatabase,
@@ -32,14 +32,14 @@ impl Lab {
         Self::on(test.uri.clone(), test).await
     }
 
-    /// With an MLflow that no other test asks: for runs that are too odd for it.
+    /// A lab with its own MLflow, for runs that would break the tests of others.
     pub(crate) async fn with_own_mlflow() -> Self {
         let test = TestDatabase::new().await;
         let server = Box::leak(Box::new(MlflowServer::start(Setup::default())));
         Self::between(server, test.uri.clone(), test).await
     }
 
-    /// With the mirror in another MongoDB than the shared one.
+    /// A lab whose mirror is in another MongoDB than the shared one.
     pub(crate) async fn on(mongodb_uri: String, test: TestDatabase) -> Self {
         Self::between(mlflow::shared(), mongodb_uri, test).await
     }
@@ -64,7 +64,7 @@ impl Lab {
         }
     }
 
-    /// A new experiment of this lab.
+    /// Creates an experiment of this lab, and returns its id.
     pub(crate) fn experiment(&self, name: &str) -> String {
         rest::create_experiment(&self.server.uri(), &format!("{} {name}", self.prefix))
     }
@@ -77,7 +77,7 @@ impl Lab {
         Sql::open(self.server)
     }
 
-    /// A client that goes through the proxy, and gives up soon.
+    /// A client through the proxy, with a short timeout.
     pub(crate) fn builder(&self) -> MlflowClientBuilder {
         MlflowClient::builder(&self.proxy.uri())
             .source("lab")
@@ -92,7 +92,7 @@ impl Lab {
         .page_size(7)
     }
 
-    /// A pass that has to do all of its work.
+    /// The report of a pass that must be complete.
     #[track_caller]
     pub(crate) fn complete(report: runlineage::Result<Report>) -> Report {
         let report = report.unwrap_or_else(|error| panic!("{}", chain(&error)));
@@ -105,7 +105,7 @@ impl Lab {
         report
     }
 
-    /// All runs of this lab's experiments as MLflow's REST API shows them now, deleted ones too.
+    /// All runs of this lab's experiments, deleted ones too, as MLflow's REST API shows them now.
     pub(crate) fn truth(&self) -> Truth {
         Truth::read(&self.server.uri(), &self.prefix)
     }
@@ -121,7 +121,7 @@ impl Lab {
     }
 }
 
-/// What MLflow says, read without any of the code under test.
+/// The experiments and runs of MLflow, read without the code under test.
 pub(crate) struct Truth {
     experiments: BTreeMap<String, Value>,
     pub(crate) runs: Vec<Value>,
@@ -206,7 +206,7 @@ impl Truth {
     }
 }
 
-/// What of a run the document does not say as MLflow does.
+/// The fields in which the document differs from MLflow's run.
 fn unequal(run: &Value, exp_name: &str, document: &Document) -> Vec<String> {
     let info = &run["info"];
     let mut unequal = Vec::new();
@@ -287,7 +287,7 @@ fn date(millis: i64) -> Bson {
 
 type Entries = BTreeSet<(String, String, String, Option<String>)>;
 
-/// The lineage that well-formed tags say.
+/// The lineage in well-formed tags.
 fn lineage_of(tags: &BTreeMap<String, String>) -> Entries {
     let mut entries = Entries::new();
     for (key, value) in tags {
@@ -312,7 +312,7 @@ fn lineage_of(tags: &BTreeMap<String, String>) -> Entries {
     entries
 }
 
-/// The lineage that a document says.
+/// The lineage in a document.
 fn entries(document: &Document) -> Entries {
     let mut entries = Entries::new();
     for side in ["inputs", "outputs"] {
@@ -367,13 +367,13 @@ pub(crate) fn plain_runs(exp: &str, count: usize) -> Vec<NewRun> {
         .collect()
 }
 
-/// An id as MLflow makes them, unlike any other.
+/// A random run id in the form that MLflow uses.
 pub(crate) fn run_id() -> String {
     let mut rng = fastrand::Rng::new();
     format!("{:032x}", rng.u128(..))
 }
 
-/// A JSON string's text; of anything else, its JSON.
+/// The text of a JSON string; the JSON of any other value.
 pub(crate) fn text(value: &Value) -> String {
     value.as_str().map_or_else(
         || {

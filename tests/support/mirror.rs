@@ -1,4 +1,4 @@
-//! What tests of the mirror say again and again.
+//! Steps that many tests of the mirror share.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use runlineage::{MlflowClient, MongoRunStore, Run, RunStore, RunStoreExt as _, S
 use super::mlflow::MlflowServer;
 use super::mongodb::TestDatabase;
 
-/// The mirror in a test's own database, migrated.
+/// A migrated mirror in a test's own database.
 pub(crate) async fn mirror(test: &TestDatabase) -> MongoRunStore {
     let store = MongoRunStore::from_database(test.database.clone());
     store
@@ -19,13 +19,13 @@ pub(crate) async fn mirror(test: &TestDatabase) -> MongoRunStore {
     store
 }
 
-/// A client that reads nothing from the environment and gives up soon.
+/// A client that reads nothing from the environment, with few retries.
 pub(crate) fn client(server: &MlflowServer) -> MlflowClient {
     let builder = MlflowClient::builder(&server.uri()).retries(3);
     builder.build().expect("the test server's URI is one")
 }
 
-/// One pass over these experiments, which must come to an end.
+/// The report of one pass over these experiments, which must not fail.
 pub(crate) async fn sync(
     mlflow: &MlflowClient,
     store: &MongoRunStore,
@@ -43,7 +43,7 @@ pub(crate) async fn sync(
     report
 }
 
-/// The ids of the runs that match; none of them comes twice.
+/// The ids of the matching runs. Fails when one of them comes twice.
 pub(crate) async fn ids(store: &dyn RunStore, search: impl Into<Search>) -> BTreeSet<String> {
     let runs = store.find(search).await.expect("the search begins");
     let runs: Vec<Run> = runs.try_collect().await.expect("the search ends");

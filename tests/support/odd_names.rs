@@ -1,4 +1,4 @@
-//! A mirror of 3,000 runs, and one more for each name that a careless renderer would break.
+//! A mirror of 3,000 runs, and one run for each name that a careless renderer would break.
 
 use bson::{DateTime, Document, doc};
 use runlineage::{MongoRunStore, Run};

@@ -27,6 +27,7 @@ pub mod sql;
 pub mod tcp_proxy;
 pub mod tls_proxy;
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -60,11 +61,18 @@ pub fn unique(prefix: &str) -> String {
 }
 
 /// A port that was free a moment ago; a server that finds it taken has to try another.
+///
+/// It lies below the range from which Linux takes ports for outgoing connections. None of the many connections of other
+/// tests takes it before a slow server binds it.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("a loopback port is free")
-        .port()
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let mut ports = std::iter::repeat_with(|| 15_000 + (random() % 17_000) as u16).take(1_000);
+    ports.find(is_free).expect("a loopback port is free")
+}
+
+fn random() -> u64 {
+    // Every state of the hash maps has keys of its own.
+    RandomState::new().build_hasher().finish()
 }
 
 /// Asks until the answer is there; None when `bound` has passed without one.

@@ -1,8 +1,8 @@
 //! Real MLflow tracking servers.
 //!
-//! One is shared by all test programs that `tools/with-servers` starts, else by the tests of one program. So a test makes an
-//! experiment with a [`unique`](super::unique) name and looks at nothing else there; a test that stops its server, or needs one set up
-//! otherwise, starts its own.
+//! All test programs that `tools/with-servers` starts share one server; else all tests of one program do. So a test creates an
+//! experiment with a [`unique`](super::unique) name and reads nothing else there. A test that stops its server, or needs another
+//! setup, starts its own.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
@@ -17,14 +17,17 @@ use crate::{free_port, poll, tool};
 /// The administrator of a server with [`Setup::basic_auth`].
 pub const ADMIN: (&str, &str) = ("admin", "tests-only-1234");
 
-/// A first start migrates an empty database: 20 s on an idle machine.
+/// How long a server may take to start. Its first start migrates an empty database, which takes 20 s on an idle machine.
 const READY: Duration = Duration::from_secs(180);
 
-/// Set by `tools/with-servers`: where its MLflow listens, and the folder with the SQLite file.
+/// How long an answer may take on a loaded machine.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// Variables that `tools/with-servers` sets: the port of its MLflow, and the folder with the SQLite file.
 const PORT: &str = "RUNLINEAGE_TEST_MLFLOW_PORT";
 const FOLDER: &str = "RUNLINEAGE_TEST_MLFLOW_FOLDER";
 
-/// Which MLflow.
+/// The major version of MLflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     V2,
@@ -32,7 +35,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// The one under test: 3, or 2 with `RUNLINEAGE_TEST_MLFLOW=2`.
+    /// The version under test: 3, or 2 with `RUNLINEAGE_TEST_MLFLOW=2`.
     pub fn under_test() -> Self {
         match std::env::var("RUNLINEAGE_TEST_MLFLOW").as_deref() {
             Err(_) | Ok("3" | "") => Self::V3,
@@ -47,28 +50,28 @@ impl Version {
 pub struct Setup {
     /// None: the version under test.
     pub version: Option<Version>,
-    /// Only [`ADMIN`] gets in.
+    /// The server accepts only [`ADMIN`].
     pub basic_auth: bool,
-    /// Such as `/mlflow`. MLflow 3 only: 2.22 puts its pages under the prefix, but not its REST API.
+    /// A prefix of all paths, such as `/mlflow`. For MLflow 3 only: 2.22 has its pages under the prefix, but not its REST API.
     pub static_prefix: Option<&'static str>,
 }
 
-/// A running server on a folder of its own, artifacts included; dropping it kills it, if it was started here.
+/// A running server with its own folder, which holds the artifacts too. Dropping it kills it, if this program started it.
 pub struct MlflowServer {
     port: u16,
     setup: Setup,
-    // Before the folder: the server has to be gone when its folder is removed.
+    // Dropped before the folder: the server must have ended when its folder is removed.
     server: Option<Kept>,
     folder: Folder,
 }
 
 enum Folder {
     Own(KeptFolder),
-    /// Of a server that `tools/with-servers` started.
+    /// The folder of a server that `tools/with-servers` started.
     Given(PathBuf),
 }
 
-/// The server that the tests share: the one of `tools/with-servers`, else one that the first test to ask starts.
+/// The server that the tests share: the one of `tools/with-servers`, else one that the first call starts.
 pub fn shared() -> &'static MlflowServer {
     static SHARED: OnceLock<Result<MlflowServer, String>> = OnceLock::new();
     SHARED
@@ -84,7 +87,7 @@ impl MlflowServer {
         Self::try_start(setup).unwrap_or_else(|reason| panic!("{reason}"))
     }
 
-    /// None: nobody names one.
+    /// The server that the variables name; `None` when they name none.
     fn given() -> Option<Result<Self, String>> {
         let port = std::env::var(PORT).ok().filter(|port| !port.is_empty())?;
         let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap_or_default());
@@ -94,7 +97,9 @@ impl MlflowServer {
             server: None,
             folder: Folder::Given(folder),
         });
-        let server = server.filter(|server| server.is_healthy() && server.sql_file().is_file());
+        // On a loaded machine the server may take long to answer, or refuse connections for a moment.
+        let answers = |server: &Self| poll(READY, || server.is_healthy().then_some(())).is_some();
+        let server = server.filter(|server| server.sql_file().is_file() && answers(server));
         Some(server.ok_or_else(|| {
             format!(
                 "{PORT} is {port:?} and {FOLDER} {:?}, and no MLflow of tools/with-servers runs there: run `make test`, or unset both",
@@ -114,7 +119,11 @@ impl MlflowServer {
             setup.static_prefix.is_none() || server.version() == Version::V3,
             "MLflow 2.22 has no REST API under a prefix"
         );
-        server.try_resume()?;
+        // Another process may take the port before MLflow does.
+        server.try_resume().or_else(|_| {
+            server.port = free_port();
+            server.try_resume()
+        })?;
         Ok(server)
     }
 
@@ -181,7 +190,7 @@ impl MlflowServer {
             Version::V2 => "mlflow2/bin/mlflow",
             Version::V3 => "mlflow3/bin/mlflow",
         }));
-        // A developer's own settings must not reach the server.
+        // The settings of a developer's shell must not reach the server.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("MLFLOW_") {
                 command.env_remove(name);
@@ -197,7 +206,7 @@ impl MlflowServer {
             .args(["--port", &self.port.to_string()])
             .arg("--backend-store-uri")
             .arg(format!("sqlite:///{}/mlflow.db", folder.display()))
-            // mlopus moves artifacts to other than local roots with rclone, which is not there.
+            // mlopus needs rclone for other than local artifact roots, and it is not installed.
             .arg("--default-artifact-root")
             .arg(folder.join("artifacts"));
         if let Some(prefix) = self.setup.static_prefix {
@@ -234,7 +243,7 @@ impl MlflowServer {
             .is_some_and(|(status, _)| status == 200)
     }
 
-    /// The status and the body that a GET answers, None without an answer. `user` is a name and a password.
+    /// The status and the body of the answer to a GET; `None` without an answer. `user` is a name and a password.
     pub fn get(&self, path: &str, user: Option<(&str, &str)>) -> Option<(u16, String)> {
         let prefix = self.setup.static_prefix.unwrap_or_default();
         let authorization = user.map_or_else(String::new, |(name, password)| {
@@ -242,9 +251,7 @@ impl MlflowServer {
             format!("Authorization: Basic {token}\r\n")
         });
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .ok()?;
+        stream.set_read_timeout(Some(ANSWER)).ok()?;
         write!(
             stream,
             "GET {prefix}{path} HTTP/1.0\r\nHost: 127.0.0.1\r\n{authorization}\r\n"

@@ -1,4 +1,4 @@
-//! A proxy before a real MLflow server: a test says what becomes of each request, and sees all of them afterwards.
+//! [`Proxy`]: a proxy before a real MLflow server. A test decides what happens to each request, and can list all of them.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -9,36 +9,36 @@ use std::time::Duration;
 use serde_json::Value;
 use socket2::SockRef;
 
-/// A request as it came in.
+/// A request that the proxy received.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Counts all requests of this proxy, from 1.
+    /// The number of the request, counted from 1.
     pub number: usize,
     /// The REST call, such as `runs/search`.
     pub call: String,
     /// The request line and the headers.
     pub head: String,
-    /// The JSON sent; null where there was none.
+    /// The JSON body; null if there is none.
     pub body: Value,
 }
 
-/// What becomes of a request.
+/// What the proxy does with a request.
 pub enum Answer {
-    /// The server answers it.
+    /// Passes it to the server.
     Pass,
-    /// The server answers it, and then this happens before the client sees the answer.
+    /// Passes it to the server, and calls this before it passes the answer to the client.
     After(Box<dyn FnOnce() + Send>),
-    /// The server's answer reaches the client changed.
+    /// Passes it to the server, and changes the answer.
     Change(Box<dyn FnOnce(Value) -> Value + Send>),
-    /// The server is not asked; the client reads this.
+    /// Answers with this, without the server.
     Say(u16, Vec<(&'static str, String)>, Vec<u8>),
-    /// The connection is reset after this share of the server's answer.
+    /// Resets the connection after this share of the server's answer.
     Reset(f64),
-    /// This share of the server's answer, as if it were all.
+    /// Sends this share of the server's answer as if it were the whole.
     CutOff(f64),
-    /// Nothing is answered for so long.
+    /// Sends nothing for this long, and closes the connection.
     Silence(Duration),
-    /// The server's answer, in pieces of so many bytes, each so long after the one before it.
+    /// Sends the server's answer in pieces of this many bytes, with this pause after each.
     Pieces(usize, Duration),
 }
 
@@ -60,7 +60,7 @@ const LISTED: [(&str, &str); 3] = [
 type Said = (u16, Vec<(&'static str, String)>, Vec<u8>, Delivery);
 type Handler = Arc<dyn Fn(&Request) -> Answer + Send + Sync>;
 
-/// A running proxy; dropping it ends it.
+/// A running proxy; dropping it stops it.
 pub struct Proxy {
     port: u16,
     shared: Arc<Shared>,
@@ -69,11 +69,11 @@ pub struct Proxy {
 struct Shared {
     upstream: Mutex<String>,
     handler: Mutex<Handler>,
-    /// Only experiments and registered models whose name begins so are listed: a test has a part of a shared server to itself.
+    /// The server lists only experiments and registered models whose names begin with this, so that a test sees only its own.
     prefix: Mutex<String>,
     requests: Mutex<Vec<Request>>,
     count: AtomicUsize,
-    /// Connections that were taken and not let go of yet.
+    /// Connections that are accepted and not closed yet.
     open: AtomicUsize,
     under_way: AtomicUsize,
     peak: AtomicUsize,
@@ -81,20 +81,20 @@ struct Shared {
 }
 
 impl Request {
-    /// The experiment whose runs are asked for.
+    /// The id of the experiment whose runs are requested.
     pub fn experiment(&self) -> &str {
         self.body["experiment_ids"][0].as_str().unwrap_or_default()
     }
 }
 
 impl Answer {
-    /// An error as MLflow puts it.
+    /// An error in MLflow's form.
     pub fn refuse(status: u16, code: &str, message: &str) -> Self {
         let body = serde_json::json!({ "error_code": code, "message": message });
         Self::Say(status, Vec::new(), body.to_string().into_bytes())
     }
 
-    /// A status with a text.
+    /// A status with a text body.
     pub fn text(status: u16, text: &str) -> Self {
         Self::Say(status, Vec::new(), text.as_bytes().to_vec())
     }
@@ -139,34 +139,34 @@ impl Proxy {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// From now on, this decides.
+    /// From now on, `handler` decides what happens to each request.
     pub fn on(&self, handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) {
         *self.shared.handler.lock().unwrap() = Arc::new(handler);
     }
 
-    /// From now on, every request passes.
+    /// From now on, the proxy passes every request.
     pub fn pass(&self) {
         self.on(|_| Answer::Pass);
     }
 
-    /// From now on, the server at this tracking URI answers.
+    /// From now on, the proxy passes requests to the server at this tracking URI.
     pub fn point_at(&self, uri: &str) {
         *self.shared.upstream.lock().unwrap() = address(uri);
     }
 
-    /// From now on, only experiments and registered models whose name begins so are listed.
+    /// From now on, the server lists only experiments and registered models whose names begin with `prefix`.
     pub fn list_only(&self, prefix: &str) {
         prefix.clone_into(&mut self.shared.prefix.lock().unwrap());
     }
 
-    /// The requests since the last call of this.
+    /// The requests since the last call of this method.
     pub fn take_requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.shared.requests.lock().unwrap())
     }
 
-    /// Waits until all that was sent to it so far, by processes that are gone too, is answered.
+    /// Waits until all requests so far are answered, those of ended processes too.
     pub fn settle(&self) {
-        // Connections are taken in turn, so one that is closed again stands behind all others.
+        // Connections are accepted in order, so this one is accepted after all others.
         let mut last = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it listens");
         last.shutdown(Shutdown::Write).expect("it is open");
         let _ = last.read(&mut [0]);
@@ -175,7 +175,7 @@ impl Proxy {
         }
     }
 
-    /// The most requests that were under way at once.
+    /// The maximum number of requests that were under way at once.
     pub fn peak(&self) -> usize {
         self.shared.peak.load(Ordering::SeqCst)
     }
@@ -191,7 +191,7 @@ impl Drop for Proxy {
 
 impl Shared {
     fn serve(&self, mut stream: TcpStream) {
-        // A client that is gone is no failure of the proxy.
+        // An error means that the client has closed the connection.
         let _ = self.answer(&mut stream);
     }
 
@@ -202,7 +202,7 @@ impl Shared {
         let under_way = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
         self.peak.fetch_max(under_way, Ordering::SeqCst);
         let answer = self.decide(&head, &body);
-        // Before the client can know of it, and ask for more.
+        // Counted before the client has the answer and can send the next request.
         self.under_way.fetch_sub(1, Ordering::SeqCst);
         let Some((status, headers, body, delivery)) = answer? else {
             return Ok(());
@@ -211,7 +211,7 @@ impl Shared {
             Delivery::Whole => say(stream, status, &headers, &body, body.len()),
             Delivery::Reset => {
                 say(stream, status, &headers, &body, body.len() + 1)?;
-                // Closing sends a reset, not an end.
+                // With this, closing sends a reset instead of an end.
                 SockRef::from(&*stream).set_linger(Some(Duration::ZERO))
             }
             Delivery::Pieces(size, pause) => {
@@ -225,7 +225,7 @@ impl Shared {
         }
     }
 
-    /// What to answer, if anything, and whether a reset follows.
+    /// The answer and its delivery; `None` for no answer.
     fn decide(&self, head: &str, body: &[u8]) -> std::io::Result<Option<Said>> {
         let path = head.split(' ').nth(1).unwrap_or_default();
         let call = path.split('?').next().unwrap_or_default();
@@ -352,7 +352,7 @@ fn say(
     stream.shutdown(Shutdown::Write)
 }
 
-/// The head and the body of a request; None where the other side closed without one.
+/// The head and the body of a request; `None` when the client closed the connection without one.
 fn read_message(stream: &mut TcpStream) -> std::io::Result<Option<(String, Vec<u8>)>> {
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut read = Vec::new();

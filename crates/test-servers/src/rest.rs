@@ -1,4 +1,4 @@
-//! MLflow's REST API as plain JSON, asked without any of the code under test.
+//! MLflow's REST API in plain JSON, without the code under test.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::mlflow::MlflowServer;
 use crate::unique;
 
-/// Makes experiments and runs, and changes them behind the mirror's back.
+/// Creates and changes experiments and runs in MLflow.
 pub struct Rest {
     uri: String,
 }
@@ -22,14 +22,14 @@ impl Rest {
         post(&self.uri, call, &body)
     }
 
-    /// A new experiment: its name and its id.
+    /// Creates an experiment, and returns its name and its id.
     pub async fn experiment(&self, prefix: &str) -> (String, String) {
         let name = unique(prefix);
         let id = create_experiment(&self.uri, &name);
         (name, id)
     }
 
-    /// A new run with these tags.
+    /// Creates a run with these tags, and returns its id.
     pub async fn run(&self, experiment: &str, tags: &[(&str, &str)]) -> String {
         let run = create_run(&self.uri, experiment, 1_700_000_000_000);
         for (key, value) in tags {
@@ -69,7 +69,7 @@ impl Rest {
     }
 }
 
-/// What one call answers; `user` is a line `Authorization: …\r\n`, or empty.
+/// The status and the JSON of the answer to one call. `user` is a header line `Authorization: …\r\n`, or empty.
 pub fn ask(uri: &str, method: &str, call: &str, body: &Value, user: &str) -> (u16, Value) {
     let address = uri.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).expect("the tracking server is there");
@@ -78,7 +78,7 @@ pub fn ask(uri: &str, method: &str, call: &str, body: &Value, user: &str) -> (u1
     } else {
         body.to_string()
     };
-    // Of another version than most where it says so.
+    // A call that begins with a slash names its own API version.
     let path = if call.starts_with('/') {
         call.to_owned()
     } else {
@@ -108,7 +108,7 @@ pub fn ask(uri: &str, method: &str, call: &str, body: &Value, user: &str) -> (u1
     )
 }
 
-/// What one call answers that has to succeed.
+/// The answer to one call, which must succeed.
 #[track_caller]
 pub fn post(uri: &str, call: &str, body: &Value) -> Value {
     let (status, answer) = ask(uri, "POST", call, body, "");
@@ -116,14 +116,14 @@ pub fn post(uri: &str, call: &str, body: &Value) -> Value {
     answer
 }
 
-/// A new experiment's id.
+/// Creates an experiment, and returns its id.
 #[track_caller]
 pub fn create_experiment(uri: &str, name: &str) -> String {
     let answer = post(uri, "experiments/create", &json!({ "name": name }));
     answer["experiment_id"].as_str().expect("an id").to_owned()
 }
 
-/// A new run's id.
+/// Creates a run, and returns its id.
 #[track_caller]
 pub fn create_run(uri: &str, exp: &str, start_time: i64) -> String {
     let answer = post(

@@ -1,4 +1,4 @@
-//! Writes into the SQLite file of a running MLflow server: data sets and edits in numbers that its REST API would take minutes for.
+//! [`Sql`]: writes into the SQLite file of a running MLflow server, for data sets and edits that would take minutes by its REST API.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -18,7 +18,7 @@ for line in sys.stdin:
     print(flush=True)
 ";
 
-/// A connection; what one call of `write` writes, other readers see as a whole.
+/// A connection to the file. Each call of [`write`](Self::write) is one transaction.
 pub struct Sql {
     process: Child,
     stdin: ChildStdin,
@@ -26,7 +26,7 @@ pub struct Sql {
     pending: Vec<(String, Vec<Value>)>,
 }
 
-/// A run as it goes into the tables.
+/// A run to insert.
 #[derive(Clone, Debug)]
 pub struct NewRun {
     pub id: String,
@@ -69,7 +69,7 @@ impl Sql {
         }
     }
 
-    /// Adds a row of arguments of this statement to the next `write`.
+    /// Adds this statement, with one row of arguments, to the next `write`.
     pub fn add(&mut self, sql: &str, arguments: Value) -> &mut Self {
         match self.pending.last_mut() {
             Some((last, rows)) if last == sql => rows.push(arguments),
@@ -78,7 +78,7 @@ impl Sql {
         self
     }
 
-    /// Writes all that was added, in one transaction.
+    /// Executes all added statements in one transaction.
     #[track_caller]
     pub fn write(&mut self) {
         let pending = std::mem::take(&mut self.pending);
@@ -139,7 +139,7 @@ impl Sql {
         )
     }
 
-    /// Deletes softly or restores, as MLflow's API does.
+    /// Marks a run as deleted or active, as MLflow's API does.
     pub fn set_stage(&mut self, run: &str, stage: &str) -> &mut Self {
         self.add(
             "UPDATE runs SET lifecycle_stage = ? WHERE run_uuid = ?",

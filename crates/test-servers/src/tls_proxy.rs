@@ -1,4 +1,4 @@
-//! A proxy that speaks TLS with a certificate of a CA that nobody knows.
+//! Proxies that speak TLS, with certificates that no system trusts.
 
 use std::sync::Arc;
 
@@ -11,25 +11,25 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::keeper::KeptFolder;
 
-/// A running proxy; it ends with the test's runtime.
+/// A running proxy with a certificate of a private CA. It ends with the test's runtime.
 pub struct TlsProxy {
     pub uri: String,
     /// A PEM file with the CA.
     pub ca: String,
-    /// A PEM file with a certificate that the CA gave to a client, and its key.
+    /// A PEM file with a client certificate of the CA, and its key.
     pub client: String,
 }
 
-/// Who is let in.
+/// Which clients the proxy accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clients {
     Any,
-    /// Who has a certificate of the CA.
+    /// Clients with a certificate of the CA.
     Certified,
 }
 
 impl TlsProxy {
-    /// A proxy before the server at this tracking URI; its files are in the folder.
+    /// A proxy before the server at this tracking URI, with its files in the folder.
     pub async fn before(uri: &str, clients: Clients, folder: &KeptFolder) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut authority = rcgen::CertificateParams::new([]).expect("no name is no bad name");
@@ -77,7 +77,7 @@ impl TlsProxy {
     }
 }
 
-/// A proxy before the server at this tracking URI whose certificate is its own issuer, as `openssl req -x509` makes it.
+/// A running proxy with a self-signed certificate, as `openssl req -x509` makes it.
 pub struct SelfSigned {
     pub port: u16,
     /// A PEM file with the certificate.
@@ -85,7 +85,8 @@ pub struct SelfSigned {
 }
 
 impl SelfSigned {
-    /// For these names, marked as an authority's or not, valid until that year.
+    /// A proxy before the server at this tracking URI. Its certificate is for these names, marked as an authority's or not, and
+    /// valid until this year.
     pub async fn before(
         uri: &str,
         names: &[&str],
@@ -117,7 +118,7 @@ impl SelfSigned {
     }
 }
 
-/// Listens at the port that it returns.
+/// Starts to listen, and returns the port.
 async fn start(config: ServerConfig, uri: &str) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.expect("a port is free");

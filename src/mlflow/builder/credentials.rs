@@ -1,4 +1,4 @@
-//! Who asks: the header that says so, and what to do when the server does not let that user in.
+//! [`Credentials`]: the `Authorization` header, and what to do when the server answers 401.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -15,7 +15,8 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    /// As in MLflow: a user name with a password goes before a token, and one without the other is not sent.
+    /// The `Authorization` header, as MLflow's client sends it: a user name and a password take precedence over a token, and one
+    /// without the other is not sent.
     pub(super) fn header(&self) -> Result<Option<HeaderValue>> {
         let parts = [
             (&self.username, "the user name"),
@@ -27,7 +28,7 @@ impl Credentials {
         }
         let (origin, value) = match (&self.username, &self.password, &self.token) {
             (Some(username), Some(password), _) => {
-                // The server would take what follows the colon for the password.
+                // The server would read the text after the colon as the password.
                 if username.value.contains(':') {
                     let reason =
                         "the user name holds a colon, which basic authentication cannot send";
@@ -40,13 +41,13 @@ impl Credentials {
             _ => return Ok(None),
         };
         let mut value = HeaderValue::from_str(&value).map_err(|_| {
-            Error::invalid_argument(origin, "it holds characters that no HTTP header can")
+            Error::invalid_argument(origin, "it holds characters that an HTTP header cannot")
         })?;
         value.set_sensitive(true);
         Ok(Some(value))
     }
 
-    /// What to do about a 401: nothing was sent, or what was sent is wrong.
+    /// What to do after a 401. It tells missing credentials from refused ones.
     pub(super) fn when_refused(&self) -> String {
         const INSTEAD: &str =
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN";
@@ -57,7 +58,7 @@ impl Credentials {
                     username.origin, password.origin
                 );
                 if username.origin == super::OF_URI {
-                    hint += ", or leave them out of the URI to use MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD";
+                    hint += ", or remove them from the URI to use MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD";
                 }
                 if password.value.trim() != password.value {
                     hint += "; the password begins or ends with white space";

@@ -1,4 +1,4 @@
-//! What MLflow's own variables and `~/.mlflow/credentials` say.
+//! Reads settings from MLflow's own variables and `~/.mlflow/credentials`.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use crate::error::{Error, Result};
 const CREDENTIALS_FILE: &str = "~/.mlflow/credentials";
 
 impl MlflowClientBuilder {
-    /// Takes over what MLflow's own variables and `~/.mlflow/credentials` say.
+    /// Takes the settings of MLflow's own variables and of `~/.mlflow/credentials`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a value that MLflow would refuse, and for ways to authenticate that only MLflow's
-    /// Python client has.
+    /// [`Error::InvalidArgument`] for a value that MLflow would refuse. [`Error::Unsupported`] for ways to authenticate that only
+    /// MLflow's Python client has.
     pub fn environment(mut self) -> Result<Self> {
         for name in ["MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_AUTH"] {
             let value = variable(name)?.map(|set| set.value.to_lowercase());
             if value.is_some_and(|value| !matches!(value.as_str(), "false" | "0")) {
                 return Err(Error::unsupported(
                     name,
-                    "it names a way to sign requests that lives in MLflow's Python client; use MLFLOW_TRACKING_TOKEN, or a signing proxy",
+                    "it selects a way to sign requests that only MLflow's Python client has; use MLFLOW_TRACKING_TOKEN, or a signing proxy",
                 ));
             }
         }
@@ -46,7 +46,7 @@ impl MlflowClientBuilder {
                 _ => {
                     return Err(Error::invalid_argument(
                         insecure.origin,
-                        "it is neither true nor false",
+                        "its value is neither true nor false",
                     ));
                 }
             };
@@ -55,13 +55,13 @@ impl MlflowClientBuilder {
             let parsed = seconds.value.parse::<u32>().ok();
             let parsed = parsed.filter(|seconds| *seconds > 0);
             let parsed = parsed.ok_or_else(|| {
-                Error::invalid_argument(seconds.origin, "it is not a number of seconds")
+                Error::invalid_argument(seconds.origin, "its value is not a number of seconds")
             })?;
             self.timeout = Duration::from_secs(parsed.into());
         }
         if let Some(retries) = variable("MLFLOW_HTTP_REQUEST_MAX_RETRIES")? {
             self.retries = retries.value.parse().map_err(|_| {
-                Error::invalid_argument(retries.origin, "it is not a number of retries")
+                Error::invalid_argument(retries.origin, "its value is not a number of retries")
             })?;
         }
         Ok(self)

@@ -1,4 +1,4 @@
-//! The company proxy that the environment puts before the tracking server, by the rules of curl and of MLflow's own client.
+//! [`Route`]: which proxy the environment sets for the tracking server, by the rules of curl and of MLflow's own client.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,17 +8,17 @@ use url::{Host, Url};
 use super::setting::trimmed;
 use crate::error::{Error, Result};
 
-/// What stands between this program and the tracking server.
+/// The way to the tracking server.
 #[derive(Debug)]
 pub(super) enum Route {
-    /// No variable says anything.
+    /// No variable sets a proxy.
     Unset,
-    /// `NO_PROXY` names the server.
+    /// `NO_PROXY` exempts the server.
     Direct,
     Through(Url, CompanyProxy),
 }
 
-/// A proxy as errors name it: without its credentials.
+/// A proxy, as errors name it: without credentials.
 #[derive(Debug, Clone)]
 pub(in crate::mlflow) struct CompanyProxy {
     address: String,
@@ -31,11 +31,11 @@ impl fmt::Display for CompanyProxy {
     }
 }
 
-/// The way to this server, as the process' environment says.
+/// The way to this server, by the environment of this process.
 pub(super) fn route(base: &Url) -> Result<Route> {
     choose(base, |name| {
         let value = std::env::var_os(name)?;
-        // What is not text is no URL either; the error names the variable.
+        // A value that is not UTF-8 is no URL either, and the error names the variable.
         Some(value.to_string_lossy().into_owned())
     })
 }
@@ -80,7 +80,7 @@ fn choose(base: &Url, variable: impl Fn(&str) -> Option<String>) -> Result<Route
     Ok(Route::Through(url, proxy))
 }
 
-/// The variable that decides for this scheme, and its value.
+/// The variable that sets the proxy for this scheme, and its value.
 fn named(
     scheme: &str,
     variable: impl Fn(&str) -> Option<String>,
@@ -92,9 +92,9 @@ fn named(
     [of_scheme, ("all_proxy", "ALL_PROXY")]
         .into_iter()
         .filter_map(|(lower, upper)| {
-            // Set to nothing, the lower-case name switches the other off.
+            // An empty lower-case variable disables the upper-case one.
             let of_lower = variable(lower).map(|value| (lower, value));
-            // A CGI script finds the header `Proxy` of whoever asked it under this name.
+            // In a CGI script, this variable holds the request header `Proxy`, which any client can send.
             let is_header = upper == "HTTP_PROXY" && variable("REQUEST_METHOD").is_some();
             let of_upper = || {
                 let value = (!is_header).then(|| variable(upper)).flatten();
@@ -105,7 +105,8 @@ fn named(
         .find(|(_, value)| !trimmed(value).is_empty())
 }
 
-/// Whether the list exempts the server: `*`, an address, a CIDR network, or a domain with all below it, each with a port or without.
+/// Whether the list exempts the server. Entries are `*`, addresses, CIDR networks, and domains with their subdomains; addresses
+/// and domains may have a port.
 fn is_exempt(base: &Url, list: &str) -> bool {
     let port = base.port_or_known_default();
     let entries = list.split([',', ' ', '\t', '\r', '\n']);
@@ -125,7 +126,7 @@ fn is_exempt(base: &Url, list: &str) -> bool {
     })
 }
 
-/// The name, and the port where one follows it.
+/// Splits an entry into its name and its port, if it has one.
 fn with_port(entry: &str) -> (&str, Option<u16>) {
     match entry.rsplit_once(':') {
         Some((name, port)) => match port.parse() {

@@ -1,8 +1,8 @@
-//! Texts from outside, as variables and secret files hold them: trimmed, or refused before anything is sent.
+//! [`Setting`]: a text from a variable or a secret file, trimmed, or refused before any request.
 
 use crate::error::{Error, Result};
 
-/// A text, and where it came from: errors name the place, never the text.
+/// A text and its origin. Errors name the origin, never the text.
 #[derive(Clone)]
 pub(super) struct Setting {
     pub(super) value: String,
@@ -17,13 +17,13 @@ impl Setting {
         }
     }
 
-    /// A setting that a server would refuse, or misread, for its control characters is refused here.
+    /// Refuses control characters, which a server would refuse or misread.
     pub(super) fn check(&self, what: &str) -> Result<()> {
         check(self.origin, what, &self.value)
     }
 }
 
-/// The variable without the white space around it; `None` where it is unset, or set to nothing.
+/// The variable's value without white space around it. `None` when it is unset or empty.
 pub(super) fn variable(name: &'static str) -> Result<Option<Setting>> {
     let value = read(name)?;
     let value = value.as_deref().map(trimmed);
@@ -36,7 +36,7 @@ pub(super) fn variable(name: &'static str) -> Result<Option<Setting>> {
         .transpose()
 }
 
-/// A variable that holds a password: its line end goes, its spaces may belong to it.
+/// The value of a variable that holds a password. Its line end is removed; spaces may belong to the password.
 pub(super) fn password_variable(name: &'static str) -> Result<Option<Setting>> {
     let value = read(name)?;
     let value = value.as_deref().map(password);
@@ -44,7 +44,7 @@ pub(super) fn password_variable(name: &'static str) -> Result<Option<Setting>> {
     Ok(value.map(|value| Setting::new(value, name)))
 }
 
-/// A password as the file of a secret holds it: with a line end, or the spaces before one.
+/// The password in the text of a secret file, which may end in a line end with spaces before it.
 fn password(text: &str) -> &str {
     let text = text.trim_start_matches(BYTE_ORDER_MARK);
     if text.ends_with(['\r', '\n']) {
@@ -60,7 +60,7 @@ pub(super) fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || matches!(c, BYTE_ORDER_MARK | '\u{200b}'))
 }
 
-/// What the environment holds, set to nothing or not.
+/// The value of a variable, which may be empty.
 fn read(name: &'static str) -> Result<Option<String>> {
     let value = std::env::var_os(name).map(std::ffi::OsString::into_string);
     value
@@ -73,7 +73,7 @@ fn check(argument: &'static str, what: &str, text: &str) -> Result<()> {
         return Ok(());
     };
     let named = match control {
-        '\r' => "a carriage return (CR), as files with Windows line ends have it".to_owned(),
+        '\r' => "a carriage return (CR), as in files with Windows line ends".to_owned(),
         '\n' => "a line end".to_owned(),
         other => format!("the control character U+{:04X}", u32::from(other)),
     };
@@ -88,7 +88,7 @@ mod tests {
     use super::{check, password, trimmed};
 
     #[test]
-    fn what_a_secret_file_adds_goes_and_what_a_password_holds_stays() {
+    fn line_ends_of_secret_files_are_removed_and_spaces_of_passwords_are_kept() {
         for (text, expected) in [
             ("pw", "pw"),
             ("pw\n", "pw"),

@@ -1,4 +1,4 @@
-//! What a tracking URI names: a server, or one of the other forms that MLflow takes and this program cannot.
+//! Parses a tracking URI, and names the forms that MLflow accepts and this program cannot use.
 
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -10,18 +10,18 @@ const ARGUMENT: &str = "tracking URI";
 const EXAMPLE: &str =
     "a tracking URI looks like http://localhost:5000 or https://mlflow.example.com/prefix";
 
-/// The address of a server, and the credentials that stood in it.
+/// The address of a server, and the credentials that the URI held.
 pub(super) struct TrackingUri {
     pub(super) base: Url,
     pub(super) username: Option<Setting>,
     pub(super) password: Option<Setting>,
 }
 
-/// Parses the URI, and moves its credentials to where no error or log shows them.
+/// Parses the URI, and takes its credentials out of it, so that no error or log shows them.
 pub(super) fn parse(text: &str) -> Result<TrackingUri> {
     let text = trimmed(text);
     let refused = |reason: String| Err(Error::invalid_argument(ARGUMENT, reason));
-    // The parser drops line ends and tabs wherever they stand.
+    // Checked first, because the parser silently drops line ends and tabs.
     Setting::new(text, ARGUMENT).check("it")?;
     if let Some(reason) = other_form(text) {
         return refused(format!("{reason}; {EXAMPLE}"));
@@ -42,7 +42,7 @@ pub(super) fn parse(text: &str) -> Result<TrackingUri> {
         (!decoded.is_empty()).then(|| Setting::new(decoded, super::OF_URI))
     };
     let (username, password) = (decoded(url.username()), url.password().and_then(decoded));
-    // Both fail for URLs without a host only.
+    // Both fail only for URLs without a host.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_query(None);
@@ -56,7 +56,8 @@ pub(super) fn parse(text: &str) -> Result<TrackingUri> {
     })
 }
 
-/// What a text that is no server's address is instead, and what to give; nothing of the text but a plain host is repeated.
+/// Which other form the text has, and what to give instead. Repeats nothing of the text but a plain host, since it may hold
+/// secrets.
 fn other_form(text: &str) -> Option<String> {
     const SERVE: &str = "start a server on it with `mlflow server --backend-store-uri …` and give the address it prints, such as http://localhost:5000";
     if text.is_empty() {

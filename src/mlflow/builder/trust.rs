@@ -1,4 +1,4 @@
-//! Whom TLS trusts: the certificates of a file, as MLflow's client takes it, else those of this machine.
+//! [`Trust`]: which certificates TLS trusts. Those of a file, by the rules of MLflow's client, or those of this machine.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,19 +16,20 @@ use rustls::{
 use super::setting::{Setting, variable};
 use crate::error::{Error, Result};
 
-/// How the server's certificate is judged.
+/// How the client checks the server's certificate.
 pub(super) enum Trust {
-    /// No TLS is spoken.
+    /// The client refuses every certificate, because the server's URL has no TLS.
     Nobody,
-    /// By the certificates of this PEM file or folder, and no others: what `verify=PATH` means in Python's requests.
+    /// By the certificates of this PEM file or folder alone, as `verify=PATH` in Python's requests.
     File(Setting),
-    /// By the certificates that these and OpenSSL's variables name together, or else the authorities of this machine.
+    /// By the certificates of these files and of those that OpenSSL's variables name. If none is named, by the authorities of
+    /// this machine.
     Machine(Vec<Setting>),
-    /// Not at all.
+    /// The client accepts every certificate.
     Anybody,
 }
 
-/// The settings of a TLS client that trusts so, and shows the certificate of this PEM file where a server wants one.
+/// The TLS settings of a client with this trust. It sends the client certificate of the PEM file when a server asks for one.
 pub(super) fn client_config(trust: &Trust, client_cert: Option<&Setting>) -> Result<ClientConfig> {
     let provider = CryptoProvider::get_default().cloned();
     let provider = provider.unwrap_or_else(|| rustls::crypto::ring::default_provider().into());
@@ -61,7 +62,8 @@ pub(super) fn client_config(trust: &Trust, client_cert: Option<&Setting>) -> Res
     Ok(config)
 }
 
-/// OpenSSL's rules where they differ from those of rustls: who names a certificate itself trusts it, be it an authority's or not.
+/// Checks certificates by the rules of rustls, with one rule of OpenSSL: a certificate that the user names is trusted, whether
+/// it is an authority's or not.
 #[derive(Debug)]
 struct Verifier {
     judge: Judge,
@@ -84,7 +86,7 @@ impl Judge {
         provider: Arc<CryptoProvider>,
     ) -> Result<Self> {
         let mut roots = RootCertStore::empty();
-        // A bundle may hold some that nobody can read any more.
+        // Bundles may hold old certificates that cannot be parsed.
         roots.add_parsable_certificates(certificates.iter().cloned());
         let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider);
         let by_authority = verifier
@@ -124,9 +126,9 @@ impl ServerCertVerifier for Verifier {
         let Err(rustls::Error::InvalidCertificate(reason)) = &verdict else {
             return verdict;
         };
-        // These are found after the dates were checked, and before the name is.
+        // rustls finds these faults after it has checked the dates, and before it checks the name.
         let of_issuer = match reason {
-            // The second: another one of the same issuer's name is known.
+            // `BadSignature`: another certificate with the same issuer name is known.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => true,
             CertificateError::Other(other) => matches!(
                 other.0.downcast_ref::<webpki::Error>(),
@@ -175,7 +177,7 @@ fn of_file(file: &Setting) -> Result<Vec<CertificateDer<'static>>> {
     if path.is_dir() {
         let failed = |source| cannot_read(file, source);
         for entry in std::fs::read_dir(path).map_err(failed)? {
-            // A folder of certificates holds their lists of revocations, keys and subfolders too.
+            // Such a folder may also hold revocation lists, keys and subfolders.
             let text = std::fs::read(entry.map_err(failed)?.path()).unwrap_or_default();
             found.extend(CertificateDer::pem_slice_iter(&text).filter_map(Result::ok));
         }
@@ -183,7 +185,7 @@ fn of_file(file: &Setting) -> Result<Vec<CertificateDer<'static>>> {
         let text = std::fs::read(path).map_err(|source| cannot_read(file, source))?;
         found.extend(CertificateDer::pem_slice_iter(&text).filter_map(Result::ok));
     }
-    // A file without any certificate would silently trust nobody.
+    // Without this error, the client would silently trust no server.
     if found.is_empty() {
         let reason = format!("{} holds no PEM certificates", file.value);
         return Err(Error::invalid_argument(file.origin, reason));
@@ -191,7 +193,7 @@ fn of_file(file: &Setting) -> Result<Vec<CertificateDer<'static>>> {
     Ok(found)
 }
 
-/// OpenSSL's variables, set for all programs of a machine.
+/// OpenSSL's variables, which are set for all programs of a machine.
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
 
@@ -201,7 +203,7 @@ fn of_machine(bundles: &[Setting]) -> Result<Vec<CertificateDer<'static>>> {
     let folders = folders.map(|folder| Setting::new(folder, FOLDERS));
     let named: Vec<Setting> = bundles.iter().cloned().chain(file).chain(folders).collect();
     let found = match named.first() {
-        // One that is not there any more is passed over as long as another is.
+        // A file that cannot be read is skipped as long as another one can.
         Some(_) => named
             .iter()
             .flat_map(|set| of_file(set).unwrap_or_default())

@@ -1,4 +1,4 @@
-//! What kept a request from the server, told once, with who is to blame and what to do.
+//! [`Cause`]: why a request did not reach the server, which part of the network failed, and what to do.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,12 +9,12 @@ use url::Url;
 
 use super::super::builder::CompanyProxy;
 
-/// A cause, and what caused it.
+/// A cause of a network error, and the cause below it.
 #[derive(Debug)]
 pub(super) struct Cause {
-    said: String,
+    message: String,
     source: Option<Box<Self>>,
-    /// It stays so until somebody changes a setting.
+    /// No retry can succeed before somebody changes a setting.
     pub(super) is_final: bool,
 }
 
@@ -22,35 +22,34 @@ impl Cause {
     pub(super) fn of(error: &reqwest::Error, server: &Url, proxy: Option<&CompanyProxy>) -> Self {
         let layers = layers(error);
         let tls = layers.iter().copied().find_map(tls_error);
-        let blame = proxy.map(|proxy| Blame::of(&layers, error.is_connect(), server, proxy));
+        let at_proxy =
+            proxy.map(|proxy| ProxyFailure::of(&layers, error.is_connect(), server, proxy));
         let is_final = matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
-            || blame.as_ref().is_some_and(|blame| blame.is_final);
-        let mut texts: Vec<String> = blame.into_iter().map(|blame| blame.said).collect();
+            || at_proxy.as_ref().is_some_and(|failure| failure.is_final);
+        let mut texts: Vec<String> = at_proxy
+            .into_iter()
+            .map(|failure| failure.message)
+            .collect();
         texts.extend(tls.and_then(|error| hint(error, server)));
-        // The first says only that something was sent.
-        for layer in layers.iter().skip(usize::from(layers.len() > 1)) {
-            let said = layer.to_string();
-            // The layers of the network's libraries repeat the one below.
-            if !texts.iter().any(|text| text.ends_with(&said)) {
-                texts.push(said);
-            }
-        }
+        // The first layer says only that a request failed.
+        let below = layers.iter().skip(usize::from(layers.len() > 1));
+        texts.extend(below.map(ToString::to_string));
         let innermost = texts.pop().unwrap_or_default();
-        let cause = |said, source| Self {
-            said,
+        let cause = |message, source| Self {
+            message,
             source,
             is_final,
         };
         let texts = texts.into_iter().rev();
-        texts.fold(cause(innermost, None), |below, said| {
-            cause(said, Some(below.into()))
+        texts.fold(cause(innermost, None), |below, message| {
+            cause(message, Some(below.into()))
         })
     }
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.said)
+        f.write_str(&self.message)
     }
 }
 
@@ -60,28 +59,28 @@ impl StdError for Cause {
     }
 }
 
-/// What a proxy on the way did.
-struct Blame {
-    said: String,
+/// The part of a proxy in the failure of a request that was sent through it.
+struct ProxyFailure {
+    message: String,
     is_final: bool,
 }
 
-impl Blame {
+impl ProxyFailure {
     fn of(
         layers: &[&(dyn StdError + 'static)],
         at_connect: bool,
         server: &Url,
         proxy: &CompanyProxy,
     ) -> Self {
-        // The type of this error is private to hyper-util.
+        // The text is compared, because hyper-util keeps the type of this error private.
         let tunnel = layers
             .iter()
             .map(ToString::to_string)
-            .find_map(|said| said.strip_prefix("tunnel error: ").map(str::to_owned));
-        let said = match tunnel.as_deref() {
+            .find_map(|text| text.strip_prefix("tunnel error: ").map(str::to_owned));
+        let message = match tunnel.as_deref() {
             Some("proxy authorization required") => {
                 return Self {
-                    said: wants_credentials(proxy),
+                    message: wants_credentials(proxy),
                     is_final: true,
                 };
             }
@@ -93,28 +92,31 @@ impl Blame {
             None if at_connect && server.scheme() == "http" => unreachable(proxy),
             Some(_) => format!("the proxy {proxy} ended the connection; {WITHOUT_PROXY}"),
             None if at_connect => format!(
-                "there is no connection to {} through the proxy {proxy}; {WITHOUT_PROXY}",
+                "no connection to {} through the proxy {proxy}; {WITHOUT_PROXY}",
                 host(server)
             ),
             None => format!("the request went through the proxy {proxy}"),
         };
         Self {
-            said,
+            message,
             is_final: false,
         }
     }
 }
 
-const WITHOUT_PROXY: &str = "where the server is reached without a proxy, add its host to NO_PROXY";
+const WITHOUT_PROXY: &str =
+    "if the server can be reached without a proxy, add its host to NO_PROXY";
 
-/// What an answer that is not MLflow's is called when a proxy is on the way.
+/// The message for an answer that is not MLflow's, after a request through a proxy.
 pub(super) fn answered(proxy: &CompanyProxy) -> String {
-    format!("the proxy {proxy}, or a gateway behind it, answered this, not MLflow; {WITHOUT_PROXY}")
+    format!(
+        "this answer is not MLflow's, but from the proxy {proxy} or a gateway behind it; {WITHOUT_PROXY}"
+    )
 }
 
 pub(super) fn wants_credentials(proxy: &CompanyProxy) -> String {
     format!(
-        "the proxy {proxy} asks for credentials of its own, or refused those that are set (407); write them into that variable, as http://USER:PASSWORD@HOST:PORT; {WITHOUT_PROXY}"
+        "the proxy {proxy} asks for credentials of its own, or refused those that are set (407); set them in that variable, as http://USER:PASSWORD@HOST:PORT; {WITHOUT_PROXY}"
     )
 }
 
@@ -126,12 +128,12 @@ fn host(server: &Url) -> &str {
     server.host_str().unwrap_or_default()
 }
 
-/// The error and all that caused it, outermost first.
+/// The error and all of its causes, outermost first.
 fn layers<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |layer| (*layer).source()).collect()
 }
 
-/// The error of TLS in this one: an error of input or output hides what it holds from `source`.
+/// The TLS error that this one is or wraps. `source` of an I/O error skips the error that it wraps.
 fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     if let Some(tls) = error.downcast_ref() {
         return Some(tls);
@@ -147,15 +149,15 @@ fn hint(error: &rustls::Error, server: &Url) -> Option<String> {
             CertificateError::UnknownIssuer
             | CertificateError::BadSignature
             | CertificateError::Other(_) => format!(
-                "this machine does not trust who issued the certificate of {host}; name a PEM file with the certificate of its authority, or its own, in MLFLOW_TRACKING_SERVER_CERT_PATH"
+                "this machine does not trust the issuer of the certificate of {host}; name a PEM file with the certificate of its authority, or with its own, in MLFLOW_TRACKING_SERVER_CERT_PATH"
             ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 format!(
-                    "the certificate is not for {host}: give the server by a name that its certificate lists (subjectAltName; the common name does not count)"
+                    "the certificate is not for {host}; use a host name that the certificate lists (subjectAltName; the common name does not count)"
                 )
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                format!("the certificate of {host} has expired; its server needs a new one")
+                format!("the certificate of {host} has expired; install a new one on the server")
             }
             _ => return None,
         },
@@ -167,7 +169,7 @@ fn hint(error: &rustls::Error, server: &Url) -> Option<String> {
             | AlertDescription::UnknownCA
             | AlertDescription::BadCertificate,
         ) => format!(
-            "{host} lets in who shows a certificate that it knows; name a PEM file with one and its key in MLFLOW_TRACKING_CLIENT_CERT_PATH"
+            "{host} asks for a client certificate that it knows; name a PEM file with the certificate and its key in MLFLOW_TRACKING_CLIENT_CERT_PATH"
         ),
         _ => return None,
     })

@@ -158,7 +158,7 @@ impl RegistryMirror<'_> {
         }
         let refusal = guard.refusal();
         if refusal.is_none() {
-            self.tombstone(LOGGED_MODELS, findings.gone(), ticket)
+            self.tombstone(LOGGED_MODELS, findings.deleted_upstream(), ticket)
                 .await?;
         }
         let incomplete = findings.incomplete().into_iter().chain(refusal);
@@ -200,7 +200,7 @@ impl RegistryMirror<'_> {
             model.exp_created.is_some() && model.exp_created == experiment.creation_time
         };
         Ok(if is_this(&experiment) {
-            Verdict::Gone
+            Verdict::DeletedUpstream
         } else {
             Verdict::Undecided(format!(
                 "{answer}, but the experiment of that id may not be the one that was mirrored"

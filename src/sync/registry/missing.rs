@@ -49,7 +49,11 @@ impl RegistryMirror<'_> {
             self.decide_model(name, listing, ticket, &mut findings)
                 .await?;
         }
-        let gone: BTreeSet<&str> = findings.gone().iter().map(String::as_str).collect();
+        let gone: BTreeSet<&str> = findings
+            .deleted_upstream()
+            .iter()
+            .map(String::as_str)
+            .collect();
         let renamed = missing.iter().filter(|name| listing.has_renamed(name));
         let renamed: BTreeSet<&str> = renamed.copied().collect();
 
@@ -71,7 +75,7 @@ impl RegistryMirror<'_> {
                 .map(of_registry)
                 .collect();
         if guard.refusal().is_none() && version_guard.refusal().is_none() {
-            self.tombstone(versions, version_findings.gone(), ticket)
+            self.tombstone(versions, version_findings.deleted_upstream(), ticket)
                 .await?;
             // MLflow was asked about renamed models after the ticket of the listing.
             for (leaving, ticket) in [(gone, ticket), (renamed, listing.ticket)] {
@@ -109,7 +113,7 @@ impl RegistryMirror<'_> {
                 let verdict = if listing
                     .is_of_the_mirrored_registry(self.settings.allow_mass_delete)
                 {
-                    Verdict::Gone
+                    Verdict::DeletedUpstream
                 } else {
                     Verdict::Undecided(format!(
                         "{error}, but no other model shows that this is the registry that was mirrored; `sync --forget-model {name:?}` removes it"
@@ -154,7 +158,7 @@ impl RegistryMirror<'_> {
         let model = mlflow.raw_model(name).await;
         for (id, error) in gone {
             let verdict = match &model {
-                Ok(_) => Verdict::Gone,
+                Ok(_) => Verdict::DeletedUpstream,
                 Err(other) => Verdict::Undecided(format!("{error}; of its model: {other}")),
             };
             findings.record(id, verdict);

@@ -1,13 +1,13 @@
-//! Which pass of a watch is due, and when.
+//! [`Schedule`]: which pass of a watch is due next, and when.
 
 use std::time::{Duration, Instant};
 
 use super::PassKind;
 
-/// How soon a pass that failed is tried again, the first time; each time after that, twice as late.
-const AGAIN: Duration = Duration::from_secs(10);
+/// The pause after a pass that failed; each further failure doubles it.
+const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
-/// What the passes so far say of the next one.
+/// The kind and the time of the next pass, by the results of the passes before.
 #[derive(Debug)]
 pub(super) struct Schedule {
     every: Duration,
@@ -35,7 +35,9 @@ impl Schedule {
         }
     }
 
-    /// Takes in the end of a pass; what a full one left undecided is not decided by passes in quick succession either, so it counts as made.
+    /// Notes the end of a pass.
+    ///
+    /// A full pass that left experiments incomplete counts as made: to repeat it at once would hardly decide more.
     pub(super) fn ended(&mut self, kind: PassKind, at: Instant, succeeded: bool) {
         if !succeeded {
             self.failures = self.failures.saturating_add(1);
@@ -47,13 +49,13 @@ impl Schedule {
         }
     }
 
-    /// How long to wait after the end of the last pass: MLflow rests for as long, however long its passes take.
+    /// How long to wait after the end of the last pass. MLflow has this pause even if passes take long.
     pub(super) fn pause(&self) -> Duration {
         match self.failures {
             0 => self.every,
             failures => {
                 let doubled = 2_u32.saturating_pow(failures - 1);
-                AGAIN.saturating_mul(doubled).min(self.every)
+                RETRY_PAUSE.saturating_mul(doubled).min(self.every)
             }
         }
     }
@@ -68,7 +70,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn a_full_pass_is_due_at_first_and_again_when_its_time_has_passed() {
+    fn a_full_pass_is_due_first_and_again_after_its_interval() {
         let mut schedule = Schedule::new(MINUTE, 60 * MINUTE);
         let start = Instant::now();
         assert_eq!(schedule.kind(start), PassKind::Full);
@@ -88,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_that_failed_is_tried_again_soon_and_then_less_often_but_never_later_than_any_pass() {
+    fn a_failed_pass_is_retried_soon_and_then_less_often_but_never_later_than_a_regular_pass() {
         let seconds = Duration::from_secs;
         let pauses = |every: Duration| {
             let mut schedule = Schedule::new(every, 60 * MINUTE);

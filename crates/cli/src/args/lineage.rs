@@ -165,6 +165,7 @@ mod tests {
         noun: "made-up",
         directions: &[Direction::Input],
         field: "gadgets",
+        is_mlopus: false,
         key: "brand",
         key_means: "brand",
         detail: None,

@@ -31,7 +31,7 @@ fn blames(finished: &Finished, proxy: &str, words: &str) {
         "no {proxy:?} or no {words:?} in {stderr}"
     );
     assert!(
-        !stderr.contains("canary") && !stderr.contains("this user may not"),
+        !stderr.contains("canary") && !stderr.contains("this user lacks the permission"),
         "{stderr}"
     );
 }

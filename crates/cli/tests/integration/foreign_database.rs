@@ -94,7 +94,7 @@ async fn foreign_documents_in_runs_are_reported() {
     let sync = ["sync", "--mongodb-uri", mongodb, "--tracking-uri", tracking];
     let synced = run(&mut runlineage(sync));
     assert_eq!(synced.code, Some(1), "{}", synced.stderr);
-    let expected = "whose `_id` is not a text is 1";
+    let expected = "whose `_id` is not a string (1 of them)";
     assert!(synced.stderr.contains(expected), "{}", synced.stderr);
     fails(
         ["find", "--mongodb-uri", &test.uri],

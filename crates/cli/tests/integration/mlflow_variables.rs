@@ -166,6 +166,12 @@ async fn the_bundles_of_requests_curl_and_openssl_are_trusted() {
     }
     let folder = home.path().to_string_lossy();
     sync(&[("SSL_CERT_DIR", &folder)]).success();
+    // Beside another bundle, which the system's own reading of SSL_CERT_DIR does not serve.
+    let beside = [
+        ("REQUESTS_CA_BUNDLE", other.certificate.as_str()),
+        ("SSL_CERT_DIR", &folder),
+    ];
+    sync(&beside).success();
     let both = sync(&[
         ("MLFLOW_TRACKING_SERVER_CERT_PATH", &good.certificate),
         ("MLFLOW_TRACKING_INSECURE_TLS", "true"),

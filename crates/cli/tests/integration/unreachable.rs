@@ -71,7 +71,7 @@ async fn a_server_that_is_not_mlflow_is_one_error() {
         (ResponseTemplate::new(401), "MLFLOW_TRACKING_USERNAME"),
         (
             ResponseTemplate::new(200).set_body_string("[]"),
-            "JSON that is cut off or not MLflow's",
+            "JSON that is truncated or not MLflow's",
         ),
         (
             refusal(400, "INVALID_PARAMETER_VALUE"),

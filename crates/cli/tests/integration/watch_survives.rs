@@ -70,7 +70,7 @@ async fn a_watch_survives_and_reports_foreign_documents_in_runs() {
     assert_eq!(passes[known - 1]["incomplete"], 2, "{passes:#?}");
     let message = running.stderr().concat();
     assert!(message.contains("no run's id!"), "{message}");
-    assert!(message.contains("is not a text is 3"), "{message}");
+    assert!(message.contains("is not a string (3 of them)"), "{message}");
 
     let removed = runs.delete_many(doc! { "mirror": { "$exists": false } });
     assert_eq!(removed.await.expect("MongoDB answers").deleted_count, 4);

@@ -1,4 +1,4 @@
-//! [`GoneRuns`]: the runs of an experiment that leave the mirror at the end of a pass.
+//! [`DeletedUpstream`]: the runs of an experiment that MLflow no longer knows; they leave the mirror at the end of a pass.
 
 use bson::doc;
 use futures::TryStreamExt;
@@ -11,35 +11,36 @@ use crate::error::Result;
 use crate::mongo::ticket::Ticket;
 use crate::run::field;
 
-/// How many runs are moved at once.
+/// How many runs one request moves.
 const CHUNK: usize = 500;
 
-/// Runs that MLflow did not know when it was asked about them.
+/// Runs that MLflow did not know when the pass asked about them.
 #[derive(Clone, Copy)]
-pub(super) struct GoneRuns<'a> {
+pub(super) struct DeletedUpstream<'a> {
     pub(super) inquiry: Inquiry<'a>,
     pub(super) triage: Triage<'a>,
     pub(super) runs: &'a [String],
 }
 
-impl GoneRuns<'_> {
-    /// Removes the runs that MLflow still does not know; tells what stays undecided.
+impl DeletedUpstream<'_> {
+    /// Removes the runs that MLflow still does not know, and returns what stays undecided.
     ///
-    /// MLflow was asked long ago, possibly by a process that was killed since: it may have been restored from its backup.
+    /// It asks MLflow again: the first answer may be old, from a process that was killed, and MLflow may have been restored
+    /// from a backup since.
     pub(super) async fn remove(self) -> Result<Option<Incomplete>> {
         let Inquiry {
             saver, experiment, ..
         } = self.inquiry;
-        // Drawn before MLflow is asked again: a run that a quick pass reads after this stays.
+        // Drawn before MLflow is asked again, so that a run that a quick pass reads after this stays.
         let ticket = Ticket::draw(saver.store).await?;
-        // How many may leave was decided already.
+        // The guard of the pass has already allowed these removals.
         let guard = DeletionGuard::new(0, true);
         let mut findings = guard.findings(Vec::new());
         let asked = self.runs.iter().cloned();
         self.inquiry
             .decide(asked, self.triage, &mut findings)
             .await?;
-        for ids in findings.gone().chunks(CHUNK) {
+        for ids in findings.deleted_upstream().chunks(CHUNK) {
             let runs = saver.store.find_runs(doc! { field::ID: { "$in": ids } });
             let runs = runs.await?.try_collect().await?;
             saver.tombstone(runs, ticket).await?;

@@ -1,19 +1,26 @@
-//! How many runs a page is asked for: fewer while pages are too large for this program, or for a gateway before MLflow.
+//! [`PageSize`]: how many entries the next page may hold.
+//!
+//! Pages shrink while they are too large for this program's memory, or while a gateway before MLflow gives up on them.
+//! They grow again when pages succeed.
 
-/// Tries of a size that failed wait for so many good pages at first, and longer each time it fails again.
+/// A size that failed is tried again after this many good pages. Each further failure doubles the wait.
 const FIRST_WAIT: u32 = 8;
 const LONGEST_WAIT: u32 = 1_024;
 
+/// The size of the pages of one list: it shrinks after failures and grows after successes.
 #[derive(Debug)]
-pub(in crate::mlflow) struct PageSize {
+pub(super) struct PageSize {
+    /// The size to return to; no page is larger.
     wanted: u32,
+    /// The size of the next page.
     now: u32,
-    /// The size of the last good page; 0 before there was one.
+    /// The size of the last good page; 0 before the first one.
     good: u32,
-    /// The smallest size that got no answer lately.
+    /// The smallest size that failed recently.
     failed: Option<u32>,
-    /// How many good pages the failed size waits for, and how many of them are still to come.
+    /// How many good pages must come before `failed` is tried again.
     wait: u32,
+    /// How many of these are still to come.
     to_come: u32,
 }
 
@@ -30,27 +37,28 @@ impl PageSize {
         }
     }
 
-    pub(in crate::mlflow) fn now(&self) -> u32 {
+    pub(super) fn now(&self) -> u32 {
         self.now
     }
 
-    /// A page did not fit into memory. False: it was of one run.
-    pub(in crate::mlflow) fn halve(&mut self) -> bool {
+    /// Halves the size after a page that does not fit into memory. False when the page held one entry already.
+    pub(super) fn halve(&mut self) -> bool {
         let halves = self.now > 1;
         self.now = (self.now / 2).max(1);
         halves
     }
 
-    /// A gateway refused a page for its size. False: it was of one run.
-    pub(in crate::mlflow) fn refused(&mut self) -> bool {
+    /// Halves the size after a gateway refused a page as too large. False when the page held one entry already.
+    pub(super) fn refused(&mut self) -> bool {
         let shrinks = self.now > 1;
         self.shrink_to(self.now / 2);
         shrinks
     }
 
-    /// No answer came, or one that may be a gateway's, as for a page that takes MLflow too long. The last try is for one run: what is
-    /// answered then was too large before.
-    pub(in crate::mlflow) fn unanswered(&mut self, is_last_try: bool) {
+    /// Shrinks the size after no answer came, or one that a gateway may have sent because MLflow took too long.
+    ///
+    /// The last try asks for one entry: if MLflow answers that, the size was the reason.
+    pub(super) fn unanswered(&mut self, is_last_try: bool) {
         let is_probe = self.good > 0 && self.now > self.good;
         self.shrink_to(match (is_last_try, is_probe) {
             (true, _) => 1,
@@ -69,8 +77,8 @@ impl PageSize {
         self.now = size.max(1);
     }
 
-    /// A page came; the next one may be larger where this one left memory for that.
-    pub(in crate::mlflow) fn succeeded(&mut self, may_grow: bool) {
+    /// Notes a good page. The next one may be larger if `may_grow`, that is if this one left memory for it.
+    pub(super) fn succeeded(&mut self, may_grow: bool) {
         self.good = self.now;
         if self.now == self.wanted {
             (self.failed, self.wait) = (None, 0);
@@ -94,7 +102,7 @@ impl PageSize {
 mod tests {
     use super::PageSize;
 
-    /// The sizes that were asked of a gateway that lets through pages up to `limit`.
+    /// The sizes that a client asks for through a gateway that lets pages up to `limit` through.
     fn sizes(limit: u32, size: &mut PageSize, pages: usize) -> Vec<u32> {
         let mut asked = Vec::new();
         for _ in 0..pages {
@@ -115,7 +123,7 @@ mod tests {
         assert_eq!(asked[..4], [1_000, 250, 62, 124], "{asked:?}");
         let lost = asked.iter().filter(|size| **size > 100).count();
         assert!(lost <= 12, "{lost} of {} pages were lost", asked.len());
-        // The gateway is mended.
+        // The gateway now lets all sizes through.
         sizes(1_000, &mut size, 1_100);
         assert_eq!(size.now(), 1_000);
     }
@@ -130,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_try_is_for_one_run_and_no_page_is_empty() {
+    fn the_last_try_asks_for_one_entry_and_no_page_is_empty() {
         let mut size = PageSize::new(7);
         size.unanswered(false);
         assert_eq!(size.now(), 1);
