@@ -34,7 +34,8 @@ impl RegistryMirror<'_> {
         self,
         experiments: Experiments<'_>,
     ) -> Result<Vec<Incomplete>> {
-        let (created, mut incomplete) = self.scannable(experiments).await?;
+        let mirrored = self.store(LOGGED_MODELS).experiment_ages().await?;
+        let (created, mut incomplete) = scannable(experiments, &mirrored);
         let (seen, failed) = self.scan(&created, None).await?;
         let is_whole = failed.is_empty();
         incomplete.extend(failed);
@@ -50,31 +51,11 @@ impl RegistryMirror<'_> {
         experiments: Experiments<'_>,
         since: i64,
     ) -> Result<Vec<Incomplete>> {
-        let (created, mut incomplete) = self.scannable(experiments).await?;
+        // A quick pass removes nothing, so it leaves the ages of the mirrored experiments to the full pass.
+        let (created, mut incomplete) = scannable(experiments, &HashMap::new());
         let (_, failed) = self.scan(&created, Some(since)).await?;
         incomplete.extend(failed);
         Ok(incomplete)
-    }
-
-    /// The chosen experiments without those that are not the ones that were mirrored under their ids.
-    async fn scannable<'e>(
-        self,
-        experiments: Experiments<'e>,
-    ) -> Result<(Created<'e>, Vec<Incomplete>)> {
-        let mirrored = self.store(LOGGED_MODELS).experiment_ages().await?;
-        let mut incomplete = Vec::new();
-        let mut created = Created::new();
-        for shown in experiments.chosen {
-            let id = shown.experiment_id.as_str();
-            let recorded = experiments.recorded.get(id).copied();
-            let other = another_experiment(shown, recorded)
-                .or_else(|| another_experiment(shown, mirrored.get(id).copied().flatten()));
-            match other {
-                Some(other) => incomplete.push(other),
-                None => drop(created.insert(id, shown.creation_time)),
-            }
-        }
-        Ok((created, incomplete))
     }
 
     async fn scan(
@@ -207,4 +188,24 @@ impl RegistryMirror<'_> {
             ))
         })
     }
+}
+
+/// The chosen experiments without those that are not the ones that were mirrored under their ids, and what to say of those.
+fn scannable<'e>(
+    experiments: Experiments<'e>,
+    mirrored: &HashMap<String, Option<i64>>,
+) -> (Created<'e>, Vec<Incomplete>) {
+    let mut incomplete = Vec::new();
+    let mut created = Created::new();
+    for shown in experiments.chosen {
+        let id = shown.experiment_id.as_str();
+        let recorded = experiments.recorded.get(id).copied();
+        let other = another_experiment(shown, recorded)
+            .or_else(|| another_experiment(shown, mirrored.get(id).copied().flatten()));
+        match other {
+            Some(other) => incomplete.push(other),
+            None => drop(created.insert(id, shown.creation_time)),
+        }
+    }
+    (created, incomplete)
 }

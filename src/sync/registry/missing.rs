@@ -67,13 +67,12 @@ impl RegistryMirror<'_> {
                     .await?;
             }
         }
-        let mut incomplete: Vec<Incomplete> =
-            [findings.incomplete(), version_findings.incomplete()]
-                .into_iter()
-                .chain([guard.refusal(), version_guard.refusal()])
-                .flatten()
-                .map(of_registry)
-                .collect();
+        let incomplete: Vec<Incomplete> = [findings.incomplete(), version_findings.incomplete()]
+            .into_iter()
+            .chain([guard.refusal(), version_guard.refusal()])
+            .flatten()
+            .map(of_registry)
+            .collect();
         if guard.refusal().is_none() && version_guard.refusal().is_none() {
             self.tombstone(versions, version_findings.deleted_upstream(), ticket)
                 .await?;
@@ -89,7 +88,6 @@ impl RegistryMirror<'_> {
                 self.tombstone(models, &names, ticket).await?;
             }
         }
-        incomplete.dedup();
         Ok(incomplete)
     }
 

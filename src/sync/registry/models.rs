@@ -1,11 +1,12 @@
 //! Registered models and their versions, all of them or those that moved.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::listing::{Listing, created, updated};
 use super::{RegistryMirror, of_registry};
 use crate::error::Result;
 use crate::mlflow::registry_document::map_model;
+use crate::mongo::registry::LiveModel;
 use crate::registry::RegistryCollection;
 use crate::sync::report::Incomplete;
 
@@ -33,27 +34,26 @@ impl RegistryMirror<'_> {
             Ok(listing) => listing,
             Err(doubt) => return Ok(vec![of_registry(doubt)]),
         };
-        let is_mirrored = |name: &str| {
-            let shown = &listing.models[name];
-            listing.mirrored.iter().any(|model| {
-                model.name == name
-                    && model.created == created(shown)
-                    && model.updated == updated(shown)
-            })
-        };
-        let moved: HashSet<&String> = listing
-            .models
-            .keys()
-            .filter(|name| !is_mirrored(name) || listing.renames.is_new_name(name))
+        let mirrored: HashMap<&str, &LiveModel> = listing
+            .mirrored
+            .iter()
+            .map(|model| (model.name.as_str(), model))
             .collect();
-        let names: Vec<String> = moved.iter().map(|name| (*name).clone()).collect();
+        let has_moved = |name: &str| {
+            let shown = listing.models.get(name);
+            let is_mirrored = shown.zip(mirrored.get(name)).is_some_and(|(shown, model)| {
+                model.created == created(shown) && model.updated == updated(shown)
+            });
+            !is_mirrored || listing.renames.is_new_name(name)
+        };
+        let names = listing.models.keys().filter(|name| has_moved(name));
+        let names: Vec<String> = names.cloned().collect();
         let mlflow = &self.settings.mlflow;
         let versions = if names.len() > ASKED_ONE_BY_ONE {
             mlflow.raw_versions(&names)
         } else {
             mlflow.raw_versions_of(&names)
         };
-        let has_moved = |name: &str| moved.contains(&name.to_owned());
         let (_, mut incomplete) = self.mirror_versions(versions, &listing, has_moved).await?;
         incomplete.extend(self.save_models(&listing).await?);
         Ok(incomplete)

@@ -162,6 +162,18 @@ fn print(report: &Report, format: ReportFormat) -> Result<()> {
             let rate = report.seen as f64 / seconds.max(0.001);
             let experiments = counted(experiments, "experiment");
             say!("{experiments} in {seconds:.1} s, {rate:.0} runs/s.");
+            let registry = &report.registry;
+            let models = counted(registry.models.seen, "registered model");
+            let versions = counted(registry.versions.seen, "version");
+            let logged_models = counted(registry.logged_models.seen, "logged model");
+            let all = [registry.models, registry.versions, registry.logged_models];
+            let written: u64 = all.iter().map(|counts| counts.written).sum();
+            let deleted: u64 = all.iter().map(|counts| counts.deleted).sum();
+            if all.iter().any(|counts| counts.seen + counts.deleted > 0) {
+                say!(
+                    "{models}, {versions} and {logged_models}: {written} written, {deleted} deleted."
+                );
+            }
         }
     }
     Ok(())
