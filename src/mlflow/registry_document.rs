@@ -318,6 +318,6 @@ mod tests {
         );
         let runs: Vec<&str> = mapped.runs.iter().map(String::as_str).collect();
         assert_eq!(runs, ["b", "maker", "z"]);
-        assert_eq!(mapped.mirror.get_i64("exp_created"), Ok(9));
+        assert_eq!(mapped.mirror.get_i64("exp_created").ok(), Some(9));
     }
 }
