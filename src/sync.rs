@@ -16,6 +16,7 @@
 //! | `inquiry`, `verdict` | ask MLflow about one missing run |
 //! | `deletion_guard` | limits how many runs one pass may remove |
 //! | `triage` | decides whether an error concerns one experiment or all of them |
+//! | `model_inputs` | adds what MLflow shows of single runs only |
 //! | `pages`, `save`, `seen`, `compare` | fetch, save, remember and compare pages of runs |
 //! | `settings`, `scope`, `totals`, `report` | the settings of a job, and its results |
 
@@ -28,6 +29,7 @@ mod forget;
 mod inquiry;
 mod job;
 mod missing;
+mod model_inputs;
 mod pages;
 mod pass;
 mod quick;

@@ -4,6 +4,7 @@ mod carried;
 mod stored;
 mod writer;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
@@ -68,6 +69,14 @@ impl<'a> RunSaver<'a> {
         saved
             .into_iter()
             .try_fold(Saved::default(), |all, chunk| Ok(all.and(chunk?)))
+    }
+
+    /// The ids of those runs that [`save`](Self::save) would write.
+    pub(crate) async fn new_or_changed(self, runs: &[Run]) -> Result<HashSet<String>> {
+        let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
+        let mirrored = read_stored(self.store, RUNS, &ids).await?;
+        let changes = compare(&mirrored, runs.to_vec(), self.ticket);
+        Ok(changes.ids().into_iter().collect())
     }
 
     async fn save_chunk(self, runs: Vec<Run>) -> Result<Saved> {

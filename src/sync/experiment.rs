@@ -138,6 +138,7 @@ impl<'a> ExperimentScanner<'a> {
             saver,
             names: &names,
             seen: &seen,
+            model_inputs: self.settings.model_inputs(&names),
         };
         let decided = &missing;
         let reached = |next| async move { decided.lock().await.reached(next).await }.boxed();

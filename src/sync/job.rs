@@ -46,6 +46,7 @@ impl SyncJob {
                 waits_for_lease: false,
                 allow_mass_delete: false,
                 registry: true,
+                exact_model_inputs: false,
             },
         }
     }
@@ -103,6 +104,15 @@ impl SyncJob {
     /// true. They include the whole registry, and the logged models of the selected experiments.
     pub fn registry(mut self, registry: bool) -> Self {
         self.settings.registry = registry;
+        self
+    }
+
+    /// Whether MLflow is asked for each new or changed run by itself, which costs a request per run; the default is false.
+    ///
+    /// Searches show the logged models that a run evaluated, but not those that a program recorded as inputs without an
+    /// evaluation. Only the request for a single run shows these.
+    pub fn exact_model_inputs(mut self, exact: bool) -> Self {
+        self.settings.exact_model_inputs = exact;
         self
     }
 

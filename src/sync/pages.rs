@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use futures::future::BoxFuture;
 
+use super::model_inputs::ModelInputs;
 use super::save::Saver;
 use super::seen::Seen;
 use crate::error::Result;
@@ -26,6 +27,8 @@ pub(super) struct PageMirror<'a> {
     pub(super) saver: Saver<'a>,
     pub(super) names: &'a Names,
     pub(super) seen: &'a Seen,
+    /// Set if each new or changed run is asked for by itself.
+    pub(super) model_inputs: Option<ModelInputs<'a>>,
 }
 
 /// A mapped page, the ticket that was drawn before its request, and the start time of the next page.
@@ -86,7 +89,11 @@ impl PageMirror<'_> {
         let Some(page) = page else {
             return Ok(());
         };
-        self.saver.save(page.active, page.ticket).await?;
+        let active = match self.model_inputs {
+            Some(model_inputs) => model_inputs.add(page.active, page.ticket).await?,
+            None => page.active,
+        };
+        self.saver.save(active, page.ticket).await?;
         self.saver.tombstone(page.deleted, page.ticket).await?;
         // Dropped before `reached` sends requests to MLflow, since their answers may wait for a permit.
         drop(page.permit);

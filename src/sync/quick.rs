@@ -88,6 +88,7 @@ impl<'a> QuickPass<'a> {
                 },
                 names: &names,
                 seen: &seen,
+                model_inputs: self.settings.model_inputs(&names),
             },
         };
         for filter in filters(since) {

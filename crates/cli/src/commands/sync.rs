@@ -11,7 +11,7 @@ use runlineage::sync::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Result;
-use crate::args::{ConnectionArgs, ReportFormat, SyncArgs};
+use crate::args::{ConnectionArgs, ModelInputs, ReportFormat, SyncArgs};
 use crate::monitor::Monitor;
 use crate::output::{ago, table};
 use crate::progress::Bar;
@@ -30,6 +30,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
         .page_size(args.page_size)
         .allow_mass_delete(args.allow_mass_delete)
         .registry(!args.no_registry)
+        .exact_model_inputs(args.model_inputs == ModelInputs::Exact)
         .wait_for_lease(args.every.is_some());
     for id in &args.forget_experiment {
         let forgotten = job.forget_experiment(id).await?;
