@@ -5,6 +5,7 @@
     reason = "clippy allows it in test functions, but not in the functions that they call"
 )]
 
+mod documents;
 mod rules;
 mod sources;
 
