@@ -44,7 +44,9 @@ fn the_code_map_names_what_is_there_and_leaves_no_part_out() {
     let exists = |path: &&String| Path::new(ROOT).join(path).exists();
     let gone: Vec<&String> = named.iter().filter(|path| !exists(path)).collect();
     assert_eq!(gone, Vec::<&String>::new());
-    let modules = entries("src").into_iter().filter(|path| path.ends_with(".rs"));
+    let modules = entries("src")
+        .into_iter()
+        .filter(|path| path.ends_with(".rs"));
     let parts: Vec<String> = modules.chain(entries("crates")).collect();
     assert!(parts.len() > 10, "{parts:?}");
     let missing: Vec<String> = parts

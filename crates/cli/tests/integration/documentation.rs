@@ -130,12 +130,7 @@ async fn every_example_of_the_documentation_runs_and_answers_as_shown() {
 }
 
 /// How an example differs from what its page shows; None when it is as shown.
-async fn differs(
-    scene: &Scene,
-    database: &TestDatabase,
-    page: &str,
-    kind: Kind,
-) -> Option<String> {
+async fn differs(scene: &Scene, database: &TestDatabase, page: &str, kind: Kind) -> Option<String> {
     let folder = tempfile::tempdir().expect("a folder");
     match kind {
         Kind::Script(script) => {
@@ -230,7 +225,11 @@ fn every_flag_that_the_documentation_names_exists() {
     };
     let unknown: Vec<(String, String)> = pages()
         .into_iter()
-        .flat_map(|(page, text)| flags(&text).into_iter().map(move |flag| (page.clone(), flag)))
+        .flat_map(|(page, text)| {
+            flags(&text)
+                .into_iter()
+                .map(move |flag| (page.clone(), flag))
+        })
         .filter(|(_, flag)| !exists(flag))
         .collect();
     assert_eq!(unknown, []);
@@ -248,8 +247,7 @@ async fn the_quickstart_example_mirrors_and_finds() {
         "run `cargo build --examples` first; `cargo test` does"
     );
     let mut quickstart = Command::new(example);
-    let quickstart =
-        quickstart.args([scene.server.uri().as_str(), &database.uri, "churn", "2"]);
+    let quickstart = quickstart.args([scene.server.uri().as_str(), &database.uri, "churn", "2"]);
     let printed = run(quickstart).success();
     let found: Vec<&str> = printed
         .lines()

@@ -82,7 +82,13 @@ pub(super) fn examples(page: &str, text: &str) -> Vec<Example> {
 
 /// The commands of a block, without its comments.
 fn commands(code: &[&str]) -> Vec<String> {
-    let command = |line: &&str| line.split(" #").next().unwrap_or_default().trim().to_owned();
+    let command = |line: &&str| {
+        line.split(" #")
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
     code.iter().map(command).collect()
 }
 
