@@ -16,7 +16,7 @@ use crate::support::free_port;
 use crate::support::mlflow::{MlflowServer, Setup};
 use crate::support::mlopus::pymongo;
 use crate::support::mongodb::TestDatabase;
-use crate::support::mongosh::{mongosh, mongosh_expression};
+use crate::support::mongosh::mongosh_expression;
 use crate::support::program::{run, runlineage};
 use crate::support::running::Running;
 use crate::support::tool;
@@ -159,12 +159,11 @@ async fn differs(scene: &Scene, database: &TestDatabase, page: &str, kind: Kind)
             (!is_same).then(|| format!("{script}\nanswers {answer}"))
         }
         Kind::Document(script) => {
-            let insert = format!("db.runs.insertOne({script}).acknowledged");
-            let answer = mongosh(&database.uri, &insert);
+            let answer = mongosh_expression(&database.uri, &format!("db.runs.insertOne({script})"));
             let runs = database.database.collection::<Document>("runs");
             let inserted = mongodb::bson::doc! { "_id": { "$regex": "…" } };
             let deleted = runs.delete_many(inserted).await.expect("MongoDB answers");
-            let is_accepted = answer == json!(true) && deleted.deleted_count == 1;
+            let is_accepted = answer["acknowledged"] == true && deleted.deleted_count == 1;
             (!is_accepted).then(|| format!("{script}\nis answered with {answer}"))
         }
         Kind::Python(script, shown) => {

@@ -108,10 +108,14 @@ fn session(code: &[&str]) -> Vec<(String, String)> {
     session
 }
 
-/// Whether an output is as shown: `…` stands for any text, and the widths of columns do not count.
+/// Whether an output is as shown: `…` stands for any text, and neither the widths of columns nor the rules between rows count.
 pub(super) fn is_as_shown(shown: &str, output: &str) -> bool {
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-    let lines = |text: &str| text.lines().map(words).collect::<Vec<_>>();
+    let is_rule = |line: &&str| !line.is_empty() && line.chars().all(|c| "─═".contains(c));
+    let lines = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !is_rule(line));
+        lines.map(words).collect()
+    };
     let (shown, output) = (lines(shown), lines(output));
     shown.len() == output.len()
         && shown.iter().zip(&output).all(|(shown, line)| {
@@ -125,7 +129,7 @@ pub(super) fn is_as_shown(shown: &str, output: &str) -> bool {
 fn an_output_is_as_shown_but_for_ellipses_and_widths() {
     assert!(is_as_shown(
         " name   id\n a      8f2c…\n",
-        "name id\na   8f2c61\n"
+        "────\nname id\n════\na   8f2c61\n────\n"
     ));
     assert!(!is_as_shown(" name\n a\n", "name\nb\n"));
     assert!(!is_as_shown(" name\n", "name\na\n"));
