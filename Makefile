@@ -32,10 +32,9 @@ spelling: python ## spelling of everything
 	@tools/install typos
 	$(TOOLS)/typos/bin/typos
 
-# Advisories come from a Git repository, which not every machine may reach: `cargo deny check` includes them.
-dependencies: cargo python ## licences, bans and sources of the dependencies
-	@tools/install cargo-deny
-	$(TOOLS)/cargo-deny/bin/cargo-deny --all-features --locked check licenses bans sources
+dependencies: cargo ## licences, sources and advisories of the dependencies
+	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
+	cargo deny --all-features --locked check
 
 release-check: cargo ## before a release: whether the library's interface changed as its version says (BASELINE=a Git revision)
 	@cargo semver-checks --version >/dev/null 2>&1 || { echo "cargo-semver-checks is missing: cargo install --locked cargo-semver-checks" >&2; exit 1; }
