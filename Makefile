@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .PHONY: help demo test soak lint spelling dependencies release-check bench tools cargo python
 
 TOOLS := $(or $(TOOLS_DIR),.tools)
+# Many tests wait for a server or a timeout most of the time, so more of them run than there are cores.
+THREADS := $(or $(RUST_TEST_THREADS),$(shell echo $$((2 * $$(nproc)))))
 TESTED := mongod mongosh mlopus pymongo mlflow$(or $(RUNLINEAGE_TEST_MLFLOW),3)
 
 help: ## this list
@@ -17,7 +19,7 @@ demo: cargo python ## a real MLflow server, a small pipeline with lineage, and s
 
 test: cargo python ## every test, against real servers (RUNLINEAGE_TEST_MLFLOW=2: against MLflow 2.22)
 	@tools/install $(TESTED)
-	@tools/with-servers cargo test --locked --workspace
+	@RUST_TEST_THREADS=$(THREADS) tools/with-servers cargo test --locked --workspace
 
 soak: ## the same with the full counts of kills, random searches and edits
 	@RUNLINEAGE_TEST_SCALE=full $(MAKE) --no-print-directory test
