@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::support::lab::{Lab, run_id};
 use crate::support::proxy::Answer;
-use crate::support::scale::scaled;
 use crate::support::rest;
+use crate::support::scale::scaled;
 use crate::support::sql::{NewRun, Sql};
 
 /// Start times at the limits of what clocks, BSON and JSON can hold. They are few, so that groups exceed a page.
