@@ -2,17 +2,27 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench tools cargo
+.PHONY: help demo test soak lint spelling dependencies release-check bench tools cargo python
+
+TOOLS := $(or $(TOOLS_DIR),.tools)
+# Many tests wait for a server or a timeout most of the time, so more of them run than there are cores.
+THREADS := $(or $(RUST_TEST_THREADS),$(shell echo $$((2 * $$(nproc)))))
+TESTED := mongod mongosh mlopus pymongo mlflow$(or $(RUNLINEAGE_TEST_MLFLOW),3)
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
-demo: cargo tools ## a real MLflow server, a small pipeline with lineage, and searches; nothing of yours is touched
+demo: cargo python ## a real MLflow server, a small pipeline with lineage, and searches; nothing of yours is touched
+	@tools/install mongod mongosh mlopus mlflow3
 	@cargo build --locked --quiet --package runlineage-cli
 	@tools/demo
 
-test: cargo tools ## every test, against real servers (RUNLINEAGE_TEST_MLFLOW=2: against MLflow 2.22)
-	@tools/with-servers cargo test --locked --workspace
+test: cargo python ## every test, against real servers (RUNLINEAGE_TEST_MLFLOW=2: against MLflow 2.22)
+	@tools/install $(TESTED)
+	@RUST_TEST_THREADS=$(THREADS) tools/with-servers cargo test --locked --workspace
+
+soak: ## the same with the full counts of kills, random searches and edits
+	@RUNLINEAGE_TEST_SCALE=full $(MAKE) --no-print-directory test
 
 lint: cargo ## formatting, clippy, documentation, and the library without the program
 	cargo fmt --all --check
@@ -20,12 +30,26 @@ lint: cargo ## formatting, clippy, documentation, and the library without the pr
 	cargo check --locked --package runlineage
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 
+spelling: python ## spelling of everything
+	@tools/install typos
+	$(TOOLS)/typos/bin/typos
+
+dependencies: cargo ## licences, sources and advisories of the dependencies
+	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
+	cargo deny --all-features --locked check
+
+release-check: cargo ## before a release: whether the library's interface changed as its version says (BASELINE=a Git revision)
+	@cargo semver-checks --version >/dev/null 2>&1 || { echo "cargo-semver-checks is missing: cargo install --locked cargo-semver-checks" >&2; exit 1; }
+	cargo semver-checks --package runlineage $(if $(BASELINE),--baseline-rev $(BASELINE))
+
 bench: cargo tools ## what a sync and the searches cost
 	cargo bench --locked --workspace
 
-tools: ## the servers and clients for demo and test, into .tools (or TOOLS_DIR)
-	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3.10 or later" >&2; exit 1; }
+tools: python ## every server and client, into .tools (or TOOLS_DIR)
 	@tools/install
+
+python:
+	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3.10 or later" >&2; exit 1; }
 
 cargo:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.88 or later, with rustup or your system's packages" >&2; exit 1; }

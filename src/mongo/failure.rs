@@ -137,7 +137,7 @@ pub(super) fn failed(doing: impl Into<String>, error: mongodb::error::Error) -> 
         ErrorKind::Authentication { .. } => "; the user or the password is wrong",
         ErrorKind::Command(command) => match command.code {
             code::UNAUTHORIZED => {
-                "; this user lacks a privilege: the README lists the role that each command needs"
+                "; this user lacks a privilege: docs/operations.md lists the role that each command needs"
             }
             code::AUTHENTICATION_FAILED => "; the user or the password is wrong",
             code::MAX_TIME_MS_EXPIRED => {
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(code_of(&refusal(code::BAD_VALUE)), Some(2));
         let error = failed("cannot search runs", refusal(code::UNAUTHORIZED));
         let source = std::error::Error::source(&error).unwrap().to_string();
-        assert!(error.to_string().contains("README"), "{error}");
+        assert!(error.to_string().contains("docs/operations.md"), "{error}");
         assert_eq!(source, "Name (13): it was refused");
     }
 }

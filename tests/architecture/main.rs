@@ -5,9 +5,11 @@
     reason = "clippy allows it in test functions, but not in the functions that they call"
 )]
 
+mod documents;
 mod rules;
 mod sources;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -86,6 +88,56 @@ fn the_library_depends_on_nothing_that_only_the_program_needs() {
         .filter(|name| crates.contains(name))
         .collect();
     assert_eq!(pulled, Vec::<&str>::new());
+}
+
+#[test]
+fn no_dependency_of_what_is_published_needs_a_newer_rust_than_is_promised() {
+    const PUBLISHED: [&str; 3] = ["runlineage", "runlineage-cli", "runlineage-local-mongod"];
+    let trees = PUBLISHED.map(|package| {
+        let edges = ["--edges", "normal,build", "--prefix", "none"];
+        cargo(&[&["tree", "--package", package][..], &edges[..]].concat())
+    });
+    // Such as `bson v3.1.0`.
+    let used: BTreeSet<String> = trees
+        .iter()
+        .flat_map(|tree| tree.lines())
+        .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+        .collect();
+    let metadata = cargo(&[
+        "metadata",
+        "--format-version",
+        "1",
+        "--filter-platform",
+        "x86_64-unknown-linux-gnu",
+    ]);
+    let metadata: serde_json::Value =
+        serde_json::from_str(&metadata).expect("cargo answers in JSON");
+    let packages = metadata["packages"].as_array().expect("a list");
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let number = |version: &str| -> Vec<u32> {
+        let numbers = version.split('.').map(str::parse);
+        numbers
+            .map(|part| part.expect("a number"))
+            .take(2)
+            .collect()
+    };
+    let package = |package: &serde_json::Value| {
+        let name = format!("{} v{}", text(&package["name"]), text(&package["version"]));
+        let needs = package["rust_version"].as_str().map(number);
+        (name, needs.unwrap_or_default())
+    };
+    let needed: BTreeMap<String, Vec<u32>> = packages
+        .iter()
+        .map(package)
+        .filter(|(name, _)| used.contains(name))
+        .collect();
+    assert!(needed.len() > 100, "{needed:?}");
+    let promised = number(env!("CARGO_PKG_RUST_VERSION"));
+    let newer: Vec<_> = needed
+        .into_iter()
+        .filter(|(_, needs)| *needs > promised)
+        .collect();
+    assert_eq!(newer, []);
 }
 
 #[test]

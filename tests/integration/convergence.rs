@@ -6,16 +6,10 @@ use serde_json::json;
 
 use crate::support::lab::{Lab, plain_runs, run_id};
 use crate::support::rest;
+use crate::support::scale::scaled;
 use crate::support::sql::{NewRun, Sql};
 
-/// The number of runs at the start; `RUNLINEAGE_TEST_RUNS` sets it.
-fn runs() -> usize {
-    let asked = std::env::var("RUNLINEAGE_TEST_RUNS").ok();
-    asked.and_then(|runs| runs.parse().ok()).unwrap_or(10_000)
-}
-
 const ROUNDS: usize = 5;
-const SEQUENCES_A_ROUND: usize = 200;
 const EXPERIMENTS: usize = 8;
 
 /// Edits MLflow at random.
@@ -112,6 +106,7 @@ impl Editor {
 
 #[tokio::test]
 async fn after_a_quiet_full_pass_the_mirror_equals_mlflow() {
+    let (runs_at_start, sequences_a_round) = (scaled(1_000, 10_000), scaled(40, 200));
     let lab = Lab::new().await;
     let mut sql = lab.sql();
     let mut known = Vec::new();
@@ -119,7 +114,7 @@ async fn after_a_quiet_full_pass_the_mirror_equals_mlflow() {
         .map(|exp| (lab.experiment(&format!("exp {exp}")), false))
         .collect();
     for (index, (exp, _)) in exps.iter().enumerate() {
-        let runs = plain_runs(exp, runs() / EXPERIMENTS);
+        let runs = plain_runs(exp, runs_at_start / EXPERIMENTS);
         known.extend(runs.iter().map(|run| (run.id.clone(), index)));
         sql.insert(&runs);
     }
@@ -140,7 +135,7 @@ async fn after_a_quiet_full_pass_the_mirror_equals_mlflow() {
     for round in 0..ROUNDS {
         // Half of the sequences run during syncs, the other half between them.
         let editing = std::thread::spawn(move || {
-            for _ in 0..SEQUENCES_A_ROUND / 2 {
+            for _ in 0..sequences_a_round / 2 {
                 editor.edit();
             }
             editor
@@ -160,7 +155,7 @@ async fn after_a_quiet_full_pass_the_mirror_equals_mlflow() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         editor = editing.join().expect("the editor does not panic");
-        for _ in 0..SEQUENCES_A_ROUND / 2 {
+        for _ in 0..sequences_a_round / 2 {
             editor.edit();
         }
         let report = Lab::complete(sync.run(|_| {}).await);
@@ -187,5 +182,5 @@ async fn after_a_quiet_full_pass_the_mirror_equals_mlflow() {
             "round {round}: nothing had changed"
         );
     }
-    assert!(lab.truth().runs.len() > runs());
+    assert!(lab.truth().runs.len() > runs_at_start);
 }

@@ -249,10 +249,10 @@ async fn more_than_a_hundred_runs_leave_in_one_pass_only_when_allowed() {
         sql.erase(&run.id);
     }
     sql.write();
-    let more = plain_runs(&exp, 400);
+    let more = plain_runs(&exp, 150);
     sql.insert(&more);
     Lab::complete(lab.sync().page_size(100).run(|_| {}).await);
-    for run in &more[..150] {
+    for run in &more[..105] {
         sql.erase(&run.id);
     }
     sql.write();
@@ -263,7 +263,7 @@ async fn more_than_a_hundred_runs_leave_in_one_pass_only_when_allowed() {
             .run(|_| {})
             .await,
     );
-    assert_eq!(report.deleted, 150);
+    assert_eq!(report.deleted, 105);
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::lab::{Lab, chain, plain_runs, run_id};
 use crate::support::proxy::Answer;
+use crate::support::scale::scaled;
 use crate::support::sql::NewRun;
 
 const FAULTS: usize = 10;
@@ -300,10 +301,7 @@ async fn pages_grow_again_once_runs_are_smaller() {
 
 #[tokio::test]
 async fn after_a_sync_through_random_faults_the_mirror_equals_mlflow() {
-    let seeds = std::env::var("RUNLINEAGE_TEST_SEEDS")
-        .ok()
-        .and_then(|count| count.parse().ok());
-    for seed in 0..seeds.unwrap_or(3_u64) {
+    for seed in 0..scaled(1, 10) {
         let lab = Lab::new().await;
         let mut sql = lab.sql();
         for name in ["a", "b", "c"] {

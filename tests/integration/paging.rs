@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::support::lab::{Lab, run_id};
 use crate::support::proxy::Answer;
 use crate::support::rest;
+use crate::support::scale::scaled;
 use crate::support::sql::{NewRun, Sql};
 
 /// Start times at the limits of what clocks, BSON and JSON can hold. They are few, so that groups exceed a page.
@@ -29,17 +30,9 @@ const TIMES: [i64; 12] = [
 
 #[tokio::test]
 async fn no_run_is_missed_while_others_are_created_deleted_and_restored_between_pages() {
-    for seed in seeds() {
+    for seed in 0..scaled(3, 24) {
         scan_under_change(seed).await;
     }
-}
-
-/// The seeds to test; `RUNLINEAGE_TEST_SEEDS` sets their number.
-fn seeds() -> std::ops::Range<u64> {
-    let count = std::env::var("RUNLINEAGE_TEST_SEEDS")
-        .ok()
-        .and_then(|count| count.parse().ok());
-    0..count.unwrap_or(6)
 }
 
 async fn scan_under_change(seed: u64) {

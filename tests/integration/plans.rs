@@ -19,6 +19,7 @@ use runlineage::{Error, MongoRunStore, Query, Run, Search};
 
 use crate::support::mirror::{ids, mirror, set};
 use crate::support::mongodb::TestDatabase;
+use crate::support::scale::scaled;
 use crate::support::tcp_proxy::{Cable, TcpProxy};
 
 const RUNS: i64 = 12_000;
@@ -301,7 +302,7 @@ async fn random_searches_find_the_same_runs_as_a_scan() {
     add_bare_runs(&test).await;
     let seed = fastrand::u64(..);
     let random = &mut fastrand::Rng::with_seed(seed);
-    for round in 0..300 {
+    for round in 0..scaled(60, 300) {
         let mut query = any_query(random, 2);
         if random.bool() {
             let time = DateTime::from_millis(random.i64(0..RUNS) * HOUR);
@@ -360,7 +361,7 @@ async fn explain_has_the_hint_and_the_filter_of_the_search() {
     let seed = fastrand::u64(..);
     let random = &mut fastrand::Rng::with_seed(seed);
     let mut hinted = BTreeSet::new();
-    for round in 0..100 {
+    for round in 0..scaled(40, 100) {
         let query = any_query(random, 1).with_all_of([any_query(random, 1)]);
         let search = Search::from(&query);
         let search = match random.u32(..3) {

@@ -21,6 +21,7 @@ pub mod program;
 pub mod proxy;
 pub mod replica_set;
 pub mod rest;
+pub mod scale;
 pub mod scene;
 pub mod small_disk;
 pub mod sql;

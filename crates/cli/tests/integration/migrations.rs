@@ -13,6 +13,7 @@ use crate::support::mlflow;
 use crate::support::mongodb::{Mongod, TestDatabase};
 use crate::support::program::{Finished, run, runlineage};
 use crate::support::rest::Rest;
+use crate::support::scale::scaled;
 
 fn migrate(uri: &str) -> Command {
     let mut command = runlineage(["migrate", "--mongodb-uri", uri]);
@@ -117,11 +118,11 @@ async fn end_leases_of(process: u32, database: &Database) {
 async fn the_next_process_completes_the_migrations_of_a_killed_one() {
     let expected = migrated_shape().await;
     let mut unfinished = 0;
-    for round in 0..12 {
+    for round in 0..scaled(6, 12) {
         let test = TestDatabase::new().await;
         let mut killed = migrate(&test.uri).spawn().expect("the program starts");
         // The kills are spread over the duration of a migration.
-        std::thread::sleep(Duration::from_millis(10 + round * 20));
+        std::thread::sleep(Duration::from_millis(10 + round * scaled(40, 20)));
         killed.kill().expect("the process can be killed");
         let process = killed.id();
         unfinished += u32::from(ended(killed).code.is_none());

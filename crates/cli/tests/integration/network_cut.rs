@@ -84,6 +84,10 @@ async fn a_sync_survives_packets_that_arrive_late() {
 #[tokio::test]
 async fn a_sync_replaces_connections_that_died_silently() {
     survives_a_cut(Cable::Silent, Duration::from_secs(4)).await;
+}
+
+#[tokio::test]
+async fn a_sync_survives_a_silent_cut_longer_than_the_driver_waits() {
     survives_a_cut(Cable::Silent, Duration::from_secs(40)).await;
 }
 
@@ -93,32 +97,44 @@ async fn a_sync_replaces_connections_that_were_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_permanent_cut_ends_a_sync_with_a_clear_error() {
-    for kind in [Cable::Held, Cable::Silent, Cable::Closed] {
-        let cut = Cut::start().await;
-        let args = ["sync", "--source", "lab", "--page-size", "7"];
-        let program = Running::start(&mut cut.command(&args));
-        reached(&cut.pages, 9).await;
-        cut.cable.set(kind);
-        let (code, stdout, stderr) = program.end_within(GIVEN_UP);
-        assert_eq!((code, stdout), (Some(1), vec![]), "{kind:?}: {stderr:#?}");
-        assert_error(&stderr);
-        // A sync that starts now fails too.
-        for args in [&args[..], &["find"]] {
-            let start = Instant::now();
-            let next = run(&mut cut.command(args));
-            assert_eq!(next.code, Some(1), "{kind:?}: {next:?}");
-            assert_error(&next.stderr.lines().map(str::to_owned).collect::<Vec<_>>());
-            assert!(
-                start.elapsed() < RECOVERED,
-                "{kind:?}: {:?}",
-                start.elapsed()
-            );
-        }
-        cut.cable.set(Cable::Whole);
-        recovers(&cut.lab, cut.lab.sync().run(|_| {}).await).await;
-        assert_equal(&cut.lab).await;
+async fn a_permanent_cut_that_delays_packets_ends_a_sync_with_a_clear_error() {
+    fails_at_a_permanent_cut(Cable::Held).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permanent_cut_that_drops_packets_ends_a_sync_with_a_clear_error() {
+    fails_at_a_permanent_cut(Cable::Silent).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permanent_cut_that_closes_connections_ends_a_sync_with_a_clear_error() {
+    fails_at_a_permanent_cut(Cable::Closed).await;
+}
+
+async fn fails_at_a_permanent_cut(kind: Cable) {
+    let cut = Cut::start().await;
+    let args = ["sync", "--source", "lab", "--page-size", "7"];
+    let program = Running::start(&mut cut.command(&args));
+    reached(&cut.pages, 9).await;
+    cut.cable.set(kind);
+    let (code, stdout, stderr) = program.end_within(GIVEN_UP);
+    assert_eq!((code, stdout), (Some(1), vec![]), "{kind:?}: {stderr:#?}");
+    assert_error(&stderr);
+    // A sync that starts now fails too.
+    for args in [&args[..], &["find"]] {
+        let start = Instant::now();
+        let next = run(&mut cut.command(args));
+        assert_eq!(next.code, Some(1), "{kind:?}: {next:?}");
+        assert_error(&next.stderr.lines().map(str::to_owned).collect::<Vec<_>>());
+        assert!(
+            start.elapsed() < RECOVERED,
+            "{kind:?}: {:?}",
+            start.elapsed()
+        );
     }
+    cut.cable.set(Cable::Whole);
+    recovers(&cut.lab, cut.lab.sync().run(|_| {}).await).await;
+    assert_equal(&cut.lab).await;
 }
 
 /// The output ends with one error, which names MongoDB.

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::support::lab::{Lab, plain_runs, run_id};
 use crate::support::program::{run, runlineage};
 use crate::support::proxy::{Answer, Request};
+use crate::support::scale::scaled;
 use crate::support::sql::{NewRun, Sql};
 
 const KILLS_A_ROUND: usize = 4;
@@ -25,12 +26,6 @@ const START_TIMES: [i64; 4] = [
     1_700_000_000_500,
     253_402_300_800_000,
 ];
-
-/// The number of kills; `RUNLINEAGE_TEST_KILLS` sets another one.
-fn kills() -> usize {
-    let asked = std::env::var("RUNLINEAGE_TEST_KILLS").ok();
-    asked.and_then(|kills| kills.parse().ok()).unwrap_or(200)
-}
 
 fn sync(lab: &Lab) -> Command {
     let and = if lab.test.uri.contains('?') { '&' } else { '?' };
@@ -147,7 +142,7 @@ async fn a_sync_killed_at_any_instant_is_resumed_with_the_same_result() {
 
     let mut worst = 0;
     let mut killed = 0;
-    while killed < kills() {
+    while killed < scaled(24, 200) {
         let first_pass = rng.bool();
         if first_pass {
             for collection in ["runs", "deleted_runs", "sync_state"] {

@@ -174,24 +174,24 @@ async fn an_experiment_is_forgotten_only_when_mlflow_no_longer_lists_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn removals_above_the_safety_limit_need_allow_mass_delete() {
-    for (held, goes_by_itself) in [(500, false), (2_000, true)] {
+    for (held, goes_by_itself) in [(300, false), (1_100, true)] {
         let lab = Lab::new().await;
         let runs = plain_runs(&lab.experiment("many"), held);
         let mut sql = lab.sql();
         sql.insert(&runs);
         report(&sync(&lab, &[]), 0);
-        erase(&mut sql, &runs[..150]);
+        erase(&mut sql, &runs[..105]);
         let finished = sync(&lab, &[]);
         if goes_by_itself {
-            assert_eq!(report(&finished, 0)["deleted"], 150);
+            assert_eq!(report(&finished, 0)["deleted"], 105);
         } else {
             assert_eq!(report(&finished, 1)["deleted"], 0);
-            incomplete(&finished, &["150 of 500", "--allow-mass-delete"]);
-            assert_eq!(lab.mirrored().await.len(), 500);
+            incomplete(&finished, &["105 of 300", "--allow-mass-delete"]);
+            assert_eq!(lab.mirrored().await.len(), 300);
             let allowed = sync(&lab, &["--allow-mass-delete"]);
-            assert_eq!(report(&allowed, 0)["deleted"], 150);
+            assert_eq!(report(&allowed, 0)["deleted"], 105);
         }
-        assert_eq!(lab.mirrored().await.len(), held - 150);
+        assert_eq!(lab.mirrored().await.len(), held - 105);
         assert_eq!(lab.differences().await, Vec::<String>::new());
     }
 }

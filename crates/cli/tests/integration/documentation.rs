@@ -1,0 +1,258 @@
+//! Every example of the README and of `docs/` runs as it stands there, and answers as the page says.
+
+mod page;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use mongodb::bson::Document;
+use serde_json::{Value, json};
+
+use self::page::{Example, Kind, examples, is_as_shown};
+use crate::support::free_port;
+use crate::support::mlflow::{MlflowServer, Setup};
+use crate::support::mlopus::pymongo;
+use crate::support::mongodb::TestDatabase;
+use crate::support::mongosh::mongosh_expression;
+use crate::support::program::{run, runlineage};
+use crate::support::running::Running;
+use crate::support::tool;
+use crate::support::watching::{is_full, metrics};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// A server with the runs of the example pipeline.
+struct Scene {
+    server: MlflowServer,
+    /// The runs, by what they did.
+    runs: Value,
+}
+
+impl Scene {
+    /// The one that the tests here share: no other test changes what a sync of all experiments finds there.
+    fn shared() -> &'static Self {
+        static SHARED: OnceLock<Scene> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let server = MlflowServer::start(Setup::default());
+            let mut python = Command::new(tool("mlopus/bin/python"));
+            let pipeline = python
+                .arg(Path::new(ROOT).join("examples/pipeline.py"))
+                .env("MLFLOW_TRACKING_URI", server.uri())
+                .env("GIT_PYTHON_REFRESH", "quiet");
+            let printed = run(pipeline).success();
+            let runs = printed.lines().last().map(serde_json::from_str);
+            Self {
+                server,
+                runs: runs.expect("a line").expect("JSON"),
+            }
+        })
+    }
+
+    /// A script, with the program on the path and the variables that the pages name.
+    fn bash(&self, script: &str, database: &TestDatabase) -> Command {
+        // Only for its environment, and to know where the program is.
+        let mut bare = runlineage::<&str>([]);
+        let folder = PathBuf::from(bare.get_program());
+        let folder = folder.parent().expect("a folder").display();
+        let path = std::env::var("PATH").unwrap_or_default();
+        bare.env("PATH", format!("{folder}:{path}"));
+        let mut shell = Command::new("bash");
+        for (name, value) in bare.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let run = |what: &str| self.runs[what].as_str().expect("an id");
+        shell
+            .args(["-euo", "pipefail", "-c", script])
+            .env("MLFLOW_TRACKING_URI", self.server.uri())
+            .env("MONGODB_URI", &database.uri)
+            .env("PREPARE", run("prepare"))
+            .env("SCORE", run("score-2026-11"));
+        shell
+    }
+}
+
+/// The README and the pages of `docs/`, by their paths from the root; the README comes first.
+fn pages() -> Vec<(String, String)> {
+    let mut files = vec![PathBuf::from("README.md")];
+    let mut folders = vec![PathBuf::from("docs")];
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(Path::new(ROOT).join(&folder)).expect("a folder");
+        for entry in entries {
+            let entry = entry.expect("an entry");
+            let path = folder.join(entry.file_name());
+            if entry.path().is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "md") {
+                files.push(path);
+            }
+        }
+    }
+    files[1..].sort();
+    let read = |file: PathBuf| {
+        let text = std::fs::read_to_string(Path::new(ROOT).join(&file)).expect("a page");
+        (file.display().to_string(), text)
+    };
+    files.into_iter().map(read).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_of_the_documentation_runs_and_answers_as_shown() {
+    let scene = Scene::shared();
+    let mut wrong = Vec::new();
+    let mut ran = BTreeSet::new();
+    for (page, text) in pages() {
+        let examples = examples(&page, &text);
+        if examples.is_empty() {
+            continue;
+        }
+        let database = TestDatabase::new().await;
+        // The README mirrors them itself.
+        if page != "README.md" {
+            run(&mut scene.bash("runlineage sync", &database)).success();
+        }
+        for Example { line, kind } in examples {
+            let differs = differs(scene, &database, &text, kind).await;
+            wrong.extend(differs.map(|what| format!("{page}:{line}: {what}")));
+        }
+        ran.insert(page);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    // A page whose examples are no longer found would pass by accident.
+    for page in ["README", "docs/querying", "docs/cookbook", "docs/document"] {
+        assert!(ran.contains(&format!("{page}.md")), "{page}: {ran:?}");
+    }
+}
+
+/// How an example differs from what its page shows; None when it is as shown.
+async fn differs(scene: &Scene, database: &TestDatabase, page: &str, kind: Kind) -> Option<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    match kind {
+        Kind::Script(script) => {
+            let finished = run(scene.bash(&script, database).current_dir(folder.path()));
+            (finished.code != Some(0)).then(|| format!("{script}\n{finished:?}"))
+        }
+        Kind::Session(commands) => commands.into_iter().find_map(|(command, shown)| {
+            let finished = run(scene.bash(&command, database).current_dir(folder.path()));
+            let is_same = finished.code == Some(0) && is_as_shown(&shown, &finished.stdout);
+            let (stdout, stderr) = (finished.stdout, finished.stderr);
+            (!is_same).then(|| format!("$ {command}\n{stdout}{stderr}shown:\n{shown}"))
+        }),
+        Kind::InCi(commands) => {
+            let ci = std::fs::read_to_string(Path::new(ROOT).join(".ci/run")).expect("a script");
+            let runs = |command: &String| ci.lines().any(|line| line == command);
+            let missing = commands.into_iter().find(|command| !runs(command));
+            missing.map(|command| format!(".ci/run does not run `{command}`"))
+        }
+        Kind::UntilStopped(script) => until_stopped(scene, database, page, &script),
+        Kind::Query(script, shown) => {
+            let answer = mongosh_expression(&database.uri, &script);
+            let is_same = match &shown {
+                Some(shown) => *shown == answer,
+                None => answer.is_array(),
+            };
+            (!is_same).then(|| format!("{script}\nanswers {answer}"))
+        }
+        Kind::Document(script) => {
+            let answer = mongosh_expression(&database.uri, &format!("db.runs.insertOne({script})"));
+            let runs = database.database.collection::<Document>("runs");
+            let inserted = mongodb::bson::doc! { "_id": { "$regex": "…" } };
+            let deleted = runs.delete_many(inserted).await.expect("MongoDB answers");
+            let is_accepted = answer["acknowledged"] == true && deleted.deleted_count == 1;
+            (!is_accepted).then(|| format!("{script}\nis answered with {answer}"))
+        }
+        Kind::Python(script, shown) => {
+            let script = format!("uri = input['uri']\n{script}");
+            let answer = pymongo(&database.uri, json!({ "uri": database.uri }), &script);
+            let is_same = shown.is_some_and(|shown| shown == answer);
+            (!is_same).then(|| format!("{script}\nanswers {answer}"))
+        }
+    }
+}
+
+/// Starts a watch, stops it after a pass, and compares the metrics that it serves with those of the page.
+fn until_stopped(
+    scene: &Scene,
+    database: &TestDatabase,
+    page: &str,
+    script: &str,
+) -> Option<String> {
+    let address = format!("127.0.0.1:{}", free_port());
+    let script = format!("exec {}", script.replace("127.0.0.1:9187", &address));
+    let mut running = Running::start(&mut scene.bash(&script, database));
+    running.wait_for_pass(0, is_full);
+    let name = |series: String| series.split('{').next().unwrap_or_default().to_owned();
+    let served: BTreeSet<String> = metrics(&address).into_keys().map(name).collect();
+    running.signal("-INT");
+    let (code, _, stderr) = running.end_within(Duration::from_secs(10));
+    if code != Some(0) {
+        return Some(format!("{script}\nended with {code:?}: {stderr:#?}"));
+    }
+    let row = regex::Regex::new(r"(?m)^\| `(runlineage_\w+)` \|").expect("a pattern");
+    let rows = row.captures_iter(page).map(|row| row[1].to_owned());
+    let listed: BTreeSet<String> = rows.collect();
+    (listed != served).then(|| format!("metrics listed {listed:?}, served {served:?}"))
+}
+
+#[test]
+fn every_flag_that_the_documentation_names_exists() {
+    const COMMANDS: [&str; 8] = [
+        "sync", "find", "show", "register", "migrate", "verify", "purge", "db",
+    ];
+    // Of cargo and of mongod.
+    const FOREIGN: [&str; 5] = ["--path", "--open", "--bench", "--bind_ip", "--"];
+    let pattern = regex::Regex::new("--[a-z][a-z0-9_-]*").expect("a pattern");
+    let flags = |text: &str| -> BTreeSet<String> {
+        pattern
+            .find_iter(text)
+            .map(|flag| flag.as_str().to_owned())
+            .collect()
+    };
+    let help = COMMANDS.map(|command| run(&mut runlineage([command, "--help"])).success());
+    let known = flags(&help.concat());
+    assert!(known.len() > 40, "{known:?}");
+    // `--input-…` stands for several flags.
+    let exists = |flag: &String| {
+        FOREIGN.contains(&flag.as_str())
+            || known.contains(flag)
+            || flag.ends_with('-') && known.iter().any(|known| known.starts_with(flag))
+    };
+    let unknown: Vec<(String, String)> = pages()
+        .into_iter()
+        .flat_map(|(page, text)| {
+            flags(&text)
+                .into_iter()
+                .map(move |flag| (page.clone(), flag))
+        })
+        .filter(|(_, flag)| !exists(flag))
+        .collect();
+    assert_eq!(unknown, []);
+}
+
+#[tokio::test]
+async fn the_quickstart_example_mirrors_and_finds() {
+    let scene = Scene::shared();
+    let database = TestDatabase::new().await;
+    let example = Path::new(env!("CARGO_BIN_EXE_runlineage"))
+        .with_file_name("examples")
+        .join("quickstart");
+    assert!(
+        example.exists(),
+        "run `cargo build --examples` first; `cargo test` does"
+    );
+    let mut quickstart = Command::new(example);
+    let quickstart = quickstart.args([scene.server.uri().as_str(), &database.uri, "churn", "2"]);
+    let printed = run(quickstart).success();
+    let found: Vec<&str> = printed
+        .lines()
+        .filter(|line| line.contains("score-"))
+        .collect();
+    assert_eq!(found.len(), 2, "{printed}");
+    let score = scene.runs["score-2026-11"].as_str().expect("an id");
+    assert!(printed.contains(score), "{printed}");
+}
