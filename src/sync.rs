@@ -18,7 +18,7 @@
 //! | `triage` | decides whether an error concerns one experiment or all of them |
 //! | `model_inputs` | adds what MLflow shows of single runs only |
 //! | `pages`, `save`, `seen`, `compare` | fetch, save, remember and compare pages of runs |
-//! | `settings`, `scope`, `totals`, `report` | the settings of a job, and its results |
+//! | `settings`, `scope`, `names`, `totals`, `report` | the settings of a job, and its results |
 
 mod compare;
 mod deleted_upstream;
@@ -30,6 +30,7 @@ mod inquiry;
 mod job;
 mod missing;
 mod model_inputs;
+mod names;
 mod pages;
 mod pass;
 mod quick;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::pages::Names;
+use super::names::Names;
 use crate::error::{Error, MlflowCode, Result};
 use crate::mlflow::{MlflowClient, document};
 use crate::mongo::MongoRunStore;

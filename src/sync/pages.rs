@@ -1,21 +1,17 @@
 //! [`PageMirror`]: mirrors the pages of a scan. It fetches a page while it saves the one before.
 
-use std::collections::HashMap;
-
 use futures::future::BoxFuture;
 
 use super::model_inputs::ModelInputs;
+use super::names::Names;
 use super::save::Saver;
 use super::seen::Seen;
 use crate::error::Result;
 use crate::mlflow::scan::Scan;
-use crate::mlflow::wire::{RawExperiment, RawRun};
+use crate::mlflow::wire::RawRun;
 use crate::mlflow::{PagePermit, document};
 use crate::mongo::ticket::Ticket;
 use crate::run::Run;
-
-/// Experiment id → name.
-pub(super) type Names = HashMap<String, String>;
 
 /// Called with the start time from which a later scan may resume.
 ///
@@ -102,10 +98,4 @@ impl PageMirror<'_> {
             None => Ok(()),
         }
     }
-}
-
-pub(super) fn names(experiments: &[RawExperiment]) -> Names {
-    let name =
-        |experiment: &RawExperiment| (experiment.experiment_id.clone(), experiment.name.clone());
-    experiments.iter().map(name).collect()
 }

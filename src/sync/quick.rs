@@ -7,7 +7,8 @@ use bson::DateTime;
 use futures::{FutureExt, TryStreamExt};
 
 use super::experiment::another_experiment;
-use super::pages::{Names, PageMirror, names};
+use super::names::{Names, names};
+use super::pages::PageMirror;
 use super::registry::{Experiments, RegistryMirror};
 use super::report::{Incomplete, Report};
 use super::save::Saver;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::model_inputs::ModelInputs;
-use super::pages::Names;
+use super::names::Names;
 use super::scope::Scope;
 use crate::mlflow::MlflowClient;
 use crate::mongo::MongoRunStore;

@@ -321,7 +321,7 @@ impl Shared {
 
 fn only(body: &[u8], list: &str, prefix: &str) -> std::io::Result<Vec<u8>> {
     let mut page: Value = serde_json::from_slice(body)?;
-    if let Some(listed) = page[list].as_array_mut() {
+    if let Some(listed) = page.get_mut(list).and_then(Value::as_array_mut) {
         listed.retain(|one| {
             one["name"]
                 .as_str()
