@@ -1,5 +1,6 @@
 //! The JSON of MLflow's model registry and of its logged models, as far as this program reads it.
 
+use bson::DateTime;
 use serde::Deserialize;
 
 use super::wire::{RawText, optional_int};
@@ -136,4 +137,21 @@ pub(super) struct LoggedModelsPage {
 #[derive(Debug, Deserialize)]
 pub(super) struct LoggedModelAnswer {
     pub(super) model: RawLoggedModel,
+}
+
+impl RawModel {
+    pub(crate) fn created(&self) -> Option<DateTime> {
+        self.creation_timestamp.map(DateTime::from_millis)
+    }
+
+    /// When MLflow last changed the model or a version of it; aliases and tags do not count.
+    pub(crate) fn updated(&self) -> Option<DateTime> {
+        self.last_updated_timestamp.map(DateTime::from_millis)
+    }
+}
+
+impl RawVersion {
+    pub(crate) fn created(&self) -> Option<DateTime> {
+        self.creation_timestamp.map(DateTime::from_millis)
+    }
 }

@@ -62,7 +62,7 @@ async fn what_a_team_registers_is_mirrored_document_by_document() {
     );
     let report = Lab::complete(lab.sync().run(|_| {}).await);
 
-    let expected = shown(&lab.server.uri(), prefix, &[exp.clone()]);
+    let expected = shown(&lab.server.uri(), prefix, std::slice::from_ref(&exp));
     assert_eq!(differences(&mirrored(&lab.store).await, &expected), NOTHING);
     let counted = |collection: &str| {
         expected

@@ -78,7 +78,11 @@ impl Registry {
     }
 
     fn shown(&self) -> Documents {
-        shown(&self.lab.server.uri(), &self.prefix, &[self.exp.clone()])
+        shown(
+            &self.lab.server.uri(),
+            &self.prefix,
+            std::slice::from_ref(&self.exp),
+        )
     }
 
     async fn pass(&self) -> Report {

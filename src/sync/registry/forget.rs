@@ -3,7 +3,6 @@
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
-use super::listing::created;
 use crate::error::{Error, Result};
 use crate::mongo::registry::RegistryStore;
 use crate::mongo::ticket::Ticket;
@@ -19,7 +18,7 @@ pub(in crate::sync) async fn forget_model(settings: &Settings, name: &str) -> Re
     let mirrored = models.live_models().await?;
     let mirrored = mirrored.iter().find(|model| model.name == name);
     let is_listed = listed.iter().any(|model| {
-        model.name == name && mirrored.is_none_or(|mirrored| created(model) == mirrored.created)
+        model.name == name && mirrored.is_none_or(|mirrored| model.created() == mirrored.created)
     });
     if is_listed {
         return Err(Error::invalid_argument(

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use bson::DateTime;
-
 use super::RegistryMirror;
 use super::renames::Renames;
 use crate::error::Result;
@@ -69,14 +67,6 @@ impl Listing {
     /// Whether MLflow listed this very model: one that was made anew under its name is another one.
     pub(super) fn shows(&self, model: &LiveModel) -> bool {
         let listed = self.models.get(&model.name);
-        listed.is_some_and(|listed| model.created.is_some() && created(listed) == model.created)
+        listed.is_some_and(|listed| model.created.is_some() && listed.created() == model.created)
     }
-}
-
-pub(super) fn created(model: &RawModel) -> Option<DateTime> {
-    model.creation_timestamp.map(DateTime::from_millis)
-}
-
-pub(super) fn updated(model: &RawModel) -> Option<DateTime> {
-    model.last_updated_timestamp.map(DateTime::from_millis)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::listing::{Listing, created, updated};
+use super::listing::Listing;
 use super::{RegistryMirror, of_registry};
 use crate::error::Result;
 use crate::mlflow::registry_document::map_model;
@@ -42,7 +42,7 @@ impl RegistryMirror<'_> {
         let has_moved = |name: &str| {
             let shown = listing.models.get(name);
             let is_mirrored = shown.zip(mirrored.get(name)).is_some_and(|(shown, model)| {
-                model.created == created(shown) && model.updated == updated(shown)
+                model.created == shown.created() && model.updated == shown.updated()
             });
             !is_mirrored || listing.renames.is_new_name(name)
         };

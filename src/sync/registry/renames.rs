@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::listing::created;
+use futures::TryStreamExt;
+
 use super::{RegistryMirror, is_not_there};
 use crate::error::Result;
-use crate::mlflow::wire_registry::RawModel;
+use crate::mlflow::wire_registry::{RawModel, RawVersion};
 use crate::mongo::registry::{LiveModel, LiveVersion};
 use crate::registry::{RegistryCollection, RegistryDocument, field};
 use crate::run::field as run_field;
@@ -29,7 +30,7 @@ impl RegistryMirror<'_> {
         let mut by_creation: HashMap<_, Vec<&str>> = HashMap::new();
         for model in listed.values() {
             by_creation
-                .entry(created(model))
+                .entry(model.created())
                 .or_default()
                 .push(&model.name);
         }
@@ -37,7 +38,7 @@ impl RegistryMirror<'_> {
         for old in mirrored.iter().filter(|old| old.created.is_some()) {
             let is_shown = listed
                 .get(&old.name)
-                .is_some_and(|now| created(now) == old.created);
+                .is_some_and(|now| now.created() == old.created);
             // Several models of one creation time cannot be told apart.
             let Some([new]) = by_creation.get(&old.created).map(Vec::as_slice) else {
                 continue;
@@ -58,7 +59,7 @@ impl RegistryMirror<'_> {
     /// Whether MLflow says that the model of this name is gone, or was made at another time.
     async fn has_left(self, model: &LiveModel) -> Result<bool> {
         match self.settings.mlflow.raw_model(&model.name).await {
-            Ok(now) => Ok(created(&now) != model.created),
+            Ok(now) => Ok(now.created() != model.created),
             Err(error) => Ok(is_not_there(&error)),
         }
     }
@@ -69,12 +70,11 @@ impl RegistryMirror<'_> {
         for (new, old) in &renames.old {
             let names = [new.clone()];
             let mut versions = self.settings.mlflow.raw_versions_of(&names);
-            while let Some(page) = futures::TryStreamExt::try_next(&mut versions).await? {
-                let is_known = |raw: &crate::mlflow::wire_registry::RawVersion| {
+            while let Some(page) = versions.try_next().await? {
+                let is_known = |raw: &RawVersion| {
                     let key = (old.name.clone(), raw.version.clone());
                     renames.versions.get(&key).is_some_and(|mirrored| {
-                        let created = raw.creation_timestamp.map(bson::DateTime::from_millis);
-                        mirrored.created.is_some() && mirrored.created == created
+                        mirrored.created.is_some() && mirrored.created == raw.created()
                     })
                 };
                 if page.iter().any(is_known) {
