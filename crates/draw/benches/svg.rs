@@ -1,0 +1,2 @@
+//! What drawing 200 nodes costs.
+fn main() {}
