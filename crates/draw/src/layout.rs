@@ -32,6 +32,8 @@ pub(crate) struct Size {
     pub(crate) height: f64,
     /// The free room above the box, and below it.
     pub(crate) margin: f64,
+    /// How far from the box edges begin and end.
+    pub(crate) reach: f64,
 }
 
 /// A box in its place. Every box of a layer is as wide as the widest.

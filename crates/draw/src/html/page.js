@@ -180,7 +180,7 @@
 
   // Places of the boxes in the picture's own units, for the arrow keys.
   const middles = nodeElements.map((element) => {
-    const box = element.querySelector(".box:last-of-type").getBBox();
+    const box = [...element.querySelectorAll(".box")].at(-1).getBBox();
     const at = element.transform.baseVal.consolidate().matrix;
     return { x: at.e, y: at.f + box.height / 2 };
   });

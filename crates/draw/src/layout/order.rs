@@ -1,5 +1,7 @@
 //! The order of the cells within each layer, with few crossings: sweeps by barycentre, then swaps of neighbours.
 
+use std::collections::BTreeMap;
+
 use super::layers::Layers;
 
 /// How many sweeps there are at most.
@@ -39,6 +41,33 @@ pub(super) fn reduce_crossings(layers: &mut Layers) {
     }
     if let Some((_, rows)) = best {
         layers.rows = rows;
+    }
+    sort_twins(layers);
+}
+
+/// Puts cells with the same neighbours in the order of the graph, among the places that they have. This changes no crossing.
+fn sort_twins(layers: &mut Layers) {
+    let mut neighbours: Vec<[Vec<usize>; 2]> = Vec::with_capacity(layers.cells.len());
+    for cell in 0..layers.cells.len() {
+        let sides = [&layers.before[cell], &layers.after[cell]];
+        neighbours.push(sides.map(|side| {
+            let mut side = side.clone();
+            side.sort_unstable();
+            side
+        }));
+    }
+    for row in &mut layers.rows {
+        let mut twins: BTreeMap<&[Vec<usize>; 2], Vec<usize>> = BTreeMap::new();
+        for (position, &cell) in row.iter().enumerate() {
+            twins.entry(&neighbours[cell]).or_default().push(position);
+        }
+        for positions in twins.into_values() {
+            let mut cells: Vec<usize> = positions.iter().map(|&position| row[position]).collect();
+            cells.sort_unstable();
+            for (position, cell) in positions.into_iter().zip(cells) {
+                row[position] = cell;
+            }
+        }
     }
 }
 

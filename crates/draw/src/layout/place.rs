@@ -11,6 +11,9 @@ const PULL_OF_PASSAGES: f64 = 8.0;
 const PULL_OF_PASSAGE: f64 = 2.0;
 /// A cell without neighbours on the side that pulls stays where it is, unless others push.
 const INERTIA: f64 = 0.05;
+/// A cell that is so much above or below a neighbour is moved to the neighbour's height, where there is room.
+const NEARLY_LEVEL: f64 = 16.0;
+const LEVELLING_ROUNDS: usize = 3;
 
 /// The middle of each cell. The least top is 0.
 pub(super) fn heights(layers: &Layers) -> Vec<f64> {
@@ -27,6 +30,11 @@ pub(super) fn heights(layers: &Layers) -> Vec<f64> {
     for _ in 0..LAST_ROUNDS {
         for row in (0..=last).chain((0..last).rev()) {
             pull(layers, &mut middles, row, true, true);
+        }
+    }
+    for _ in 0..LEVELLING_ROUNDS {
+        for row in &layers.rows {
+            level(layers, &mut middles, row);
         }
     }
     let top = layers
@@ -83,6 +91,37 @@ fn pull(layers: &Layers, middles: &mut [f64], row: usize, to_before: bool, to_af
     }
     for ((&cell, value), offset) in row.iter().zip(rising(&wanted)).zip(offsets) {
         middles[cell] = value + offset;
+    }
+}
+
+/// Moves cells to the height of a neighbour that is nearly level with them: a straight edge is easier to follow than a slight bend.
+fn level(layers: &Layers, middles: &mut [f64], row: &[usize]) {
+    for (position, &cell) in row.iter().enumerate() {
+        let distance = |a: usize, b: usize| (layers.cells[a].height + layers.cells[b].height) / 2.0;
+        let top = position
+            .checked_sub(1)
+            .map(|above| middles[row[above]] + distance(row[above], cell));
+        let bottom = row
+            .get(position + 1)
+            .map(|&below| middles[below] - distance(cell, below));
+        let neighbours = layers.before[cell].iter().chain(&layers.after[cell]);
+        // The edge between two passages counts most: it is the middle of a long edge.
+        let nearest = neighbours.min_by(|&&a, &&b| {
+            let rank = |n: usize| {
+                let both_pass = layers.cells[n].is_passage && layers.cells[cell].is_passage;
+                let climb = (middles[n] - middles[cell]).abs();
+                if both_pass { climb / PULL_OF_PASSAGES } else { climb }
+            };
+            rank(a).total_cmp(&rank(b))
+        });
+        if let Some(&nearest) = nearest {
+            let wanted = middles[nearest];
+            let has_room = top.is_none_or(|top| wanted >= top)
+                && bottom.is_none_or(|bottom| wanted <= bottom);
+            if has_room && (wanted - middles[cell]).abs() <= NEARLY_LEVEL {
+                middles[cell] = wanted;
+            }
+        }
     }
 }
 

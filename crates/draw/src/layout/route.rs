@@ -14,6 +14,9 @@ pub(crate) const HEAD: f64 = 8.0;
 const LOOP_WIDTH: f64 = 18.0;
 const LOOP_HEIGHT: f64 = 20.0;
 
+/// How far below the middle of a box a back edge begins and ends.
+const BACK_OFFSET: f64 = 9.0;
+
 /// A point of the picture.
 pub(crate) type Point = (f64, f64);
 
@@ -70,13 +73,26 @@ pub(super) fn draw(
         .map(|(edge, &(from, _))| {
             let chain = &layers.chains[edge];
             if chain.is_empty() {
-                return around(&places[from]);
+                return around(&places[from], layers.sizes[from].reach);
             }
-            let points = chain.iter().map(|&cell| {
+            let back = ranking.back[edge];
+            let stops = chain.iter().map(|&cell| {
                 let (left, right) = columns[layers.cells[cell].rank];
-                (left, right, middles[cell])
+                match layers.sizes.get(cell) {
+                    Some(size) => Stop {
+                        left: left - size.reach,
+                        right: right + size.reach,
+                        // A back edge often has the same ends as a forward edge.
+                        height: middles[cell] + if back { BACK_OFFSET } else { 0.0 },
+                    },
+                    None => Stop {
+                        left,
+                        right,
+                        height: middles[cell],
+                    },
+                }
             });
-            through(points.collect(), ranking.back[edge])
+            through(stops.collect(), back)
         })
         .collect();
     let bottom = layers
@@ -114,12 +130,18 @@ fn columns(layers: &Layers, middles: &[f64]) -> Vec<(f64, f64)> {
     columns
 }
 
-/// The route through the gaps between the cells, each given as left, right and middle. In a gap it is a curve that begins and
-/// ends level; in a column it is level.
-fn through(cells: Vec<(f64, f64, f64)>, back: bool) -> Route {
-    let mut borders: Vec<Point> = cells
+/// A cell on the way of an edge.
+struct Stop {
+    left: f64,
+    right: f64,
+    height: f64,
+}
+
+/// The route through the gaps between the stops. In a gap it is a curve that begins and ends level; in a column it is level.
+fn through(stops: Vec<Stop>, back: bool) -> Route {
+    let mut borders: Vec<Point> = stops
         .iter()
-        .flat_map(|&(left, right, middle)| [(left, middle), (right, middle)])
+        .flat_map(|stop| [(stop.left, stop.height), (stop.right, stop.height)])
         .collect();
     // Neither the left border of the first box nor the right border of the last is on the way.
     borders.pop();
@@ -148,12 +170,12 @@ fn through(cells: Vec<(f64, f64, f64)>, back: bool) -> Route {
 }
 
 /// A loop above the box, for a run that reads what it wrote.
-fn around(place: &Place) -> Route {
+fn around(place: &Place, reach: f64) -> Route {
     let (left, right) = (
         place.x + place.width / 2.0 - LOOP_WIDTH,
         place.x + place.width / 2.0 + LOOP_WIDTH,
     );
-    let top = place.y;
+    let top = place.y - reach;
     Route {
         start: (right, top),
         curves: vec![[

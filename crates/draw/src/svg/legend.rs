@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::edge::{self, EdgeStyle};
-use super::mark::Mark;
+use super::mark::{self, Mark};
 use super::node::{self, LINE_SIZE};
 use super::{number, shape};
 use crate::layout::HEAD;
@@ -75,7 +75,8 @@ pub(super) fn draw(items: &[Item], left: f64, top: f64, room: f64) -> (String, f
     let (mut x, mut y, mut widest) = (left, top, 0.0_f64);
     for item in items {
         let label = item.label();
-        let item_width = SYMBOL_WIDTH + 8.0 + width(label, LINE_SIZE).ceil();
+        let symbol_width = item.symbol_width();
+        let item_width = symbol_width + 8.0 + width(label, LINE_SIZE).ceil();
         if x > left && x + item_width > left + room {
             x = left;
             y += ROW;
@@ -86,7 +87,7 @@ pub(super) fn draw(items: &[Item], left: f64, top: f64, room: f64) -> (String, f
             number(x),
             number(y + (ROW - SYMBOL_HEIGHT) / 2.0),
             item.symbol(),
-            SYMBOL_WIDTH + 8.0,
+            symbol_width + 8.0,
             SYMBOL_HEIGHT / 2.0 + 4.0,
             escaped(label)
         );
@@ -115,8 +116,15 @@ impl Item {
         }
     }
 
+    fn symbol_width(self) -> f64 {
+        match self {
+            Self::Status(_) => mark::SIZE,
+            _ => SYMBOL_WIDTH,
+        }
+    }
+
     fn symbol(self) -> String {
-        let (w, h) = (SYMBOL_WIDTH, SYMBOL_HEIGHT);
+        let (w, h) = (self.symbol_width(), SYMBOL_HEIGHT);
         let outlined = |kind: NodeKind, class: &str, before: &str| {
             let shape = shape::shape(kind, w, h);
             format!(
@@ -130,8 +138,12 @@ impl Item {
             Self::Kind(kind) => outlined(kind, "", ""),
             Self::Status(mark) => mark.draw(w / 2.0, h / 2.0),
             Self::Start => {
-                let small = shape::ring(w - 6.0, h - 6.0, 0.0);
-                format!(r#"<g transform="translate(3 3)">{small}</g>"#)
+                let shape = shape::shape(NodeKind::Run, w - 10.0, h - 8.0);
+                format!(
+                    r#"<g class="run" transform="translate(5 4)">{}<path class="box" d="{}"/></g>"#,
+                    node::ring(&shape.outline),
+                    shape.outline
+                )
             }
             Self::Deleted => format!(
                 r#"{}<path class="strike" d="M6 {2}H{1}"/>"#,

@@ -17,8 +17,9 @@ const NAME_LINE: f64 = 18.0;
 const LINE: f64 = 14.0;
 const PADDING: f64 = 8.0;
 const PILL_HEIGHT: f64 = 14.0;
-/// The distance of the ring that marks the start, and of each sheet of a stack.
-const RING: f64 = 4.5;
+/// How far the ring that marks a start reaches.
+const RING: f64 = 5.0;
+/// The distance between the sheets of a stack.
 const SHEET: f64 = 3.0;
 /// The room for a loop.
 const LOOP_ROOM: f64 = 20.0;
@@ -35,9 +36,9 @@ pub(super) struct NodeBox {
 impl NodeBox {
     pub(super) fn new(node: &PictureNode, has_loop: bool) -> Self {
         let name = shortened(&one_line(&node.name), TEXT_ROOM, NAME_SIZE).into_owned();
-        let lines: Vec<String> = std::iter::once(headline(node))
-            .chain(node.lines.iter().map(|line| one_line(line).into_owned()))
-            .map(|line| shortened(&line, TEXT_ROOM, LINE_SIZE).into_owned())
+        let lines: Vec<String> = joined(headline(node), &node.lines)
+            .iter()
+            .map(|line| shortened(line, TEXT_ROOM, LINE_SIZE).into_owned())
             .collect();
         let mark = node.status.as_deref().and_then(Mark::of);
         let pills = [
@@ -54,14 +55,15 @@ impl NodeBox {
         let height = 2.0 * PADDING + NAME_LINE + LINE * lines.len() as f64 + extra(node.kind);
         let has_pill = pills.iter().any(Option::is_some);
         let margins = [
-            (node.start, RING + 2.0),
+            (node.start, RING),
             (has_pill, PILL_HEIGHT / 2.0),
             (!node.folded.is_empty(), 2.0 * SHEET),
-            (has_loop, LOOP_ROOM),
+            (has_loop, LOOP_ROOM + if node.start { RING } else { 0.0 }),
         ];
         let size = Size {
             width: (padding.0 + text.ceil() + mark_room + padding.1).max(pill_room + 16.0),
             height,
+            reach: if node.start { RING } else { 0.0 },
             margin: margins
                 .into_iter()
                 .filter_map(|(applies, margin)| applies.then_some(margin))
@@ -116,9 +118,6 @@ impl NodeBox {
     fn draw_box(&self, out: &mut String, node: &PictureNode, place: &Place) {
         let (w, h) = (number(place.width), place.height);
         let shape = shape::shape(node.kind, w, h);
-        if node.start {
-            out.push_str(&shape::ring(w, h, RING));
-        }
         if !node.folded.is_empty() {
             for sheet in [2.0, 1.0] {
                 let offset = sheet * SHEET;
@@ -128,6 +127,9 @@ impl NodeBox {
                     shape.outline
                 );
             }
+        }
+        if node.start {
+            out.push_str(&ring(&shape.outline));
         }
         let _ = write!(out, r#"<path class="box" d="{}"/>"#, shape.outline);
         if !shape.detail.is_empty() {
@@ -165,6 +167,11 @@ impl NodeBox {
     }
 }
 
+/// The ring that marks a start: the outline with a broad line, under one in the colour of the paper.
+pub(super) fn ring(outline: &str) -> String {
+    format!(r#"<path class="ring" d="{outline}"/><path class="ring-gap" d="{outline}"/>"#)
+}
+
 /// The kind, and what is unusual of the node.
 fn headline(node: &PictureNode) -> String {
     let mut words = vec![if node.folded.is_empty() {
@@ -179,6 +186,20 @@ fn headline(node: &PictureNode) -> String {
         words.push("not mirrored");
     }
     words.join(" · ")
+}
+
+/// The headline and the lines, with the first line behind the headline where there is room: lower boxes make a smaller picture.
+fn joined(mut headline: String, lines: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = lines.iter().map(|line| one_line(line).into_owned()).collect();
+    if let Some(first) = lines.first() {
+        let both = format!("{headline} · {first}");
+        if width(&both, LINE_SIZE) <= TEXT_ROOM {
+            headline = both;
+            lines.remove(0);
+        }
+    }
+    lines.insert(0, headline);
+    lines
 }
 
 /// What a tooltip shows: the full name, the id and everything that the box says by symbol.

@@ -84,16 +84,6 @@ pub(super) fn shape(kind: NodeKind, width: f64, height: f64) -> Shape {
     }
 }
 
-/// The rectangle around a box at this distance.
-pub(super) fn ring(width: f64, height: f64, distance: f64) -> String {
-    format!(
-        r#"<rect class="ring" x="{0}" y="{0}" width="{1}" height="{2}" rx="9"/>"#,
-        number(-distance),
-        number(width + 2.0 * distance),
-        number(height + 2.0 * distance)
-    )
-}
-
 fn rounded(w: f64, h: f64, r: f64) -> String {
     format!(
         "M{r} 0H{0}Q{w} 0 {w} {r}V{1}Q{w} {h} {0} {h}H{r}Q0 {h} 0 {1}V{r}Q0 0 {r} 0Z",

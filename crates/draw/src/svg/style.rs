@@ -80,7 +80,7 @@ const LAYOUT_RULES: &str = "\
 .lineage .name{font-size:13px}\
 .lineage .pill text{font-size:9.5px}\
 .lineage .box{stroke-width:1.4;stroke-linejoin:round}\
-.lineage .ring{fill:none;stroke-width:2.4}\
+.lineage .ring{fill:none;stroke-width:10;stroke-linejoin:round}.lineage .ring-gap{fill:none;stroke-width:5.6;stroke-linejoin:round}\
 .lineage .detail,.lineage .line,.lineage .mark path,.lineage .strike{fill:none}\
 .lineage .line{stroke-width:1.4}\
 .lineage .uncertain .line{stroke-dasharray:5 4}\
@@ -127,7 +127,7 @@ impl Palette {
             rules,
             ".lineage .paper,.lineage .unknown .box{{fill:{paper}}}\
              .lineage text{{fill:{quiet}}}.lineage .name{{fill:{text}}}\
-             .lineage .ring,.lineage .strike{{stroke:{text}}}\
+             .lineage .ring,.lineage .strike{{stroke:{text}}}.lineage .ring-gap{{stroke:{paper}}}\
              .lineage .line{{stroke:{edge}}}.lineage .head{{fill:{edge}}}\
              .lineage .uncertain .head{{fill:{paper};stroke:{edge}}}\
              .lineage .back .line{{stroke:{back}}}.lineage .back .head{{fill:{back}}}\

@@ -4,7 +4,7 @@ use fastrand::Rng;
 use runlineage_draw::{Hidden, NodeKind, Picture, PictureEdge, PictureNode};
 
 /// The scenes that people look at and whose crossings are compared with Graphviz.
-pub fn fixed() -> Vec<(&'static str, Picture)> {
+pub(crate) fn fixed() -> Vec<(&'static str, Picture)> {
     vec![
         ("small", small()),
         ("medium", medium()),
@@ -15,13 +15,13 @@ pub fn fixed() -> Vec<(&'static str, Picture)> {
     ]
 }
 
-pub struct Scene {
-    pub nodes: Vec<PictureNode>,
-    pub edges: Vec<PictureEdge>,
+pub(crate) struct Scene {
+    pub(crate) nodes: Vec<PictureNode>,
+    pub(crate) edges: Vec<PictureEdge>,
 }
 
 impl Scene {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             nodes: Vec::new(),
             edges: Vec::new(),
@@ -29,11 +29,11 @@ impl Scene {
     }
 
     /// Adds a node of this kind and name, and gives its id.
-    pub fn node(&mut self, kind: NodeKind, name: &str) -> String {
+    pub(crate) fn node(&mut self, kind: NodeKind, name: &str) -> String {
         self.node_with(kind, name, |_| {})
     }
 
-    pub fn node_with(
+    pub(crate) fn node_with(
         &mut self,
         kind: NodeKind,
         name: &str,
@@ -51,7 +51,7 @@ impl Scene {
         id
     }
 
-    pub fn run(&mut self, name: &str, status: &str) -> String {
+    pub(crate) fn run(&mut self, name: &str, status: &str) -> String {
         self.node_with(NodeKind::Run, name, |node| {
             node.status = Some(status.to_owned());
             node.lines.push("2026-11-20 14:05".to_owned());
@@ -59,23 +59,23 @@ impl Scene {
         })
     }
 
-    pub fn edge(&mut self, from: &str, to: &str) {
+    pub(crate) fn edge(&mut self, from: &str, to: &str) {
         self.edge_with(from, to, |_| {});
     }
 
-    pub fn edge_with(&mut self, from: &str, to: &str, change: impl FnOnce(&mut PictureEdge)) {
+    pub(crate) fn edge_with(&mut self, from: &str, to: &str, change: impl FnOnce(&mut PictureEdge)) {
         let mut edge = PictureEdge::new(from, to);
         edge.origins.push("tag".into());
         change(&mut edge);
         self.edges.push(edge);
     }
 
-    pub fn picture(self) -> Picture {
+    pub(crate) fn picture(self) -> Picture {
         Picture::new(self.nodes, self.edges).expect("ids are unique and edges join nodes")
     }
 }
 
-pub fn small() -> Picture {
+pub(crate) fn small() -> Picture {
     let mut scene = Scene::new();
     let data = scene.node(NodeKind::Dataset, "customers@3f9a12");
     let train = scene.run("train-churn", "FINISHED");
@@ -89,7 +89,7 @@ pub fn small() -> Picture {
     scene.picture()
 }
 
-pub fn medium() -> Picture {
+pub(crate) fn medium() -> Picture {
     let mut scene = Scene::new();
     let raw = scene.node(NodeKind::Dataset, "raw-events@a91b");
     let prepare = scene.run("prepare-events", "FINISHED");
@@ -144,7 +144,7 @@ pub fn medium() -> Picture {
     scene.picture().truncated("ended at 40 nodes below model:churn:6; raise --max-nodes to see more".to_owned())
 }
 
-pub fn wide() -> Picture {
+pub(crate) fn wide() -> Picture {
     let mut random = Rng::with_seed(7);
     let mut scene = Scene::new();
     let mut outputs = Vec::new();
@@ -182,7 +182,7 @@ pub fn wide() -> Picture {
     scene.picture()
 }
 
-pub fn deep() -> Picture {
+pub(crate) fn deep() -> Picture {
     let mut scene = Scene::new();
     let mut last = scene.node(NodeKind::Dataset, "seed@00ff");
     for step in 0..14 {
@@ -203,7 +203,7 @@ pub fn deep() -> Picture {
     scene.picture()
 }
 
-pub fn cyclic() -> Picture {
+pub(crate) fn cyclic() -> Picture {
     let mut scene = Scene::new();
     let policy = scene.node_with(NodeKind::Model, "policy", |node| node.start = true);
     let collect = scene.run("collect-episodes", "RUNNING");
@@ -225,7 +225,7 @@ pub fn cyclic() -> Picture {
     scene.picture()
 }
 
-pub fn unicode() -> Picture {
+pub(crate) fn unicode() -> Picture {
     let mut scene = Scene::new();
     let start = scene.node_with(NodeKind::Run, "обучение-модели-прогнозирования-оттока-клиентов-2026", |node| {
         node.start = true;
@@ -246,7 +246,7 @@ pub fn unicode() -> Picture {
 }
 
 /// Names that break careless programs.
-pub const HOSTILE: &[&str] = &[
+pub(crate) const HOSTILE: &[&str] = &[
     "<script>alert(1)</script>",
     "</script><svg onload=alert(1)>",
     "\" onmouseover=\"alert(1)",
@@ -269,7 +269,7 @@ pub const HOSTILE: &[&str] = &[
 ];
 
 /// A random graph: trees, diamonds, hubs, cycles, self loops, and every kind of flag.
-pub fn random(seed: u64) -> Picture {
+pub(crate) fn random(seed: u64) -> Picture {
     let mut random = Rng::with_seed(seed);
     let mut scene = Scene::new();
     let count = 1 + random.usize(..if seed % 10 == 0 { 160 } else { 45 });
