@@ -26,9 +26,9 @@ pub(super) struct Layers {
     pub(super) cells: Vec<Cell>,
     /// The cells of each layer, from top to bottom.
     pub(super) rows: Vec<Vec<usize>>,
-    /// The neighbours of each cell in the layer before.
+    /// The neighbours of each cell in the layer before, once for each edge on the way between the two.
     pub(super) before: Vec<Vec<usize>>,
-    /// The neighbours of each cell in the layer after.
+    /// The same for the layer after.
     pub(super) after: Vec<Vec<usize>>,
     /// The cells of each edge, from the earlier layer to the later; a self loop has none.
     pub(super) chains: Vec<Vec<usize>>,
@@ -81,15 +81,15 @@ impl Layers {
             let first = ranking.ranks[from] + 1;
             let needed = ranking.ranks[to] - first;
             while shared.len() < needed {
-                let passage = self.add_passage(first + shared.len());
-                self.join(shared.last().copied().unwrap_or(from), passage);
-                shared.push(passage);
+                shared.push(self.add_passage(first + shared.len()));
             }
             let mut chain = vec![from];
             chain.extend(&shared[..needed]);
-            let last = chain[needed];
             chain.push(to);
-            self.join(last, to);
+            for pair in chain.windows(2) {
+                self.after[pair[0]].push(pair[1]);
+                self.before[pair[1]].push(pair[0]);
+            }
             self.chains.push(chain);
         }
     }
@@ -103,11 +103,6 @@ impl Layers {
         self.before.push(Vec::new());
         self.after.push(Vec::new());
         self.cells.len() - 1
-    }
-
-    fn join(&mut self, earlier: usize, later: usize) {
-        self.after[earlier].push(later);
-        self.before[later].push(earlier);
     }
 
     /// The number of joins between layers.

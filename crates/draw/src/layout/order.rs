@@ -10,6 +10,8 @@ const SWEEPS: usize = 32;
 const PATIENCE: usize = 8;
 /// About how many steps all sweeps may take together, so that a huge graph is drawn soon, if with more crossings.
 const BUDGET: usize = 20_000_000;
+/// A row with more cells is not sifted: that takes the square of its length.
+const LONGEST_SIFTED: usize = 200;
 /// How often the swaps of one sweep begin anew.
 const SWAP_ROUNDS: usize = 6;
 
@@ -24,6 +26,9 @@ pub(super) fn reduce_crossings(layers: &mut Layers) {
         for sweep in 0..sweeps {
             search.sweep(sweep % 2 == 0, sweep % 4 >= 2);
             search.swap_neighbours();
+            if search.crossings() < best.as_ref().map_or(usize::MAX, |(fewest, _)| fewest + fewest / 4) {
+                search.sift();
+            }
             let crossings = search.crossings();
             if best.as_ref().is_none_or(|(fewest, _)| crossings < *fewest) {
                 best = Some((crossings, search.rows.clone()));
@@ -172,6 +177,41 @@ impl<'a> Search<'a> {
             }
             if !improved {
                 return;
+            }
+        }
+    }
+
+    /// Moves each cell to the place in its row where it has the fewest crossings.
+    fn sift(&mut self) {
+        for row in 0..self.rows.len() {
+            if self.rows[row].len() > LONGEST_SIFTED {
+                continue;
+            }
+            for cell in self.rows[row].clone() {
+                let from = self.position[cell];
+                // The change for each place, walking up and then down from where the cell is.
+                let mut best = (0_i64, from);
+                let mut change = 0_i64;
+                for to in (0..from).rev() {
+                    let (as_is, swapped) = self.crossings_of_pair(self.rows[row][to], cell);
+                    change += swapped as i64 - as_is as i64;
+                    if change < best.0 {
+                        best = (change, to);
+                    }
+                }
+                change = 0;
+                for to in from + 1..self.rows[row].len() {
+                    let (as_is, swapped) = self.crossings_of_pair(cell, self.rows[row][to]);
+                    change += swapped as i64 - as_is as i64;
+                    if change < best.0 {
+                        best = (change, to);
+                    }
+                }
+                if best.1 != from {
+                    self.rows[row].remove(from);
+                    self.rows[row].insert(best.1, cell);
+                    self.number(row);
+                }
             }
         }
     }

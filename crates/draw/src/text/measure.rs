@@ -2,13 +2,20 @@
 
 use std::sync::LazyLock;
 
+use skrifa::charmap::Charmap;
 use skrifa::instance::{LocationRef, Size};
+use skrifa::metrics::GlyphMetrics;
 use skrifa::{FontRef, MetadataProvider as _};
 use unicode_width::UnicodeWidthChar;
 
 use crate::font::DEJAVU_SANS;
 
-static FONT: LazyLock<Option<FontRef<'static>>> = LazyLock::new(|| FontRef::new(DEJAVU_SANS).ok());
+/// The tables of the embedded font: finding them takes longer than a look into them.
+static FONT: LazyLock<Option<(Charmap<'static>, GlyphMetrics<'static>)>> = LazyLock::new(|| {
+    let font = FontRef::new(DEJAVU_SANS).ok()?;
+    let metrics = font.glyph_metrics(Size::new(1.0), LocationRef::default());
+    Some((font.charmap(), metrics))
+});
 
 /// The advance of a character that the embedded font lacks, for each terminal column, in parts of the font size.
 const COLUMN: f64 = 0.65;
@@ -19,11 +26,9 @@ pub(crate) fn width(text: &str, size: f64) -> f64 {
 }
 
 fn advance(c: char) -> f64 {
-    let glyph = FONT.as_ref().and_then(|font| {
-        let glyph = font.charmap().map(c)?;
-        let metrics = font.glyph_metrics(Size::new(1.0), LocationRef::default());
-        metrics.advance_width(glyph).map(f64::from)
-    });
+    let glyph = FONT
+        .as_ref()
+        .and_then(|(glyphs, metrics)| metrics.advance_width(glyphs.map(c)?).map(f64::from));
     // Other fonts, which show what the embedded one lacks, have wider characters in some scripts.
     glyph.unwrap_or_else(|| COLUMN * c.width().unwrap_or_default() as f64)
 }

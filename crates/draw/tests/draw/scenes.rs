@@ -270,9 +270,14 @@ pub(crate) const HOSTILE: &[&str] = &[
 
 /// A random graph: trees, diamonds, hubs, cycles, self loops, and every kind of flag.
 pub(crate) fn random(seed: u64) -> Picture {
+    let count = 1 + Rng::with_seed(seed).usize(..if seed % 10 == 0 { 160 } else { 45 });
+    random_of(seed, seed % 6, count)
+}
+
+/// A random graph of one sort with this many nodes.
+pub(crate) fn random_of(seed: u64, sort: u64, count: usize) -> Picture {
     let mut random = Rng::with_seed(seed);
     let mut scene = Scene::new();
-    let count = 1 + random.usize(..if seed % 10 == 0 { 160 } else { 45 });
     for place in 0..count {
         let kind = NodeKind::ALL[random.usize(..7)];
         let name = random_name(&mut random, place);
@@ -283,7 +288,7 @@ pub(crate) fn random(seed: u64) -> Picture {
         let certain = random.usize(..5) > 0;
         scene.edge_with(&ids[from], &ids[to], |edge| edge.certain = certain);
     };
-    match seed % 6 {
+    match sort {
         // A tree.
         0 => (1..count).for_each(|node| join(random.usize(..node), node, &mut random)),
         // Diamonds.
