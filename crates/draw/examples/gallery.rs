@@ -16,13 +16,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, picture) in scenes::fixed() {
         let file = |ending: &str| folder.join(format!("{name}{ending}"));
         let png = runlineage_draw::png(&picture, &PngOptions::default())?;
-        println!("{name}: {} × {}, without glyph: {:?}", png.width, png.height, png.missing_glyphs);
+        println!(
+            "{name}: {} × {}, without glyph: {:?}",
+            png.width, png.height, png.missing_glyphs
+        );
         fs::write(file(".png"), png.bytes)?;
         let folded = picture.fold(5);
         let mut dark = PngOptions::default();
         dark.theme = Theme::Dark;
-        fs::write(file("-folded-dark.png"), runlineage_draw::png(&folded, &dark)?.bytes)?;
-        fs::write(file(".svg"), runlineage_draw::svg(&picture, &SvgOptions::default()))?;
+        fs::write(
+            file("-folded-dark.png"),
+            runlineage_draw::png(&folded, &dark)?.bytes,
+        )?;
+        fs::write(
+            file(".svg"),
+            runlineage_draw::svg(&picture, &SvgOptions::default()),
+        )?;
         let mut page = HtmlOptions::default();
         page.fold = Some(5);
         fs::write(file(".html"), runlineage_draw::html(&picture, &page))?;

@@ -38,7 +38,13 @@ impl Picture {
         let mut group_of = BTreeMap::new();
         let mut first = BTreeMap::new();
         for (number, group) in groups.iter().enumerate() {
-            group_of.extend(group.siblings.iter().chain(&group.behind).map(|&node| (node, number)));
+            group_of.extend(
+                group
+                    .siblings
+                    .iter()
+                    .chain(&group.behind)
+                    .map(|&node| (node, number)),
+            );
             first.extend(group.siblings.first().map(|&node| (node, number)));
         }
         let mut nodes = Vec::new();

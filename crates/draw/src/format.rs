@@ -108,6 +108,9 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
         let error = "pdf".parse::<Format>().unwrap_err().to_string();
-        assert!(error.contains("\"pdf\"") && error.contains("svg, png, html"), "{error}");
+        assert!(
+            error.contains("\"pdf\"") && error.contains("svg, png, html"),
+            "{error}"
+        );
     }
 }

@@ -84,7 +84,8 @@ fn script_json(data: &impl Serialize) -> String {
 
 /// The page with each `{{slot}}` filled.
 fn filled(page: &str, slots: &[(&str, &str)]) -> String {
-    let mut filled = String::with_capacity(page.len() + slots.iter().map(|(_, text)| text.len()).sum::<usize>());
+    let mut filled =
+        String::with_capacity(page.len() + slots.iter().map(|(_, text)| text.len()).sum::<usize>());
     let mut rest = page;
     while let Some((before, after)) = rest.split_once("{{") {
         filled.push_str(before);

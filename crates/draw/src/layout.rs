@@ -1,6 +1,6 @@
 //! Where the boxes stand and how the edges run: layers from left to right, in the manner of Sugiyama.
 //!
-//! - `rank`: turns back edges round, so that no cycle is left, and gives every box its layer
+//! - `rank`: turns back edges round, so that no cycle is left, and gives every box its layer; `simplex`: makes the edges short
 //! - `layers`: the boxes of each layer, and the places where a long edge passes through a layer
 //! - `order`: the order within each layer, with few crossings
 //! - `place`: the heights, without overlaps
@@ -15,6 +15,7 @@ mod parts;
 mod place;
 mod rank;
 mod route;
+mod simplex;
 
 pub(crate) use route::{HEAD, Route};
 

@@ -61,7 +61,9 @@ pub fn png(picture: &Picture, options: &PngOptions) -> Result<Png> {
     let (width, height) = size(picture, &drawing);
     let scale = match options.scale {
         Some(scale) => f64::from(scale),
-        None => SHARP.min((MAX_PIXELS as f64 / (width * height)).sqrt() * 0.999).max(1.0),
+        None => SHARP
+            .min((MAX_PIXELS as f64 / (width * height)).sqrt() * 0.999)
+            .max(1.0),
     };
     if !(scale > 0.0 && scale.is_finite()) {
         return Err(Error::InvalidScale {
@@ -103,7 +105,11 @@ fn render(
         width: width.into(),
         height: height.into(),
     })?;
-    resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixmap.as_mut());
+    resvg::render(
+        &tree,
+        Transform::from_scale(scale, scale),
+        &mut pixmap.as_mut(),
+    );
     Ok(pixmap)
 }
 

@@ -115,7 +115,15 @@ impl Drawing {
 
         let mut edges = String::new();
         for (position, route) in laid.routes.iter().enumerate() {
-            edge::draw(&mut edges, picture, position, route, styles[position], left, top);
+            edge::draw(
+                &mut edges,
+                picture,
+                position,
+                route,
+                styles[position],
+                left,
+                top,
+            );
         }
         let notice_width = if notice.is_empty() { 0.0 } else { room };
         let nodes = laid.places.into_iter().map(|place| Place {

@@ -36,7 +36,10 @@ pub(crate) fn notes(node: &PictureNode) -> Vec<String> {
             notes.push(note.to_owned());
         }
     }
-    for (hidden, side) in [(node.hidden_up, "upstream"), (node.hidden_down, "downstream")] {
+    for (hidden, side) in [
+        (node.hidden_up, "upstream"),
+        (node.hidden_down, "downstream"),
+    ] {
         if !hidden.is_none() {
             notes.push(format!("{hidden} more {side}"));
         }

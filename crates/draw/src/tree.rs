@@ -74,7 +74,12 @@ impl<'a> Drawing<'a> {
             self.out.push('\n');
         }
         let again = std::mem::replace(&mut self.drawn[root], true);
-        let _ = writeln!(self.out, "{}{}", label(&self.picture.nodes()[root]), above(again));
+        let _ = writeln!(
+            self.out,
+            "{}{}",
+            label(&self.picture.nodes()[root]),
+            above(again)
+        );
         if again {
             return;
         }

@@ -123,7 +123,9 @@ impl Search {
     fn sum_up(&mut self) {
         for place in (0..self.order.len()).rev() {
             let node = self.order[place];
-            let direct = self.joins[node].iter().map(|join| self.place[join.neighbour]);
+            let direct = self.joins[node]
+                .iter()
+                .map(|join| self.place[join.neighbour]);
             self.lowest[node] = direct.min().unwrap_or(place).min(self.lowest[node]);
             if let Some(parent) = self.parent[node] {
                 self.size[parent] += self.size[node];
@@ -156,7 +158,10 @@ impl Search {
         for join in &self.joins[parent] {
             let place = self.place[join.neighbour];
             let child = children.partition_point(|below| below.end <= place);
-            if children.get(child).is_some_and(|below| below.contains(&place)) {
+            if children
+                .get(child)
+                .is_some_and(|below| below.contains(&place))
+            {
                 edges[child].push(*join);
             }
         }

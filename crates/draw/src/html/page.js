@@ -63,7 +63,7 @@
     for (const node of new Set([...up, ...down])) nodeElements[node].classList.add("lit");
     for (const edge of edges) edgeElements[edge].classList.add("lit");
     nodeElements[place].classList.add("choice");
-    show(drawn.nodes[place], up.size - 1, down.size - 1);
+    show(drawn.nodes[place], `${up.size - 1} upstream, ${down.size - 1} downstream`);
     if (move) {
       nodeElements[place].focus({ preventScroll: true });
       bring(nodeElements[place]);
@@ -87,7 +87,7 @@
     return element;
   }
 
-  function show(node, up, down) {
+  function show(node, inPicture) {
     const parts = [make("h2", node.name), make("code", node.folded ? `${node.folded.length} nodes` : node.id)];
     const facts = make("dl");
     const fact = (name, value) => facts.append(make("dt", name), make("dd", value));
@@ -96,7 +96,7 @@
     if (!node.folded) fact("depth", node.depth);
     if (node.deleted) fact("deleted", "in MLflow");
     if (!node.known) fact("known", "not mirrored");
-    fact("in the picture", `${up} upstream, ${down} downstream`);
+    fact("in the picture", inPicture);
     for (const [hidden, side] of [[node.hidden_up, "upstream"], [node.hidden_down, "downstream"]]) {
       if (hidden) fact("not shown", `${hidden.or_more ? "over " : ""}${hidden.count.toLocaleString("en")} more ${side}`);
     }
@@ -108,7 +108,7 @@
       parts.push(line);
     }
     if (node.folded) parts.push(...section("Folded", node.folded.map((id) => entry(byId.get(id), ""))));
-    else {
+    else if (drawn.nodes[drawnPlace.get(node.id)].id === node.id) {
       const place = drawnPlace.get(node.id);
       parts.push(...section("From", into[place].map((edge) => neighbour(edge, false))));
       parts.push(...section("To", outOf[place].map((edge) => neighbour(edge, true))));
@@ -138,7 +138,7 @@
       const place = drawnPlace.get(node.id);
       choose(place, { move: true });
       // A folded node has no box of its own: its facts stand beside the box that it is folded into.
-      if (drawn.nodes[place].id !== node.id) show(node.folded ? node : { ...node, folded: undefined, note: "folded" }, 0, 0);
+      if (drawn.nodes[place].id !== node.id) show(node, drawn.nodes[place].name);
     });
     item.append(button);
     return item;

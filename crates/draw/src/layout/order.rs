@@ -26,7 +26,11 @@ pub(super) fn reduce_crossings(layers: &mut Layers) {
         for sweep in 0..sweeps {
             search.sweep(sweep % 2 == 0, sweep % 4 >= 2);
             search.swap_neighbours();
-            if search.crossings() < best.as_ref().map_or(usize::MAX, |(fewest, _)| fewest + fewest / 4) {
+            if search.crossings()
+                < best
+                    .as_ref()
+                    .map_or(usize::MAX, |(fewest, _)| fewest + fewest / 4)
+            {
                 search.sift();
             }
             let crossings = search.crossings();

@@ -110,14 +110,18 @@ fn level(layers: &Layers, middles: &mut [f64], row: &[usize]) {
             let rank = |n: usize| {
                 let both_pass = layers.cells[n].is_passage && layers.cells[cell].is_passage;
                 let climb = (middles[n] - middles[cell]).abs();
-                if both_pass { climb / PULL_OF_PASSAGES } else { climb }
+                if both_pass {
+                    climb / PULL_OF_PASSAGES
+                } else {
+                    climb
+                }
             };
             rank(a).total_cmp(&rank(b))
         });
         if let Some(&nearest) = nearest {
             let wanted = middles[nearest];
-            let has_room = top.is_none_or(|top| wanted >= top)
-                && bottom.is_none_or(|bottom| wanted <= bottom);
+            let has_room =
+                top.is_none_or(|top| wanted >= top) && bottom.is_none_or(|bottom| wanted <= bottom);
             if has_room && (wanted - middles[cell]).abs() <= NEARLY_LEVEL {
                 middles[cell] = wanted;
             }

@@ -1,5 +1,7 @@
 //! The layer of each box.
 
+use super::simplex::shorten;
+
 /// The layer of each box, and which edges run against the layers.
 pub(super) struct Ranking {
     /// The layer of each box; the first is 0.
@@ -8,26 +10,33 @@ pub(super) struct Ranking {
     pub(super) back: Vec<bool>,
 }
 
-/// Ranks by the longest way from a box without inputs, with as few back edges as a depth-first search finds.
+/// Ranks a connected graph so that edges are short, with as few back edges as a depth-first search finds.
 pub(super) fn ranking(nodes: usize, edges: &[(usize, usize)]) -> Ranking {
     let back = back_edges(nodes, edges);
     let mut next = vec![Vec::new(); nodes];
     let mut inputs = vec![0; nodes];
+    let mut forward = Vec::with_capacity(edges.len());
     for (&(from, to), &back) in edges.iter().zip(&back) {
         let (from, to) = if back { (to, from) } else { (from, to) };
         if from != to {
             next[from].push(to);
             inputs[to] += 1;
+            forward.push((from, to));
         }
     }
     let order = topological(&next, &inputs);
-    let mut ranks = vec![0; nodes];
+    let mut ranks = vec![0_i64; nodes];
     for &node in &order {
         for &to in &next[node] {
             ranks[to] = ranks[to].max(ranks[node] + 1);
         }
     }
-    move_to_readers(&mut ranks, &order, &next, &inputs);
+    shorten(&mut ranks, &forward);
+    let first = ranks.iter().copied().min().unwrap_or_default();
+    let ranks = ranks
+        .into_iter()
+        .map(|rank| usize::try_from(rank - first).unwrap_or_default())
+        .collect();
     Ranking { ranks, back }
 }
 
@@ -92,21 +101,4 @@ fn topological(next: &[Vec<usize>], inputs: &[usize]) -> Vec<usize> {
         }
     }
     order
-}
-
-/// Moves a box with more outputs than inputs, such as a dataset, to the layer before its first reader: its edges become
-/// shorter.
-fn move_to_readers(ranks: &mut [usize], order: &[usize], next: &[Vec<usize>], inputs: &[usize]) {
-    for &node in order.iter().rev() {
-        let first_reader = next[node].iter().map(|&to| ranks[to]).min();
-        if let Some(first_reader) = first_reader
-            && next[node].len() > inputs[node]
-        {
-            ranks[node] = first_reader - 1;
-        }
-    }
-    let first = ranks.iter().copied().min().unwrap_or_default();
-    for rank in ranks {
-        *rank -= first;
-    }
 }

@@ -50,7 +50,10 @@ pub(super) fn items(picture: &Picture, styles: &[EdgeStyle]) -> Vec<Item> {
         (Item::Start, nodes.iter().any(|node| node.start)),
         (Item::Deleted, nodes.iter().any(|node| node.deleted)),
         (Item::Unknown, nodes.iter().any(|node| !node.known)),
-        (Item::Folded, nodes.iter().any(|node| !node.folded.is_empty())),
+        (
+            Item::Folded,
+            nodes.iter().any(|node| !node.folded.is_empty()),
+        ),
         (
             Item::Hidden,
             nodes

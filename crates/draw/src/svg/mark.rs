@@ -50,7 +50,10 @@ impl Mark {
     pub(super) fn draw(self, x: f64, y: f64) -> String {
         let (class, paths) = match self {
             Self::Finished => ("good", r#"<path d="M-5 0L-1.5 4L5 -4"/>"#),
-            Self::Running => ("busy", r#"<path class="solid" d="M-3 -4.5L4.5 0L-3 4.5Z"/>"#),
+            Self::Running => (
+                "busy",
+                r#"<path class="solid" d="M-3 -4.5L4.5 0L-3 4.5Z"/>"#,
+            ),
             Self::Scheduled => (
                 "busy",
                 r#"<path d="M-5 0C-5 -6.7 5 -6.7 5 0C5 6.7 -5 6.7 -5 0ZM0 -2.6V0.4L2 1.6"/>"#,

@@ -51,7 +51,11 @@ impl NodeBox {
             .fold(width(&name, NAME_SIZE), f64::max);
         let padding = shape::shape(node.kind, 100.0, 40.0).padding;
         let mark_room = mark.map_or(0.0, |_| mark::SIZE + 8.0);
-        let pill_room: f64 = pills.iter().flatten().map(|pill| pill_width(pill) + 12.0).sum();
+        let pill_room: f64 = pills
+            .iter()
+            .flatten()
+            .map(|pill| pill_width(pill) + 12.0)
+            .sum();
         let height = 2.0 * PADDING + NAME_LINE + LINE * lines.len() as f64 + extra(node.kind);
         let has_pill = pills.iter().any(Option::is_some);
         let margins = [
@@ -190,7 +194,10 @@ fn headline(node: &PictureNode) -> String {
 
 /// The headline and the lines, with the first line behind the headline where there is room: lower boxes make a smaller picture.
 fn joined(mut headline: String, lines: &[String]) -> Vec<String> {
-    let mut lines: Vec<String> = lines.iter().map(|line| one_line(line).into_owned()).collect();
+    let mut lines: Vec<String> = lines
+        .iter()
+        .map(|line| one_line(line).into_owned())
+        .collect();
     if let Some(first) = lines.first() {
         let both = format!("{headline} · {first}");
         if width(&both, LINE_SIZE) <= TEXT_ROOM {
@@ -221,7 +228,10 @@ fn title(node: &PictureNode) -> String {
     if !node.known {
         lines.push("not mirrored".into());
     }
-    for (hidden, side) in [(node.hidden_up, "upstream"), (node.hidden_down, "downstream")] {
+    for (hidden, side) in [
+        (node.hidden_up, "upstream"),
+        (node.hidden_down, "downstream"),
+    ] {
         if !hidden.is_none() {
             lines.push(format!("{hidden} more {side}"));
         }

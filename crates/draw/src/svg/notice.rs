@@ -82,7 +82,10 @@ mod tests {
 
     #[test]
     fn lines_fit_and_lose_nothing() {
-        let text = format!("the walk ended at 200 nodes; {} raise --max-nodes", "x".repeat(300));
+        let text = format!(
+            "the walk ended at 200 nodes; {} raise --max-nodes",
+            "x".repeat(300)
+        );
         let lines = wrapped(&text, 200.0);
         assert!(lines.len() > 3);
         assert!(lines.iter().all(|line| width(line, SIZE) <= 200.0));

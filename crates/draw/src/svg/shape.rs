@@ -52,7 +52,8 @@ pub(super) fn shape(kind: NodeKind, width: f64, height: f64) -> Shape {
                 (0.0, h - 9.0),
                 (0.0, 9.0),
             ]),
-            detail: line(&[(5.0, 4.0), (5.0, h - 4.0)]) + &line(&[(w - 5.0, 4.0), (w - 5.0, h - 4.0)]),
+            detail: line(&[(5.0, 4.0), (5.0, h - 4.0)])
+                + &line(&[(w - 5.0, 4.0), (w - 5.0, h - 4.0)]),
             padding: (15.0, 15.0),
         },
         NodeKind::Prompt => Shape {
@@ -99,7 +100,11 @@ fn cylinder(w: f64, h: f64) -> Shape {
     let (top, bottom) = (bend, h - bend);
     let curve = |y: f64, to_right: bool, up: bool| {
         let (from, to) = if to_right { (0.0, w) } else { (w, 0.0) };
-        let control = if up { y - bend * 4.0 / 3.0 } else { y + bend * 4.0 / 3.0 };
+        let control = if up {
+            y - bend * 4.0 / 3.0
+        } else {
+            y + bend * 4.0 / 3.0
+        };
         let inner = (to - from) * 0.12;
         format!(
             "C{} {control:.1} {} {control:.1} {} {}",
@@ -140,10 +145,27 @@ fn circle(x: f64, y: f64, r: f64) -> String {
     format!(
         "M{} {y1}C{} {} {} {} {x1} {}C{} {} {} {} {} {y1}C{} {} {} {} {x1} {}C{} {} {} {} {} {y1}Z",
         number(x - r),
-        number(x - r), number(y - c), number(x - c), number(y - r), number(y - r),
-        number(x + c), number(y - r), number(x + r), number(y - c), number(x + r),
-        number(x + r), number(y + c), number(x + c), number(y + r), number(y + r),
-        number(x - c), number(y + r), number(x - r), number(y + c), number(x - r),
-        x1 = number(x), y1 = number(y),
+        number(x - r),
+        number(y - c),
+        number(x - c),
+        number(y - r),
+        number(y - r),
+        number(x + c),
+        number(y - r),
+        number(x + r),
+        number(y - c),
+        number(x + r),
+        number(x + r),
+        number(y + c),
+        number(x + c),
+        number(y + r),
+        number(y + r),
+        number(x - c),
+        number(y + r),
+        number(x - r),
+        number(y + c),
+        number(x - r),
+        x1 = number(x),
+        y1 = number(y),
     )
 }

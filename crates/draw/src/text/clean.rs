@@ -8,7 +8,9 @@ const REPLACEMENT: char = '\u{fffd}';
 /// The text, with a replacement character for each control character, bidirectional control and forbidden character. Line
 /// breaks and tabs stay.
 pub(crate) fn cleaned(text: &str) -> Cow<'_, str> {
-    replaced(text, |c| (!matches!(c, '\n' | '\t') && is_unsafe(c)).then_some(REPLACEMENT))
+    replaced(text, |c| {
+        (!matches!(c, '\n' | '\t') && is_unsafe(c)).then_some(REPLACEMENT)
+    })
 }
 
 /// As [`cleaned`], on one line: line breaks and tabs become spaces.

@@ -52,7 +52,10 @@ mod tests {
     fn a_long_name_keeps_its_beginning_and_its_end_and_fits() {
         let name = format!("first{}last", "x".repeat(10_000));
         let short = shortened(&name, 120.0, 12.0);
-        assert!(short.starts_with("first") && short.ends_with("last"), "{short}");
+        assert!(
+            short.starts_with("first") && short.ends_with("last"),
+            "{short}"
+        );
         assert!(width(&short, 12.0) <= 120.0);
     }
 

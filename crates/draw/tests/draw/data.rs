@@ -79,15 +79,22 @@ fn two_overlaps_in_a_row_are_no_branch() {
     )
     .unwrap();
     let first = tree(&picture).split("\n\n").next().unwrap().to_owned();
-    assert_eq!(first, "run:w  [start]\ndownstream\n└─ artifact:x/a\n   └─ artifact:x");
+    assert_eq!(
+        first,
+        "run:w  [start]\ndownstream\n└─ artifact:x/a\n   └─ artifact:x"
+    );
 }
 
 #[test]
 fn a_lineage_of_thousands_of_runs_fits_on_a_small_stack() {
     let count = 3_000;
     let id = |run: usize| format!("run:{run}");
-    let nodes = (0..count).map(|run| PictureNode::new(id(run), NodeKind::Run)).collect();
-    let edges = (1..count).map(|run| PictureEdge::new(id(run - 1), id(run))).collect();
+    let nodes = (0..count)
+        .map(|run| PictureNode::new(id(run), NodeKind::Run))
+        .collect();
+    let edges = (1..count)
+        .map(|run| PictureEdge::new(id(run - 1), id(run)))
+        .collect();
     let picture = Picture::new(nodes, edges).unwrap();
     let lines = std::thread::Builder::new()
         .stack_size(256 * 1024)
@@ -136,9 +143,23 @@ fn a_table_has_a_row_for_each_node() {
     assert_eq!(
         rows[..3],
         [
-            ["0", "model", "model:churn:7", "", "", "start, over 10,000 more downstream"],
+            [
+                "0",
+                "model",
+                "model:churn:7",
+                "",
+                "",
+                "start, over 10,000 more downstream"
+            ],
             ["1", "run", "run:a", "train�[31m", "FINISHED", ""],
-            ["1", "dataset", "dataset:customers@1", "", "", "not mirrored"],
+            [
+                "1",
+                "dataset",
+                "dataset:customers@1",
+                "",
+                "",
+                "not mirrored"
+            ],
         ]
     );
     assert_eq!(rows.len(), 4);

@@ -55,7 +55,9 @@ impl Drawn {
                 let outline = of_class(element, "box").last().expect("a node has a box");
                 let moved = offset(element);
                 let points = points(outline.attribute("d").expect("an outline"), moved);
-                drawn.boxes.insert(number(element, "data-node") as usize, around(&points));
+                drawn
+                    .boxes
+                    .insert(number(element, "data-node") as usize, around(&points));
             } else if element.has_attribute("data-edge") {
                 drawn.groups.1 += 1;
                 let path = |class| {
@@ -68,7 +70,9 @@ impl Drawn {
                     line: path("line"),
                     head: path("head"),
                 };
-                drawn.edges.insert(number(element, "data-edge") as usize, edge);
+                drawn
+                    .edges
+                    .insert(number(element, "data-edge") as usize, edge);
             } else if let Some(link) = element.attribute("href") {
                 drawn.links.push(link.to_owned());
             }
@@ -118,7 +122,9 @@ pub(crate) fn points(path: &str, moved: Point) -> Vec<Point> {
     let mut rest = path;
     while let Some(command) = rest.chars().next() {
         rest = &rest[1..];
-        let end = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c.is_ascii_alphabetic())
+            .unwrap_or(rest.len());
         let values: Vec<f64> = rest[..end]
             .split_whitespace()
             .map(|value| value.parse().expect("a number"))
@@ -136,7 +142,10 @@ pub(crate) fn points(path: &str, moved: Point) -> Vec<Point> {
         at = to.last().copied().unwrap_or(at);
         points.extend(to);
     }
-    points.into_iter().map(|(x, y)| (x + moved.0, y + moved.1)).collect()
+    points
+        .into_iter()
+        .map(|(x, y)| (x + moved.0, y + moved.1))
+        .collect()
 }
 
 fn curve(controls: &[Point]) -> Vec<Point> {

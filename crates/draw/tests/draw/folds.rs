@@ -7,7 +7,11 @@ use runlineage_draw::{NodeKind, Picture, PictureEdge, PictureNode};
 use crate::scenes;
 
 fn names(picture: &Picture) -> Vec<&str> {
-    picture.nodes().iter().map(|node| node.name.as_str()).collect()
+    picture
+        .nodes()
+        .iter()
+        .map(|node| node.name.as_str())
+        .collect()
 }
 
 /// A start, and runs that read it; each run writes `outputs` models.
@@ -34,7 +38,15 @@ fn the_siblings_beyond_the_first_five_become_one_node() {
     let folded = fan(42, 0).fold(5);
     assert_eq!(
         names(&folded),
-        ["model:m:1", "run:000", "run:001", "run:002", "run:003", "run:004", "+37 more"]
+        [
+            "model:m:1",
+            "run:000",
+            "run:001",
+            "run:002",
+            "run:003",
+            "run:004",
+            "+37 more"
+        ]
     );
     assert_eq!(folded.nodes()[6].folded.len(), 37);
     assert_eq!(folded.nodes()[6].kind, NodeKind::Run);
@@ -50,14 +62,20 @@ fn five_siblings_stay() {
 fn siblings_are_folded_with_what_hangs_on_them_alone() {
     let folded = fan(8, 2).fold(5);
     assert_eq!(folded.nodes().len(), 1 + 5 * 3 + 1);
-    let more = folded.nodes().iter().find(|node| node.name == "+3 more").unwrap();
+    let more = folded
+        .nodes()
+        .iter()
+        .find(|node| node.name == "+3 more")
+        .unwrap();
     assert_eq!(more.lines, ["and 6 behind them"]);
     assert_eq!(more.folded.len(), 9);
 }
 
 #[test]
 fn nodes_that_two_runs_share_are_folded_beside_both() {
-    let mut nodes: Vec<PictureNode> = ["run:a", "run:b"].map(|id| PictureNode::new(id, NodeKind::Run)).into();
+    let mut nodes: Vec<PictureNode> = ["run:a", "run:b"]
+        .map(|id| PictureNode::new(id, NodeKind::Run))
+        .into();
     nodes[0].start = true;
     let mut edges = Vec::new();
     for dataset in 0..9 {
@@ -69,7 +87,14 @@ fn nodes_that_two_runs_share_are_folded_beside_both() {
     let folded = Picture::new(nodes, edges).unwrap().fold(3);
     assert_eq!(
         names(&folded),
-        ["run:a", "run:b", "dataset:0", "dataset:1", "dataset:2", "+6 more"]
+        [
+            "run:a",
+            "run:b",
+            "dataset:0",
+            "dataset:1",
+            "dataset:2",
+            "+6 more"
+        ]
     );
     assert_eq!(folded.edges().len(), 8);
 }
@@ -81,7 +106,10 @@ fn what_is_unusual_of_folded_runs_is_counted() {
     nodes[8].status = Some("FAILED".into());
     nodes[9].deleted = true;
     let folded = Picture::new(nodes, edges).unwrap().fold(5);
-    assert_eq!(folded.nodes().last().unwrap().lines, ["1 failed, 1 deleted"]);
+    assert_eq!(
+        folded.nodes().last().unwrap().lines,
+        ["1 failed, 1 deleted"]
+    );
 }
 
 #[test]
@@ -93,7 +121,11 @@ fn no_node_is_lost_and_no_start_is_folded() {
         let mut ids = BTreeSet::new();
         let mut count = 0;
         for node in folded.nodes() {
-            let stands_for = if node.folded.is_empty() { std::slice::from_ref(&node.id) } else { &node.folded };
+            let stands_for = if node.folded.is_empty() {
+                std::slice::from_ref(&node.id)
+            } else {
+                &node.folded
+            };
             folds += usize::from(!node.folded.is_empty());
             count += stands_for.len();
             ids.extend(stands_for.iter().cloned());
@@ -110,10 +142,17 @@ fn no_node_is_lost_and_no_start_is_folded() {
                 .iter()
                 .position(|node| node.id == id || node.folded.iter().any(|folded| folded == id))
         };
-        let drawn: BTreeSet<_> = folded.edges().iter().map(|edge| (place(&edge.from), place(&edge.to))).collect();
+        let drawn: BTreeSet<_> = folded
+            .edges()
+            .iter()
+            .map(|edge| (place(&edge.from), place(&edge.to)))
+            .collect();
         for edge in picture.edges() {
             let ends = (place(&edge.from), place(&edge.to));
-            assert!(ends.0 == ends.1 || drawn.contains(&ends), "graph {seed}: {edge:?}");
+            assert!(
+                ends.0 == ends.1 || drawn.contains(&ends),
+                "graph {seed}: {edge:?}"
+            );
         }
     }
     assert!(folds > 300, "{folds}");

@@ -11,7 +11,11 @@ fn between<'a>(page: &'a str, start: &str, end: &str) -> &'a str {
 }
 
 fn data(page: &str) -> serde_json::Value {
-    let json = between(page, r#"<script id="data" type="application/json">"#, "</script>");
+    let json = between(
+        page,
+        r#"<script id="data" type="application/json">"#,
+        "</script>",
+    );
     assert!(!json.contains('<'), "no tag begins in the data");
     serde_json::from_str(json).unwrap()
 }
@@ -40,11 +44,22 @@ fn hostile_names_end_neither_the_data_nor_the_page() {
             .iter()
             .map(|node| node["name"].as_str().unwrap())
             .collect();
-        let expected: Vec<&str> = picture.nodes().iter().map(|node| node.name.as_str()).collect();
+        let expected: Vec<&str> = picture
+            .nodes()
+            .iter()
+            .map(|node| node.name.as_str())
+            .collect();
         assert_eq!(names, expected);
-        assert_eq!(page.matches("<script").count(), 2, "the data and the script");
+        assert_eq!(
+            page.matches("<script").count(),
+            2,
+            "the data and the script"
+        );
         assert_eq!(page.matches("</script>").count(), 2);
-        assert!(!page.contains("javascript:alert"), "only web links are kept");
+        assert!(
+            !page.contains("javascript:alert"),
+            "only web links are kept"
+        );
     }
 }
 
@@ -53,7 +68,10 @@ fn a_name_like_a_slot_is_not_filled() {
     let mut node = PictureNode::new("run:a", NodeKind::Run);
     node.name = "{{script}}".into();
     node.start = true;
-    let page = html(&Picture::new(vec![node], vec![]).unwrap(), &HtmlOptions::default());
+    let page = html(
+        &Picture::new(vec![node], vec![]).unwrap(),
+        &HtmlOptions::default(),
+    );
     assert!(page.contains(">{{script}}</text>"));
 }
 
@@ -62,8 +80,13 @@ fn a_page_asks_no_server_for_anything() {
     let page = html(&scenes::medium(), &HtmlOptions::default());
     assert!(page.contains("default-src 'none'"));
     let page = page.replace("http://www.w3.org/2000/svg", "");
-    let outside_data = page.replace(between(&page, r#"type="application/json">"#, "</script>"), "");
-    for request in ["http://", "https://", "url(", "@import", " src=", "fetch(", "import("] {
+    let outside_data = page.replace(
+        between(&page, r#"type="application/json">"#, "</script>"),
+        "",
+    );
+    for request in [
+        "http://", "https://", "url(", "@import", " src=", "fetch(", "import(",
+    ] {
         assert!(!outside_data.contains(request), "{request}");
     }
 }

@@ -5,7 +5,9 @@ use runlineage_draw::{Error, NodeKind, Picture, PictureNode, PngOptions, Theme, 
 use crate::scenes;
 
 fn pixels(bytes: &[u8]) -> (u32, u32, Vec<u8>) {
-    let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+    let mut reader = png::Decoder::new(std::io::Cursor::new(bytes))
+        .read_info()
+        .unwrap();
     let mut data = vec![0; reader.output_buffer_size().unwrap()];
     let frame = reader.next_frame(&mut data).unwrap();
     (frame.width, frame.height, data)
@@ -26,7 +28,11 @@ fn a_png_has_the_size_that_was_asked_for_and_text_in_it() {
     let without_text = png(&named("        "), &options).unwrap();
     let (width, height, data) = pixels(&with_text.bytes);
     assert_eq!((width, height), (with_text.width, with_text.height));
-    let dark = |data: &[u8]| data.chunks(3).filter(|pixel| pixel[0] < 60 && pixel[1] < 60).count();
+    let dark = |data: &[u8]| {
+        data.chunks(3)
+            .filter(|pixel| pixel[0] < 60 && pixel[1] < 60)
+            .count()
+    };
     let (_, _, blank) = pixels(&without_text.bytes);
     assert!(dark(&data) > dark(&blank) + 40, "the name is drawn");
     assert_eq!(with_text.missing_glyphs, []);
@@ -56,15 +62,27 @@ fn a_picture_above_the_limit_is_refused_with_what_to_do() {
     options.scale = Some(200.0);
     let error = png(&scenes::small(), &options).unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }));
-    assert!(error.to_string().contains("fold") && error.to_string().contains("SVG"), "{error}");
+    assert!(
+        error.to_string().contains("fold") && error.to_string().contains("SVG"),
+        "{error}"
+    );
     options.scale = Some(f32::NAN);
-    assert!(matches!(png(&scenes::small(), &options), Err(Error::InvalidScale { .. })));
+    assert!(matches!(
+        png(&scenes::small(), &options),
+        Err(Error::InvalidScale { .. })
+    ));
 }
 
 #[test]
 fn a_large_picture_without_a_scale_is_drawn_smaller() {
-    let nodes = (0..400).map(|run| PictureNode::new(format!("run:{run}"), NodeKind::Run)).collect();
-    let drawn = png(&Picture::new(nodes, vec![]).unwrap(), &PngOptions::default()).unwrap();
+    let nodes = (0..400)
+        .map(|run| PictureNode::new(format!("run:{run}"), NodeKind::Run))
+        .collect();
+    let drawn = png(
+        &Picture::new(nodes, vec![]).unwrap(),
+        &PngOptions::default(),
+    )
+    .unwrap();
     let pixels = u64::from(drawn.width) * u64::from(drawn.height);
     assert!(pixels <= runlineage_draw::MAX_PIXELS, "{pixels}");
 }

@@ -23,7 +23,9 @@ fn pictures() -> Vec<(String, Picture)> {
         (format!("random graph {seed}"), picture)
     });
     let fixed = scenes::fixed();
-    let fixed = fixed.into_iter().map(|(name, picture)| (name.to_owned(), picture));
+    let fixed = fixed
+        .into_iter()
+        .map(|(name, picture)| (name.to_owned(), picture));
     random.chain(fixed).collect()
 }
 
@@ -31,12 +33,19 @@ fn pictures() -> Vec<(String, Picture)> {
 fn every_node_and_every_edge_is_drawn_once_and_nothing_overlaps() {
     for (name, picture) in pictures() {
         let drawn = Drawn::read(&svg(&picture, &SvgOptions::default()));
-        assert_eq!(drawn.groups, (picture.nodes().len(), picture.edges().len()), "{name}");
+        assert_eq!(
+            drawn.groups,
+            (picture.nodes().len(), picture.edges().len()),
+            "{name}"
+        );
         assert_eq!(drawn.boxes.len(), picture.nodes().len(), "{name}");
         assert_eq!(drawn.edges.len(), picture.edges().len(), "{name}");
         for (a, rect) in &drawn.boxes {
             for (b, other) in drawn.boxes.range(a + 1..) {
-                assert!(!rect.is_near(other, LEAST_GAP), "{name}: {a} and {b}: {rect:?} {other:?}");
+                assert!(
+                    !rect.is_near(other, LEAST_GAP),
+                    "{name}: {a} and {b}: {rect:?} {other:?}"
+                );
             }
         }
         for (position, edge) in &drawn.edges {
@@ -45,7 +54,11 @@ fn every_node_and_every_edge_is_drawn_once_and_nothing_overlaps() {
             assert_eq!(ids, [expected.from.clone(), expected.to.clone()], "{name}");
             assert_joins_its_nodes(&name, &drawn, edge);
             for (node, rect) in &drawn.boxes {
-                let inset = if [edge.from, edge.to].contains(node) { REACH } else { 0.5 };
+                let inset = if [edge.from, edge.to].contains(node) {
+                    REACH
+                } else {
+                    0.5
+                };
                 let inside = edge.line.iter().find(|point| rect.holds(**point, inset));
                 assert_eq!(inside, None, "{name}: edge {position} through node {node}");
             }
@@ -58,10 +71,19 @@ fn assert_joins_its_nodes(name: &str, drawn: &Drawn, edge: &Edge) {
         let point: Rect = around(&[*point]);
         point.is_near(&drawn.boxes[&node], REACH)
     };
-    assert!(near(&edge.line[0], edge.from), "{name}: {edge:?} begins elsewhere");
-    assert!(edge.head.iter().any(|point| near(point, edge.to)), "{name}: {edge:?} ends elsewhere");
+    assert!(
+        near(&edge.line[0], edge.from),
+        "{name}: {edge:?} begins elsewhere"
+    );
+    assert!(
+        edge.head.iter().any(|point| near(point, edge.to)),
+        "{name}: {edge:?} ends elsewhere"
+    );
     let end = edge.line.last().expect("a line");
-    assert!(around(&edge.head).is_near(&around(&[*end]), 0.5), "{name}: a gap before the arrow head");
+    assert!(
+        around(&edge.head).is_near(&around(&[*end]), 0.5),
+        "{name}: a gap before the arrow head"
+    );
 }
 
 #[test]
@@ -87,9 +109,16 @@ fn the_picture_holds_all_that_is_drawn() {
                 && rect.top() >= 0.0
                 && f64::from(rect.right()) <= drawn.width
                 && f64::from(rect.bottom()) <= drawn.height;
-            assert!(inside, "{name}: {rect:?} is outside {} × {}", drawn.width, drawn.height);
+            assert!(
+                inside,
+                "{name}: {rect:?} is outside {} × {}",
+                drawn.width, drawn.height
+            );
         });
-        assert!(leaves > picture.nodes().len() + picture.edges().len(), "{name}: {leaves} leaves");
+        assert!(
+            leaves > picture.nodes().len() + picture.edges().len(),
+            "{name}: {leaves} leaves"
+        );
     }
 }
 
@@ -107,10 +136,19 @@ fn the_same_picture_gives_the_same_bytes() {
     for (name, picture) in pictures() {
         let again = picture.clone();
         let options = SvgOptions::default();
-        assert!(svg(&picture, &options) == svg(&again, &options), "{name}: svg");
-        assert!(html(&picture, &Default::default()) == html(&again, &Default::default()), "{name}: html");
+        assert!(
+            svg(&picture, &options) == svg(&again, &options),
+            "{name}: svg"
+        );
+        assert!(
+            html(&picture, &Default::default()) == html(&again, &Default::default()),
+            "{name}: html"
+        );
         assert!(picture.fold(3) == again.fold(3), "{name}: fold");
-        assert!(tree(&picture) == tree(&again) && json(&picture) == json(&again), "{name}: text");
+        assert!(
+            tree(&picture) == tree(&again) && json(&picture) == json(&again),
+            "{name}: text"
+        );
     }
 }
 
@@ -121,15 +159,25 @@ fn names_are_text_and_links_go_to_the_web_alone() {
         let text = svg(&picture, &SvgOptions::default());
         let drawn = Drawn::read(&text);
         for link in &drawn.links {
-            let scheme = link.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-            assert!(matches!(scheme.as_deref(), Some("http" | "https")), "{name}: {link}");
+            let scheme = link
+                .split_once("://")
+                .map(|(scheme, _)| scheme.to_ascii_lowercase());
+            assert!(
+                matches!(scheme.as_deref(), Some("http" | "https")),
+                "{name}: {link}"
+            );
             links += 1;
         }
         let unsafe_character = |c: char| {
-            (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
+            (c.is_control() && c != '\n')
+                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
         };
         for printed in [&text, &tree(&picture)] {
-            assert_eq!(printed.chars().find(|c| unsafe_character(*c)), None, "{name}");
+            assert_eq!(
+                printed.chars().find(|c| unsafe_character(*c)),
+                None,
+                "{name}"
+            );
         }
         forbidden_names += picture
             .nodes()
@@ -137,5 +185,8 @@ fn names_are_text_and_links_go_to_the_web_alone() {
             .filter(|node| node.name.contains(unsafe_character))
             .count();
     }
-    assert!(links > 50 && forbidden_names > 50, "{links} links, {forbidden_names} names");
+    assert!(
+        links > 50 && forbidden_names > 50,
+        "{links} links, {forbidden_names} names"
+    );
 }

@@ -45,7 +45,10 @@ impl Scene {
         };
         let mut node = PictureNode::new(id.clone(), kind);
         node.name = name.to_owned();
-        node.link = Some(format!("http://127.0.0.1:5000/#/nodes/{}", self.nodes.len()));
+        node.link = Some(format!(
+            "http://127.0.0.1:5000/#/nodes/{}",
+            self.nodes.len()
+        ));
         change(&mut node);
         self.nodes.push(node);
         id
@@ -63,7 +66,12 @@ impl Scene {
         self.edge_with(from, to, |_| {});
     }
 
-    pub(crate) fn edge_with(&mut self, from: &str, to: &str, change: impl FnOnce(&mut PictureEdge)) {
+    pub(crate) fn edge_with(
+        &mut self,
+        from: &str,
+        to: &str,
+        change: impl FnOnce(&mut PictureEdge),
+    ) {
         let mut edge = PictureEdge::new(from, to);
         edge.origins.push("tag".into());
         change(&mut edge);
@@ -95,14 +103,22 @@ pub(crate) fn medium() -> Picture {
     let prepare = scene.run("prepare-events", "FINISHED");
     scene.edge(&raw, &prepare);
     let mut files = Vec::new();
-    for part in ["train.parquet", "validation.parquet", "test.parquet", "features/encoder.json"] {
+    for part in [
+        "train.parquet",
+        "validation.parquet",
+        "test.parquet",
+        "features/encoder.json",
+    ] {
         let file = scene.node(NodeKind::Artifact, &format!("data/{part}"));
         scene.edge(&prepare, &file);
         files.push(file);
     }
     let prompt = scene.node(NodeKind::Prompt, "summarise-ticket 4");
     let mut versions = Vec::new();
-    for (place, status) in ["FINISHED", "FINISHED", "FAILED", "KILLED", "RUNNING"].iter().enumerate() {
+    for (place, status) in ["FINISHED", "FINISHED", "FAILED", "KILLED", "RUNNING"]
+        .iter()
+        .enumerate()
+    {
         let train = scene.run(&format!("train-churn-{}", place + 1), status);
         scene.edge(&files[0], &train);
         scene.edge(&files[1], &train);
@@ -110,16 +126,22 @@ pub(crate) fn medium() -> Picture {
             scene.edge(&files[3], &train);
         }
         if place < 3 {
-            let logged = scene.node(NodeKind::LoggedModel, &format!("m-{:08x}", 0x51ab_23cd + place * 77));
+            let logged = scene.node(
+                NodeKind::LoggedModel,
+                &format!("m-{:08x}", 0x51ab_23cd + place * 77),
+            );
             scene.edge(&train, &logged);
-            let version = scene.node_with(NodeKind::Model, &format!("churn {}", place + 5), |node| {
-                node.start = place == 1;
-                node.deleted = place == 0;
-                if place == 1 {
-                    node.hidden_down = Hidden::exactly(37);
-                }
+            let version =
+                scene.node_with(NodeKind::Model, &format!("churn {}", place + 5), |node| {
+                    node.start = place == 1;
+                    node.deleted = place == 0;
+                    if place == 1 {
+                        node.hidden_down = Hidden::exactly(37);
+                    }
+                });
+            scene.edge_with(&logged, &version, |edge| {
+                edge.origins = vec!["registry".into()]
             });
-            scene.edge_with(&logged, &version, |edge| edge.origins = vec!["registry".into()]);
             versions.push((logged, version));
         }
     }
@@ -130,18 +152,27 @@ pub(crate) fn medium() -> Picture {
         scene.edge(&files[2], &evaluate);
         scene.edge(logged, &evaluate);
         for day in 0..3 {
-            let score = scene.run(&format!("score-2026-11-{:02}", place * 3 + day + 1), "FINISHED");
+            let score = scene.run(
+                &format!("score-2026-11-{:02}", place * 3 + day + 1),
+                "FINISHED",
+            );
             scene.edge_with(version, &score, |edge| edge.certain = day != 2);
             if day == 0 {
                 scene.edge(&prompt, &score);
-                let table = scene.node_with(NodeKind::Artifact, &format!("scores/{}.parquet", place + 1), |node| {
-                    node.known = place != 2;
-                });
+                let table = scene.node_with(
+                    NodeKind::Artifact,
+                    &format!("scores/{}.parquet", place + 1),
+                    |node| {
+                        node.known = place != 2;
+                    },
+                );
                 scene.edge(&score, &table);
             }
         }
     }
-    scene.picture().truncated("ended at 40 nodes below model:churn:6; raise --max-nodes to see more".to_owned())
+    scene.picture().truncated(
+        "ended at 40 nodes below model:churn:6; raise --max-nodes to see more".to_owned(),
+    )
 }
 
 pub(crate) fn wide() -> Picture {
@@ -149,7 +180,10 @@ pub(crate) fn wide() -> Picture {
     let mut scene = Scene::new();
     let mut outputs = Vec::new();
     for dataset in 0..12 {
-        outputs.push(scene.node(NodeKind::Dataset, &format!("dataset-{dataset}@{:06x}", dataset * 7919 + 77_777)));
+        outputs.push(scene.node(
+            NodeKind::Dataset,
+            &format!("dataset-{dataset}@{:06x}", dataset * 7919 + 77_777),
+        ));
     }
     let mut number = 0;
     for layer in 0..4 {
@@ -163,7 +197,8 @@ pub(crate) fn wide() -> Picture {
                 scene.edge_with(&input, &run, |edge| edge.certain = random.usize(..12) > 0);
             }
             if random.usize(..10) > 1 {
-                let kind = [NodeKind::Model, NodeKind::Artifact, NodeKind::LoggedModel][random.usize(..3)];
+                let kind =
+                    [NodeKind::Model, NodeKind::Artifact, NodeKind::LoggedModel][random.usize(..3)];
                 let output = scene.node(kind, &format!("output-{number}"));
                 scene.edge(&run, &output);
                 made.push(output);
@@ -188,7 +223,9 @@ pub(crate) fn deep() -> Picture {
     for step in 0..14 {
         let run = scene.run(&format!("fine-tune-{step}"), "FINISHED");
         scene.edge(&last, &run);
-        let model = scene.node_with(NodeKind::Model, &format!("llm {}", step + 1), |node| node.start = step == 13);
+        let model = scene.node_with(NodeKind::Model, &format!("llm {}", step + 1), |node| {
+            node.start = step == 13
+        });
         scene.edge(&run, &model);
         if step % 5 == 2 {
             let evaluation = scene.run(&format!("evaluate-{step}"), "FINISHED");
@@ -227,10 +264,14 @@ pub(crate) fn cyclic() -> Picture {
 
 pub(crate) fn unicode() -> Picture {
     let mut scene = Scene::new();
-    let start = scene.node_with(NodeKind::Run, "обучение-модели-прогнозирования-оттока-клиентов-2026", |node| {
-        node.start = true;
-        node.status = Some("FINISHED".into());
-    });
+    let start = scene.node_with(
+        NodeKind::Run,
+        "обучение-модели-прогнозирования-оттока-клиентов-2026",
+        |node| {
+            node.start = true;
+            node.status = Some("FINISHED".into());
+        },
+    );
     for (place, name) in HOSTILE.iter().enumerate() {
         let kind = NodeKind::ALL[place % 7];
         let node = scene.node_with(kind, &format!("{place} {name}"), |node| {
@@ -299,7 +340,11 @@ pub(crate) fn random_of(seed: u64, sort: u64, count: usize) -> Picture {
         // Hubs.
         2 => (1..count).for_each(|node| {
             let hub = random.usize(..node.min(3));
-            let (from, to) = if random.bool() { (hub, node) } else { (node, hub) };
+            let (from, to) = if random.bool() {
+                (hub, node)
+            } else {
+                (node, hub)
+            };
             join(from, to, &mut random);
         }),
         // A long way with shortcuts.
@@ -339,13 +384,27 @@ fn decorate(node: &mut PictureNode, random: &mut Rng) {
         node.hidden_up = Hidden::exactly(random.u64(1..3_000));
         node.hidden_down = Hidden::over(10_000);
     }
-    let statuses = ["FINISHED", "RUNNING", "SCHEDULED", "FAILED", "KILLED", "<b>odd</b>"];
+    let statuses = [
+        "FINISHED",
+        "RUNNING",
+        "SCHEDULED",
+        "FAILED",
+        "KILLED",
+        "<b>odd</b>",
+    ];
     if random.bool() {
         node.status = Some(statuses[random.usize(..statuses.len())].into());
     }
     for _ in 0..random.usize(..3) {
-        node.lines.push(HOSTILE[random.usize(..HOSTILE.len())].into());
+        node.lines
+            .push(HOSTILE[random.usize(..HOSTILE.len())].into());
     }
-    let links = ["https://mlflow.example/#/a?b=1&c=\"2\"", "javascript:alert(1)", "http://x y", "data:text/html,x", "HTTP://host/"];
+    let links = [
+        "https://mlflow.example/#/a?b=1&c=\"2\"",
+        "javascript:alert(1)",
+        "http://x y",
+        "data:text/html,x",
+        "HTTP://host/",
+    ];
     node.link = Some(links[random.usize(..links.len())].into());
 }
