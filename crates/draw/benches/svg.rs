@@ -1,7 +1,7 @@
 //! What drawing costs: `cargo bench --package runlineage-draw`.
 
 #[path = "../tests/draw/scenes.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
+#[allow(clippy::expect_used, dead_code, reason = "it belongs to the tests")]
 mod scenes;
 
 use std::hint::black_box;

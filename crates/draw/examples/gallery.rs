@@ -1,7 +1,7 @@
 //! Writes pictures of the test scenes, to look at: `cargo run --package runlineage-draw --example gallery -- FOLDER`.
 
 #[path = "../tests/draw/scenes.rs"]
-#[allow(dead_code, missing_docs, reason = "the tests use all of it")]
+#[allow(clippy::expect_used, dead_code, reason = "it belongs to the tests")]
 mod scenes;
 
 use std::error::Error;

@@ -17,6 +17,8 @@ pub const MAX_PIXELS: u64 = 40_000_000;
 
 /// The scale of a picture that is small enough for it: sharp on screens with many pixels, and in print.
 const SHARP: f64 = 2.0;
+/// Pixels are whole: a picture at exactly the limit would exceed it.
+const ROUNDING: f64 = 0.999;
 
 /// How a PNG is drawn.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -58,13 +60,27 @@ pub fn png(picture: &Picture, options: &PngOptions) -> Result<Png> {
         links: false,
         legend: !options.no_legend,
     };
-    let (width, height) = size(picture, &drawing);
-    let scale = match options.scale {
-        Some(scale) => f64::from(scale),
-        None => SHARP
-            .min((MAX_PIXELS as f64 / (width * height)).sqrt() * 0.999)
-            .max(1.0),
-    };
+    let (scale, pixels_x, pixels_y) = scaled(size(picture, &drawing), options.scale)?;
+    let svg = svg(picture, &drawing);
+    let (fonts, missing_glyphs) = fonts_for(&drawn_characters(&svg));
+    let pixmap = render(&svg, fonts, scale, pixels_x, pixels_y)?;
+    Ok(Png {
+        bytes: encode(&pixmap)?,
+        width: pixmap.width(),
+        height: pixmap.height(),
+        missing_glyphs,
+    })
+}
+
+/// The scale, and the width and the height in pixels.
+fn scaled((width, height): (f64, f64), asked: Option<f32>) -> Result<(f32, u32, u32)> {
+    let scale = asked.map_or_else(
+        || {
+            let largest = (MAX_PIXELS as f64 / (width * height)).sqrt();
+            SHARP.min(largest * ROUNDING).max(1.0)
+        },
+        f64::from,
+    );
     if !(scale > 0.0 && scale.is_finite()) {
         return Err(Error::InvalidScale {
             scale: scale as f32,
@@ -77,15 +93,7 @@ pub fn png(picture: &Picture, options: &PngOptions) -> Result<Png> {
             height: pixels_y as u64,
         });
     }
-    let svg = svg(picture, &drawing);
-    let (fonts, missing_glyphs) = fonts_for(&drawn_characters(&svg));
-    let pixmap = render(&svg, fonts, scale as f32, pixels_x as u32, pixels_y as u32)?;
-    Ok(Png {
-        bytes: encode(&pixmap)?,
-        width: pixmap.width(),
-        height: pixmap.height(),
-        missing_glyphs,
-    })
+    Ok((scale as f32, pixels_x as u32, pixels_y as u32))
 }
 
 fn render(
@@ -155,4 +163,26 @@ fn drawn_characters(svg: &str) -> Vec<char> {
 fn needs_glyph(c: char) -> bool {
     !c.is_whitespace()
         && !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, MAX_PIXELS, scaled};
+
+    #[test]
+    fn without_a_scale_a_picture_is_sharp_or_as_large_as_the_limit_allows() {
+        assert_eq!(scaled((1_000.0, 500.0), None).unwrap(), (2.0, 2_000, 1_000));
+        let (scale, x, y) = scaled((7_000.0, 3_000.0), None).unwrap();
+        let pixels = u64::from(x) * u64::from(y);
+        assert!(scale > 1.3 && pixels <= MAX_PIXELS, "{scale}: {pixels}");
+        let refused = scaled((7_000.0, 7_000.0), None);
+        assert!(matches!(
+            refused,
+            Err(Error::TooLarge {
+                width: 7_000,
+                height: 7_000,
+                ..
+            })
+        ));
+    }
 }

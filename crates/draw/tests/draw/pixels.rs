@@ -72,17 +72,3 @@ fn a_picture_above_the_limit_is_refused_with_what_to_do() {
         Err(Error::InvalidScale { .. })
     ));
 }
-
-#[test]
-fn a_large_picture_without_a_scale_is_drawn_smaller() {
-    let nodes = (0..400)
-        .map(|run| PictureNode::new(format!("run:{run}"), NodeKind::Run))
-        .collect();
-    let drawn = png(
-        &Picture::new(nodes, vec![]).unwrap(),
-        &PngOptions::default(),
-    )
-    .unwrap();
-    let pixels = u64::from(drawn.width) * u64::from(drawn.height);
-    assert!(pixels <= runlineage_draw::MAX_PIXELS, "{pixels}");
-}

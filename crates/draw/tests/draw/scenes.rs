@@ -311,7 +311,7 @@ pub(crate) const HOSTILE: &[&str] = &[
 
 /// A random graph: trees, diamonds, hubs, cycles, self loops, and every kind of flag.
 pub(crate) fn random(seed: u64) -> Picture {
-    let count = 1 + Rng::with_seed(seed).usize(..if seed % 10 == 0 { 160 } else { 45 });
+    let count = 1 + Rng::with_seed(seed).usize(..if seed.is_multiple_of(10) { 160 } else { 45 });
     random_of(seed, seed % 6, count)
 }
 
