@@ -10,7 +10,7 @@ use resvg::usvg::{Options, Tree};
 use crate::error::{Error, Result};
 use crate::font::fonts_for;
 use crate::picture::Picture;
-use crate::svg::{SvgOptions, Theme, size, svg};
+use crate::svg::{SvgOptions, Theme, sized_svg};
 
 /// The most pixels that a PNG has. The renderer needs four bytes for each.
 pub const MAX_PIXELS: u64 = 40_000_000;
@@ -60,8 +60,8 @@ pub fn png(picture: &Picture, options: &PngOptions) -> Result<Png> {
         links: false,
         legend: !options.no_legend,
     };
-    let (scale, pixels_x, pixels_y) = scaled(size(picture, &drawing), options.scale)?;
-    let svg = svg(picture, &drawing);
+    let (svg, size) = sized_svg(picture, &drawing);
+    let (scale, pixels_x, pixels_y) = scaled(size, options.scale)?;
     let (fonts, missing_glyphs) = fonts_for(&drawn_characters(&svg));
     let pixmap = render(&svg, fonts, scale, pixels_x, pixels_y)?;
     Ok(Png {

@@ -57,13 +57,14 @@ impl Default for SvgOptions {
 /// `data-kind`. Each edge is a group of class `edge` with `data-edge` (its position among the edges), `data-from` and
 /// `data-to` (positions of nodes).
 pub fn svg(picture: &Picture, options: &SvgOptions) -> String {
-    Drawing::new(picture, options.legend).write(picture, options)
+    sized_svg(picture, options).0
 }
 
-/// The size of the SVG in pixels.
-pub(crate) fn size(picture: &Picture, options: &SvgOptions) -> (f64, f64) {
+/// The SVG, and its width and height in pixels.
+pub(crate) fn sized_svg(picture: &Picture, options: &SvgOptions) -> (String, (f64, f64)) {
     let drawing = Drawing::new(picture, options.legend);
-    (drawing.width, drawing.height)
+    let size = (drawing.width.ceil(), drawing.height.ceil());
+    (drawing.write(picture, options), size)
 }
 
 /// Everything in its place.
