@@ -36,6 +36,7 @@ const CRATES: [(&str, &[&str], &[&str]); 4] = [
         &["runlineage", "runlineage-local-mongod"],
         &["runlineage-test-servers"],
     ),
+    ("runlineage-draw", &["runlineage"], &[]),
     ("runlineage-local-mongod", &[], &["runlineage-test-servers"]),
     ("runlineage-test-servers", &[], &[]),
 ];

@@ -9,7 +9,7 @@ const SWEEPS: usize = 32;
 /// Sweeps end when so many in a row found nothing better.
 const PATIENCE: usize = 8;
 /// About how many steps all sweeps may take together, so that a huge graph is drawn soon, if with more crossings.
-const BUDGET: usize = 20_000_000;
+const BUDGET: usize = 6_000_000;
 /// A row with more cells is not sifted: that takes the square of its length.
 const LONGEST_SIFTED: usize = 200;
 /// How often the swaps of one sweep begin anew.

@@ -4,6 +4,8 @@ use super::layers::Layers;
 
 /// How often the heights are drawn to the neighbours of one side, then of the other.
 const ROUNDS: usize = 12;
+/// About how many cells all rounds may place, so that a huge graph is drawn soon, if less evenly.
+const BUDGET: usize = 500_000;
 /// The last rounds draw each cell to both sides.
 const LAST_ROUNDS: usize = 4;
 /// How much stronger a join pulls where it lies between two passages, or between a box and a passage: long edges become straight.
@@ -19,7 +21,8 @@ const LEVELLING_ROUNDS: usize = 3;
 pub(super) fn heights(layers: &Layers) -> Vec<f64> {
     let mut middles = stacked(layers);
     let last = layers.rows.len().saturating_sub(1);
-    for _ in 0..ROUNDS {
+    let rounds = (BUDGET / (layers.cells.len() + layers.joins() + 1)).clamp(2, ROUNDS);
+    for _ in 0..rounds {
         for row in 1..=last {
             pull(layers, &mut middles, row, true, false);
         }
@@ -27,7 +30,7 @@ pub(super) fn heights(layers: &Layers) -> Vec<f64> {
             pull(layers, &mut middles, row, false, true);
         }
     }
-    for _ in 0..LAST_ROUNDS {
+    for _ in 0..LAST_ROUNDS.min(rounds) {
         for row in (0..=last).chain((0..last).rev()) {
             pull(layers, &mut middles, row, true, true);
         }

@@ -5,7 +5,7 @@
 //! of the cut one.
 
 /// About how many steps the search may take, so that a huge graph is drawn soon, if with longer edges.
-const BUDGET: usize = 20_000_000;
+const BUDGET: usize = 4_000_000;
 
 /// Makes the edges of a connected graph as short as it can. Every edge leads from a layer to a later one, before and after.
 pub(super) fn shorten(ranks: &mut [i64], edges: &[(usize, usize)]) {
