@@ -11,6 +11,7 @@ mod convergence;
 mod deletes;
 mod faults;
 mod fixtures;
+mod graph;
 mod hostile;
 mod indexed;
 mod kept_beside_mlopus;
