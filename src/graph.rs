@@ -27,6 +27,7 @@ mod hidden;
 mod impact;
 mod json;
 mod overlap;
+mod parents;
 mod paths;
 mod provenance;
 mod request;
@@ -86,6 +87,9 @@ pub struct GraphNode {
     /// Facts of a version in MLflow's model registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionFacts>,
+    /// Facts of a logged model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logged_model: Option<LoggedModelFacts>,
     /// How many edges of this node the graph leaves out; `None` if the walk did not count them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<Hidden>,
@@ -122,6 +126,16 @@ pub struct ExperimentFacts {
     pub id: String,
     /// The experiment's name when the run was last mirrored.
     pub name: Option<String>,
+}
+
+/// Facts of a logged model.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LoggedModelFacts {
+    /// The model's name.
+    pub name: Option<String>,
+    /// The id of the model's experiment.
+    pub experiment: Option<String>,
 }
 
 /// Facts of a version of a registered model.
@@ -204,6 +218,24 @@ pub enum Relation {
     Copied,
     /// The first reference was written, the second one was read, and they overlap.
     Overlap,
+    /// The second run is a child of the first. No data flows along this edge.
+    Parent,
+}
+
+impl Relation {
+    /// The word for the relation, as in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Wrote => "wrote",
+            Self::Made => "made",
+            Self::Registered => "registered",
+            Self::Copied => "copied",
+            Self::Overlap => "overlap",
+            Self::Parent => "parent",
+        }
+    }
 }
 
 /// The limit that stopped a walk early.

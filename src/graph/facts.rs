@@ -6,7 +6,7 @@ use bson::DateTime;
 
 use super::arena::{At, Link, Met};
 use super::walk::Walk;
-use super::{Edge, Graph, GraphNode, Hidden, Relation, VersionFacts};
+use super::{Edge, Graph, GraphNode, Hidden, LoggedModelFacts, Relation, VersionFacts};
 use crate::error::Result;
 use crate::mongo::neighbours::{LoggedModelsBy, VersionsBy, version_id};
 use crate::node::{Kind, Node};
@@ -132,6 +132,10 @@ impl Walk<'_> {
                 created: version.created,
                 stage: version.stage.clone(),
                 copied_from: version.copied_from.clone(),
+            }),
+            logged_model: logged.filter(|_| has_facts).map(|model| LoggedModelFacts {
+                name: model.name.clone(),
+                experiment: model.experiment.clone(),
             }),
             hidden,
             node: node.clone(),

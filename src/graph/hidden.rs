@@ -9,7 +9,7 @@ use super::arena::At;
 use super::fetch::lookups;
 use super::overlap::References;
 use super::walk::{Walk, Way};
-use super::{Hidden, HiddenCount};
+use super::{Hidden, HiddenCount, Relation};
 use crate::error::Result;
 use crate::mongo::neighbours::{
     LoggedModel, LoggedModelsBy, RegisteredVersion, StoredRun, Tally, VersionsBy, version_id,
@@ -52,7 +52,8 @@ impl Walk<'_> {
         let answers = self.read_surroundings().await?;
         let around = self.surroundings(answers);
         let mut shown: HashMap<At, (u64, u64)> = HashMap::new();
-        for (from, to, _) in self.arena.edges() {
+        let edges = self.arena.edges();
+        for (from, to, _) in edges.filter(|(.., link)| link.relation != Relation::Parent) {
             shown.entry(to).or_default().0 += 1;
             shown.entry(from).or_default().1 += 1;
         }

@@ -31,6 +31,7 @@ pub struct GraphRequest<'a> {
     pub(super) limits: Limits,
     pub(super) facts: bool,
     pub(super) hidden: bool,
+    pub(super) parents: bool,
     pub(super) target: Option<Node>,
     pub(super) max_time: Option<Duration>,
     pub(super) progress: Option<Box<dyn FnMut(WalkProgress) + Send + 'a>>,
@@ -66,6 +67,7 @@ impl<'a> GraphRequest<'a> {
             },
             facts: true,
             hidden: true,
+            parents: false,
             target: None,
             max_time: None,
             progress: None,
@@ -134,6 +136,15 @@ impl<'a> GraphRequest<'a> {
     pub fn hidden(self, is_wanted: bool) -> Self {
         Self {
             hidden: is_wanted,
+            ..self
+        }
+    }
+
+    /// Whether to show the parents and children of the runs in the graph, too; false by default. The walk does not go on from
+    /// these relatives, since no data flows between a parent and its children.
+    pub fn parents(self, are_wanted: bool) -> Self {
+        Self {
+            parents: are_wanted,
             ..self
         }
     }
@@ -224,8 +235,11 @@ impl<'a> IntoFuture for GraphRequest<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (facts, hidden) = (self.facts, self.hidden);
+            let (facts, hidden, parents) = (self.facts, self.hidden, self.parents);
             let mut walk = self.walk().await?;
+            if parents && walk.truncated.is_none() {
+                walk.show_families().await?;
+            }
             if facts || hidden {
                 walk.learn_facts().await?;
             }

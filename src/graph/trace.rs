@@ -100,6 +100,7 @@ fn leads_on(step: Step, link: &Link, takes_uncertain: bool) -> Option<bool> {
         // The run made all artifacts under its id, so an overlap adds nothing.
         Relation::Made => Some(false),
         Relation::Registered | Relation::Copied => step.is_written.then_some(true),
+        Relation::Parent => None,
         Relation::Overlap => {
             let is_taken = step.is_written && (link.is_certain || takes_uncertain);
             is_taken.then_some(false)

@@ -2,6 +2,7 @@
 //!
 //! The queries include deleted runs, since their lineage remains true.
 
+mod family;
 mod lookup;
 mod registry;
 mod tally;
@@ -24,6 +25,7 @@ use crate::error::Result;
 use crate::node::{Direction, Reference};
 use crate::run::{Run, field};
 
+pub(crate) use family::ChildOf;
 pub(crate) use lookup::Lookup;
 pub(crate) use registry::{LoggedModel, LoggedModelsBy, RegisteredVersion, VersionsBy, version_id};
 pub(crate) use tally::Tally;

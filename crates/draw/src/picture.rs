@@ -60,6 +60,12 @@ pub struct PictureEdge {
     /// Whether the edge joins two references that overlap, such as a file and its folder. Two such edges in a row are no
     /// way of the data.
     pub overlap: bool,
+    /// Whether the edge joins a parent run and its child. No data flows along it.
+    pub parent: bool,
+    /// How the two nodes are related, in one word, such as `read`.
+    pub relation: Option<String>,
+    /// A remark for the tooltip.
+    pub note: Option<String>,
     /// Where the edge is known from, such as `tag` or `registry`.
     pub origins: Vec<String>,
 }
@@ -202,6 +208,9 @@ impl PictureEdge {
             to: to.into(),
             certain: true,
             overlap: false,
+            parent: false,
+            relation: None,
+            note: None,
             origins: Vec::new(),
         }
     }
@@ -210,6 +219,14 @@ impl PictureEdge {
     fn merge(&mut self, other: Self) {
         self.certain |= other.certain;
         self.overlap &= other.overlap;
+        self.parent &= other.parent;
+        // Folded edges may differ; then none of their words is right.
+        if self.relation != other.relation {
+            self.relation = None;
+        }
+        if self.note != other.note {
+            self.note = None;
+        }
         for origin in other.origins {
             if !self.origins.contains(&origin) {
                 self.origins.push(origin);

@@ -29,6 +29,8 @@ pub(crate) struct RegisteredVersion {
 #[derive(Debug, Clone)]
 pub(crate) struct LoggedModel {
     pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) experiment: Option<String>,
     pub(crate) source_run: Option<String>,
     pub(crate) is_deleted: bool,
 }
@@ -70,7 +72,7 @@ const VERSION_FIELDS: &[&str] = &[
     "deleted_at",
 ];
 
-const LOGGED_MODEL_FIELDS: &[&str] = &["source_run", "deleted_at"];
+const LOGGED_MODEL_FIELDS: &[&str] = &["name", "experiment", "source_run", "deleted_at"];
 
 impl Neighbours<'_> {
     /// The registered models that have former names.
@@ -118,6 +120,8 @@ impl Neighbours<'_> {
         let models = found.iter().filter_map(|model| {
             Some(LoggedModel {
                 id: model.get_str(field::ID).ok()?.to_owned(),
+                name: text(model, "name"),
+                experiment: text(model, "experiment"),
                 source_run: text(model, "source_run"),
                 is_deleted: model.contains_key("deleted_at"),
             })
