@@ -14,6 +14,7 @@ import os
 import random
 import tempfile
 
+import mlflow
 import mlopus
 
 MODEL = "churn"
@@ -38,6 +39,7 @@ def main():
         run, version = train(api, exp, customers, rate, rounds)
         runs["train-v" + version.version] = run
         versions.append(version)
+    mlflow.MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).set_registered_model_alias(MODEL, "champion", versions[1].version)
     for version in versions:
         runs["evaluate-v" + version.version] = evaluate(exp, customers, version)
 

@@ -8,6 +8,7 @@
 #[allow(dead_code, reason = "the benchmark of searches uses all of it")]
 mod generator;
 mod lineage;
+mod process;
 #[path = "../server.rs"]
 mod server;
 
@@ -29,8 +30,14 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 const ROUNDS: usize = 11;
 
 fn main() -> Outcome {
-    let mut args = std::env::args();
+    let args: Vec<String> = std::env::args().collect();
+    if let [_, mode, uri, file] = &args[..]
+        && mode == process::SMALLEST
+    {
+        return process::smallest(uri, file.as_ref());
+    }
     let runs = args
+        .iter()
         .find_map(|arg| arg.parse().ok())
         .or_else(|| std::env::var("RUNS").ok()?.parse().ok())
         .unwrap_or(1_000_000);
@@ -43,7 +50,9 @@ async fn measure(runs: u64) -> Outcome {
     println!("\n| figure ({runs} runs) | ours | beside | ratio |\n|---|---|---|---|");
     closure(&database).await?;
     chain(&database).await?;
-    one_hop(&database, runs).await
+    one_hop(&database, runs).await?;
+    process::picture(&database).await?;
+    process::whole(&server, &database).await
 }
 
 /// All that one run reached, in nine levels.

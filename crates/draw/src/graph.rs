@@ -1,6 +1,6 @@
 //! A walked graph as a picture.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use runlineage::bson::DateTime;
 use runlineage::graph::{
@@ -22,7 +22,7 @@ impl Picture {
     /// # Errors
     /// As [`new`](Self::new), for a graph that was changed after the walk.
     pub fn from_graph(graph: &Graph, link: impl Fn(&GraphNode) -> Option<String>) -> Result<Self> {
-        let names = run_names(graph);
+        let names = Names::of(graph);
         let nodes = graph.nodes.iter().map(|shown| {
             let mut node = picture_node(shown, &names);
             node.link = link(shown);
@@ -34,16 +34,50 @@ impl Picture {
     }
 }
 
-/// The names of the runs in the graph, by their ids.
-fn run_names(graph: &Graph) -> HashMap<&str, &str> {
-    let runs = graph.nodes.iter().filter_map(|shown| {
-        let name = shown.run.as_ref()?.name.as_deref()?;
-        Some((shown.node.key(), name))
-    });
-    runs.filter(|(_, name)| !name.is_empty()).collect()
+/// What tells the runs of a graph apart.
+struct Names<'a> {
+    /// The names of the runs, by their ids.
+    runs: HashMap<&'a str, &'a str>,
+    /// The names that several runs have.
+    shared: HashSet<&'a str>,
+    /// Whether the runs are of more than one experiment.
+    has_experiments: bool,
 }
 
-fn picture_node(shown: &GraphNode, names: &HashMap<&str, &str>) -> PictureNode {
+impl<'a> Names<'a> {
+    fn of(graph: &'a Graph) -> Self {
+        let runs = graph.nodes.iter().filter_map(|shown| {
+            let name = shown.run.as_ref()?.name.as_deref()?;
+            Some((shown.node.key(), name))
+        });
+        let runs: HashMap<_, _> = runs.filter(|(_, name)| !name.is_empty()).collect();
+        let mut seen = HashSet::new();
+        let shared = runs.values().copied().filter(|name| !seen.insert(*name));
+        let experiments = graph.nodes.iter();
+        let experiments = experiments.filter_map(|shown| shown.run.as_ref()?.experiment.as_ref());
+        let experiments: HashSet<&str> = experiments.map(|exp| exp.id.as_str()).collect();
+        Self {
+            shared: shared.collect(),
+            runs,
+            has_experiments: experiments.len() > 1,
+        }
+    }
+
+    /// The name of a run, else the beginning of its id.
+    fn run(&self, id: &str) -> String {
+        let name = self.runs.get(id);
+        name.map_or_else(|| short(id), |name| (*name).to_owned())
+    }
+}
+
+fn short(id: &str) -> String {
+    match id.char_indices().nth(SHORT_ID) {
+        Some((end, _)) => format!("{}…", &id[..end]),
+        None => id.to_owned(),
+    }
+}
+
+fn picture_node(shown: &GraphNode, names: &Names<'_>) -> PictureNode {
     let node = &shown.node;
     let mut drawn = PictureNode::new(node.to_string(), kind(node.kind()));
     drawn.depth = shown.depth;
@@ -57,7 +91,7 @@ fn picture_node(shown: &GraphNode, names: &HashMap<&str, &str>) -> PictureNode {
     drawn.lines = lines(node, names);
     if let Some(run) = &shown.run {
         drawn.status.clone_from(&run.status);
-        describe_run(run, &mut drawn);
+        describe_run(node.key(), run, names, &mut drawn);
     }
     if let Some(version) = &shown.version {
         describe_version(version, &mut drawn);
@@ -83,10 +117,10 @@ fn hidden_edges(hidden: HiddenCount) -> Hidden {
 }
 
 /// The name for people. The id has the rest.
-fn name(node: &Node, names: &HashMap<&str, &str>) -> String {
+fn name(node: &Node, names: &Names<'_>) -> String {
     let key = node.key();
     match (kind(node.kind()), node.detail()) {
-        (NodeKind::Run, _) => run_name(key, names),
+        (NodeKind::Run, _) => names.run(key),
         (NodeKind::Artifact, Some(path)) => path.to_owned(),
         (NodeKind::Artifact, None) => "all artifacts".to_owned(),
         // A digest is no name.
@@ -95,17 +129,9 @@ fn name(node: &Node, names: &HashMap<&str, &str>) -> String {
     }
 }
 
-fn run_name(id: &str, names: &HashMap<&str, &str>) -> String {
-    let short = || match id.char_indices().nth(SHORT_ID) {
-        Some((end, _)) => format!("{}…", &id[..end]),
-        None => id.to_owned(),
-    };
-    names.get(id).map_or_else(short, |name| (*name).to_owned())
-}
-
-fn lines(node: &Node, names: &HashMap<&str, &str>) -> Vec<String> {
+fn lines(node: &Node, names: &Names<'_>) -> Vec<String> {
     let line = match (kind(node.kind()), node.detail()) {
-        (NodeKind::Artifact, _) => Some(format!("of {}", run_name(node.key(), names))),
+        (NodeKind::Artifact, _) => Some(format!("of {}", names.run(node.key()))),
         (NodeKind::Dataset, Some(digest)) => Some(format!("digest {digest}")),
         (NodeKind::Dataset, None) => Some("without digest".to_owned()),
         (NodeKind::Model | NodeKind::Prompt, None) => Some("without version".to_owned()),
@@ -114,19 +140,28 @@ fn lines(node: &Node, names: &HashMap<&str, &str>) -> Vec<String> {
     line.into_iter().collect()
 }
 
-fn describe_run(run: &RunFacts, drawn: &mut PictureNode) {
+fn describe_run(id: &str, run: &RunFacts, names: &Names<'_>, drawn: &mut PictureNode) {
     let experiment = run.experiment.as_ref();
     let experiment = experiment.map(|exp| exp.name.as_ref().unwrap_or(&exp.id).clone());
     let (started, ended) = (run.start_time.and_then(text), run.end_time.and_then(text));
     if run.is_purged {
         drawn.lines.push("purged from the mirror".to_owned());
     }
-    drawn.lines.extend(experiment.clone());
+    let is_shared = run
+        .name
+        .as_deref()
+        .is_some_and(|name| names.shared.contains(name));
+    let which = [
+        experiment.clone().filter(|_| names.has_experiments),
+        is_shared.then(|| short(id)),
+    ];
     let minutes = |date: &String| date.get(..MINUTES).map(|date| date.replace('T', " "));
     let who_and_when = [run.user.clone(), started.as_ref().and_then(minutes)];
-    let who_and_when: Vec<String> = who_and_when.into_iter().flatten().collect();
-    if !who_and_when.is_empty() {
-        drawn.lines.push(who_and_when.join(" · "));
+    for line in [which, who_and_when] {
+        let line: Vec<String> = line.into_iter().flatten().collect();
+        drawn
+            .lines
+            .extend((!line.is_empty()).then(|| line.join(" · ")));
     }
     fact(drawn, "experiment", experiment);
     fact(drawn, "user", run.user.clone());
@@ -143,6 +178,7 @@ fn describe_version(version: &VersionFacts, drawn: &mut PictureNode) {
     let aliases = (!aliases.is_empty()).then(|| aliases.join(", "));
     // MLflow's word for a version without a stage.
     let stage = version.stage.clone().filter(|stage| stage != "None");
+    drawn.aliases.clone_from(&version.aliases);
     drawn.lines.extend(aliases.clone());
     drawn.lines.extend(stage.clone());
     fact(drawn, "aliases", aliases);

@@ -29,6 +29,8 @@ pub struct PictureNode {
     pub facts: Vec<(String, String)>,
     /// How many runs lie between the node and the start.
     pub depth: u32,
+    /// The aliases that point to a version now.
+    pub aliases: Vec<String>,
     /// MLflow's status of a run, such as `FINISHED`.
     pub status: Option<String>,
     /// Whether the walk began here.
@@ -179,6 +181,7 @@ impl PictureNode {
             lines: Vec::new(),
             facts: Vec::new(),
             depth: 0,
+            aliases: Vec::new(),
             status: None,
             start: false,
             known: true,

@@ -187,7 +187,8 @@ fn above(again: bool) -> &'static str {
 /// The id, the name where it says more, the status and what is unusual.
 fn label(node: &PictureNode) -> String {
     let mut label = one_line(&node.id).into_owned();
-    if node.name != node.id {
+    // The id of a version or a path ends with its name.
+    if !node.id.ends_with(&node.name) {
         let _ = write!(label, "  {}", one_line(&node.name));
     }
     if let Some(status) = &node.status {

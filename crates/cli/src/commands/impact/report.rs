@@ -74,7 +74,7 @@ impl<'a> Report<'a> {
                 rows,
             );
         }
-        if !impact.users.is_empty() {
+        if impact.users.iter().any(|count| count.value.is_some()) {
             let rows = impact.users.iter().map(|count| {
                 let name = count.value.clone();
                 vec![
