@@ -29,10 +29,10 @@ pub(crate) struct GraphArgs {
     #[arg(value_parser = parse_start)]
     pub(crate) node: NodeArg,
     /// Levels of runs upstream, or `all`. [default: 2, or 0 if only --downstream is given]
-    #[arg(long, value_name = "N", value_parser = parse_levels)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_levels)]
     pub(crate) upstream: Option<u32>,
     /// Levels of runs downstream, or `all`. [default: 2, or 0 if only --upstream is given]
-    #[arg(long, value_name = "N", value_parser = parse_levels)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_levels)]
     pub(crate) downstream: Option<u32>,
     /// Show the parents and children of the runs, too. The walk does not go on from them: no data flows there.
     #[arg(long)]
@@ -41,7 +41,7 @@ pub(crate) struct GraphArgs {
     #[arg(long = "where", value_name = "CONDITION", value_parser = parse_condition)]
     pub(crate) condition: Option<Query>,
     /// Stop the walk at this many nodes.
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = parse_nodes)]
+    #[arg(long, value_name = "N", default_value_t = 1_000, allow_negative_numbers = true, value_parser = parse_nodes)]
     pub(crate) max_nodes: usize,
     #[command(flatten)]
     pub(crate) walk: WalkArgs,
@@ -62,13 +62,13 @@ pub(crate) struct ImpactArgs {
     #[arg(value_parser = parse_start)]
     pub(crate) node: NodeArg,
     /// Levels of runs downstream, or `all`.
-    #[arg(long, value_name = "N", default_value = "all", value_parser = parse_levels)]
+    #[arg(long, value_name = "N", default_value = "all", allow_negative_numbers = true, value_parser = parse_levels)]
     pub(crate) downstream: u32,
     /// Walk only through runs that match this condition, in the language of `find --where`.
     #[arg(long = "where", value_name = "CONDITION", value_parser = parse_condition)]
     pub(crate) condition: Option<Query>,
     /// Stop the walk at this many nodes.
-    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = parse_nodes)]
+    #[arg(long, value_name = "N", default_value_t = 100_000, allow_negative_numbers = true, value_parser = parse_nodes)]
     pub(crate) max_nodes: usize,
     #[command(flatten)]
     pub(crate) walk: WalkArgs,
@@ -90,10 +90,10 @@ pub(crate) struct ProvenanceArgs {
     #[arg(value_parser = parse_start)]
     pub(crate) node: NodeArg,
     /// Levels of runs upstream, or `all`.
-    #[arg(long, value_name = "N", default_value = "all", value_parser = parse_levels)]
+    #[arg(long, value_name = "N", default_value = "all", allow_negative_numbers = true, value_parser = parse_levels)]
     pub(crate) upstream: u32,
     /// Stop the walk at this many nodes.
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = parse_nodes)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, allow_negative_numbers = true, value_parser = parse_nodes)]
     pub(crate) max_nodes: usize,
     #[command(flatten)]
     pub(crate) walk: WalkArgs,
@@ -117,7 +117,7 @@ pub(crate) struct PathsArgs {
     #[arg(value_name = "B", value_parser = parse_start)]
     pub(crate) to: NodeArg,
     /// Stop each walk at this many nodes.
-    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = parse_nodes)]
+    #[arg(long, value_name = "N", default_value_t = 100_000, allow_negative_numbers = true, value_parser = parse_nodes)]
     pub(crate) max_nodes: usize,
     #[command(flatten)]
     pub(crate) walk: WalkArgs,

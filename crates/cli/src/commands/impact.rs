@@ -37,7 +37,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: ImpactArgs) -> Re
         let Some((graph, pages)) = walked else {
             return Ok(ExitCode::FAILURE);
         };
-        check_start(&graph, &start)?;
+        check_start(store, &graph, &start).await?;
         let answer = drawing::drawn(&graph, pages.as_ref(), format, args.output.fold)?;
         drawing::write(&args.output, &answer)?;
         say_cut(graph.truncated.as_ref(), args.max_nodes);

@@ -1,7 +1,7 @@
 //! What the commands that walk through lineage share: the start, the progress, and checks of the answer.
 
-use runlineage::graph::{Graph, Hidden, Limit, Truncated};
-use runlineage::{MongoRunStore, Node};
+use runlineage::graph::{Graph, Hidden, Limit, Relation, Truncated};
+use runlineage::{Kind, MongoRunStore, Node};
 
 use super::{Result, say_freshness};
 use crate::args::ConnectionArgs;
@@ -31,24 +31,42 @@ pub(super) async fn walked<T>(
 /// Fails if the mirror has never met the node.
 pub(super) async fn check_known(store: &MongoRunStore, node: &Node) -> Result<()> {
     let graph = store.graph(node.clone()).upstream(0).downstream(0).await?;
-    check_start(&graph, node)
+    check_start(store, &graph, node).await
 }
 
 /// Fails if the mirror has never met the start of this graph.
-pub(super) fn check_start(graph: &Graph, start: &Node) -> Result<()> {
-    let is_met = !graph.edges.is_empty()
-        || graph.nodes.iter().any(|shown| {
-            shown.is_known
-                || shown
-                    .hidden
-                    .is_some_and(|hidden| hidden != Hidden::default())
-        });
+pub(super) async fn check_start(store: &MongoRunStore, graph: &Graph, start: &Node) -> Result<()> {
+    // Every artifact has an edge from its run, even if the mirror has met neither.
+    let is_artifact = start.kind() == Kind::ARTIFACT;
+    let mut edges = graph.edges.iter();
+    let is_met = match edges.any(|edge| edge.relation != Relation::Made) {
+        true => true,
+        false if is_artifact => is_met(
+            &store
+                .graph(Node::run(start.key())?)
+                .upstream(0)
+                .downstream(0)
+                .await?,
+        ),
+        false => is_met(graph),
+    };
     if !is_met {
         anyhow::bail!(
             "the mirror has never seen {start}, and no mirrored run names it; check the spelling, or run `runlineage sync` if it is new in MLflow"
         );
     }
     Ok(())
+}
+
+/// Whether the mirror has the start of this graph, or a run names it.
+fn is_met(graph: &Graph) -> bool {
+    let mut nodes = graph.nodes.iter();
+    nodes.any(|shown| {
+        shown.is_known
+            || shown
+                .hidden
+                .is_some_and(|hidden| hidden != Hidden::default())
+    })
 }
 
 /// Reports on stderr that a limit cut the walk.

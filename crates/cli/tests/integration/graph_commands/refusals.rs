@@ -137,11 +137,10 @@ async fn hostile_names_stay_names() {
             .program(&["graph", &nodes[4], "--format", format])
             .success();
         assert!(!text.contains("<script>alert"), "{format}");
-        assert!(
-            !text.contains('\u{202e}') && !text.contains('\u{1b}'),
-            "{format}"
-        );
+        assert!(!text.contains('\u{1b}'), "{format}");
         if format == "svg" {
+            // The data of a page is exact; its script cleans what it shows.
+            assert!(!text.contains('\u{202e}'));
             roxmltree::Document::parse(&text).expect("XML");
         }
     }
