@@ -26,7 +26,7 @@ pub struct Impact {
     pub start: Node,
     /// The nodes downstream, by kind, distance and text.
     pub reached: Vec<Reached>,
-    /// The versions downstream to which aliases point now. A serving endpoint usually loads such a version.
+    /// The versions, the start and those downstream, to which aliases point now. A serving endpoint usually loads such a version.
     pub aliased: Vec<Aliased>,
     /// The number of runs downstream in each experiment, the largest number first.
     pub experiments: Vec<CountOf<Option<ExperimentFacts>>>,
@@ -186,11 +186,14 @@ fn impact(start: Node, walk: &Walk<'_>) -> Impact {
         let run = reached.shown.run.as_ref();
         run.and_then(|run| run.user.clone())
     });
-    let aliased = reached.iter().map(|reached| &reached.shown);
-    let aliased = aliased.filter_map(|shown| {
-        let aliases = shown.version.as_ref()?.aliases.clone();
+    // A bad version that is the start may serve, too.
+    let starts = starts.iter().map(|start| arena.node(*start));
+    let aliased = starts.chain(reached.iter().map(|reached| &reached.shown.node));
+    let aliased = aliased.filter(|node| node.kind() == Kind::MODEL);
+    let aliased = aliased.filter_map(|node| {
+        let aliases = walk.aliases_of(node);
         (!aliases.is_empty()).then(|| Aliased {
-            version: shown.node.clone(),
+            version: node.clone(),
             aliases,
         })
     });

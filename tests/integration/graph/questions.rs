@@ -85,7 +85,7 @@ async fn assert_impact(
     let with_alias = versions.filter(|version| version.alias.is_some());
     let with_alias = with_alias.map(|version| &version.node);
     let expected: BTreeSet<&Node> = with_alias
-        .filter(|node| reached.contains_key(node))
+        .filter(|node| starts.contains(node) || reached.contains_key(node))
         .collect();
     assert_eq!(aliased, expected, "{start}");
     reached.into_keys().collect()

@@ -10,7 +10,7 @@ use runlineage::graph::Provenance;
 use runlineage_draw::Format;
 use serde::Serialize;
 
-use super::walk::{check_known, say_cut, walked};
+use super::walk::{check_known, has_flow, say_cut, walked};
 use super::{Result, drawing, resolve};
 use crate::args::{ConnectionArgs, ProvenanceArgs};
 use crate::connect;
@@ -53,7 +53,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ProvenanceArgs) -> Re
     let Some((provenance, pages)) = walked else {
         return Ok(ExitCode::FAILURE);
     };
-    if provenance.graph.edges.is_empty() {
+    if !has_flow(&provenance.graph) {
         check_known(store, &start).await?;
     }
     let is_whole = args.upstream == u32::MAX;

@@ -36,19 +36,13 @@ pub(super) async fn check_known(store: &MongoRunStore, node: &Node) -> Result<()
 
 /// Fails if the mirror has never met the start of this graph.
 pub(super) async fn check_start(store: &MongoRunStore, graph: &Graph, start: &Node) -> Result<()> {
-    // Every artifact has an edge from its run, even if the mirror has met neither.
-    let is_artifact = start.kind() == Kind::ARTIFACT;
-    let mut edges = graph.edges.iter();
-    let is_met = match edges.any(|edge| edge.relation != Relation::Made) {
-        true => true,
-        false if is_artifact => is_met(
-            &store
-                .graph(Node::run(start.key())?)
-                .upstream(0)
-                .downstream(0)
-                .await?,
-        ),
-        false => is_met(graph),
+    let is_met = if has_flow(graph) {
+        true
+    } else if start.kind() == Kind::ARTIFACT {
+        let run = store.graph(Node::run(start.key())?);
+        is_met(&run.upstream(0).downstream(0).await?)
+    } else {
+        is_met(graph)
     };
     if !is_met {
         anyhow::bail!(
@@ -56,6 +50,13 @@ pub(super) async fn check_start(store: &MongoRunStore, graph: &Graph, start: &No
         );
     }
     Ok(())
+}
+
+/// Whether a run, or the registry, names a node of the graph. Every artifact has an edge from its run, even if the mirror has met
+/// neither.
+pub(super) fn has_flow(graph: &Graph) -> bool {
+    let mut edges = graph.edges.iter();
+    edges.any(|edge| edge.relation != Relation::Made)
 }
 
 /// Whether the mirror has the start of this graph, or a run names it.

@@ -52,6 +52,8 @@ async fn impact_reaches_the_alias_and_names_the_open_ends() {
         7,
         "{tree}"
     );
+    let own = pipeline.json(&["impact", &nodes[4]]);
+    assert_eq!(own["aliased"], aliased, "of the version itself, too");
     let nothing = pipeline.program(&["impact", &nodes[6]]).success();
     assert!(
         nothing.starts_with("No mirrored run depends on "),

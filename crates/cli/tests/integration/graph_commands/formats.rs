@@ -90,7 +90,7 @@ async fn every_format_shows_each_node_once() {
         svg.contains(&format!("href=\"{url}\"")),
         "the node links to MLflow"
     );
-    assert!(html.starts_with("<!DOCTYPE html>") && html.ends_with("</html>\n"));
+    assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
 
     let asking = [
         "graph",
