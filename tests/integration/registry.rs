@@ -198,6 +198,7 @@ async fn versions_that_do_not_fit_one_page_are_asked_for_by_the_names_of_their_m
         },
         || Answer::text(504, "the gateway is out of patience"),
     ];
+    lab.experiment("a");
     let expected = shown(&uri, &prefix, &[]);
     assert_eq!(expected.len(), 18);
     for fault in faults {
