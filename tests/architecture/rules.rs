@@ -25,7 +25,7 @@ const OWNERS: [(&str, &str); 2] = [("mongodb", "mongo"), ("reqwest", "mlflow")];
 const ACYCLIC: [&str; 1] = ["sync"];
 
 /// Each crate of this workspace, the workspace crates that it may depend on, and those that only its tests may depend on.
-const CRATES: [(&str, &[&str], &[&str]); 4] = [
+const CRATES: [(&str, &[&str], &[&str]); 5] = [
     // Its own tests use it with the feature `unstable`.
     (
         "runlineage",
@@ -37,6 +37,7 @@ const CRATES: [(&str, &[&str], &[&str]); 4] = [
         &["runlineage", "runlineage-local-mongod"],
         &["runlineage-test-servers"],
     ),
+    ("runlineage-draw", &["runlineage"], &[]),
     ("runlineage-local-mongod", &[], &["runlineage-test-servers"]),
     ("runlineage-test-servers", &[], &[]),
 ];
