@@ -1,0 +1,140 @@
+//! What a graph tells of its nodes, and the graph as it is handed out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bson::DateTime;
+
+use super::arena::{At, Link, Met};
+use super::walk::Walk;
+use super::{Edge, Graph, GraphNode, Relation, VersionFacts};
+use crate::error::Result;
+use crate::mongo::neighbours::{LoggedModelsBy, VersionsBy, version_id};
+use crate::node::{Kind, Node};
+
+/// The aliases of each version: by the model's name and the version.
+pub(super) type Aliases = BTreeMap<(String, String), Vec<String>>;
+
+impl Walk<'_> {
+    /// Reads what the registry knows of the versions and logged models that are shown.
+    pub(super) async fn learn_facts(&mut self) -> Result<()> {
+        let (mut versions, mut models, mut names) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for (_, node, met) in self.arena.shown_nodes() {
+            if node.kind() == Kind::MODEL {
+                names.insert(node.key().to_owned());
+                if met.version.is_none() {
+                    versions.extend(version_id(node));
+                }
+            }
+            if node.kind() == Kind::LOGGED_MODEL && met.logged.is_none() {
+                models.insert(node.key().to_owned());
+            }
+        }
+        let (versions, models, registered) = futures::try_join!(
+            self.neighbours.versions(VersionsBy::Id, &versions),
+            self.neighbours.logged_models(LoggedModelsBy::Id, &models),
+            self.neighbours.models(&names),
+        )?;
+        for version in versions {
+            let at = self.arena.meet(version.node.clone());
+            self.arena.node_mut(at).version = Some(version);
+        }
+        for model in models {
+            let id = Node::stored(Kind::LOGGED_MODEL, &model.id, None);
+            let at = self.arena.meet(id);
+            self.arena.node_mut(at).logged = Some(model);
+        }
+        for model in registered {
+            for (alias, version) in model.aliases {
+                let of_version = self.aliases.entry((model.name.clone(), version));
+                of_version.or_default().push(alias);
+            }
+        }
+        Ok(())
+    }
+
+    /// The graph that was walked, in its order.
+    pub(super) fn into_graph(self, has_facts: bool) -> Graph {
+        let mut nodes: Vec<(String, GraphNode)> = self
+            .arena
+            .shown_nodes()
+            .map(|(_, node, met)| (node.to_string(), self.graph_node(node, met, has_facts)))
+            .collect();
+        let place =
+            |(text, shown): &(String, GraphNode)| (shown.depth, shown.node.kind(), text.clone());
+        nodes.sort_by_cached_key(place);
+        let mut places: Vec<(usize, usize, Edge)> = Vec::new();
+        let order: std::collections::HashMap<At, usize> = nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(place, (_, shown))| Some((self.arena.find(&shown.node)?, place)))
+            .collect();
+        for (from, to, link) in self.arena.edges() {
+            let place = |at: At| order.get(&at).copied().unwrap_or_default();
+            places.push((place(from), place(to), self.edge(from, to, link)));
+        }
+        places.sort_by_key(|(from, to, _)| (*from, *to));
+        Graph {
+            nodes: nodes.into_iter().map(|(_, shown)| shown).collect(),
+            edges: places.into_iter().map(|(.., edge)| edge).collect(),
+            truncated: self.truncated,
+        }
+    }
+
+    fn graph_node(&self, node: &Node, met: &Met, has_facts: bool) -> GraphNode {
+        let record = met.run.as_ref();
+        let version = met.version.as_ref();
+        let logged = met.logged.as_ref();
+        let is_deleted = record.map(|record| record.is_deleted);
+        let is_deleted = is_deleted.or(version.map(|version| version.is_deleted));
+        let is_deleted = is_deleted.or(logged.map(|logged| logged.is_deleted));
+        GraphNode {
+            depth: met.depth.unwrap_or_default(),
+            is_start: met.is_start,
+            is_known: node.kind() != Kind::RUN || record.is_some(),
+            is_deleted: is_deleted.unwrap_or_default(),
+            run: record
+                .filter(|_| has_facts)
+                .map(|record| record.facts.clone()),
+            version: version.filter(|_| has_facts).map(|version| VersionFacts {
+                aliases: self.aliases_of(node),
+                created: version.created,
+                stage: version.stage.clone(),
+                copied_from: version.copied_from.clone(),
+            }),
+            hidden: None,
+            node: node.clone(),
+        }
+    }
+
+    pub(super) fn aliases_of(&self, node: &Node) -> Vec<String> {
+        let version = node.detail().unwrap_or_default();
+        let aliases = self
+            .aliases
+            .get(&(node.key().to_owned(), version.to_owned()));
+        aliases.cloned().unwrap_or_default()
+    }
+
+    fn edge(&self, from: At, to: At, link: &Link) -> Edge {
+        Edge {
+            from: self.arena.node(from).clone(),
+            to: self.arena.node(to).clone(),
+            relation: link.relation,
+            is_certain: link.is_certain,
+            origins: link.origins.list(),
+            is_made_anew: link.relation == Relation::Read && self.is_made_anew(from, to),
+        }
+    }
+
+    /// Whether the run was over before the version that it read was registered.
+    fn is_made_anew(&self, version: At, run: At) -> bool {
+        let version = self.arena.met(version).version.as_ref();
+        let created = version.and_then(|version| version.created);
+        let run = self.arena.met(run).run.as_ref();
+        let ended: Option<DateTime> =
+            run.and_then(|run| run.facts.end_time.or(run.facts.start_time));
+        ended
+            .zip(created)
+            .is_some_and(|(ended, created)| ended < created)
+    }
+}

@@ -1,0 +1,234 @@
+//! The runs at references: one query for each kind, whatever the number of references.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use futures::FutureExt as _;
+use futures::future::try_join_all;
+
+use super::arena::At;
+use super::overlap::References;
+use super::walk::Walk;
+use crate::error::Result;
+use crate::mongo::neighbours::{Lookup, Reading, StoredRun};
+use crate::node::{Direction, Kind, Node};
+use crate::run::Run;
+
+/// What runs have, on one side, of the kinds and keys that were asked for.
+pub(super) struct Users {
+    runs: HashMap<At, Vec<At>>,
+    pub(super) references: References<At>,
+    /// Whether more were found than fit the graph.
+    pub(super) is_cut: bool,
+}
+
+impl Users {
+    /// The runs that have the reference, in the order of their ids.
+    pub(super) fn of(&self, reference: At) -> &[At] {
+        self.runs.get(&reference).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The references that are asked for.
+struct Wanted<'a> {
+    walk: &'a Walk<'a>,
+    references: References<()>,
+    /// The runs of which each artifact is.
+    artifacts_of: HashSet<&'a str>,
+}
+
+/// What the mirror answered to the look-ups.
+pub(super) struct Answers {
+    found: Vec<Vec<StoredRun>>,
+    keys: HashMap<Kind, BTreeSet<String>>,
+    is_cut: bool,
+}
+
+impl Walk<'_> {
+    /// Reads the runs that have these references, or ones that overlap with them, on that side; and artifacts of these runs.
+    pub(super) async fn read_users(
+        &self,
+        direction: Direction,
+        references: &[At],
+        artifacts_of: &[At],
+    ) -> Result<Answers> {
+        let arena = &self.arena;
+        let artifacts_of = artifacts_of.iter().map(|run| arena.node(*run).key());
+        let mut wanted = Wanted {
+            walk: self,
+            references: References::new(),
+            artifacts_of: artifacts_of.collect(),
+        };
+        for reference in references {
+            wanted.references.insert(arena.node(*reference), ());
+        }
+        let nodes = references.iter().map(|reference| arena.node(*reference));
+        let lookups = wanted.lookups(direction, nodes);
+        let is_cut = AtomicBool::new(false);
+        let reads = lookups.iter().map(|lookup| {
+            let reader = Reader {
+                wanted: &wanted,
+                direction,
+                room: self.limits.nodes.saturating_sub(arena.shown()),
+                read: AtomicUsize::new(0),
+                uncertain: Mutex::default(),
+            };
+            let is_cut = &is_cut;
+            let read = async move {
+                let take = |run: &Run| {
+                    let reading = reader.take(run);
+                    is_cut.fetch_or(reading == Reading::Stop, Ordering::Relaxed);
+                    reading
+                };
+                self.neighbours.users(lookup, &take).await
+            };
+            read.boxed()
+        });
+        let found = try_join_all(reads).await?;
+        let mut keys: HashMap<Kind, BTreeSet<String>> = HashMap::new();
+        for lookup in &lookups {
+            let keys = keys.entry(lookup.kind).or_default();
+            keys.extend(lookup.keys.iter().cloned());
+        }
+        Ok(Answers {
+            found,
+            keys,
+            is_cut: is_cut.into_inner(),
+        })
+    }
+
+    /// Takes what was read into the arena.
+    pub(super) fn users(&mut self, direction: Direction, answers: Answers) -> Result<Users> {
+        let mut users = Users {
+            runs: HashMap::new(),
+            references: References::new(),
+            is_cut: answers.is_cut,
+        };
+        let mut met = HashSet::new();
+        for stored in answers.found.iter().flatten() {
+            let run = self.arena.meet_run(stored)?;
+            if !met.insert(run) {
+                continue;
+            }
+            let record = self.arena.met(run).run.as_ref();
+            for used in record.into_iter().flat_map(|record| record.side(direction)) {
+                let node = self.arena.node(used.at);
+                let keys = answers.keys.get(&node.kind());
+                if keys.is_some_and(|keys| keys.contains(node.key())) {
+                    let runs = users.runs.entry(used.at).or_insert_with(|| {
+                        users.references.insert(node, used.at);
+                        Vec::new()
+                    });
+                    runs.push(run);
+                }
+            }
+        }
+        for runs in users.runs.values_mut() {
+            runs.sort_by(|one, other| self.arena.node(*one).cmp(self.arena.node(*other)));
+        }
+        Ok(users)
+    }
+}
+
+impl Wanted<'_> {
+    /// One look-up for each kind, and one more where some have a version and others none.
+    fn lookups<'b>(
+        &self,
+        direction: Direction,
+        references: impl Iterator<Item = &'b Node>,
+    ) -> Vec<Lookup> {
+        let mut lookups: BTreeMap<(Kind, bool), Lookup> = BTreeMap::new();
+        let lookup = |kind, has_details: bool| Lookup {
+            direction,
+            kind,
+            keys: BTreeSet::new(),
+            details: has_details.then(BTreeSet::new),
+        };
+        for node in references {
+            let kind = node.kind();
+            if !kind.spec().directions.contains(&direction) {
+                continue;
+            }
+            let is_path = kind.spec().detail.is_some_and(|detail| detail.is_path);
+            let has_details = !is_path && node.detail().is_some();
+            let lookup = lookups
+                .entry((kind, has_details))
+                .or_insert_with(|| lookup(kind, has_details));
+            let names = self.walk.renames.of_node(node).chain([node.key()]);
+            lookup.keys.extend(names.map(str::to_owned));
+            if let Some((details, detail)) = lookup.details.as_mut().zip(node.detail()) {
+                details.insert(detail.to_owned());
+            }
+        }
+        if !self.artifacts_of.is_empty() {
+            let kind = Kind::ARTIFACT;
+            let lookup = lookups
+                .entry((kind, false))
+                .or_insert_with(|| lookup(kind, false));
+            let keys = self.artifacts_of.iter();
+            lookup.keys.extend(keys.map(|key| (*key).to_owned()));
+        }
+        lookups.into_values().collect()
+    }
+
+    /// Whether a reference is asked for, and whether that is certain.
+    fn wants(&self, node: &Node) -> Option<bool> {
+        let is_artifact = node.kind() == Kind::ARTIFACT;
+        if is_artifact && self.artifacts_of.contains(node.key()) || self.references.contains(node) {
+            return Some(true);
+        }
+        let overlapping = self.references.overlapping(node, &self.walk.renames);
+        let certain = overlapping.into_iter().map(|(_, is_certain)| is_certain);
+        certain.max()
+    }
+}
+
+/// What was read of one look-up.
+struct Reader<'a> {
+    wanted: &'a Wanted<'a>,
+    direction: Direction,
+    /// How many more nodes fit the graph.
+    room: usize,
+    read: AtomicUsize,
+    /// The references that are shown, but not walked through.
+    uncertain: Mutex<HashSet<Node>>,
+}
+
+impl Reader<'_> {
+    /// Keeps the runs that a walk shows, and those by which it knows of a reference that it shows.
+    fn take(&self, run: &Run) -> Reading {
+        let walk = self.wanted.walk;
+        let (mut is_walked, mut is_new) = (false, false);
+        for reference in run.references() {
+            let Ok(reference) = reference else {
+                // It is an error when the walk meets the run.
+                return Reading::Keep;
+            };
+            if reference.direction != self.direction {
+                continue;
+            }
+            match self.wanted.wants(&reference.node) {
+                Some(is_certain) if is_certain || walk.takes_uncertain => is_walked = true,
+                Some(_) => {
+                    let mut known = self
+                        .uncertain
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    is_new |= known.insert(reference.node);
+                }
+                None => {}
+            }
+        }
+        if !is_walked {
+            return if is_new { Reading::Keep } else { Reading::Drop };
+        }
+        let at = walk.arena.find(&Node::stored(Kind::RUN, run.id(), None));
+        let is_shown = at.is_some_and(|at| walk.arena.met(at).depth.is_some());
+        // With one more than fit, the walk knows where the graph is cut.
+        if !is_shown && self.read.fetch_add(1, Ordering::Relaxed) > self.room {
+            return Reading::Stop;
+        }
+        Reading::Keep
+    }
+}

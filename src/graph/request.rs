@@ -1,0 +1,220 @@
+//! [`GraphRequest`]: which graph is wanted. Await it to walk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::future::IntoFuture;
+
+use bson::doc;
+use futures::future::BoxFuture;
+
+use super::Graph;
+use super::arena::Arena;
+use super::overlap::{References, Renames};
+use super::walk::{Limits, Walk};
+use crate::error::Result;
+use crate::mongo::MongoRunStore;
+use crate::mongo::neighbours::Neighbours;
+use crate::node::{Kind, Node};
+use crate::query::Query;
+use crate::run::field;
+
+/// Walks the graph around a node when it is awaited. To drop the future ends the walk.
+#[must_use = "a graph is walked when the request is awaited"]
+pub struct GraphRequest<'a> {
+    pub(super) store: &'a MongoRunStore,
+    pub(super) start: Node,
+    pub(super) upstream: u32,
+    pub(super) downstream: u32,
+    pub(super) uncertain: bool,
+    pub(super) query: Option<Query>,
+    pub(super) limits: Limits,
+    pub(super) facts: bool,
+    pub(super) hidden: bool,
+    pub(super) progress: Option<Box<dyn FnMut(WalkProgress) + Send + 'a>>,
+}
+
+/// How far a walk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WalkProgress {
+    /// How many levels of runs were walked through.
+    pub depth: u32,
+    /// How many nodes are shown so far.
+    pub nodes: usize,
+    /// How many edges are shown so far.
+    pub edges: usize,
+}
+
+impl<'a> GraphRequest<'a> {
+    const MAX_NODES: usize = 1_000;
+    const EDGES_PER_NODE: usize = 10;
+
+    pub(super) fn new(store: &'a MongoRunStore, start: Node) -> Self {
+        Self {
+            store,
+            start,
+            upstream: 1,
+            downstream: 1,
+            uncertain: false,
+            query: None,
+            limits: Limits {
+                nodes: Self::MAX_NODES,
+                edges: Self::MAX_NODES * Self::EDGES_PER_NODE,
+            },
+            facts: true,
+            hidden: true,
+            progress: None,
+        }
+    }
+
+    /// How many levels of runs upstream; 1 unless set. `u32::MAX`: all.
+    pub fn upstream(self, depth: u32) -> Self {
+        Self {
+            upstream: depth,
+            ..self
+        }
+    }
+
+    /// How many levels of runs downstream; 1 unless set. `u32::MAX`: all.
+    pub fn downstream(self, depth: u32) -> Self {
+        Self {
+            downstream: depth,
+            ..self
+        }
+    }
+
+    /// Walks through what is uncertain, too: a reference without a version may mean each version.
+    pub fn uncertain(self, is_walked: bool) -> Self {
+        Self {
+            uncertain: is_walked,
+            ..self
+        }
+    }
+
+    /// Walks only through runs that match; the start need not. Unset: through all.
+    pub fn matching(self, query: impl Into<Query>) -> Self {
+        Self {
+            query: Some(query.into()),
+            ..self
+        }
+    }
+
+    /// How many nodes the graph has at most, and ten times as many edges; 1,000 unless set.
+    pub fn max_nodes(self, nodes: usize) -> Self {
+        let edges = nodes.saturating_mul(Self::EDGES_PER_NODE);
+        Self {
+            limits: Limits { nodes, edges },
+            ..self
+        }
+    }
+
+    /// How many edges the graph has at most; [`max_nodes`](Self::max_nodes), called later, sets it too.
+    pub fn max_edges(self, edges: usize) -> Self {
+        let limits = Limits {
+            edges,
+            ..self.limits
+        };
+        Self { limits, ..self }
+    }
+
+    /// Whether runs and versions are shown with what the mirror knows of them; they are unless this says no.
+    pub fn facts(self, are_wanted: bool) -> Self {
+        Self {
+            facts: are_wanted,
+            ..self
+        }
+    }
+
+    /// Whether the edges that are not shown are counted; they are unless this says no.
+    pub fn hidden(self, is_wanted: bool) -> Self {
+        Self {
+            hidden: is_wanted,
+            ..self
+        }
+    }
+
+    /// Tells how far the walk is, after each level.
+    pub fn on_progress(self, tell: impl FnMut(WalkProgress) + Send + 'a) -> Self {
+        Self {
+            progress: Some(Box::new(tell)),
+            ..self
+        }
+    }
+
+    /// Walks, and leaves the arena to whoever asks on.
+    pub(super) async fn walk(self) -> Result<Walk<'a>> {
+        let is_run = self.start.kind() == Kind::RUN;
+        let filter = self.query.as_ref().map(Query::render).transpose()?;
+        let filter = filter.map(|filter| match is_run {
+            true => doc! { "$or": [filter, { field::ID: self.start.key() }] },
+            false => filter,
+        });
+        let is_filtered = filter.is_some();
+        let mut neighbours = Neighbours::of(self.store, filter, self.facts);
+        let run = match is_run {
+            true => BTreeSet::from([self.start.key().to_owned()]),
+            false => BTreeSet::new(),
+        };
+        let (filled, renamed, run) = futures::try_join!(
+            neighbours.survey(),
+            neighbours.renamed(),
+            neighbours.runs(&run, false),
+        )?;
+        neighbours.ask_only(filled);
+        let renamed = renamed.into_iter().map(|model| {
+            let names = model.former_names.into_iter();
+            names.chain([model.name]).collect()
+        });
+        let mut walk = Walk {
+            neighbours,
+            limits: self.limits,
+            takes_uncertain: self.uncertain,
+            is_filtered,
+            renames: Renames::of(renamed),
+            arena: Arena::default(),
+            starts: References::new(),
+            truncated: None,
+            aliases: BTreeMap::new(),
+        };
+        let starts = walk.select(&self.start, &run).await?;
+        let mut progress = self.progress;
+        let mut tell = |depth, arena: &Arena| {
+            if let Some(tell) = &mut progress {
+                tell(WalkProgress {
+                    depth,
+                    nodes: arena.shown(),
+                    edges: arena.edge_count(),
+                });
+            }
+        };
+        walk.go(&starts, self.upstream, self.downstream, &mut tell)
+            .await?;
+        Ok(walk)
+    }
+}
+
+impl<'a> IntoFuture for GraphRequest<'a> {
+    type Output = Result<Graph>;
+    type IntoFuture = BoxFuture<'a, Result<Graph>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (facts, _hidden) = (self.facts, self.hidden);
+            let mut walk = self.walk().await?;
+            if facts {
+                walk.learn_facts().await?;
+            }
+            Ok(walk.into_graph(facts))
+        })
+    }
+}
+
+impl fmt::Debug for GraphRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GraphRequest")
+            .field("start", &self.start)
+            .field("upstream", &self.upstream)
+            .field("downstream", &self.downstream)
+            .finish_non_exhaustive()
+    }
+}
