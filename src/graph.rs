@@ -23,6 +23,7 @@ mod arena;
 mod downstream;
 mod facts;
 mod fetch;
+mod hidden;
 mod json;
 mod overlap;
 mod request;

@@ -186,6 +186,19 @@ impl Arena {
     }
 }
 
+impl Met {
+    /// The runs that the registry says made it.
+    pub(super) fn makers(&self) -> impl Iterator<Item = &str> {
+        let version = self
+            .version
+            .as_ref()
+            .and_then(|version| version.run.as_deref());
+        let logged = self.logged.as_ref();
+        let logged = logged.and_then(|model| model.source_run.as_deref());
+        version.into_iter().chain(logged)
+    }
+}
+
 impl Record {
     pub(super) fn side(&self, direction: Direction) -> &[Use] {
         match direction {

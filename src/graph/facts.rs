@@ -1,12 +1,12 @@
 //! What a graph tells of its nodes, and the graph as it is handed out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bson::DateTime;
 
 use super::arena::{At, Link, Met};
 use super::walk::Walk;
-use super::{Edge, Graph, GraphNode, Relation, VersionFacts};
+use super::{Edge, Graph, GraphNode, Hidden, Relation, VersionFacts};
 use crate::error::Result;
 use crate::mongo::neighbours::{LoggedModelsBy, VersionsBy, version_id};
 use crate::node::{Kind, Node};
@@ -54,17 +54,26 @@ impl Walk<'_> {
     }
 
     /// The graph that was walked, in its order.
-    pub(super) fn into_graph(self, has_facts: bool) -> Graph {
+    pub(super) fn into_graph(self, has_facts: bool, hidden: Option<&HashMap<At, Hidden>>) -> Graph {
         let mut nodes: Vec<(String, GraphNode)> = self
             .arena
             .shown_nodes()
-            .map(|(_, node, met)| (node.to_string(), self.graph_node(node, met, has_facts)))
+            .map(|(at, node, met)| {
+                let hidden = hidden.and_then(|hidden| hidden.get(&at).copied());
+                (
+                    node.to_string(),
+                    self.graph_node(node, met, has_facts, hidden),
+                )
+            })
             .collect();
         let place =
             |(text, shown): &(String, GraphNode)| (shown.depth, shown.node.kind(), text.clone());
         nodes.sort_by_cached_key(place);
+        if hidden.is_some() {
+            self.mark_unknown(&mut nodes);
+        }
         let mut places: Vec<(usize, usize, Edge)> = Vec::new();
-        let order: std::collections::HashMap<At, usize> = nodes
+        let order: HashMap<At, usize> = nodes
             .iter()
             .enumerate()
             .filter_map(|(place, (_, shown))| Some((self.arena.find(&shown.node)?, place)))
@@ -81,7 +90,32 @@ impl Walk<'_> {
         }
     }
 
-    fn graph_node(&self, node: &Node, met: &Met, has_facts: bool) -> GraphNode {
+    /// A start without any edge is of a name that the mirror has not met.
+    fn mark_unknown(&self, nodes: &mut [(String, GraphNode)]) {
+        for (_, shown) in nodes {
+            let Some(at) = self.arena.find(&shown.node) else {
+                continue;
+            };
+            let met = self.arena.met(at);
+            let hidden = shown.hidden.unwrap_or_default();
+            let is_named = hidden != Hidden::default()
+                || met.version.is_some()
+                || met.logged.is_some()
+                || self
+                    .arena
+                    .edges()
+                    .any(|(from, to, _)| from == at || to == at);
+            shown.is_known &= !shown.is_start || shown.run.is_some() || is_named;
+        }
+    }
+
+    fn graph_node(
+        &self,
+        node: &Node,
+        met: &Met,
+        has_facts: bool,
+        hidden: Option<Hidden>,
+    ) -> GraphNode {
         let record = met.run.as_ref();
         let version = met.version.as_ref();
         let logged = met.logged.as_ref();
@@ -102,7 +136,7 @@ impl Walk<'_> {
                 stage: version.stage.clone(),
                 copied_from: version.copied_from.clone(),
             }),
-            hidden: None,
+            hidden,
             node: node.clone(),
         }
     }

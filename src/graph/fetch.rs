@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use futures::future::try_join_all;
 
 use super::arena::At;
-use super::overlap::References;
+use super::overlap::{References, Renames};
 use super::walk::Walk;
 use crate::error::Result;
 use crate::mongo::neighbours::{Lookup, Reading, StoredRun};
@@ -64,7 +64,8 @@ impl Walk<'_> {
             wanted.references.insert(arena.node(*reference), ());
         }
         let nodes = references.iter().map(|reference| arena.node(*reference));
-        let lookups = wanted.lookups(direction, nodes);
+        let artifacts_of = wanted.artifacts_of.iter().copied();
+        let lookups = lookups(direction, nodes, artifacts_of, &self.renames);
         let is_cut = AtomicBool::new(false);
         let reads = lookups.iter().map(|lookup| {
             let reader = Reader {
@@ -131,47 +132,57 @@ impl Walk<'_> {
     }
 }
 
-impl Wanted<'_> {
-    /// One look-up for each kind, and one more where some have a version and others none.
-    fn lookups<'b>(
-        &self,
-        direction: Direction,
-        references: impl Iterator<Item = &'b Node>,
-    ) -> Vec<Lookup> {
-        let mut lookups: BTreeMap<(Kind, bool), Lookup> = BTreeMap::new();
-        let lookup = |kind, has_details: bool| Lookup {
-            direction,
-            kind,
-            keys: BTreeSet::new(),
-            details: has_details.then(BTreeSet::new),
-        };
-        for node in references {
-            let kind = node.kind();
-            if !kind.spec().directions.contains(&direction) {
-                continue;
-            }
-            let is_path = kind.spec().detail.is_some_and(|detail| detail.is_path);
-            let has_details = !is_path && node.detail().is_some();
-            let lookup = lookups
-                .entry((kind, has_details))
-                .or_insert_with(|| lookup(kind, has_details));
-            let names = self.walk.renames.of_node(node).chain([node.key()]);
-            lookup.keys.extend(names.map(str::to_owned));
-            if let Some((details, detail)) = lookup.details.as_mut().zip(node.detail()) {
-                details.insert(detail.to_owned());
-            }
+/// One look-up for each kind, and one more where some have a version and others none.
+pub(super) fn lookups<'a>(
+    direction: Direction,
+    references: impl Iterator<Item = &'a Node>,
+    artifacts_of: impl Iterator<Item = &'a str>,
+    renames: &Renames,
+) -> Vec<Lookup> {
+    let mut lookups: BTreeMap<(Kind, bool), Lookup> = BTreeMap::new();
+    let lookup = |kind, has_details: bool| Lookup {
+        direction,
+        kind,
+        keys: BTreeSet::new(),
+        details: has_details.then(BTreeSet::new),
+    };
+    for node in references {
+        let kind = node.kind();
+        if !kind.spec().directions.contains(&direction) {
+            continue;
         }
-        if !self.artifacts_of.is_empty() {
-            let kind = Kind::ARTIFACT;
-            let lookup = lookups
-                .entry((kind, false))
-                .or_insert_with(|| lookup(kind, false));
-            let keys = self.artifacts_of.iter();
-            lookup.keys.extend(keys.map(|key| (*key).to_owned()));
+        let is_path = kind.spec().detail.is_some_and(|detail| detail.is_path);
+        let has_details = !is_path && node.detail().is_some();
+        let lookup = lookups
+            .entry((kind, has_details))
+            .or_insert_with(|| lookup(kind, has_details));
+        let names = renames.of_node(node).chain([node.key()]);
+        lookup.keys.extend(names.map(str::to_owned));
+        if let Some((details, detail)) = lookup.details.as_mut().zip(node.detail()) {
+            details.insert(detail.to_owned());
         }
-        lookups.into_values().collect()
     }
+    for run in artifacts_of {
+        let kind = Kind::ARTIFACT;
+        let lookup = lookups
+            .entry((kind, false))
+            .or_insert_with(|| lookup(kind, false));
+        lookup.keys.insert(run.to_owned());
+    }
+    // What is asked for with every version need not be asked for with some.
+    for kind in Kind::all() {
+        if let Some(any) = lookups.remove(&(kind, false)) {
+            if let Some(some) = lookups.get_mut(&(kind, true)) {
+                some.keys.retain(|key| !any.keys.contains(key));
+            }
+            lookups.insert((kind, false), any);
+        }
+    }
+    lookups.retain(|_, lookup| !lookup.keys.is_empty());
+    lookups.into_values().collect()
+}
 
+impl Wanted<'_> {
     /// Whether a reference is asked for, and whether that is certain.
     fn wants(&self, node: &Node) -> Option<bool> {
         let is_artifact = node.kind() == Kind::ARTIFACT;

@@ -199,12 +199,16 @@ impl<'a> IntoFuture for GraphRequest<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (facts, _hidden) = (self.facts, self.hidden);
+            let (facts, hidden) = (self.facts, self.hidden);
             let mut walk = self.walk().await?;
-            if facts {
+            if facts || hidden {
                 walk.learn_facts().await?;
             }
-            Ok(walk.into_graph(facts))
+            let hidden = match hidden {
+                true => Some(walk.count_hidden().await?),
+                false => None,
+            };
+            Ok(walk.into_graph(facts, hidden.as_ref()))
         })
     }
 }
