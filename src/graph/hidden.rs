@@ -216,13 +216,7 @@ impl Walk<'_> {
             *runs += tally.runs;
             *is_own |= tally.is_own;
         }
-        let starts: Vec<At> = self
-            .arena
-            .shown_nodes()
-            .filter(|(_, _, met)| met.is_start)
-            .map(|(at, ..)| at)
-            .collect();
-        for at in starts {
+        for at in self.starts.all() {
             let node = self.arena.node(at);
             around.read.insert(node, at);
             around.written.insert(node, at);

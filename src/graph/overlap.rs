@@ -51,6 +51,12 @@ impl<T: Copy> References<T> {
         details.or_default().insert(detail, value);
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = T> {
+        self.by_key
+            .values()
+            .flat_map(|details| details.values().copied())
+    }
+
     pub(super) fn contains(&self, node: &Node) -> bool {
         let details = self.by_key.get(&(node.kind(), node.key().to_owned()));
         details.is_some_and(|details| details.contains_key(&node.detail().map(str::to_owned)))

@@ -8,6 +8,9 @@ use crate::error::Result;
 use crate::mongo::neighbours::{StoredRun, VersionsBy};
 use crate::node::{Direction, Kind, Node};
 
+/// How many details of a start are read at least, so that a small graph of a start with some versions counts exactly.
+const MIN_READ: usize = 1_000;
+
 impl Walk<'_> {
     /// The nodes that the start selects: all of a name where it says no version or digest, else itself.
     pub(super) async fn select(&mut self, start: &Node, run: &[StoredRun]) -> Result<Vec<At>> {
@@ -32,7 +35,7 @@ impl Walk<'_> {
     async fn details(&self, start: &Node) -> Result<BTreeSet<Option<String>>> {
         let (kind, key) = (start.kind(), start.key());
         // With one more than fit, it is known that they do not fit.
-        let limit = self.limits.nodes.saturating_add(1);
+        let limit = self.limits.nodes.max(MIN_READ).saturating_add(1);
         let mut details = BTreeSet::new();
         for direction in Direction::BOTH {
             if kind.spec().directions.contains(&direction) {

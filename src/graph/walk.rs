@@ -107,17 +107,19 @@ impl Walk<'_> {
 
     fn show_starts(&mut self, starts: &[At]) -> Result<(), Stop> {
         for start in starts {
+            self.arena.node_mut(*start).is_start = true;
+            let node = self.arena.node(*start).clone();
+            if node.kind() != Kind::RUN {
+                self.starts.insert(&node, *start);
+            }
+        }
+        for start in starts {
             if self.arena.shown() >= self.limits.nodes {
                 let at = self.arena.node(starts[0]).clone();
                 let limit = Limit::Nodes;
                 return Err(Stop::Cut(Truncated { limit, at }));
             }
             self.arena.show(*start, 0);
-            self.arena.node_mut(*start).is_start = true;
-            let node = self.arena.node(*start).clone();
-            if node.kind() != Kind::RUN {
-                self.starts.insert(&node, *start);
-            }
         }
         Ok(())
     }
