@@ -24,10 +24,14 @@ mod downstream;
 mod facts;
 mod fetch;
 mod hidden;
+mod impact;
 mod json;
 mod overlap;
+mod paths;
+mod provenance;
 mod request;
 mod start;
+mod trace;
 mod upstream;
 mod walk;
 
@@ -37,6 +41,11 @@ use serde::Serialize;
 use crate::mongo::MongoRunStore;
 use crate::node::{Node, Origin};
 
+pub use impact::{Aliased, CountOf, Impact, ImpactRequest, Reached};
+pub use paths::{Path, PathRequest, Paths};
+pub use provenance::{
+    Code, MirrorAge, Provenance, ProvenanceRequest, RunProvenance, UncertainFlow, Unresolved,
+};
 pub use request::{GraphRequest, WalkProgress};
 
 /// Nodes and edges around a start.
@@ -189,12 +198,12 @@ pub enum Relation {
     Wrote,
     /// The reference names artifacts of the run, which the run itself made.
     Made,
-    /// What the one reference names was written, what the other one names was read, and they have something in common.
-    Overlap,
     /// The version was registered from the logged model.
     Registered,
     /// The second version is a copy of the first.
     Copied,
+    /// What the one reference names was written, what the other one names was read, and they have something in common.
+    Overlap,
 }
 
 /// A limit that cut a graph short.
@@ -231,8 +240,22 @@ impl MongoRunStore {
     /// The graph around a node: one level of runs upstream and one downstream, unless the request says otherwise.
     ///
     /// A model, prompt or dataset without a version or digest stands for all of them. Await the request to walk.
-    #[must_use]
     pub fn graph(&self, start: Node) -> GraphRequest<'_> {
         GraphRequest::new(self, start)
+    }
+
+    /// All that a node reached: what is downstream of it, to any depth.
+    pub fn impact(&self, start: Node) -> ImpactRequest<'_> {
+        ImpactRequest::new(self, start)
+    }
+
+    /// All that a node came from: what is upstream of it, to any depth, and how complete that is.
+    pub fn provenance(&self, start: Node) -> ProvenanceRequest<'_> {
+        ProvenanceRequest::new(self, start)
+    }
+
+    /// The shortest way of data from one node to another.
+    pub fn paths(&self, from: Node, to: Node) -> PathRequest<'_> {
+        PathRequest::new(self, from, to)
     }
 }

@@ -1,5 +1,7 @@
 //! Every node that a walk has met, each under a number, and the edges that it shows.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 
 use super::{ExperimentFacts, Relation, RunFacts};
@@ -11,6 +13,9 @@ use crate::run::field;
 /// The number of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct At(usize);
+
+/// The aliases of each version: by the model's name and the version.
+pub(super) type Aliases = BTreeMap<(String, String), Vec<String>>;
 
 /// Nodes, shown or only met, and the edges that are shown.
 #[derive(Debug, Default)]
@@ -149,6 +154,10 @@ impl Arena {
         self.edges
             .iter()
             .map(|((from, to), link)| (*from, *to, link))
+    }
+
+    pub(super) fn link(&self, from: At, to: At) -> Option<&Link> {
+        self.edges.get(&(from, to))
     }
 
     pub(super) fn edge_count(&self) -> usize {

@@ -1,6 +1,6 @@
 //! What a graph tells of its nodes, and the graph as it is handed out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use bson::DateTime;
 
@@ -10,9 +10,6 @@ use super::{Edge, Graph, GraphNode, Hidden, Relation, VersionFacts};
 use crate::error::Result;
 use crate::mongo::neighbours::{LoggedModelsBy, VersionsBy, version_id};
 use crate::node::{Kind, Node};
-
-/// The aliases of each version: by the model's name and the version.
-pub(super) type Aliases = BTreeMap<(String, String), Vec<String>>;
 
 impl Walk<'_> {
     /// Reads what the registry knows of the versions and logged models that are shown.
@@ -109,7 +106,7 @@ impl Walk<'_> {
         }
     }
 
-    fn graph_node(
+    pub(super) fn graph_node(
         &self,
         node: &Node,
         met: &Met,
@@ -149,7 +146,7 @@ impl Walk<'_> {
         aliases.cloned().unwrap_or_default()
     }
 
-    fn edge(&self, from: At, to: At, link: &Link) -> Edge {
+    pub(super) fn edge(&self, from: At, to: At, link: &Link) -> Edge {
         Edge {
             from: self.arena.node(from).clone(),
             to: self.arena.node(to).clone(),

@@ -9,7 +9,8 @@ use futures::future::try_join_all;
 
 use super::arena::At;
 use super::overlap::{References, Renames};
-use super::walk::Walk;
+use super::walk::{Stop, Walk};
+use super::{Limit, Truncated};
 use crate::error::Result;
 use crate::mongo::neighbours::{Lookup, Reading, StoredRun};
 use crate::node::{Direction, Kind, Node};
@@ -129,6 +130,17 @@ impl Walk<'_> {
             runs.sort_by(|one, other| self.arena.node(*one).cmp(self.arena.node(*other)));
         }
         Ok(users)
+    }
+
+    /// Ends the walk where not all that was asked for could be read, since it would not fit.
+    pub(super) fn check_complete(&self, users: &Users, asked: &[At]) -> Result<(), Stop> {
+        match asked.first() {
+            Some(first) if users.is_cut => Err(Stop::Cut(Truncated {
+                limit: Limit::Nodes,
+                at: self.arena.node(*first).clone(),
+            })),
+            _ => Ok(()),
+        }
     }
 }
 

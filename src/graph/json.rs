@@ -22,6 +22,10 @@ pub(super) fn text<S: Serializer>(node: &Node, serializer: S) -> Result<S::Ok, S
     serializer.collect_str(node)
 }
 
+pub(super) fn texts<S: Serializer>(nodes: &[Node], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(nodes.iter().map(Node::to_string))
+}
+
 pub(super) fn text_or_null<S: Serializer>(
     node: &Option<Node>,
     serializer: S,

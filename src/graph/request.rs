@@ -30,6 +30,7 @@ pub struct GraphRequest<'a> {
     pub(super) limits: Limits,
     pub(super) facts: bool,
     pub(super) hidden: bool,
+    pub(super) target: Option<Node>,
     pub(super) progress: Option<Box<dyn FnMut(WalkProgress) + Send + 'a>>,
 }
 
@@ -63,6 +64,7 @@ impl<'a> GraphRequest<'a> {
             },
             facts: true,
             hidden: true,
+            target: None,
             progress: None,
         }
     }
@@ -133,6 +135,14 @@ impl<'a> GraphRequest<'a> {
         }
     }
 
+    /// Ends the walk on the level on which a way of data leads to the node.
+    pub(super) fn until(self, target: Node) -> Self {
+        Self {
+            target: Some(target),
+            ..self
+        }
+    }
+
     /// Tells how far the walk is, after each level.
     pub fn on_progress(self, tell: impl FnMut(WalkProgress) + Send + 'a) -> Self {
         Self {
@@ -173,10 +183,14 @@ impl<'a> GraphRequest<'a> {
             renames: Renames::of(renamed),
             arena: Arena::default(),
             starts: References::new(),
+            targets: Vec::new(),
             truncated: None,
             aliases: BTreeMap::new(),
         };
         let starts = walk.select(&self.start, &run).await?;
+        if let Some(target) = &self.target {
+            walk.aim_at(target).await?;
+        }
         let mut progress = self.progress;
         let mut tell = |depth, arena: &Arena| {
             if let Some(tell) = &mut progress {

@@ -32,6 +32,18 @@ impl Walk<'_> {
         Ok(nodes.map(|node| self.arena.meet(node)).collect())
     }
 
+    /// What the walk looks for counts as read, as if it were a start: whoever asks has a use for it.
+    pub(super) async fn aim_at(&mut self, target: &Node) -> Result<()> {
+        self.targets = self.select(target, &[]).await?;
+        for target in &self.targets {
+            let node = self.arena.node(*target);
+            if node.kind() != Kind::RUN {
+                self.starts.insert(node, *target);
+            }
+        }
+        Ok(())
+    }
+
     async fn details(&self, start: &Node) -> Result<BTreeSet<Option<String>>> {
         let (kind, key) = (start.kind(), start.key());
         // With one more than fit, it is known that they do not fit.

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::arena::{Arena, At, Link, Origins, Progress};
-use super::facts::Aliases;
-use super::fetch::Users;
+use super::arena::{Aliases, Arena, At, Link, Origins, Progress};
 use super::overlap::{References, Renames};
+use super::trace::Trace;
 use super::{Limit, Relation, Truncated};
 use crate::error::{Error, Result};
 use crate::mongo::neighbours::Neighbours;
@@ -22,6 +21,8 @@ pub(super) struct Walk<'a> {
     pub(super) arena: Arena,
     /// The references that the walk starts from: each counts as read and as written.
     pub(super) starts: References<At>,
+    /// What the walk looks for: it ends on the level on which a way of data leads to one of them.
+    pub(super) targets: Vec<At>,
     pub(super) truncated: Option<Truncated>,
     pub(super) aliases: Aliases,
 }
@@ -98,7 +99,7 @@ impl Walk<'_> {
             references = &[];
             tell(depth + 1, &self.arena);
             let is_done = |way: &[At], last: u32| depth + 1 >= last || way.is_empty();
-            if is_done(&above, up) && is_done(&below, down) {
+            if is_done(&above, up) && is_done(&below, down) || self.is_found() {
                 break;
             }
         }
@@ -236,21 +237,30 @@ impl Walk<'_> {
         Ok(())
     }
 
+    fn is_found(&self) -> bool {
+        let mut targets = self.targets.iter();
+        if !targets.any(|target| self.arena.met(*target).depth.is_some()) {
+            return false;
+        }
+        let trace = Trace::of(&self.arena, &self.start_nodes(), self.takes_uncertain);
+        self.targets.iter().any(|target| trace.reaches(*target))
+    }
+
+    /// The nodes that the walk began at.
+    pub(super) fn start_nodes(&self) -> Vec<At> {
+        let shown = self.arena.shown_nodes();
+        let starts = shown.filter(|(_, _, met)| met.is_start);
+        starts.map(|(at, ..)| at).collect()
+    }
+
+    pub(super) fn is_run(&self, at: At) -> bool {
+        self.arena.node(at).kind() == Kind::RUN
+    }
+
     pub(super) fn in_order(&self, mut nodes: Vec<At>) -> Vec<At> {
         nodes.sort_by(|one, other| self.arena.node(*one).cmp(self.arena.node(*other)));
         nodes.dedup();
         nodes
-    }
-
-    /// Ends the walk where not all that was asked for could be read, since it would not fit.
-    pub(super) fn check_complete(&self, users: &Users, asked: &[At]) -> Result<(), Stop> {
-        match asked.first() {
-            Some(first) if users.is_cut => Err(Stop::Cut(Truncated {
-                limit: Limit::Nodes,
-                at: self.arena.node(*first).clone(),
-            })),
-            _ => Ok(()),
-        }
     }
 
     pub(super) fn run_at(&mut self, id: &str) -> At {

@@ -291,6 +291,31 @@ impl<'a> Neighbours<'a> {
         Ok(models.collect())
     }
 
+    /// The runs of these ids with their tags and params, deleted ones too.
+    pub(crate) async fn whole_runs(&self, ids: &BTreeSet<String>) -> Result<Vec<Run>> {
+        // What tags and params could not hold is kept beside them.
+        let fields = doc! {
+            field::TAGS: 1,
+            field::PARAMS: 1,
+            format!("{}.{}", field::MIRROR, field::TEXT): 1,
+            format!("{}.{}", field::MIRROR, field::UNNESTED): 1,
+        };
+        let mut found = Vec::new();
+        for ids in chunks(ids, CHUNK) {
+            for (runs, _) in self.run_collections() {
+                let find = async {
+                    let find = runs.find(doc! { field::ID: { "$in": &ids } });
+                    let found = find.projection(fields.clone()).await?;
+                    found.try_collect::<Vec<_>>().await
+                };
+                for run in find.await.map_err(cannot_read)? {
+                    found.push(Run::try_from(run)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     async fn find_models(&self, filter: Document) -> Result<Vec<RegisteredModel>> {
         let models = Collections::of(self.store).models();
         let find = async {
