@@ -201,7 +201,8 @@ impl FullGraph {
         depth: u32,
         takes_uncertain: bool,
         shown: &mut Shown,
-    ) {
+    ) -> BTreeMap<Node, u32> {
+        let mut walked = BTreeMap::new();
         // The flag: upstream, that the reference was read; downstream, that it was written. Only then, overlaps count.
         let mut queue: VecDeque<(Node, bool, u32)> = starts
             .iter()
@@ -212,6 +213,7 @@ impl FullGraph {
             if !seen.insert((node.clone(), overlaps)) {
                 continue;
             }
+            walked.entry(node.clone()).or_insert(at);
             let is_run = node.kind() == Kind::RUN;
             if is_run && at >= depth || depth == 0 {
                 continue;
@@ -256,9 +258,127 @@ impl FullGraph {
                 }
             }
         }
+        walked
+    }
+
+    /// How many runs lie between the starts and each node that a way of data leads to, downstream.
+    pub(crate) fn distances(
+        &self,
+        starts: &BTreeSet<Node>,
+        takes_uncertain: bool,
+    ) -> BTreeMap<Node, u32> {
+        self.walk_one(
+            Way::Down,
+            starts,
+            u32::MAX,
+            takes_uncertain,
+            &mut Shown::default(),
+        )
     }
 
     pub(crate) fn degree(&self, way: Way, node: &Node) -> u64 {
         self.next(way, node).count() as u64
+    }
+
+    /// Whether each node leads to the next, an overlap only from what was written to what was read.
+    pub(crate) fn is_way(&self, path: &[Node], takes_uncertain: bool) -> bool {
+        let mut states = BTreeSet::from([true]);
+        for ends in path.windows(2) {
+            let Some(joins) = self.edges.get(&(ends[0].clone(), ends[1].clone())) else {
+                return false;
+            };
+            let next = joins.iter().flat_map(|join| {
+                states.iter().filter_map(move |is_written| match join {
+                    Join::Read | Join::Wrote => Some(true),
+                    Join::Made => Some(false),
+                    Join::Link => is_written.then_some(true),
+                    Join::Overlap { is_certain } => {
+                        (*is_written && (*is_certain || takes_uncertain)).then_some(false)
+                    }
+                })
+            });
+            states = next.collect();
+        }
+        !states.is_empty()
+    }
+}
+
+/// The runs downstream by the definition of a flow: what a run wrote, or was made of that, overlaps with what the next read.
+pub(crate) fn flows(
+    world: &World,
+    starts: &BTreeSet<Node>,
+    takes_uncertain: bool,
+) -> BTreeMap<Node, u32> {
+    let mut depths: BTreeMap<Node, u32> = BTreeMap::new();
+    let mut level: BTreeSet<Node> = starts.clone();
+    for start in starts.iter().filter(|start| start.kind() == Kind::RUN) {
+        depths.insert(start.clone(), 0);
+    }
+    for depth in 1.. {
+        let mut next = BTreeSet::new();
+        for source in &level {
+            let written = written(world, source);
+            for run in &world.runs {
+                let reads = |reference: &Node| {
+                    let made = source.kind() == Kind::RUN
+                        && reference.kind() == Kind::ARTIFACT
+                        && reference.key() == source.key();
+                    let mut written = written.iter();
+                    made || written.any(|written| {
+                        let overlap = overlap(world, written, reference);
+                        overlap.is_some_and(|is_certain| is_certain || takes_uncertain)
+                    })
+                };
+                let node = run_node(&run.id);
+                let reads_any = run.inputs.iter().any(|(reference, _)| reads(reference));
+                if reads_any && !depths.contains_key(&node) {
+                    next.insert(node);
+                }
+            }
+        }
+        for run in &next {
+            depths.insert(run.clone(), depth);
+        }
+        if next.is_empty() {
+            break;
+        }
+        level = next;
+    }
+    depths
+}
+
+/// What a run wrote, or a reference itself, and all that the registry says was made of it.
+fn written(world: &World, source: &Node) -> BTreeSet<Node> {
+    let mut written = BTreeSet::new();
+    if source.kind() == Kind::RUN {
+        let run = world.runs.iter().find(|run| run.id == source.key());
+        let outputs = run.into_iter().flat_map(|run| &run.outputs);
+        written.extend(outputs.map(|(node, _)| node.clone()));
+        for version in &world.versions {
+            if version.run.as_deref() == Some(source.key()) {
+                written.insert(version.node.clone());
+            }
+        }
+        for model in &world.logged {
+            if model.source_run.as_deref() == Some(source.key()) {
+                written.insert(Node::logged_model(&model.id).expect("an id"));
+            }
+        }
+    } else {
+        written.insert(source.clone());
+    }
+    loop {
+        let made = world.versions.iter().filter(|version| {
+            let logged = version.logged_model.as_deref();
+            let logged = logged.map(|id| Node::logged_model(id).expect("an id"));
+            let mut sources = logged.iter().chain(&version.copied_from);
+            sources.any(|source| written.contains(source))
+        });
+        let made: Vec<Node> = made.map(|version| version.node.clone()).collect();
+        let before = written.len();
+        written.extend(made);
+        if written.len() == before {
+            return written;
+        }
     }
 }
