@@ -1,4 +1,4 @@
-//! The lineage of runs as a graph: where something came from, and what it reached.
+//! The lineage of runs as a graph: the sources of a node, and everything derived from it.
 //!
 //! ```no_run
 //! # async fn example(store: runlineage::MongoRunStore) -> runlineage::Result<()> {
@@ -15,9 +15,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Edges follow the data: from what a run read to the run, and from the run to what it wrote. Where a run wrote something and
-//! another one read a part of it, such as a folder and a file in it, an [overlap](Relation::Overlap) joins the two references.
-//! Such an edge joins these two alone: two overlaps in a row are no way of data, and no walk takes them so.
+//! Edges follow the data: from each input to the run, and from the run to each output. If one run wrote a folder and another
+//! run read a file in it, an [overlap](Relation::Overlap) edge joins the two references. Overlap is not transitive, so no walk
+//! follows two overlap edges in a row.
 
 mod arena;
 mod downstream;
@@ -48,68 +48,68 @@ pub use provenance::{
 };
 pub use request::{GraphRequest, WalkProgress};
 
-/// Nodes and edges around a start.
+/// The nodes and edges around a start node.
 ///
-/// The order of nodes and edges is the same for the same mirror: by depth, then by kind, then by text.
+/// The order is deterministic: nodes by depth, kind and text; edges by the positions of their ends.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Graph {
-    /// Each node once.
+    /// The nodes; no node is listed twice.
     pub nodes: Vec<GraphNode>,
-    /// Each pair of nodes once; both ends are among the nodes.
+    /// The edges, at most one for each pair of nodes. Both ends of an edge are in `nodes`.
     pub edges: Vec<Edge>,
-    /// The limit that cut the graph short, and where; `None`: nothing was cut but by depth.
+    /// The limit that stopped the walk early, and the node at which it stopped; `None` if only the depth bounds the graph.
     pub truncated: Option<Truncated>,
 }
 
-/// A node of a graph, and what the mirror knows of it.
+/// A node of a graph, with facts from the mirror.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct GraphNode {
-    /// What it is. In JSON: `id`, its text, and `kind`.
+    /// The node. JSON has its text as `id`, and its kind as `kind`.
     #[serde(flatten, serialize_with = "json::id_and_kind")]
     pub node: Node,
-    /// How many runs lie between it and the start, a run itself included.
+    /// The distance from the start, counted in runs. A reference has the depth of its nearest run.
     pub depth: u32,
-    /// Whether the graph was asked for around it.
+    /// Whether this is a start of the walk.
     #[serde(rename = "start", skip_serializing_if = "json::is_false")]
     pub is_start: bool,
-    /// Whether the mirror has it. Of an unknown run, only its id is known.
+    /// Whether the mirror has this node. Only the id is known of a run that is not mirrored.
     #[serde(rename = "known")]
     pub is_known: bool,
-    /// Whether it was deleted in MLflow.
+    /// Whether the node was deleted in MLflow.
     #[serde(rename = "deleted", skip_serializing_if = "json::is_false")]
     pub is_deleted: bool,
-    /// Of a run: its facts.
+    /// Facts of a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunFacts>,
-    /// Of a version in MLflow's registry: its facts.
+    /// Facts of a version in MLflow's model registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionFacts>,
-    /// How many edges it has that are not shown; `None` where they were not counted.
+    /// How many edges of this node the graph leaves out; `None` if the walk did not count them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<Hidden>,
 }
 
-/// What a graph tells of a run.
+/// Facts of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RunFacts {
-    /// Its name.
+    /// The run's name.
     pub name: Option<String>,
-    /// Its experiment.
+    /// The run's experiment.
     pub experiment: Option<ExperimentFacts>,
-    /// MLflow's word for its state.
+    /// The run's status, as MLflow spells it.
     pub status: Option<String>,
-    /// When it started.
+    /// When the run started.
     #[serde(serialize_with = "json::date")]
     pub start_time: Option<DateTime>,
-    /// When it ended.
+    /// When the run ended.
     #[serde(serialize_with = "json::date")]
     pub end_time: Option<DateTime>,
-    /// Who started it.
+    /// The user who started the run.
     pub user: Option<String>,
-    /// Whether it was purged: only its id is left.
+    /// Whether the run was purged from the mirror, so that only its id is left.
     #[serde(rename = "purged", skip_serializing_if = "json::is_false")]
     pub is_purged: bool,
 }
@@ -124,39 +124,39 @@ pub struct ExperimentFacts {
     pub name: Option<String>,
 }
 
-/// What a graph tells of a version of a registered model.
+/// Facts of a version of a registered model.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct VersionFacts {
-    /// The aliases that point to it now.
+    /// The aliases that point to this version now.
     pub aliases: Vec<String>,
-    /// When it was registered.
+    /// When the version was created.
     #[serde(serialize_with = "json::date")]
     pub created: Option<DateTime>,
-    /// Its stage, where it has one.
+    /// The stage of the version, if it has one.
     pub stage: Option<String>,
-    /// The version that it is a copy of.
+    /// The version of which this one is a copy.
     #[serde(serialize_with = "json::text_or_null")]
     pub copied_from: Option<Node>,
 }
 
-/// How many edges of a node are not shown.
+/// How many edges of a node the graph leaves out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Hidden {
-    /// Of those that lead to it.
+    /// Edges that lead to the node.
     pub up: HiddenCount,
-    /// Of those that lead from it.
+    /// Edges that lead from the node.
     pub down: HiddenCount,
 }
 
-/// A count, or that there are more.
+/// A count with an upper bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HiddenCount {
-    /// How many.
+    /// The number of edges.
     pub count: u64,
-    /// Whether there are more: counting ended there.
+    /// Whether there are more edges than `count`, because counting stopped there.
     #[serde(rename = "more", skip_serializing_if = "json::is_false")]
     pub is_more: bool,
 }
@@ -165,29 +165,29 @@ pub struct HiddenCount {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Edge {
-    /// Where it comes from.
+    /// The node from which the data comes.
     #[serde(serialize_with = "json::text")]
     pub from: Node,
-    /// Where it leads.
+    /// The node to which the data goes.
     #[serde(serialize_with = "json::text")]
     pub to: Node,
-    /// How they are related.
+    /// How the two nodes are related.
     pub relation: Relation,
-    /// Whether it is certain. A reference without a version may mean each version.
+    /// Whether the edge is certain. A reference without a version may mean any version.
     #[serde(rename = "certain")]
     pub is_certain: bool,
-    /// Where it is known from; empty where it follows from the names alone.
+    /// The origins of the run's entry; empty if the edge follows from the names of the nodes.
     #[serde(
         skip_serializing_if = "Vec::is_empty",
         serialize_with = "json::origins"
     )]
     pub origins: Vec<Origin>,
-    /// Whether the version that the run read was registered only after the run: another one of this number was there before.
+    /// Whether the version was created after the run that read it. The model was made anew since, with the same numbers.
     #[serde(rename = "made_anew", skip_serializing_if = "json::is_false")]
     pub is_made_anew: bool,
 }
 
-/// How the ends of an edge are related.
+/// The relation between the ends of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -196,23 +196,23 @@ pub enum Relation {
     Read,
     /// The run wrote the reference.
     Wrote,
-    /// The reference names artifacts of the run, which the run itself made.
+    /// The reference names artifacts of the run, so the run made them, declared or not.
     Made,
     /// The version was registered from the logged model.
     Registered,
     /// The second version is a copy of the first.
     Copied,
-    /// What the one reference names was written, what the other one names was read, and they have something in common.
+    /// The first reference was written, the second one was read, and they overlap.
     Overlap,
 }
 
-/// A limit that cut a graph short.
+/// The limit that stopped a walk early.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Truncated {
-    /// Which limit.
+    /// The limit.
     pub limit: Limit,
-    /// The node that was being expanded. Its edges are not all shown, nor are those of nodes that would have come after it.
+    /// The node that the walk was expanding. Edges of this node and of later nodes may be missing.
     #[serde(serialize_with = "json::text")]
     pub at: Node,
 }
@@ -229,7 +229,7 @@ pub enum Limit {
 }
 
 impl Graph {
-    /// The node's entry, where it is shown.
+    /// The entry of this node; `None` if the graph does not show it.
     #[must_use]
     pub fn node(&self, node: &Node) -> Option<&GraphNode> {
         self.nodes.iter().find(|shown| shown.node == *node)
@@ -237,24 +237,24 @@ impl Graph {
 }
 
 impl MongoRunStore {
-    /// The graph around a node: one level of runs upstream and one downstream, unless the request says otherwise.
+    /// Walks the graph around a node: one level of runs upstream and one downstream, unless the request says otherwise.
     ///
-    /// A model, prompt or dataset without a version or digest stands for all of them. Await the request to walk.
+    /// A model or prompt without a version and a dataset without a digest select all of that name.
     pub fn graph(&self, start: Node) -> GraphRequest<'_> {
         GraphRequest::new(self, start)
     }
 
-    /// All that a node reached: what is downstream of it, to any depth.
+    /// Finds everything downstream of a node, to any depth.
     pub fn impact(&self, start: Node) -> ImpactRequest<'_> {
         ImpactRequest::new(self, start)
     }
 
-    /// All that a node came from: what is upstream of it, to any depth, and how complete that is.
+    /// Finds everything upstream of a node, to any depth, and says how complete the answer is.
     pub fn provenance(&self, start: Node) -> ProvenanceRequest<'_> {
         ProvenanceRequest::new(self, start)
     }
 
-    /// The shortest way of data from one node to another.
+    /// Finds the shortest lineage path from one node to another.
     pub fn paths(&self, from: Node, to: Node) -> PathRequest<'_> {
         PathRequest::new(self, from, to)
     }

@@ -1,23 +1,22 @@
-//! Every node that a walk has met, each under a number, and the edges that it shows.
+//! [`Arena`]: every node that a walk has met, under a number, and the edges that the graph shows.
 
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
 use super::{ExperimentFacts, Relation, RunFacts};
-use crate::error::Result;
 use crate::mongo::neighbours::{LoggedModel, RegisteredVersion, StoredRun};
-use crate::node::{Direction, Kind, Node, Origin, Reference};
+use crate::node::{Direction, Kind, Node, Origin};
 use crate::run::field;
 
 /// The number of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct At(usize);
 
-/// The aliases of each version: by the model's name and the version.
+/// The aliases of each version, by model name and version.
 pub(super) type Aliases = BTreeMap<(String, String), Vec<String>>;
 
-/// Nodes, shown or only met, and the edges that are shown.
+/// The nodes that a walk has met, and the edges that the graph shows.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
     nodes: IndexMap<Node, Met>,
@@ -25,34 +24,34 @@ pub(super) struct Arena {
     shown: usize,
 }
 
-/// What a walk knows of a node.
+/// The state of a node in a walk.
 #[derive(Debug, Default)]
 pub(super) struct Met {
-    /// The smallest depth at which it is shown; `None`: it is not.
+    /// The smallest depth so far; `None` if the graph does not show the node.
     pub(super) depth: Option<u32>,
     pub(super) is_start: bool,
-    /// Of a run: what the mirror holds.
+    /// The mirrored run; `None` for other kinds and for a run that is not mirrored or not read yet.
     pub(super) run: Option<Record>,
-    /// Of a version: what the registry says.
+    /// The registry's record of a version.
     pub(super) version: Option<RegisteredVersion>,
-    /// Of a logged model: what the mirror holds.
+    /// The mirror's record of a logged model.
     pub(super) logged: Option<LoggedModel>,
     pub(super) up: Progress,
     pub(super) down: Progress,
 }
 
-/// How far a node has been walked through in one direction.
+/// How far a walk has expanded a node in one direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Progress {
     #[default]
     Untouched,
-    /// Of a run: it is reached. Of a reference: the runs at it are shown.
+    /// A run is queued, or the runs of a reference are shown.
     Runs,
-    /// Of a reference: what overlaps with it and what it is linked to is shown, too.
+    /// The overlaps and links of a reference are shown, too.
     All,
 }
 
-/// A run as the mirror holds it.
+/// A mirrored run.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) facts: RunFacts,
@@ -61,7 +60,7 @@ pub(super) struct Record {
     pub(super) outputs: Vec<Use>,
 }
 
-/// A reference of a run, once, with all its origins.
+/// A reference of a run with all its origins.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Use {
     pub(super) at: At,
@@ -72,7 +71,7 @@ pub(super) struct Use {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Origins(u8);
 
-/// An edge that is shown.
+/// An edge of the graph, without its ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Link {
     pub(super) relation: Relation,
@@ -81,7 +80,7 @@ pub(super) struct Link {
 }
 
 impl Arena {
-    /// The number of the node, which it gets here if it has none.
+    /// The number of the node. A new node gets the next number.
     pub(super) fn meet(&mut self, node: Node) -> At {
         let entry = self.nodes.entry(node);
         let at = At(entry.index());
@@ -94,8 +93,8 @@ impl Arena {
     }
 
     pub(super) fn node(&self, at: At) -> &Node {
-        // Numbers come from `meet`, and no node is ever removed.
-        #[allow(clippy::expect_used, reason = "as said above")]
+        // `meet` hands out the numbers, and no node is ever removed.
+        #[allow(clippy::expect_used, reason = "the comment above")]
         self.nodes.get_index(at.0).expect("it was met").0
     }
 
@@ -107,35 +106,27 @@ impl Arena {
         &self.nodes[at.0]
     }
 
-    /// What the mirror holds of a run, parsed once.
-    pub(super) fn meet_run(&mut self, stored: &StoredRun) -> Result<At> {
+    /// Adds a mirrored run, unless the arena has it already.
+    pub(super) fn meet_run(&mut self, stored: StoredRun) -> At {
         let run = &stored.run;
         let at = self.meet(Node::stored(Kind::RUN, run.id(), None));
-        // In the moment in which a run is deleted or restored, it may be in both collections.
-        let known = &self.met(at).run;
-        if known
-            .as_ref()
-            .is_some_and(|known| !known.is_deleted || stored.is_deleted)
-        {
-            return Ok(at);
+        // While a run is being deleted or restored, it may be in both collections. The one in `runs` counts.
+        let known = self.met(at).run.as_ref();
+        if known.is_some_and(|known| !known.is_deleted || stored.is_deleted) {
+            return at;
         }
         let mut record = Record {
-            facts: facts(stored),
+            facts: facts(&stored),
             is_deleted: stored.is_deleted,
             inputs: Vec::new(),
             outputs: Vec::new(),
         };
-        for reference in run.references() {
-            let Reference {
-                direction,
-                node,
-                origin,
-            } = reference?;
+        for reference in stored.references {
             let used = Use {
-                at: self.meet(node),
-                origins: Origins::of(origin),
+                at: self.meet(reference.node),
+                origins: Origins::of(reference.origin),
             };
-            match direction {
+            match reference.direction {
                 Direction::Input => record.inputs.push(used),
                 Direction::Output => record.outputs.push(used),
             }
@@ -143,7 +134,7 @@ impl Arena {
         merge(&mut record.inputs);
         merge(&mut record.outputs);
         self.node_mut(at).run = Some(record);
-        Ok(at)
+        at
     }
 
     pub(super) fn shown(&self) -> usize {
@@ -186,7 +177,7 @@ impl Arena {
         }
     }
 
-    /// Shows an edge. One that is shown already is the same edge, known from more places.
+    /// Shows an edge. If the two nodes have one already, the edge gets the origins of both.
     pub(super) fn connect(&mut self, from: At, to: At, link: Link) {
         let shown = self.edges.entry((from, to)).or_insert(link);
         shown.relation = shown.relation.min(link.relation);
@@ -196,7 +187,7 @@ impl Arena {
 }
 
 impl Met {
-    /// The runs that the registry says made it.
+    /// The runs that made this version or logged model, according to the registry.
     pub(super) fn makers(&self) -> impl Iterator<Item = &str> {
         let version = self
             .version
@@ -216,7 +207,7 @@ impl Record {
         }
     }
 
-    /// Where it is known from that the run has the reference on that side.
+    /// The origins of a reference on one side of the run.
     pub(super) fn origins(&self, direction: Direction, at: At) -> Origins {
         let side = self.side(direction);
         let place = side.binary_search_by_key(&at, |used| used.at);
@@ -224,7 +215,7 @@ impl Record {
     }
 }
 
-/// Leaves each reference once, in the order of their numbers.
+/// Sorts the references by number and merges the entries of each reference.
 fn merge(side: &mut Vec<Use>) {
     side.sort_by_key(|used| used.at);
     side.dedup_by(|again, kept| {

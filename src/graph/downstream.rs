@@ -1,10 +1,10 @@
-//! One level downstream: what runs wrote, what others read of it, and the runs that did.
+//! One level downstream: from runs to their outputs, and on to the runs that read these.
 
 use std::collections::BTreeSet;
 
 use super::Relation;
 use super::arena::{At, Link, Progress};
-use super::fetch::Users;
+use super::fetch::{Asked, Users};
 use super::walk::{Stop, Walk, Way};
 use crate::error::Result;
 use crate::mongo::neighbours::{
@@ -12,7 +12,7 @@ use crate::mongo::neighbours::{
 };
 use crate::node::{Direction, Kind, Node};
 
-/// What the registry says was made of references, or by runs.
+/// Versions and logged models that the registry links to references or runs.
 struct Links {
     copies: Vec<RegisteredVersion>,
     registered: Vec<RegisteredVersion>,
@@ -21,8 +21,7 @@ struct Links {
 }
 
 impl Walk<'_> {
-    /// Shows what the runs wrote, what overlaps with that and with these references, and the runs that read it; the runs that
-    /// are reached for the first time are returned.
+    /// Expands the runs and the references, and returns the runs that the walk reaches for the first time.
     pub(super) async fn downstream(
         &mut self,
         runs: &[At],
@@ -40,17 +39,17 @@ impl Walk<'_> {
             if pending.is_empty() && makers.is_empty() {
                 return Ok(next);
             }
+            let asked = Asked {
+                overlapping: &pending,
+                artifacts_of: makers,
+                ..Asked::default()
+            };
             let (links, users) = futures::try_join!(
                 self.read_links(&pending, makers),
-                self.read_users(Direction::Input, &pending, makers),
+                self.read_users(Direction::Input, asked),
             )?;
-            let users = self.users(Direction::Input, users)?;
-            let asked = pending
-                .iter()
-                .chain(makers)
-                .copied()
-                .take(1)
-                .collect::<Vec<_>>();
+            let users = self.users(Direction::Input, users);
+            let first = pending.first().or(makers.first()).copied();
             for run in makers {
                 self.show_made(*run, &users, depth, &mut next)?;
             }
@@ -59,7 +58,7 @@ impl Walk<'_> {
                 self.show_readers(reference, &users, depth, &mut next, true)?;
                 self.show_overlaps(reference, &users, depth, &mut next)?;
             }
-            self.check_complete(&users, &asked)?;
+            self.check_complete(&users, first)?;
             for (before, after, relation) in self.meet_links(links) {
                 self.reach(Way::Down, before, after, depth, Link::registry(relation))?;
                 written.push(after);
@@ -68,7 +67,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What others read of the run's artifacts, the run itself has made, whether it says so or not.
+    /// Shows the artifacts of the run that other runs read. The run made them, declared or not.
     fn show_made(
         &mut self,
         run: At,
@@ -154,7 +153,7 @@ impl Walk<'_> {
         })
     }
 
-    /// Each link with what comes before and after it, in the order of the nodes.
+    /// The links as edges, ordered by their nodes.
     fn meet_links(&mut self, links: Links) -> Vec<(At, At, Relation)> {
         let mut met = Vec::new();
         for version in links.copies {

@@ -1,4 +1,4 @@
-//! What a graph tells of its nodes, and the graph as it is handed out.
+//! Reads the facts of nodes, and builds the [`Graph`].
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,7 +12,7 @@ use crate::mongo::neighbours::{LoggedModelsBy, VersionsBy, version_id};
 use crate::node::{Kind, Node};
 
 impl Walk<'_> {
-    /// Reads what the registry knows of the versions and logged models that are shown.
+    /// Reads the registry records of the versions and logged models in the graph.
     pub(super) async fn learn_facts(&mut self) -> Result<()> {
         let (mut versions, mut models, mut names) =
             (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -50,7 +50,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The graph that was walked, in its order.
+    /// Builds the graph, in its deterministic order.
     pub(super) fn into_graph(self, has_facts: bool, hidden: Option<&HashMap<At, Hidden>>) -> Graph {
         let mut nodes: Vec<(String, GraphNode)> = self
             .arena
@@ -87,7 +87,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A start without any edge is of a name that the mirror has not met.
+    /// Marks a start without any edge or record as unknown: the mirror has never met its name.
     fn mark_unknown(&self, nodes: &mut [(String, GraphNode)]) {
         for (_, shown) in nodes {
             let Some(at) = self.arena.find(&shown.node) else {
@@ -157,7 +157,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether the run was over before the version that it read was registered.
+    /// Whether the run ended before the version was created.
     fn is_made_anew(&self, version: At, run: At) -> bool {
         let version = self.arena.met(version).version.as_ref();
         let created = version.and_then(|version| version.created);

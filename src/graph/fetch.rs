@@ -1,4 +1,4 @@
-//! The runs at references: one query for each kind, whatever the number of references.
+//! Reads the runs that have given references: one query for each kind, however many references there are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,32 +14,43 @@ use super::{Limit, Truncated};
 use crate::error::Result;
 use crate::mongo::neighbours::{Lookup, Reading, StoredRun};
 use crate::node::{Direction, Kind, Node};
-use crate::run::Run;
 
-/// What runs have, on one side, of the kinds and keys that were asked for.
+/// The runs that were read, by their references on one side.
 pub(super) struct Users {
     runs: HashMap<At, Vec<At>>,
     pub(super) references: References<At>,
-    /// Whether more were found than fit the graph.
+    /// Whether reading stopped because more runs were found than the graph may show.
     pub(super) is_cut: bool,
 }
 
 impl Users {
-    /// The runs that have the reference, in the order of their ids.
+    /// The runs of this reference, ordered by id.
     pub(super) fn of(&self, reference: At) -> &[At] {
         self.runs.get(&reference).map_or(&[], Vec::as_slice)
     }
 }
 
-/// The references that are asked for.
+/// The references whose runs a walk needs.
+#[derive(Default)]
+pub(super) struct Asked<'a> {
+    /// These references, and all that overlap with them.
+    pub(super) overlapping: &'a [At],
+    /// These references alone.
+    pub(super) exact: &'a [At],
+    /// All artifacts of these runs.
+    pub(super) artifacts_of: &'a [At],
+}
+
+/// The same, prepared for comparing with the references of a run.
 struct Wanted<'a> {
     walk: &'a Walk<'a>,
-    references: References<()>,
-    /// The runs of which each artifact is.
+    overlapping: References<At>,
+    exact: HashSet<At>,
+    /// The ids of the runs whose artifacts are all wanted.
     artifacts_of: HashSet<&'a str>,
 }
 
-/// What the mirror answered to the look-ups.
+/// The runs that the mirror returned.
 pub(super) struct Answers {
     found: Vec<Vec<StoredRun>>,
     keys: HashMap<Kind, BTreeSet<String>>,
@@ -47,24 +58,32 @@ pub(super) struct Answers {
 }
 
 impl Walk<'_> {
-    /// Reads the runs that have these references, or ones that overlap with them, on that side; and artifacts of these runs.
+    /// Reads the runs that have the wanted references on that side.
     pub(super) async fn read_users(
         &self,
         direction: Direction,
-        references: &[At],
-        artifacts_of: &[At],
+        asked: Asked<'_>,
     ) -> Result<Answers> {
+        let Asked {
+            overlapping,
+            exact,
+            artifacts_of,
+        } = asked;
         let arena = &self.arena;
         let artifacts_of = artifacts_of.iter().map(|run| arena.node(*run).key());
         let mut wanted = Wanted {
             walk: self,
-            references: References::new(),
+            overlapping: References::new(),
+            exact: exact.iter().copied().collect(),
             artifacts_of: artifacts_of.collect(),
         };
-        for reference in references {
-            wanted.references.insert(arena.node(*reference), ());
+        for reference in overlapping {
+            wanted
+                .overlapping
+                .insert(arena.node(*reference), *reference);
         }
-        let nodes = references.iter().map(|reference| arena.node(*reference));
+        let nodes = overlapping.iter().chain(exact);
+        let nodes = nodes.map(|reference| arena.node(*reference));
         let artifacts_of = wanted.artifacts_of.iter().copied();
         let lookups = lookups(direction, nodes, artifacts_of, &self.renames);
         let is_cut = AtomicBool::new(false);
@@ -78,7 +97,7 @@ impl Walk<'_> {
             };
             let is_cut = &is_cut;
             let read = async move {
-                let take = |run: &Run| {
+                let take = |run: &StoredRun| {
                     let reading = reader.take(run);
                     is_cut.fetch_or(reading == Reading::Stop, Ordering::Relaxed);
                     reading
@@ -100,16 +119,16 @@ impl Walk<'_> {
         })
     }
 
-    /// Takes what was read into the arena.
-    pub(super) fn users(&mut self, direction: Direction, answers: Answers) -> Result<Users> {
+    /// Adds the runs to the arena.
+    pub(super) fn users(&mut self, direction: Direction, answers: Answers) -> Users {
         let mut users = Users {
             runs: HashMap::new(),
             references: References::new(),
             is_cut: answers.is_cut,
         };
         let mut met = HashSet::new();
-        for stored in answers.found.iter().flatten() {
-            let run = self.arena.meet_run(stored)?;
+        for stored in answers.found.into_iter().flatten() {
+            let run = self.arena.meet_run(stored);
             if !met.insert(run) {
                 continue;
             }
@@ -129,22 +148,22 @@ impl Walk<'_> {
         for runs in users.runs.values_mut() {
             runs.sort_by(|one, other| self.arena.node(*one).cmp(self.arena.node(*other)));
         }
-        Ok(users)
+        users
     }
 
-    /// Ends the walk where not all that was asked for could be read, since it would not fit.
-    pub(super) fn check_complete(&self, users: &Users, asked: &[At]) -> Result<(), Stop> {
-        match asked.first() {
+    /// Stops the walk if the runs were not read completely.
+    pub(super) fn check_complete(&self, users: &Users, first: Option<At>) -> Result<(), Stop> {
+        match first {
             Some(first) if users.is_cut => Err(Stop::Cut(Truncated {
                 limit: Limit::Nodes,
-                at: self.arena.node(*first).clone(),
+                at: self.arena.node(first).clone(),
             })),
             _ => Ok(()),
         }
     }
 }
 
-/// One look-up for each kind, and one more where some have a version and others none.
+/// The look-ups for these references: one for each kind, and one more for references without a version.
 pub(super) fn lookups<'a>(
     direction: Direction,
     references: impl Iterator<Item = &'a Node>,
@@ -181,7 +200,7 @@ pub(super) fn lookups<'a>(
             .or_insert_with(|| lookup(kind, false));
         lookup.keys.insert(run.to_owned());
     }
-    // What is asked for with every version need not be asked for with some.
+    // A look-up of every version of a name includes that of some versions.
     for kind in Kind::all() {
         if let Some(any) = lookups.remove(&(kind, false)) {
             if let Some(some) = lookups.get_mut(&(kind, true)) {
@@ -195,50 +214,51 @@ pub(super) fn lookups<'a>(
 }
 
 impl Wanted<'_> {
-    /// Whether a reference is asked for, and whether that is certain.
+    /// Whether the reference is wanted: `None` if not, else whether that is certain.
     fn wants(&self, node: &Node) -> Option<bool> {
         let is_artifact = node.kind() == Kind::ARTIFACT;
-        if is_artifact && self.artifacts_of.contains(node.key()) || self.references.contains(node) {
+        let is_exact = || {
+            let at = self.walk.arena.find(node);
+            at.is_some_and(|at| self.exact.contains(&at))
+        };
+        if is_artifact && self.artifacts_of.contains(node.key())
+            || self.overlapping.contains(node)
+            || is_exact()
+        {
             return Some(true);
         }
-        let overlapping = self.references.overlapping(node, &self.walk.renames);
+        let overlapping = self.overlapping.overlapping(node, &self.walk.renames);
         let certain = overlapping.into_iter().map(|(_, is_certain)| is_certain);
         certain.max()
     }
 }
 
-/// What was read of one look-up.
+/// The state of one look-up.
 struct Reader<'a> {
     wanted: &'a Wanted<'a>,
     direction: Direction,
     /// How many more nodes fit the graph.
     room: usize,
     read: AtomicUsize,
-    /// The references that are shown, but not walked through.
+    /// The references behind uncertain edges. Without `takes_uncertain`, one run of each is enough to know that it was read or written.
     uncertain: Mutex<HashSet<Node>>,
 }
 
 impl Reader<'_> {
-    /// Keeps the runs that a walk shows, and those by which it knows of a reference that it shows.
-    fn take(&self, run: &Run) -> Reading {
+    /// Keeps the runs that the walk shows, and one run of each reference behind an uncertain edge.
+    fn take(&self, stored: &StoredRun) -> Reading {
         let walk = self.wanted.walk;
         let (mut is_walked, mut is_new) = (false, false);
-        for reference in run.references() {
-            let Ok(reference) = reference else {
-                // It is an error when the walk meets the run.
-                return Reading::Keep;
-            };
-            if reference.direction != self.direction {
+        for reference in &stored.references {
+            if is_walked || reference.direction != self.direction {
                 continue;
             }
             match self.wanted.wants(&reference.node) {
                 Some(is_certain) if is_certain || walk.takes_uncertain => is_walked = true,
                 Some(_) => {
-                    let mut known = self
-                        .uncertain
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner);
-                    is_new |= known.insert(reference.node);
+                    let known = self.uncertain.lock();
+                    let mut known = known.unwrap_or_else(PoisonError::into_inner);
+                    is_new |= known.insert(reference.node.clone());
                 }
                 None => {}
             }
@@ -246,9 +266,11 @@ impl Reader<'_> {
         if !is_walked {
             return if is_new { Reading::Keep } else { Reading::Drop };
         }
-        let at = walk.arena.find(&Node::stored(Kind::RUN, run.id(), None));
+        let at = walk
+            .arena
+            .find(&Node::stored(Kind::RUN, stored.run.id(), None));
         let is_shown = at.is_some_and(|at| walk.arena.met(at).depth.is_some());
-        // With one more than fit, the walk knows where the graph is cut.
+        // The walk needs one run more than the limit allows, to learn at which node it exceeds the limit.
         if !is_shown && self.read.fetch_add(1, Ordering::Relaxed) > self.room {
             return Reading::Stop;
         }

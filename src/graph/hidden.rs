@@ -1,4 +1,4 @@
-//! How many edges of each node are not shown.
+//! Counts the edges of each node that the graph leaves out.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -16,41 +16,41 @@ use crate::mongo::neighbours::{
 };
 use crate::node::{Direction, Kind, Node};
 
-/// At paths, counting may end here: a folder with more is one of very many.
+/// The largest count of an artifact path.
 const MAX_AT_PATH: u64 = 10_000;
 
-/// What stands next to the nodes that are shown, whether it is shown or not.
+/// Everything adjacent to the nodes of the graph, shown or not.
 struct Surroundings {
-    /// How many runs read each reference.
+    /// The number of runs that read each reference.
     readers: HashMap<At, u64>,
-    /// How many runs wrote each reference, and whether the run that it names is one of them.
+    /// The number of runs that wrote each reference, and whether the run that the reference names is one of them.
     writers: HashMap<At, (u64, bool)>,
     read: References<At>,
     written: References<At>,
-    /// What the registry says comes after a node.
+    /// The nodes to which registry links lead from a node.
     after: HashMap<At, HashSet<At>>,
-    /// What the registry says comes before a reference.
+    /// The nodes from which registry links lead to a reference.
     before: HashMap<At, HashSet<At>>,
 }
 
-/// The same as it was read.
+/// The answers of the mirror.
 struct Answers {
     readers: Vec<Tally>,
     writers: Vec<Tally>,
-    /// Versions that overlap with nodes that are shown.
+    /// Versions that overlap with nodes of the graph.
     versions: Vec<RegisteredVersion>,
-    /// Versions that come after nodes that are shown.
+    /// Versions to which registry links lead from nodes of the graph.
     later_versions: Vec<RegisteredVersion>,
     later_models: Vec<LoggedModel>,
-    /// The runs that the registry names as those that made what is shown.
+    /// The runs that made nodes of the graph, according to the registry.
     makers: Vec<StoredRun>,
 }
 
 impl Walk<'_> {
-    /// The edges that are not shown, of each node that is; how many edges it has is told by the whole mirror.
+    /// Counts, for each node of the graph, the edges in the whole mirror that the graph leaves out.
     pub(super) async fn count_hidden(&mut self) -> Result<HashMap<At, Hidden>> {
         let answers = self.read_surroundings().await?;
-        let around = self.surroundings(answers)?;
+        let around = self.surroundings(answers);
         let mut shown: HashMap<At, (u64, u64)> = HashMap::new();
         for (from, to, _) in self.arena.edges() {
             shown.entry(to).or_default().0 += 1;
@@ -177,7 +177,7 @@ impl Walk<'_> {
         Ok(try_join_all(tallies).await?.into_iter().flatten().collect())
     }
 
-    /// The runs by which the registry says that something shown was made, where the walk has not read them.
+    /// The runs that made nodes of the graph, according to the registry, and that the walk has not read.
     fn makers_to_read(&self) -> BTreeSet<String> {
         let makers = self
             .arena
@@ -190,9 +190,9 @@ impl Walk<'_> {
         unread.map(str::to_owned).collect()
     }
 
-    fn surroundings(&mut self, answers: Answers) -> Result<Surroundings> {
-        for run in &answers.makers {
-            self.arena.meet_run(run)?;
+    fn surroundings(&mut self, answers: Answers) -> Surroundings {
+        for run in answers.makers {
+            self.arena.meet_run(run);
         }
         let mut around = Surroundings {
             readers: HashMap::new(),
@@ -249,10 +249,10 @@ impl Walk<'_> {
             }
         }
         self.add_sources(&mut around);
-        Ok(around)
+        around
     }
 
-    /// What the registry says comes before the versions and logged models that are shown.
+    /// Adds the sources of the versions and logged models of the graph.
     fn add_sources(&mut self, around: &mut Surroundings) {
         let shown = self.arena.shown_nodes();
         let sources: Vec<(At, Vec<Node>, bool)> = shown
@@ -273,7 +273,7 @@ impl Walk<'_> {
             for source in sources {
                 let before = self.arena.meet(source);
                 let record = self.arena.met(before).run.as_ref();
-                // A run that says so itself is among the writers already.
+                // A run with this output is among the writers already.
                 let is_writer =
                     record.is_some_and(|record| record.outputs.iter().any(|used| used.at == at));
                 if !is_writer {

@@ -1,8 +1,9 @@
-//! [`Impact`]: all that something reached.
+//! [`Impact`]: everything downstream of a node.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::IntoFuture;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -15,66 +16,66 @@ use crate::error::Result;
 use crate::mongo::MongoRunStore;
 use crate::node::{Kind, Node};
 
-/// All that is downstream of a node.
+/// Everything downstream of a node.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Impact {
-    /// What the question was about.
+    /// The node that the request names.
     #[serde(serialize_with = "json::text")]
     pub start: Node,
-    /// Each node that was reached, by kind, then by distance, then by text.
+    /// The nodes downstream, by kind, distance and text.
     pub reached: Vec<Reached>,
-    /// The versions among them to which aliases point now, with these aliases: what may serve it.
+    /// The versions downstream to which aliases point now. A serving endpoint usually loads such a version.
     pub aliased: Vec<Aliased>,
-    /// How many runs were reached in each experiment, most first.
+    /// The number of runs downstream in each experiment, the largest number first.
     pub experiments: Vec<CountOf<Option<ExperimentFacts>>>,
-    /// How many runs of each user were reached, most first.
+    /// The number of runs downstream of each user, the largest number first.
     pub users: Vec<CountOf<Option<String>>>,
-    /// What was written, but never read as far as the mirror knows: where the trace ends.
+    /// Outputs without a recorded consumer. The mirror cannot tell what else depends on them.
     #[serde(serialize_with = "json::texts")]
     pub open_ends: Vec<Node>,
-    /// The limit that cut this short; `None`: nothing was cut.
+    /// The limit that stopped the walk early; `None` if the answer is complete.
     pub truncated: Option<Truncated>,
 }
 
-/// A node that was reached.
+/// A node downstream.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Reached {
-    /// The node; its depth is its distance in runs.
+    /// The node. Its depth is the distance from the start, counted in runs.
     #[serde(flatten)]
     pub shown: GraphNode,
-    /// Whether it was reached for certain. A reference without a version may mean each version.
+    /// Whether a path without uncertain edges leads to the node.
     #[serde(rename = "certain")]
     pub is_certain: bool,
-    /// One shortest way to it, both ends included.
+    /// A shortest path from the start to the node, both included.
     #[serde(serialize_with = "json::texts")]
     pub path: Vec<Node>,
 }
 
-/// A version to which aliases point.
+/// A version with aliases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Aliased {
     /// The version.
     #[serde(serialize_with = "json::text")]
     pub version: Node,
-    /// The aliases that point to it now.
+    /// The aliases that point to the version now.
     pub aliases: Vec<String>,
 }
 
-/// How many runs share a value.
+/// The number of runs with a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CountOf<T> {
     /// The value.
     pub value: T,
-    /// How many runs.
+    /// The number of runs.
     pub runs: u64,
 }
 
-/// Looks for all that a node reached when it is awaited. To drop the future ends the walk.
-#[must_use = "nothing is asked before the request is awaited"]
+/// A request for everything downstream of a node. Awaiting it runs the walk; dropping the future cancels the walk.
+#[must_use = "the walk runs when the request is awaited"]
 pub struct ImpactRequest<'a> {
     walk: GraphRequest<'a>,
 }
@@ -91,28 +92,35 @@ impl<'a> ImpactRequest<'a> {
         }
     }
 
-    /// How many levels of runs; all unless set.
+    /// Limits the walk to this many levels of runs; unlimited by default.
     pub fn depth(self, depth: u32) -> Self {
         Self {
             walk: self.walk.downstream(depth),
         }
     }
 
-    /// Walks through what is uncertain, too: a reference without a version may mean each version.
+    /// Also follows uncertain edges. A reference without a version may mean any version.
     pub fn uncertain(self, is_walked: bool) -> Self {
         Self {
             walk: self.walk.uncertain(is_walked),
         }
     }
 
-    /// How many nodes are reached at most; 100,000 unless set.
+    /// Limits the walk to this many nodes; 100,000 by default.
     pub fn max_nodes(self, nodes: usize) -> Self {
         Self {
             walk: self.walk.max_nodes(nodes),
         }
     }
 
-    /// Tells how far the walk is, after each level.
+    /// Limits the time that the server may spend on each query; unlimited by default.
+    pub fn max_time(self, time: Duration) -> Self {
+        Self {
+            walk: self.walk.max_time(time),
+        }
+    }
+
+    /// Reports the progress after each level.
     pub fn on_progress(self, tell: impl FnMut(WalkProgress) + Send + 'a) -> Self {
         Self {
             walk: self.walk.on_progress(tell),
@@ -189,7 +197,7 @@ fn impact(start: Node, walk: &Walk<'_>) -> Impact {
     }
 }
 
-/// The references that were written and walked through, and from which no edge leads on.
+/// The expanded references without an outgoing edge.
 fn open_ends(arena: &Arena) -> Vec<Node> {
     let from: std::collections::HashSet<At> = arena.edges().map(|(from, ..)| from).collect();
     let ends = arena.shown_nodes().filter(|(at, node, met)| {
@@ -201,7 +209,7 @@ fn open_ends(arena: &Arena) -> Vec<Node> {
     ends
 }
 
-/// How often each value comes, most first.
+/// How often each value occurs, the largest number first.
 fn counted<T: Ord + Clone>(values: impl Iterator<Item = T>) -> Vec<CountOf<T>> {
     let mut counts: BTreeMap<T, u64> = BTreeMap::new();
     for value in values {

@@ -1,4 +1,4 @@
-//! How a graph is written as JSON: nodes as their texts, dates as RFC 3339.
+//! The JSON form of a graph: nodes as their texts, dates as RFC 3339.
 
 use bson::DateTime;
 use serde::{Serialize, Serializer};

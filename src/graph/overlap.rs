@@ -1,24 +1,32 @@
-//! Which references have something in common: equal ones, a folder and what is in it, a model and each version of it.
+//! Overlap of references: a folder overlaps with its files, and a model without a version with every version.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::node::{Kind, Node};
 
-/// Models that had other names before.
+/// The renames of registered models.
 #[derive(Debug, Default)]
 pub(super) struct Renames {
-    /// Each name with the other names of its models.
+    /// For each name, the other names of the same models.
     others: HashMap<String, BTreeSet<String>>,
 }
 
-/// References by kind and key, to look up those that overlap with one.
-#[derive(Debug, Default)]
+/// References by kind and key, for looking up those that overlap with a given one.
+#[derive(Debug)]
 pub(super) struct References<T> {
-    by_key: HashMap<(Kind, String), BTreeMap<Option<String>, T>>,
+    by_kind: HashMap<Kind, HashMap<String, Details<T>>>,
+}
+
+/// The references of one key.
+#[derive(Debug)]
+struct Details<T> {
+    /// The reference without a version or path.
+    whole: Option<T>,
+    by_detail: BTreeMap<String, T>,
 }
 
 impl Renames {
-    /// Takes the names of each renamed model.
+    /// Builds the table from the names of each renamed model.
     pub(super) fn of(models: impl IntoIterator<Item = Vec<String>>) -> Self {
         let mut others: HashMap<String, BTreeSet<String>> = HashMap::new();
         for names in models {
@@ -30,7 +38,7 @@ impl Renames {
         Self { others }
     }
 
-    /// The other names under which the node's model may have been used.
+    /// The other names under which runs may have used the node's model.
     pub(super) fn of_node<'a>(&'a self, node: &Node) -> impl Iterator<Item = &'a str> + use<'a> {
         let others = (node.kind() == Kind::MODEL).then(|| self.others.get(node.key()));
         let others = others.flatten().into_iter().flatten();
@@ -41,91 +49,105 @@ impl Renames {
 impl<T: Copy> References<T> {
     pub(super) fn new() -> Self {
         Self {
-            by_key: HashMap::new(),
+            by_kind: HashMap::new(),
         }
     }
 
     pub(super) fn insert(&mut self, node: &Node, value: T) {
-        let details = self.by_key.entry((node.kind(), node.key().to_owned()));
-        let detail = node.detail().map(str::to_owned);
-        details.or_default().insert(detail, value);
+        let by_key = self.by_kind.entry(node.kind()).or_default();
+        if !by_key.contains_key(node.key()) {
+            let none = Details {
+                whole: None,
+                by_detail: BTreeMap::new(),
+            };
+            by_key.insert(node.key().to_owned(), none);
+        }
+        if let Some(details) = by_key.get_mut(node.key()) {
+            match node.detail() {
+                None => details.whole = Some(value),
+                Some(detail) => drop(details.by_detail.insert(detail.to_owned(), value)),
+            }
+        }
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = T> {
-        self.by_key
-            .values()
-            .flat_map(|details| details.values().copied())
+        let keys = self.by_kind.values().flat_map(HashMap::values);
+        keys.flat_map(Details::all)
     }
 
     pub(super) fn contains(&self, node: &Node) -> bool {
-        let details = self.by_key.get(&(node.kind(), node.key().to_owned()));
-        details.is_some_and(|details| details.contains_key(&node.detail().map(str::to_owned)))
+        let details = self.details(node.kind(), node.key());
+        details.is_some_and(|details| details.get(node.detail()).is_some())
     }
 
     /// The references of this kind and key.
     pub(super) fn of_key(&self, kind: Kind, key: &str) -> impl Iterator<Item = T> {
-        // The map owns its keys; a look-up is rare beside what is found.
-        let details = self.by_key.get(&(kind, key.to_owned()));
-        details
-            .into_iter()
-            .flat_map(|details| details.values().copied())
+        self.details(kind, key).into_iter().flat_map(Details::all)
     }
 
-    /// The references that overlap with this one but are not it, and whether that is certain; in the order of their texts.
+    /// The other references that overlap with this one, and whether the overlap is certain.
     pub(super) fn overlapping(&self, node: &Node, renames: &Renames) -> Vec<(T, bool)> {
         let mut found = Vec::new();
-        if let Some(details) = self.by_key.get(&(node.kind(), node.key().to_owned())) {
+        if let Some(details) = self.details(node.kind(), node.key()) {
             match node.kind().spec().detail {
-                Some(detail) if detail.is_path => paths(details, node.detail(), &mut found),
-                Some(_) => versions(details, node.detail(), &mut found),
-                // Without details, only the reference itself has the same key.
+                Some(detail) if detail.is_path => details.paths(node.detail(), &mut found),
+                Some(_) => details.versions(node.detail(), &mut found),
+                // A kind without details has one reference for each key.
                 None => {}
             }
         }
         for name in renames.of_node(node) {
-            if let Some(details) = self.by_key.get(&(node.kind(), name.to_owned())) {
-                let same = details.get(&node.detail().map(str::to_owned));
-                found.extend(same.map(|same| (*same, false)));
-                versions(details, node.detail(), &mut found);
+            if let Some(details) = self.details(node.kind(), name) {
+                let same = details.get(node.detail());
+                found.extend(same.map(|same| (same, false)));
+                details.versions(node.detail(), &mut found);
             }
         }
         found
     }
-}
 
-/// One of two paths contains the other where it is a front part of it that ends at a segment. No path is the whole run.
-fn paths<T: Copy>(
-    details: &BTreeMap<Option<String>, T>,
-    path: Option<&str>,
-    found: &mut Vec<(T, bool)>,
-) {
-    let Some(path) = path else {
-        let inner = details.iter().filter(|(inner, _)| inner.is_some());
-        found.extend(inner.map(|(_, value)| (*value, true)));
-        return;
-    };
-    let outer = path
-        .match_indices('/')
-        .map(|(end, _)| Some(path[..end].to_owned()));
-    for outer in [None].into_iter().chain(outer) {
-        found.extend(details.get(&outer).map(|value| (*value, true)));
+    fn details(&self, kind: Kind, key: &str) -> Option<&Details<T>> {
+        self.by_kind.get(&kind)?.get(key)
     }
-    // `0` comes right after `/`.
-    let inner = details.range(Some(format!("{path}/"))..Some(format!("{path}0")));
-    found.extend(inner.map(|(_, value)| (*value, true)));
 }
 
-/// No version may be each.
-fn versions<T: Copy>(
-    details: &BTreeMap<Option<String>, T>,
-    version: Option<&str>,
-    found: &mut Vec<(T, bool)>,
-) {
-    match version {
-        Some(_) => found.extend(details.get(&None).map(|value| (*value, false))),
-        None => {
-            let known = details.iter().filter(|(version, _)| version.is_some());
-            found.extend(known.map(|(_, value)| (*value, false)));
+impl<T: Copy> Details<T> {
+    fn all(&self) -> impl Iterator<Item = T> {
+        self.whole
+            .into_iter()
+            .chain(self.by_detail.values().copied())
+    }
+
+    fn get(&self, detail: Option<&str>) -> Option<T> {
+        match detail {
+            None => self.whole,
+            Some(detail) => self.by_detail.get(detail).copied(),
+        }
+    }
+
+    /// A path contains the paths below it, segment by segment. A reference without a path contains every path of the run.
+    fn paths(&self, path: Option<&str>, found: &mut Vec<(T, bool)>) {
+        let Some(path) = path else {
+            found.extend(self.by_detail.values().map(|value| (*value, true)));
+            return;
+        };
+        found.extend(self.whole.map(|value| (value, true)));
+        for (end, _) in path.match_indices('/') {
+            let outer = self.by_detail.get(&path[..end]);
+            found.extend(outer.map(|value| (*value, true)));
+        }
+        if self.by_detail.len() > usize::from(self.by_detail.contains_key(path)) {
+            // `0` is the byte after `/`, so this range holds exactly the paths below.
+            let inner = self.by_detail.range(format!("{path}/")..format!("{path}0"));
+            found.extend(inner.map(|(_, value)| (*value, true)));
+        }
+    }
+
+    /// A reference without a version may mean any version.
+    fn versions(&self, version: Option<&str>, found: &mut Vec<(T, bool)>) {
+        match version {
+            Some(_) => found.extend(self.whole.map(|value| (value, false))),
+            None => found.extend(self.by_detail.values().map(|value| (*value, false))),
         }
     }
 }
@@ -163,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_overlap_where_one_contains_the_other_at_a_segment() {
+    fn paths_overlap_if_one_contains_the_other_at_a_segment() {
         let among = [
             "artifact:b",
             "artifact:b/a",
@@ -198,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn no_version_may_be_each_and_no_digest_too() {
+    fn a_reference_without_a_version_or_digest_may_mean_any() {
         let among = [
             "model:m",
             "model:m:1",
@@ -219,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renamed_model_may_be_the_one_of_its_old_name() {
+    fn a_renamed_model_may_be_used_under_its_old_name() {
         let among = ["model:old", "model:old:1", "model:old:2", "model:new:1"];
         assert_overlaps(
             "model:new:1",

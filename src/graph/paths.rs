@@ -1,7 +1,8 @@
-//! [`Paths`]: how the data of one node came to another.
+//! [`Paths`]: the lineage path between two nodes.
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -14,34 +15,36 @@ use crate::error::Result;
 use crate::mongo::MongoRunStore;
 use crate::node::Node;
 
-/// The shortest way of data between two nodes.
+/// The shortest lineage path between two nodes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Paths {
-    /// The way with the fewest runs; `None`: there is none, or none within the limits.
+    /// The path with the fewest runs; `None` if the walk found no path.
     pub shortest: Option<Path>,
-    /// The limit that cut the search short; `None`: all was searched that had to be.
+    /// The limit that stopped the walk before it found a path; `None` if the answer is final.
     pub truncated: Option<Truncated>,
 }
 
-/// One way of data.
+/// A lineage path, in the direction of the data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Path {
-    /// From the one end to the other, both included.
+    /// The nodes of the path, both ends included.
     pub nodes: Vec<GraphNode>,
-    /// The edges between them, one fewer than there are nodes.
+    /// The edges between consecutive nodes.
     pub edges: Vec<Edge>,
 }
 
-/// Looks for the shortest way of data between two nodes when it is awaited. To drop the future ends the walk.
-#[must_use = "nothing is asked before the request is awaited"]
+/// A request for the shortest lineage path between two nodes. It looks downstream from the first node to the second, and then
+/// the other way around. Awaiting it runs the walk; dropping the future cancels the walk.
+#[must_use = "the walk runs when the request is awaited"]
 pub struct PathRequest<'a> {
     store: &'a MongoRunStore,
     from: Node,
     to: Node,
     uncertain: bool,
     max_nodes: usize,
+    max_time: Option<Duration>,
 }
 
 impl<'a> PathRequest<'a> {
@@ -54,10 +57,11 @@ impl<'a> PathRequest<'a> {
             to,
             uncertain: false,
             max_nodes: Self::MAX_NODES,
+            max_time: None,
         }
     }
 
-    /// Walks through what is uncertain, too: a reference without a version may mean each version.
+    /// Also follows uncertain edges. A reference without a version may mean any version.
     pub fn uncertain(self, is_walked: bool) -> Self {
         Self {
             uncertain: is_walked,
@@ -65,7 +69,7 @@ impl<'a> PathRequest<'a> {
         }
     }
 
-    /// How many nodes are walked through at most; 100,000 unless set.
+    /// Limits each walk to this many nodes; 100,000 by default.
     pub fn max_nodes(self, nodes: usize) -> Self {
         Self {
             max_nodes: nodes,
@@ -73,7 +77,14 @@ impl<'a> PathRequest<'a> {
         }
     }
 
-    /// The way downstream from the one to the other; where there is none, the way back.
+    /// Limits the time that the server may spend on each query; unlimited by default.
+    pub fn max_time(self, time: Duration) -> Self {
+        Self {
+            max_time: Some(time),
+            ..self
+        }
+    }
+
     async fn search(self) -> Result<Paths> {
         let there = self.one_way(&self.from, &self.to).await?;
         if there.shortest.is_some() {
@@ -93,6 +104,10 @@ impl<'a> PathRequest<'a> {
             .uncertain(self.uncertain)
             .max_nodes(self.max_nodes)
             .until(to.clone());
+        let request = match self.max_time {
+            Some(time) => request.max_time(time),
+            None => request,
+        };
         let mut walk = request.walk().await?;
         walk.learn_facts().await?;
         Ok(walk.found_path(self.uncertain))
@@ -109,7 +124,7 @@ impl Walk<'_> {
         let is_found = shortest.is_some();
         Paths {
             shortest: shortest.map(|path| self.path(&path)),
-            // What is found in the levels before the cut is the shortest all the same.
+            // Each level is complete before the next one begins, so a path that was found is a shortest one.
             truncated: self.truncated.clone().filter(|_| !is_found),
         }
     }

@@ -1,8 +1,9 @@
-//! [`Provenance`]: all that something came from, and how complete that is.
+//! [`Provenance`]: everything upstream of a node, and how complete that is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::IntoFuture;
+use std::time::Duration;
 
 use bson::DateTime;
 use futures::future::BoxFuture;
@@ -14,19 +15,19 @@ use crate::error::Result;
 use crate::mongo::MongoRunStore;
 use crate::node::{Kind, Node};
 
-/// All that is upstream of a node.
+/// Everything upstream of a node.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Provenance {
-    /// What the question was about.
+    /// The node that the request names.
     #[serde(serialize_with = "json::text")]
     pub start: Node,
-    /// Each run upstream, the nearest first.
+    /// The runs upstream, the nearest first.
     pub runs: Vec<RunProvenance>,
-    /// What the runs read that no run upstream wrote: datasets, and what came from elsewhere.
+    /// The inputs that no run wrote, as far as the mirror knows: datasets, and models or artifacts from elsewhere.
     #[serde(serialize_with = "json::texts")]
     pub data: Vec<Node>,
-    /// Who started the runs.
+    /// The users who started the runs.
     pub people: Vec<String>,
     /// When the first of the runs started.
     #[serde(serialize_with = "json::date")]
@@ -34,98 +35,98 @@ pub struct Provenance {
     /// When the last of the runs ended.
     #[serde(serialize_with = "json::date")]
     pub last_end: Option<DateTime>,
-    /// What is missing or in doubt.
+    /// Everything that makes this answer incomplete or uncertain.
     pub unresolved: Unresolved,
-    /// The nodes and edges upstream.
+    /// The graph upstream.
     pub graph: Graph,
 }
 
-/// A run upstream: what it ran, with which params.
+/// A run upstream, with its code and params.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RunProvenance {
     /// The run.
     #[serde(serialize_with = "json::text")]
     pub run: Node,
-    /// How many runs lie between it and the start, itself included.
+    /// The distance from the start, counted in runs.
     pub depth: u32,
-    /// Its name, state, times and user.
+    /// The run's name, status, times and user.
     #[serde(flatten)]
     pub facts: RunFacts,
-    /// Its code.
+    /// The run's code.
     pub code: Code,
-    /// Its params, as MLflow has them.
+    /// The run's params, with the exact texts of MLflow.
     pub params: BTreeMap<String, String>,
 }
 
-/// The code of a run, as far as MLflow recorded it.
+/// The code of a run, from the tags that MLflow sets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Code {
     /// The git commit.
     pub git_commit: Option<String>,
-    /// The repository.
+    /// The URL of the git repository.
     pub git_repository: Option<String>,
     /// The entry point of an MLflow project.
     pub entry_point: Option<String>,
-    /// The file or notebook.
+    /// The name of the source file or notebook.
     pub source_name: Option<String>,
-    /// What kind of source that is.
+    /// The type of the source, such as `LOCAL`.
     pub source_type: Option<String>,
 }
 
-/// What keeps a provenance from being complete.
+/// Everything that makes a provenance incomplete or uncertain.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Unresolved {
-    /// Runs that the mirror does not have.
+    /// Nodes that the mirror does not have.
     #[serde(serialize_with = "json::texts")]
     pub unmirrored: Vec<Node>,
     /// Runs, versions and logged models that were deleted in MLflow.
     #[serde(serialize_with = "json::texts")]
     pub deleted: Vec<Node>,
-    /// References that say no version or digest.
+    /// References without a version or digest.
     #[serde(serialize_with = "json::texts")]
     pub without_version: Vec<Node>,
-    /// Pairs of references that may be the same thing, or not.
+    /// Pairs of references that may or may not be the same version.
     pub uncertain: Vec<UncertainFlow>,
-    /// Versions that were registered only after a run had read one of their number.
+    /// Versions that were created after a run read a version of the same number.
     #[serde(serialize_with = "json::texts")]
     pub made_anew: Vec<Node>,
-    /// The limit that cut the walk short.
+    /// The limit that stopped the walk early.
     pub truncated: Option<Truncated>,
-    /// How old the mirror is.
+    /// The age of the mirror.
     pub mirror: MirrorAge,
 }
 
-/// What was written, and what was read that may be it.
+/// A written reference, and a read reference that may name the same version.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct UncertainFlow {
-    /// What was written.
+    /// The written reference.
     #[serde(serialize_with = "json::text")]
     pub written: Node,
-    /// What was read.
+    /// The read reference.
     #[serde(serialize_with = "json::text")]
     pub read: Node,
 }
 
-/// What the mirror is of, and when it was synced last.
+/// The source of the mirror, and when it was last synced.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct MirrorAge {
-    /// The tracking server.
+    /// The tracking server that the database mirrors.
     pub source: Option<String>,
-    /// When the last complete full pass over everything began.
+    /// When the last complete full pass over all experiments began.
     #[serde(serialize_with = "json::date")]
     pub full_pass: Option<DateTime>,
-    /// When the last complete quick pass over everything began.
+    /// When the last complete quick pass over all experiments began.
     #[serde(serialize_with = "json::date")]
     pub quick_pass: Option<DateTime>,
 }
 
-/// Looks for all that a node came from when it is awaited. To drop the future ends the walk.
-#[must_use = "nothing is asked before the request is awaited"]
+/// A request for everything upstream of a node. Awaiting it runs the walk; dropping the future cancels the walk.
+#[must_use = "the walk runs when the request is awaited"]
 pub struct ProvenanceRequest<'a> {
     walk: GraphRequest<'a>,
 }
@@ -142,28 +143,35 @@ impl<'a> ProvenanceRequest<'a> {
         }
     }
 
-    /// How many levels of runs; all unless set.
+    /// Limits the walk to this many levels of runs; unlimited by default.
     pub fn depth(self, depth: u32) -> Self {
         Self {
             walk: self.walk.upstream(depth),
         }
     }
 
-    /// Walks through what is uncertain, too: a reference without a version may mean each version.
+    /// Also follows uncertain edges. A reference without a version may mean any version.
     pub fn uncertain(self, is_walked: bool) -> Self {
         Self {
             walk: self.walk.uncertain(is_walked),
         }
     }
 
-    /// How many nodes are walked through at most; 10,000 unless set.
+    /// Limits the walk to this many nodes; 10,000 by default.
     pub fn max_nodes(self, nodes: usize) -> Self {
         Self {
             walk: self.walk.max_nodes(nodes),
         }
     }
 
-    /// Tells how far the walk is, after each level.
+    /// Limits the time that the server may spend on each query; unlimited by default.
+    pub fn max_time(self, time: Duration) -> Self {
+        Self {
+            walk: self.walk.max_time(time),
+        }
+    }
+
+    /// Reports the progress after each level.
     pub fn on_progress(self, tell: impl FnMut(WalkProgress) + Send + 'a) -> Self {
         Self {
             walk: self.walk.on_progress(tell),
@@ -239,7 +247,7 @@ fn provenance(
     }
 }
 
-/// The references to which no edge leads.
+/// The references without an incoming edge.
 fn data(graph: &Graph) -> Vec<Node> {
     let made: BTreeSet<&Node> = graph.edges.iter().map(|edge| &edge.to).collect();
     let nodes = graph.nodes.iter().map(|shown| &shown.node);

@@ -1,8 +1,9 @@
-//! [`GraphRequest`]: which graph is wanted. Await it to walk.
+//! [`GraphRequest`]: the parameters of a walk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::IntoFuture;
+use std::time::Duration;
 
 use bson::doc;
 use futures::future::BoxFuture;
@@ -18,8 +19,8 @@ use crate::node::{Kind, Node};
 use crate::query::Query;
 use crate::run::field;
 
-/// Walks the graph around a node when it is awaited. To drop the future ends the walk.
-#[must_use = "a graph is walked when the request is awaited"]
+/// A request for the graph around a node. Awaiting it runs the walk; dropping the future cancels the walk.
+#[must_use = "the walk runs when the request is awaited"]
 pub struct GraphRequest<'a> {
     pub(super) store: &'a MongoRunStore,
     pub(super) start: Node,
@@ -31,18 +32,19 @@ pub struct GraphRequest<'a> {
     pub(super) facts: bool,
     pub(super) hidden: bool,
     pub(super) target: Option<Node>,
+    pub(super) max_time: Option<Duration>,
     pub(super) progress: Option<Box<dyn FnMut(WalkProgress) + Send + 'a>>,
 }
 
-/// How far a walk is.
+/// The progress of a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WalkProgress {
-    /// How many levels of runs were walked through.
+    /// The number of levels of runs that are finished.
     pub depth: u32,
-    /// How many nodes are shown so far.
+    /// The number of nodes so far.
     pub nodes: usize,
-    /// How many edges are shown so far.
+    /// The number of edges so far.
     pub edges: usize,
 }
 
@@ -65,11 +67,12 @@ impl<'a> GraphRequest<'a> {
             facts: true,
             hidden: true,
             target: None,
+            max_time: None,
             progress: None,
         }
     }
 
-    /// How many levels of runs upstream; 1 unless set. `u32::MAX`: all.
+    /// Walks this many levels of runs upstream; 1 by default, and `u32::MAX` for all.
     pub fn upstream(self, depth: u32) -> Self {
         Self {
             upstream: depth,
@@ -77,7 +80,7 @@ impl<'a> GraphRequest<'a> {
         }
     }
 
-    /// How many levels of runs downstream; 1 unless set. `u32::MAX`: all.
+    /// Walks this many levels of runs downstream; 1 by default, and `u32::MAX` for all.
     pub fn downstream(self, depth: u32) -> Self {
         Self {
             downstream: depth,
@@ -85,7 +88,7 @@ impl<'a> GraphRequest<'a> {
         }
     }
 
-    /// Walks through what is uncertain, too: a reference without a version may mean each version.
+    /// Also follows uncertain edges. A reference without a version may mean any version.
     pub fn uncertain(self, is_walked: bool) -> Self {
         Self {
             uncertain: is_walked,
@@ -93,7 +96,7 @@ impl<'a> GraphRequest<'a> {
         }
     }
 
-    /// Walks only through runs that match; the start need not. Unset: through all.
+    /// Walks only through runs that match the query. The start does not have to match.
     pub fn matching(self, query: impl Into<Query>) -> Self {
         Self {
             query: Some(query.into()),
@@ -101,7 +104,7 @@ impl<'a> GraphRequest<'a> {
         }
     }
 
-    /// How many nodes the graph has at most, and ten times as many edges; 1,000 unless set.
+    /// Limits the graph to this many nodes and ten times as many edges; 1,000 nodes by default.
     pub fn max_nodes(self, nodes: usize) -> Self {
         let edges = nodes.saturating_mul(Self::EDGES_PER_NODE);
         Self {
@@ -110,7 +113,7 @@ impl<'a> GraphRequest<'a> {
         }
     }
 
-    /// How many edges the graph has at most; [`max_nodes`](Self::max_nodes), called later, sets it too.
+    /// Limits the graph to this many edges. A later call of [`max_nodes`](Self::max_nodes) replaces this limit.
     pub fn max_edges(self, edges: usize) -> Self {
         let limits = Limits {
             edges,
@@ -119,7 +122,7 @@ impl<'a> GraphRequest<'a> {
         Self { limits, ..self }
     }
 
-    /// Whether runs and versions are shown with what the mirror knows of them; they are unless this says no.
+    /// Whether to read facts of runs and versions; true by default.
     pub fn facts(self, are_wanted: bool) -> Self {
         Self {
             facts: are_wanted,
@@ -127,7 +130,7 @@ impl<'a> GraphRequest<'a> {
         }
     }
 
-    /// Whether the edges that are not shown are counted; they are unless this says no.
+    /// Whether to count the edges that the graph leaves out; true by default.
     pub fn hidden(self, is_wanted: bool) -> Self {
         Self {
             hidden: is_wanted,
@@ -135,7 +138,7 @@ impl<'a> GraphRequest<'a> {
         }
     }
 
-    /// Ends the walk on the level on which a way of data leads to the node.
+    /// Stops after the level on which a lineage path reaches this node.
     pub(super) fn until(self, target: Node) -> Self {
         Self {
             target: Some(target),
@@ -143,7 +146,15 @@ impl<'a> GraphRequest<'a> {
         }
     }
 
-    /// Tells how far the walk is, after each level.
+    /// Limits the time that the server may spend on each query; unlimited by default.
+    pub fn max_time(self, time: Duration) -> Self {
+        Self {
+            max_time: Some(time),
+            ..self
+        }
+    }
+
+    /// Reports the progress after each level.
     pub fn on_progress(self, tell: impl FnMut(WalkProgress) + Send + 'a) -> Self {
         Self {
             progress: Some(Box::new(tell)),
@@ -151,7 +162,7 @@ impl<'a> GraphRequest<'a> {
         }
     }
 
-    /// Walks, and leaves the arena to whoever asks on.
+    /// Runs the walk, without facts and hidden counts.
     pub(super) async fn walk(self) -> Result<Walk<'a>> {
         let is_run = self.start.kind() == Kind::RUN;
         let filter = self.query.as_ref().map(Query::render).transpose()?;
@@ -160,7 +171,7 @@ impl<'a> GraphRequest<'a> {
             false => filter,
         });
         let is_filtered = filter.is_some();
-        let mut neighbours = Neighbours::of(self.store, filter, self.facts);
+        let mut neighbours = Neighbours::of(self.store, filter, self.facts, self.max_time);
         let run = match is_run {
             true => BTreeSet::from([self.start.key().to_owned()]),
             false => BTreeSet::new(),
@@ -187,7 +198,7 @@ impl<'a> GraphRequest<'a> {
             truncated: None,
             aliases: BTreeMap::new(),
         };
-        let starts = walk.select(&self.start, &run).await?;
+        let starts = walk.select(&self.start, run).await?;
         if let Some(target) = &self.target {
             walk.aim_at(target).await?;
         }

@@ -1,4 +1,4 @@
-//! What a walk starts from: the node itself, or all that it selects.
+//! The starts of a walk: the given node, or all nodes of its name.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,14 @@ use crate::error::Result;
 use crate::mongo::neighbours::{StoredRun, VersionsBy};
 use crate::node::{Direction, Kind, Node};
 
-/// How many details of a start are read at least, so that a small graph of a start with some versions counts exactly.
+/// The smallest number of versions to read, so that a small graph still counts the edges of a start with many versions.
 const MIN_READ: usize = 1_000;
 
 impl Walk<'_> {
-    /// The nodes that the start selects: all of a name where it says no version or digest, else itself.
-    pub(super) async fn select(&mut self, start: &Node, run: &[StoredRun]) -> Result<Vec<At>> {
+    /// The nodes that the start selects. A start without a version or digest selects all of its name.
+    pub(super) async fn select(&mut self, start: &Node, run: Vec<StoredRun>) -> Result<Vec<At>> {
         for run in run {
-            self.arena.meet_run(run)?;
+            self.arena.meet_run(run);
         }
         let detail = start.kind().spec().detail;
         let is_each = detail.is_some_and(|detail| !detail.is_path) && start.detail().is_none();
@@ -32,9 +32,9 @@ impl Walk<'_> {
         Ok(nodes.map(|node| self.arena.meet(node)).collect())
     }
 
-    /// What the walk looks for counts as read, as if it were a start: whoever asks has a use for it.
+    /// Sets the node at which the walk may stop. It counts as read, even if no run read exactly this reference.
     pub(super) async fn aim_at(&mut self, target: &Node) -> Result<()> {
-        self.targets = self.select(target, &[]).await?;
+        self.targets = self.select(target, Vec::new()).await?;
         for target in &self.targets {
             let node = self.arena.node(*target);
             if node.kind() != Kind::RUN {
@@ -46,7 +46,7 @@ impl Walk<'_> {
 
     async fn details(&self, start: &Node) -> Result<BTreeSet<Option<String>>> {
         let (kind, key) = (start.kind(), start.key());
-        // With one more than fit, it is known that they do not fit.
+        // One version more than the limit shows that the limit is exceeded.
         let limit = self.limits.nodes.max(MIN_READ).saturating_add(1);
         let mut details = BTreeSet::new();
         for direction in Direction::BOTH {

@@ -1,4 +1,4 @@
-//! The shortest ways of data through what a walk shows.
+//! [`Trace`]: shortest lineage paths within the graph of a walk.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -7,14 +7,14 @@ use super::Relation;
 use super::arena::{Arena, At, Link};
 use crate::node::Kind;
 
-/// The shortest way from the starts to each node that one leads to.
+/// A shortest lineage path from the starts to each node that one reaches.
 pub(super) struct Trace {
     came_from: HashMap<Step, Option<Step>>,
-    /// The first way to each node.
+    /// The last step of the shortest path to each node.
     first: HashMap<At, Step>,
 }
 
-/// A node on a way of data, and whether it was written there: only then, overlaps and links lead on.
+/// A node on a path. An overlap or a registry link continues the path only from a written reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Step {
     at: At,
@@ -22,8 +22,8 @@ struct Step {
 }
 
 impl Trace {
-    /// Follows the edges that are shown; uncertain ones only where they are taken. Shortest is what has the fewest runs, and
-    /// of these what has the fewest nodes.
+    /// Follows the edges of the graph, and uncertain ones only with `takes_uncertain`. The shortest path has the fewest runs and,
+    /// among these, the fewest nodes.
     pub(super) fn of(arena: &Arena, starts: &[At], takes_uncertain: bool) -> Self {
         let mut next: HashMap<At, Vec<(At, Link)>> = HashMap::new();
         for (from, to, link) in arena.edges() {
@@ -36,7 +36,7 @@ impl Trace {
             came_from: HashMap::new(),
             first: HashMap::new(),
         };
-        // The number keeps what is equally long in the order in which it was found.
+        // The counter keeps paths of equal length in the order of their discovery, so that the result is deterministic.
         let mut queue = BinaryHeap::new();
         let mut found = 0_usize;
         for start in starts {
@@ -76,7 +76,7 @@ impl Trace {
         trace
     }
 
-    /// The nodes from a start to this one; empty where no way leads to it.
+    /// The nodes from a start to this node; empty if no path reaches it.
     pub(super) fn path(&self, to: At) -> Vec<At> {
         let mut path = Vec::new();
         let mut step = self.first.get(&to).copied();
@@ -93,11 +93,11 @@ impl Trace {
     }
 }
 
-/// Whether the other end of an edge is written or only read; `None`: the way does not lead over this edge.
+/// Whether the far end of the edge counts as written; `None` if the path may not follow the edge.
 fn leads_on(step: Step, link: &Link, takes_uncertain: bool) -> Option<bool> {
     match link.relation {
         Relation::Read | Relation::Wrote => Some(true),
-        // Who reads it is found; what overlaps with it was made by the same run.
+        // The run made all artifacts under its id, so an overlap adds nothing.
         Relation::Made => Some(false),
         Relation::Registered | Relation::Copied => step.is_written.then_some(true),
         Relation::Overlap => {

@@ -1,10 +1,10 @@
-//! One level upstream: what runs read, what was written of it, and the runs that did.
+//! One level upstream: from runs to their inputs, and on to the runs that wrote these.
 
 use std::collections::BTreeSet;
 
 use super::Relation;
 use super::arena::{At, Link, Progress};
-use super::fetch::Users;
+use super::fetch::{Asked, Users};
 use super::walk::{Stop, Walk, Way};
 use crate::error::Result;
 use crate::mongo::neighbours::{
@@ -12,16 +12,16 @@ use crate::mongo::neighbours::{
 };
 use crate::node::{Direction, Kind, Node};
 
-/// What one round of a level has to expand.
+/// The references that a level still has to expand.
 #[derive(Default)]
 struct Pending {
-    /// References that were read: what overlaps with them counts.
+    /// References that a run read: written references that overlap with them count.
     read: Vec<At>,
-    /// References that a link leads to: only who wrote them counts.
+    /// References at the end of a registry link: only their own writers count.
     written: Vec<At>,
 }
 
-/// What the mirror holds of references and of who made them.
+/// Registry records of references, and the runs that made them.
 struct Known {
     versions: Vec<RegisteredVersion>,
     models: Vec<LoggedModel>,
@@ -29,8 +29,7 @@ struct Known {
 }
 
 impl Walk<'_> {
-    /// Shows what the runs read, what overlaps with that and with these references, and the runs that wrote it; the runs that
-    /// are reached for the first time are returned.
+    /// Expands the runs and the references, and returns the runs that the walk reaches for the first time.
     pub(super) async fn upstream(
         &mut self,
         runs: &[At],
@@ -54,11 +53,16 @@ impl Walk<'_> {
                 return Ok(next);
             }
             let all: Vec<At> = read.iter().chain(&written).copied().collect();
+            let asked = Asked {
+                overlapping: &read,
+                exact: &written,
+                ..Asked::default()
+            };
             let (known, users) = futures::try_join!(
                 self.read_known(&read, &all),
-                self.read_users(Direction::Output, &all, &[]),
+                self.read_users(Direction::Output, asked),
             )?;
-            let mut users = self.users(Direction::Output, users)?;
+            let mut users = self.users(Direction::Output, users);
             for version in self.learn(known).await? {
                 users.references.insert(self.arena.node(version), version);
             }
@@ -79,11 +83,11 @@ impl Walk<'_> {
             for reference in written {
                 self.show_writers(reference, &users, depth, &mut next, &mut pending)?;
             }
-            self.check_complete(&users, &all)?;
+            self.check_complete(&users, all.first().copied())?;
         }
     }
 
-    /// Reads what the registry knows of the references, and the runs whose artifacts they name.
+    /// Reads the registry records of the references, and the runs whose artifacts they name.
     async fn read_known(&self, read: &[At], all: &[At]) -> Result<Known> {
         let (mut ids, mut names, mut models) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for node in all.iter().map(|at| self.arena.node(*at)) {
@@ -117,11 +121,10 @@ impl Walk<'_> {
         })
     }
 
-    /// Takes what was read into the arena, with the runs that the registry names; the versions whose makers it knows are
-    /// returned.
+    /// Adds the records and the runs that they name to the arena, and returns the versions with a known source.
     async fn learn(&mut self, known: Known) -> Result<Vec<At>> {
-        for run in &known.runs {
-            self.arena.meet_run(run)?;
+        for run in known.runs {
+            self.arena.meet_run(run);
         }
         let (mut made, mut makers) = (Vec::new(), BTreeSet::new());
         for version in known.versions {
@@ -139,8 +142,8 @@ impl Walk<'_> {
             self.arena.node_mut(at).logged = Some(model);
         }
         makers.retain(|run| self.is_new(run));
-        for run in &self.neighbours.runs(&makers, true).await? {
-            self.arena.meet_run(run)?;
+        for run in self.neighbours.runs(&makers, true).await? {
+            self.arena.meet_run(run);
         }
         Ok(made)
     }
@@ -150,7 +153,7 @@ impl Walk<'_> {
         at.is_none_or(|at| self.arena.met(at).run.is_none())
     }
 
-    /// The run that an artifact's reference names has made it.
+    /// Shows the run that an artifact reference names. That run made the artifact, declared or not.
     fn show_maker(&mut self, reference: At, depth: u32, next: &mut Vec<At>) -> Result<(), Stop> {
         let node = self.arena.node(reference);
         if node.kind() != Kind::ARTIFACT {
@@ -161,7 +164,7 @@ impl Walk<'_> {
         self.show_run(reference, run, Link::made(), depth, next)
     }
 
-    /// Shows who wrote the reference, and what the registry says that it was made of.
+    /// Shows the writers of the reference, and the sources that the registry links it to.
     fn show_writers(
         &mut self,
         reference: At,

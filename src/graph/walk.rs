@@ -1,4 +1,4 @@
-//! [`Walk`]: level by level over runs, upstream and downstream.
+//! [`Walk`]: expands runs level by level, upstream and downstream.
 
 use std::collections::BTreeSet;
 
@@ -10,38 +10,38 @@ use crate::error::{Error, Result};
 use crate::mongo::neighbours::Neighbours;
 use crate::node::{Direction, Kind, Node, Origin};
 
-/// One walk through the mirror, and what it has shown so far.
+/// A walk through the mirror, and the graph so far.
 pub(super) struct Walk<'a> {
     pub(super) neighbours: Neighbours<'a>,
     pub(super) limits: Limits,
     pub(super) takes_uncertain: bool,
-    /// Whether runs have to match a filter: then, a run that the mirror does not hold does not.
+    /// Whether runs have to match a filter. A run that is not mirrored does not match.
     pub(super) is_filtered: bool,
     pub(super) renames: Renames,
     pub(super) arena: Arena,
-    /// The references that the walk starts from: each counts as read and as written.
+    /// The references at which the walk starts or ends. Each of them counts as read and as written.
     pub(super) starts: References<At>,
-    /// What the walk looks for: it ends on the level on which a way of data leads to one of them.
+    /// The walk stops after the level on which a lineage path reaches one of these nodes.
     pub(super) targets: Vec<At>,
     pub(super) truncated: Option<Truncated>,
     pub(super) aliases: Aliases,
 }
 
-/// How large a graph may become.
+/// The limits of a graph.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) nodes: usize,
     pub(super) edges: usize,
 }
 
-/// Which way a walk goes.
+/// The direction of a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Up,
     Down,
 }
 
-/// Why a walk does not go on.
+/// The reason why a walk stopped early.
 pub(super) enum Stop {
     Cut(Truncated),
     Failed(Error),
@@ -54,7 +54,7 @@ impl From<Error> for Stop {
 }
 
 impl Walk<'_> {
-    /// Walks from these starts; tells after each level how deep it is.
+    /// Walks from these starts, and calls `tell` after each level.
     pub(super) async fn go(
         &mut self,
         starts: &[At],
@@ -88,7 +88,7 @@ impl Walk<'_> {
         }
         let (mut above, mut below) = (runs.clone(), runs);
         let mut references = references.as_slice();
-        // In turn, so that both ways share the limits.
+        // The levels alternate, so that neither direction uses up the limits of the other.
         for depth in 0..up.max(down) {
             if depth < up && !(above.is_empty() && references.is_empty()) {
                 above = self.upstream(&above, references, depth).await?;
@@ -125,7 +125,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Shows the node at the end of an edge of the node that is being expanded, and the edge.
+    /// Shows an edge of the expanded node, and the node at its other end.
     pub(super) fn reach(
         &mut self,
         way: Way,
@@ -154,7 +154,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Notes that the way has reached the run; whether for the first time.
+    /// Marks the run as reached, and returns whether this is the first time.
     pub(super) fn arrive(&mut self, way: Way, run: At) -> bool {
         let progress = self.progress_mut(way, run);
         let is_first = *progress == Progress::Untouched;
@@ -170,7 +170,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Notes that the reference is walked through so far; whether it was not before.
+    /// Marks the reference as expanded to this state, and returns whether it was not before.
     pub(super) fn advance(&mut self, way: Way, reference: At, to: Progress) -> bool {
         let progress = self.progress_mut(way, reference);
         let is_new = *progress < to;
@@ -178,7 +178,7 @@ impl Walk<'_> {
         is_new
     }
 
-    /// The references of the runs, in their order, each shown with its edges; those that are to be expanded are returned.
+    /// Shows the references of the runs, and returns them.
     pub(super) fn show_sides(
         &mut self,
         way: Way,
@@ -207,7 +207,7 @@ impl Walk<'_> {
         Ok(references.into_iter().collect())
     }
 
-    /// Shows the runs at a reference, and adds those that the way reaches for the first time to the next level.
+    /// Shows the runs of a reference. Runs that the walk reaches for the first time are added to the next level.
     pub(super) fn show_runs(
         &mut self,
         way: Way,
@@ -246,7 +246,7 @@ impl Walk<'_> {
         self.targets.iter().any(|target| trace.reaches(*target))
     }
 
-    /// The nodes that the walk began at.
+    /// The starts that the graph shows.
     pub(super) fn start_nodes(&self) -> Vec<At> {
         let shown = self.arena.shown_nodes();
         let starts = shown.filter(|(_, _, met)| met.is_start);
