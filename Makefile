@@ -42,7 +42,7 @@ release-check: cargo ## before a release: whether the library's interface change
 	@cargo semver-checks --version >/dev/null 2>&1 || { echo "cargo-semver-checks is missing: cargo install --locked cargo-semver-checks" >&2; exit 1; }
 	cargo semver-checks --package runlineage $(if $(BASELINE),--baseline-rev $(BASELINE))
 
-bench: cargo tools ## what a sync and the searches cost
+bench: cargo tools ## what a sync, the searches and the walks cost
 	cargo bench --locked --workspace
 
 tools: python ## every server and client, into .tools (or TOOLS_DIR)

@@ -1,10 +1,16 @@
 //! Registered models, their versions and logged models as they are stored; this file owns their collections and field names.
 
 mod model;
+mod projected;
 
 use std::collections::BTreeSet;
 
 use bson::{Bson, Document};
+
+pub(crate) use projected::{
+    PROJECTED, Place, Projected, ProjectedRuns, of_array, own_outputs, with_projected,
+    without_outputs,
+};
 
 pub use model::{Alias, Evaluation, LoggedModel, ModelVersion, RegisteredModel};
 

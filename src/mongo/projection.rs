@@ -4,7 +4,7 @@
 //! `mirror.registry.seq`. A projection applies only to the count that it read. A page carries the projected entries over and
 //! demands the same count. Both project after their own write, so the later one sees what the other wrote.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bson::raw::{RawDocumentBuf, cstr};
 use bson::{Bson, Document, doc};
@@ -16,33 +16,23 @@ use super::failure::failed;
 use super::retry::retried;
 use super::{MongoRunStore, majority_in_command};
 use crate::error::{Error, Result};
-use crate::node::{Direction, Kind, Node, Origin, Reference};
+use crate::node::{Direction, Kind};
+use crate::registry::{
+    PROJECTED, Projected, ProjectedRuns, of_array, own_outputs, without_outputs,
+};
+use crate::run::field;
 use crate::run::lineage::{Entry, FROM};
-use crate::run::{Run, field};
 
 /// Another writer moves the count of a run rarely, and does not do so for ever.
 const MAX_ATTEMPTS: usize = 20;
 /// How many runs one command names.
 const CHUNK: usize = 1_000;
 
-/// An array of a run, and an origin of entries in it.
-pub(super) type Place = (Direction, Kind, Origin);
-
-/// Where a run holds projected entries.
-pub(super) const PROJECTED: [Place; 3] = [
-    (Direction::Output, Kind::MODEL, Origin::Registry),
-    (Direction::Output, Kind::LOGGED_MODEL, Origin::Registry),
-    (Direction::Input, Kind::LOGGED_MODEL, Origin::Metrics),
-];
-
 /// What other collections say of runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Projection<'a> {
     store: &'a MongoRunStore,
 }
-
-/// The projected entries of one run, in the order in which they are stored.
-pub(crate) type Projected = BTreeMap<Reference, Entry>;
 
 /// What a run's document says of its projection.
 struct Stored {
@@ -76,11 +66,10 @@ impl<'a> Projection<'a> {
         let mut changed = 0;
         for _ in 0..MAX_ATTEMPTS {
             // Read in this order: what is written to a version after this is projected by whoever writes it.
-            let mut entries = self.entries(runs).await?;
+            let mut projected = self.entries(runs).await?;
             let mut updates = Vec::new();
             for (run, stored) in self.stored(runs).await? {
-                let entries = entries.remove(&run).unwrap_or_default();
-                let entries = without_outputs(entries, &stored.outputs);
+                let entries = without_outputs(projected.remove(&run), &stored.outputs);
                 let hash = hash(&entries);
                 if stored.hash.as_ref() != hash.as_ref() {
                     updates.push(update(&run, stored.seq, &entries, hash));
@@ -104,37 +93,16 @@ impl<'a> Projection<'a> {
     /// The entries of these runs that versions and logged models give; runs without any are left out.
     ///
     /// The logged models that a run itself names as outputs are among them.
-    pub(crate) async fn entries(self, runs: &[String]) -> Result<BTreeMap<String, Projected>> {
-        let mut entries: BTreeMap<String, Projected> = BTreeMap::new();
-        let wanted: BTreeSet<&str> = runs.iter().map(String::as_str).collect();
+    pub(crate) async fn entries(self, runs: &[String]) -> Result<ProjectedRuns> {
+        let mut projected = ProjectedRuns::default();
+        let wanted: HashSet<&str> = runs.iter().map(String::as_str).collect();
         for version in self.versions(runs).await? {
-            let text = |field: &str| version.get_str(field).ok();
-            if let (Some(run), Some(name), Some(number)) =
-                (text("run"), text("name"), text("version"))
-            {
-                let mut entry = entry(0, name, Some(number));
-                if let Some(original) = text("copied_from") {
-                    entry.facts.insert("copied_from", original);
-                }
-                add(&mut entries, run, entry);
-            }
+            projected.add_version(&version);
         }
         for model in self.logged_models(runs).await? {
-            let Ok(id) = model.get_str(field::ID) else {
-                continue;
-            };
-            let source = model.get_str("source_run").ok();
-            if let Some(source) = source.filter(|source| wanted.contains(source)) {
-                add(&mut entries, source, entry(1, id, None));
-            }
-            let evaluations = model.get_array("evaluations").into_iter().flatten();
-            let runs = evaluations.filter_map(|one| one.as_document()?.get_str("run").ok());
-            // A run that made a model evaluates it as it trains: that is no use of the model.
-            for run in runs.filter(|run| wanted.contains(run) && Some(*run) != source) {
-                add(&mut entries, run, entry(2, id, None));
-            }
+            projected.add_logged_model(&model, |run| wanted.contains(run));
         }
-        Ok(entries)
+        Ok(projected)
     }
 
     async fn versions(self, runs: &[String]) -> Result<Vec<Document>> {
@@ -222,76 +190,12 @@ impl Stored {
     fn of(run: &Document) -> Self {
         let mirror = run.get_document(field::MIRROR).ok();
         let registry = mirror.and_then(|mirror| mirror.get_document(field::REGISTRY).ok());
-        let side = run.get_document(Direction::Output.field()).ok();
-        let array = side.and_then(|side| side.get_array(Kind::LOGGED_MODEL.spec().field).ok());
-        let entries = array.into_iter().flatten().filter_map(Bson::as_document);
-        let is_named_by_run =
-            |entry: &&Document| entry.get_str(FROM).ok() != Some(Origin::Registry.as_str());
-        let id = |entry: &Document| entry.get_str("id").ok().map(str::to_owned);
         Self {
             seq: registry.and_then(|registry| registry.get_i64("seq").ok()),
             hash: registry.and_then(|registry| registry.get_str("hash").ok().map(str::to_owned)),
-            outputs: entries.filter(is_named_by_run).filter_map(id).collect(),
+            outputs: own_outputs(run),
         }
     }
-}
-
-/// Leaves out the logged models that MLflow's run names as its outputs itself, as it does since MLflow 3.6.
-fn without_outputs(mut entries: Projected, outputs: &BTreeSet<String>) -> Projected {
-    entries.retain(|reference, _| {
-        let Reference {
-            direction, node, ..
-        } = reference;
-        let is_output = *direction == Direction::Output && node.kind() == Kind::LOGGED_MODEL;
-        !is_output || !outputs.contains(node.key())
-    });
-    entries
-}
-
-/// The document of a run that MLflow shows so, with these entries.
-pub(crate) fn projected(run: &Run, entries: Projected) -> Result<Document> {
-    let mut document = run.to_document()?;
-    let entries = without_outputs(entries, &Stored::of(&document).outputs);
-    for direction in Direction::BOTH {
-        let side = document.get_document(direction.field());
-        let mut side = side.cloned().unwrap_or_default();
-        let arrays = Kind::of_direction(direction).filter_map(|kind| {
-            let spec = kind.spec();
-            let mut array = match side.remove(spec.field) {
-                Some(Bson::Array(array)) => array,
-                _ => Vec::new(),
-            };
-            let of_kind = entries.values().filter(|entry| {
-                let Reference {
-                    direction: side,
-                    node,
-                    ..
-                } = &entry.reference;
-                *side == direction && node.kind() == kind
-            });
-            array.extend(of_kind.map(|entry| Bson::from(entry.to_document())));
-            let is_stored = spec.is_mlopus || !array.is_empty();
-            is_stored.then(|| (spec.field.to_owned(), Bson::from(array)))
-        });
-        let arrays: Document = arrays.collect();
-        document.insert(direction.field(), arrays);
-    }
-    Ok(document)
-}
-
-fn add(entries: &mut BTreeMap<String, Projected>, run: &str, entry: Entry) {
-    let of_run = entries.entry(run.to_owned()).or_default();
-    of_run.insert(entry.reference.clone(), entry);
-}
-
-fn entry(place: usize, key: &str, detail: Option<&str>) -> Entry {
-    let (direction, kind, origin) = PROJECTED[place];
-    let node = Node::stored(kind, key, detail);
-    Entry::from(Reference {
-        direction,
-        node,
-        origin,
-    })
 }
 
 /// A hash of the entries; without entries, none.
@@ -334,15 +238,7 @@ fn side(direction: Direction, entries: &Projected) -> Document {
         let Some((.., origin)) = projected else {
             return (kind.spec().field.to_owned(), stored.into());
         };
-        let is_this = |entry: &&Entry| {
-            let Reference {
-                direction: side,
-                node,
-                ..
-            } = &entry.reference;
-            *side == direction && node.kind() == kind
-        };
-        let entries = entries.values().filter(is_this).map(Entry::to_document);
+        let entries = of_array(entries, direction, kind).map(Entry::to_document);
         let others = doc! { "$filter": {
             "input": { "$ifNull": [stored, []] },
             "cond": { "$ne": [format!("$$this.{FROM}"), origin.as_str()] },

@@ -10,8 +10,8 @@ use crate::codec::nest::Texts;
 use crate::error::{Error, Result};
 use crate::mlflow::document;
 use crate::mlflow::wire::RawRun;
-use crate::mongo::projection::{self, Projected};
 use crate::node::{Direction, Kind, Node, Origin};
+use crate::registry::{Projected, with_projected};
 use crate::run::lineage::FROM;
 use crate::run::{Run, field};
 
@@ -197,7 +197,7 @@ fn differing_document(
     stored: &Run,
     projected: Projected,
 ) -> Result<Option<String>> {
-    let mut would_be = projection::projected(&document::map(raw, exp_name)?, projected)?;
+    let mut would_be = with_projected(&document::map(raw, exp_name)?, projected)?;
     let mut is = stored.to_document()?;
     if let Ok(mirror) = is.get_document_mut(field::MIRROR) {
         for field in [field::TICKET, field::CHANGED_AT, field::REGISTRY] {

@@ -95,7 +95,7 @@ impl<'a> Verifier<'a> {
                 let id = &raw.info.run_id;
                 self.seen.insert(id);
                 active += u64::from(!raw.is_deleted());
-                let projected = projected.remove(id).unwrap_or_default();
+                let projected = projected.remove(id);
                 let difference = compare(raw, &experiment.name, stored.get(id), projected)?;
                 self.suspects.extend(difference);
             }
@@ -162,8 +162,8 @@ impl<'a> Verifier<'a> {
             Err(error) => return unclear(suspect, error),
         };
         let ids = [run.to_owned()];
-        let projected = Projection::of(&self.settings.store).entries(&ids).await?;
-        let projected = projected.into_values().next().unwrap_or_default();
+        let mut projected = Projection::of(&self.settings.store).entries(&ids).await?;
+        let projected = projected.remove(run);
         match mlflow.raw_experiment(&raw.info.experiment_id).await {
             Ok(experiment) => compare(&raw, &experiment.name, stored.as_ref(), projected),
             Err(error) => unclear(suspect, error),

@@ -32,6 +32,7 @@ mod register;
 mod registry;
 mod registry_convergence;
 mod registry_deletes;
+mod registry_verify;
 mod render_tags;
 mod replica_set;
 mod restored;

@@ -1,12 +1,17 @@
 //! MLflow's model registry and logged models in the mirror, as a real workload leaves them.
 
-use mongodb::bson::Document;
+use mongodb::bson::{Document, doc};
+use runlineage::MongoRunStore;
+use runlineage::sync::SyncJob;
 use serde_json::json;
 
 use crate::support::lab::{Lab, text};
 use crate::support::mlflow::Version;
 use crate::support::mlopus::mlflow_python;
+use crate::support::mongodb::TestDatabase;
+use crate::support::proxy::Answer;
 use crate::support::registry::{differences, mirrored, shown, stored};
+use crate::support::rest;
 
 const NOTHING: [&str; 0] = [];
 
@@ -159,4 +164,194 @@ async fn everything(lab: &Lab) -> Vec<Document> {
         all.extend(stored(&lab.store, collection).await);
     }
     all
+}
+
+#[tokio::test]
+async fn versions_that_do_not_fit_one_page_are_asked_for_by_the_names_of_their_models() {
+    let lab = Lab::new().await;
+    let uri = lab.server.uri();
+    let prefix = lab.name("").trim().to_owned();
+    for name in [
+        "churn",
+        "it's",
+        "q\"t",
+        "it's \"both\"",
+        "itxs",
+        "c++ & more",
+    ] {
+        let name = format!("{prefix} {name}");
+        rest::post(&uri, "registered-models/create", &json!({ "name": name }));
+        for _ in 0..2 {
+            let version = json!({ "name": name, "source": "s3://bucket/model" });
+            rest::post(&uri, "model-versions/create", &version);
+        }
+    }
+    let faults: [fn() -> Answer; 2] = [
+        || {
+            Answer::Change(Box::new(|mut page| {
+                page["next_page_token"] = json!("more");
+                page["model_versions"]
+                    .as_array_mut()
+                    .map(|versions| versions.truncate(1));
+                page
+            }))
+        },
+        || Answer::text(504, "the gateway is out of patience"),
+    ];
+    lab.experiment("a");
+    let expected = shown(&uri, &prefix, &[]);
+    assert_eq!(expected.len(), 18);
+    for fault in faults {
+        let test = TestDatabase::new().await;
+        let store = MongoRunStore::connect(&test.uri)
+            .await
+            .expect("the server is there");
+        lab.proxy.on(move |request| {
+            let is_whole =
+                request.call == "model-versions/search" && !request.head.contains("filter=");
+            if is_whole { fault() } else { Answer::Pass }
+        });
+        let client = lab.builder().retries(0).build().expect("the URI is valid");
+        Lab::complete(SyncJob::new(&client, &store).run(|_| {}).await);
+        assert_eq!(differences(&mirrored(&store).await, &expected), NOTHING);
+    }
+}
+
+#[tokio::test]
+async fn a_version_without_a_run_has_that_of_its_logged_model() {
+    let lab = Lab::new().await;
+    if lab.server.version() == Version::V2 {
+        // It has no logged models.
+        return;
+    }
+    let (uri, name) = (lab.server.uri(), lab.name("churn"));
+    let exps = ["a", "b"].map(|name| lab.experiment(name));
+    rest::post(&uri, "registered-models/create", &json!({ "name": name }));
+    let runs = exps.clone().map(|exp| {
+        let run = rest::create_run(&uri, &exp, 1_700_000_000_000);
+        let model = json!({ "experiment_id": exp, "name": "m", "source_run_id": run });
+        let model = rest::post(&uri, "logged-models", &model);
+        let id = text(&model["model"]["info"]["model_id"]);
+        let version = json!({ "name": name, "source": format!("models:/{id}"), "model_id": id });
+        rest::post(&uri, "model-versions/create", &version);
+        run
+    });
+    // MLflow before 3.17 does not copy the run of a logged model.
+    lab.proxy.on(|request| match request.call.as_str() {
+        "model-versions/search" => Answer::Change(Box::new(|mut page| {
+            for version in page["model_versions"].as_array_mut().into_iter().flatten() {
+                version["run_id"] = json!("");
+            }
+            page
+        })),
+        "model-versions/get" => Answer::Change(Box::new(|mut answer| {
+            answer["model_version"]["run_id"] = json!("");
+            answer
+        })),
+        _ => Answer::Pass,
+    });
+    // The logged model of the second experiment is not mirrored: MLflow is asked for it.
+    let job = lab.sync().except([lab.name("b").as_str()]);
+    Lab::complete(job.run(|_| {}).await);
+    let versions = stored(&lab.store, "model_versions").await;
+    let found = versions
+        .iter()
+        .map(|version| version.get_str("run").unwrap());
+    assert_eq!(found.collect::<Vec<_>>(), runs);
+    let verified = job.verify(|_| {}).await.expect("it compares");
+    assert_eq!(verified.differences, []);
+    let run = lab
+        .store
+        .get_run(&runs[0])
+        .await
+        .expect("a find")
+        .expect("it is mirrored");
+    let document = run.to_document().expect("it is BSON");
+    let outputs = document.get_document("outputs").unwrap();
+    assert_eq!(outputs.get_array("models").unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_killed_pass_wrote_and_did_not_project_is_projected_by_the_next_one() {
+    let lab = Lab::new().await;
+    let (uri, name) = (lab.server.uri(), lab.name("churn"));
+    let run = rest::create_run(&uri, &lab.experiment("a"), 1_700_000_000_000);
+    rest::post(&uri, "registered-models/create", &json!({ "name": name }));
+    let version = json!({ "name": name, "source": "s3://bucket/model", "run_id": run });
+    rest::post(&uri, "model-versions/create", &version);
+    Lab::complete(lab.sync().run(|_| {}).await);
+
+    let runs = lab.test.database.collection::<Document>("runs");
+    let (this, versions) = (
+        doc! { "_id": &run },
+        lab.test.database.collection::<Document>("model_versions"),
+    );
+    let before = runs
+        .find_one(this.clone())
+        .await
+        .expect("a find")
+        .expect("it is mirrored");
+    let unproject = doc! { "$set": { "outputs.models": [] }, "$unset": { "mirror.registry": 1 } };
+    runs.update_one(this.clone(), unproject)
+        .await
+        .expect("it is taken");
+    let pending = doc! { "$set": { "mirror.pending_runs": [&run, "not mirrored"] } };
+    versions
+        .update_many(doc! {}, pending)
+        .await
+        .expect("it is taken");
+
+    Lab::complete(lab.sync().run(|_| {}).await);
+    let after = runs
+        .find_one(this)
+        .await
+        .expect("a find")
+        .expect("it is mirrored");
+    assert_eq!(after.get("outputs"), before.get("outputs"));
+    assert_eq!(
+        before
+            .get_document("outputs")
+            .unwrap()
+            .get_array("models")
+            .unwrap()
+            .len(),
+        1
+    );
+    let versions = stored(&lab.store, "model_versions").await;
+    assert!(
+        !versions[0]
+            .get_document("mirror")
+            .unwrap()
+            .contains_key("pending_runs")
+    );
+}
+
+#[tokio::test]
+async fn pages_of_logged_models_shrink_for_a_gateway_that_gives_up_on_large_ones() {
+    let lab = Lab::new().await;
+    if lab.server.version() == Version::V2 {
+        // It has no logged models.
+        return;
+    }
+    let (uri, exp) = (lab.server.uri(), lab.experiment("a"));
+    for _ in 0..9 {
+        rest::post(
+            &uri,
+            "logged-models",
+            &json!({ "experiment_id": exp, "name": "m" }),
+        );
+    }
+    lab.proxy.on(|request| {
+        let is_large = request.body["max_results"]
+            .as_u64()
+            .is_some_and(|count| count > 3);
+        match request.call.as_str() {
+            "logged-models/search" if is_large => Answer::text(504, "out of patience"),
+            _ => Answer::Pass,
+        }
+    });
+    Lab::complete(lab.sync().page_size(100).run(|_| {}).await);
+    let expected = shown(&uri, "no model", &[exp]);
+    assert_eq!(expected.len(), 9);
+    assert_eq!(differences(&mirrored(&lab.store).await, &expected), NOTHING);
 }

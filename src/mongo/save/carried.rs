@@ -9,9 +9,9 @@ use crate::error::Result;
 use crate::mongo::MongoRunStore;
 use crate::mongo::collections::{RUNS, at_primary};
 use crate::mongo::failure::failed;
-use crate::mongo::projection::{PROJECTED, Place};
 use crate::mongo::retry::retried;
 use crate::node::{Direction, Kind, Origin};
+use crate::registry::{PROJECTED, Place};
 use crate::run::lineage::FROM;
 use crate::run::{Run, field};
 
