@@ -118,7 +118,7 @@ async fn an_answer_that_drips_is_an_error_and_a_slow_one_is_read() {
         .await
         .map(|runs| runs.len());
     let said = chain(&error.expect_err("it never ends"));
-    assert!(said.contains("bytes of the answer came in"), "{said}");
+    assert!(said.contains("bytes of the answer arrived in"), "{said}");
     assert!(
         start.elapsed() < Duration::from_secs(60),
         "{:?}",

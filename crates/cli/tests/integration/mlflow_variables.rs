@@ -295,7 +295,7 @@ async fn a_refused_password_is_told_apart_from_a_missing_one() {
         ),
         (
             vec![user, password],
-            "refused the user name (from mlflow_tracking_username) and the password (from mlflow_tracking_password)",
+            "refused the user name (from mlflow_tracking_username) or the password (from mlflow_tracking_password)",
         ),
         (
             vec![user],
@@ -307,7 +307,7 @@ async fn a_refused_password_is_told_apart_from_a_missing_one() {
         ),
         (
             vec![token],
-            "refused the token that is set (from mlflow_tracking_token)",
+            "refused the token (from mlflow_tracking_token)",
         ),
         (
             vec![user, password, token],
