@@ -95,7 +95,7 @@ async fn a_trusted_certificate_and_disabled_checks_cannot_be_combined() {
         .insecure_tls(true)
         .retries(0)
         .build();
-    let error = experiments(&client.expect("the URI is one")).await;
+    let error = experiments(&client.expect("the URI is valid")).await;
     let said = chain(&error.expect_err("it is no TLS"));
     assert!(said.contains("use http://"), "{said}");
 }
