@@ -311,7 +311,7 @@ async fn a_refused_password_is_told_apart_from_a_missing_one() {
         ),
         (
             vec![user, password, token],
-            "the token (from mlflow_tracking_token) is not sent",
+            "the token (from mlflow_tracking_token) was not sent",
         ),
     ] {
         fails(&sync(&test, &server.uri(), home.path(), &variables), hint);
