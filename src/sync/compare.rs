@@ -25,7 +25,7 @@ pub struct Difference {
 
 impl Difference {
     fn missing(run: &str) -> Self {
-        Self::new(run, "missing", "the mirror does not hold it")
+        Self::new(run, "missing", "the run is not mirrored")
     }
 
     pub(super) fn extra(run: &str, what: impl Into<String>) -> Self {

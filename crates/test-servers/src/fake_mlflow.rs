@@ -1,10 +1,10 @@
-//! A tracking server that answers what a test tells it to, true or not.
+//! A fake tracking server, for answers that a real one gives only after an accident or not at all.
 
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-/// Answers `answer` to a REST call, whatever is asked; later answers to a call do not replace earlier ones.
+/// Gives `answer` to every request of a REST call. A second answer for the same call has no effect.
 pub async fn answer(server: &MockServer, call: &str, answer: ResponseTemplate) {
     let verb = if call.ends_with("/get") {
         "GET"
