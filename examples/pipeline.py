@@ -3,11 +3,12 @@
     MLFLOW_TRACKING_URI=http://localhost:5000 python examples/pipeline.py
 
 The pipeline predicts which customers leave ("churn"), from random data. Each step is an MLflow run, and registers its inputs and
-outputs with `mlopus.lineage`. Then `runlineage sync` mirrors the runs, and `runlineage find` searches them. The last line of the
+outputs with `mlopus.lineage`. MLflow itself records the versions, the alias of the one in production, and the training data. Then `runlineage sync` mirrors the runs, and `runlineage find` searches them. The last line of the
 output is a JSON object of run ids by step.
 """
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -15,8 +16,12 @@ import random
 import tempfile
 
 import mlopus
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag
 
 MODEL = "churn"
+# What is in production, under a name of its own.
+PRODUCTION = "churn-production"
 COLUMNS = ["months", "calls", "price"]
 
 
@@ -41,7 +46,8 @@ def main():
     for version in versions:
         runs["evaluate-v" + version.version] = evaluate(exp, customers, version)
 
-    # Version 2 is in production: it scores the customers of two months, and a report reads the scores.
+    # Version 2 goes into production: it scores the customers of two months, and a report reads the scores.
+    promote(versions[1])
     for month, seed in [("2026-11", 11), ("2026-12", 12)]:
         fresh = runs["prepare-" + month] = prepare(exp, month, seed)
         runs["score-" + month] = score(exp, fresh, versions[1], month)
@@ -82,12 +88,28 @@ def train(api, exp, customers, rate, rounds):
 
         run.log_params({"rate": rate, "rounds": rounds})
         run.log_metrics({"loss": loss(weights, rows)})
+        log_dataset(run, "customers", rows, source="runs:/%s/data/train.csv" % customers.id)
         model = api.get_or_create_model(MODEL)
         version = model.log_version(run, lambda target: save(target, weights), path_in_run="model")
         mlopus.lineage.of(run).with_input_artifact(customers.id, "data/train.csv").with_output_model(
             MODEL, version.version
         ).register()
     return run, version
+
+
+def log_dataset(run, name, rows, source):
+    """Records the training data in MLflow itself, as `mlflow.log_input` does."""
+    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:8]
+    dataset = Dataset(name=name, digest=digest, source_type="artifact", source=source)
+    used_for = [InputTag("mlflow.data.context", "training")]
+    MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).log_inputs(run.id, [DatasetInput(dataset, used_for)])
+
+
+def promote(version):
+    """Points the alias `champion` to a version, and copies the version under the name of production."""
+    client = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
+    client.set_registered_model_alias(MODEL, "champion", version.version)
+    client.copy_model_version("models:/%s/%s" % (MODEL, version.version), PRODUCTION)
 
 
 def evaluate(exp, customers, version):

@@ -69,6 +69,7 @@ pub mod mongo;
 mod node;
 pub mod query;
 mod register;
+mod registry;
 mod run;
 mod store;
 pub mod sync;
@@ -82,6 +83,7 @@ pub use mlflow::MlflowClient;
 pub use mongo::MongoRunStore;
 pub use node::{Direction, Inputs, Kind, Lineage, Node, Origin, Outputs, Reference};
 pub use query::{Query, Search};
+pub use registry::{Alias, Evaluation, LoggedModel, ModelVersion, RegisteredModel};
 pub use run::{Experiment, ExperimentSelector, Problem, Run, RunId};
 pub use store::{RunStore, RunStoreExt, RunStream};
 

@@ -5,27 +5,35 @@ mod connection;
 pub(crate) mod document;
 #[cfg(test)]
 mod document_tests;
+pub(crate) mod logged_models;
+mod native;
 mod page_size;
+mod registry;
+pub(crate) mod registry_document;
 pub(crate) mod scan;
 pub(crate) mod wire;
+pub(crate) mod wire_registry;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use bson::Document;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::node::{ModelPointer, PointsTo};
+use crate::node::{Direction, Kind, ModelPointer, PointsTo};
 use crate::query::{Matcher, Search};
+use crate::registry::{ProjectedRuns, with_projected};
 use crate::run::{Run, RunId};
 use crate::store::{RunStore, RunStream};
 
 pub use builder::MlflowClientBuilder;
 pub(crate) use connection::PagePermit;
 use connection::{Connection, Memory};
+use logged_models::LoggedModelScan;
 use page_size::PageSize;
 use scan::Scan;
 use wire::{
@@ -177,7 +185,15 @@ impl MlflowClient {
         self.connection.base()
     }
 
+    /// One run as `runs/search` shows it too.
     pub(crate) async fn raw_run(&self, id: &RunId) -> Result<RawRun> {
+        let mut run = self.raw_run_with_model_inputs(id).await?;
+        run.inputs.model_inputs.clear();
+        Ok(run)
+    }
+
+    /// One run with the logged models that it read, which `runs/search` does not show.
+    pub(crate) async fn raw_run_with_model_inputs(&self, id: &RunId) -> Result<RawRun> {
         let answer: RunAnswer = self
             .connection
             .get("runs/get", &[("run_id", id.as_str())])
@@ -228,6 +244,52 @@ impl MlflowClient {
         RunStore::find_runs(self, search.into())
     }
 
+    /// What versions and logged models say of runs, as far as the filter asks for it.
+    async fn projected(&self, filter: &Document) -> Result<ProjectedRuns> {
+        let mut projected = ProjectedRuns::default();
+        let text = filter.to_string();
+        let asks_for = |kind: Kind| {
+            let mut arrays = Direction::BOTH
+                .into_iter()
+                .map(|direction| kind.path(direction));
+            arrays.any(|array| text.contains(&array))
+        };
+        if asks_for(Kind::MODEL) {
+            let names: Vec<String> = self
+                .raw_models()
+                .await?
+                .into_iter()
+                .map(|model| model.name)
+                .collect();
+            let mut versions = self.raw_versions(&names);
+            while let Some(page) = versions.try_next().await? {
+                for version in page {
+                    let logged = match registry_document::logged_model_of(&version) {
+                        Some(id) if version.run_id.as_deref().is_none_or(str::is_empty) => {
+                            Some(self.raw_logged_model(id, false).await?)
+                        }
+                        _ => None,
+                    };
+                    let run = logged.and_then(|model| model.info.source_run_id);
+                    let version = registry_document::map_version(&version, None, run.as_deref())?;
+                    projected.add_version(&version.fields);
+                }
+            }
+        }
+        if asks_for(Kind::LOGGED_MODEL) {
+            let experiments: Vec<ExperimentInfo> = self.experiments().try_concat().await?;
+            let ids = experiments.into_iter().map(|experiment| experiment.id);
+            let mut scan = LoggedModelScan::new(self.clone(), ids.collect());
+            while let Some((page, _)) = scan.next_page().await? {
+                for model in &page {
+                    let model = registry_document::map_logged_model(model, None)?;
+                    projected.add_logged_model(&model.fields, |_| true);
+                }
+            }
+        }
+        Ok(projected)
+    }
+
     fn all_runs(&self) -> impl stream::Stream<Item = Result<Run>> + Send + 'static {
         let client = self.clone();
         self.experiments()
@@ -241,7 +303,8 @@ impl MlflowClient {
 }
 
 impl RunStore for MlflowClient {
-    /// Fetches every active run and filters in process, as mlopus does.
+    /// Fetches every active run and filters in process, as mlopus does. For what MLflow's registry and logged models know of
+    /// runs, it fetches these as well, if the filter asks for models.
     fn find_runs(&self, search: Search) -> BoxFuture<'_, Result<RunStream>> {
         Box::pin(async move {
             let filter = search.filter()?;
@@ -252,9 +315,10 @@ impl RunStore for MlflowClient {
                 ));
             }
             let matcher = Matcher::parse(&filter)?;
+            let mut projected = self.projected(&filter).await?;
             let mut to_skip = search.skip.unwrap_or_default();
             let matching = self.all_runs().try_filter_map(move |run| {
-                let matched = run.to_document().map(|document| {
+                let matched = with_projected(&run, projected.remove(run.id())).map(|document| {
                     let matches = matcher.matches(&document);
                     let skipped = matches && to_skip > 0;
                     to_skip -= u64::from(skipped);

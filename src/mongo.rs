@@ -15,6 +15,8 @@ mod key_ranges;
 pub(crate) mod lease;
 pub(crate) mod migrate;
 pub(crate) mod mirrored;
+pub(crate) mod projection;
+pub(crate) mod registry;
 mod retry;
 pub(crate) mod save;
 pub(crate) mod source;
@@ -40,7 +42,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bson::{Bson, DateTime, doc};
+use bson::raw::RawDocumentBuf;
+use bson::{Bson, DateTime, doc, rawdoc};
 use mongodb::options::{Acknowledgment, ClientOptions, WriteConcern};
 use mongodb::{Client, Database};
 use tokio::sync::OnceCell;
@@ -173,6 +176,11 @@ fn majority() -> WriteConcern {
         .build();
     concern.w_timeout = Some(WRITE_TIMEOUT);
     concern
+}
+
+/// The same for a plain command, to which the driver adds no write concern.
+fn majority_in_command() -> RawDocumentBuf {
+    rawdoc! { "w": "majority", "j": true, "wtimeout": 30_000 }
 }
 
 /// The error for an invalid URI. The driver's message may quote the URI and its password, so only fixed texts are passed on.

@@ -55,7 +55,7 @@ pub enum Origin {
     /// A lineage tag of the run.
     #[default]
     Tag,
-    /// MLflow's model registry.
+    /// MLflow's registry of models, or its records of logged models.
     Registry,
     /// MLflow's own record of the run's inputs.
     Inputs,
@@ -95,7 +95,7 @@ impl Node {
     /// A node of this kind. An empty detail counts as none. A path loses its leading and trailing slashes, as in mlopus.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the key, such as a model's name, is empty.
+    /// [`Error::InvalidArgument`] when the key, such as a model's name, is empty, and for a detail of a kind that has none.
     pub fn new<'a>(kind: Kind, key: &str, detail: impl Into<Option<&'a str>>) -> Result<Self> {
         Self::checked(kind, key, detail.into()).map_err(|refused| refused.to_error())
     }
@@ -122,6 +122,30 @@ impl Node {
     /// As [`new`](Self::new).
     pub fn artifact<'a>(run_id: &str, path: impl Into<Option<&'a str>>) -> Result<Self> {
         Self::new(Kind::ARTIFACT, run_id, path)
+    }
+
+    /// A dataset, or one content of it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn dataset<'a>(name: &str, digest: impl Into<Option<&'a str>>) -> Result<Self> {
+        Self::new(Kind::DATASET, name, digest)
+    }
+
+    /// A logged model.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn logged_model(id: &str) -> Result<Self> {
+        Self::new(Kind::LOGGED_MODEL, id, None)
+    }
+
+    /// A prompt, or one version of it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn prompt<'a>(name: &str, version: impl Into<Option<&'a str>>) -> Result<Self> {
+        Self::new(Kind::PROMPT, name, version)
     }
 
     /// The kind of the node.
@@ -160,12 +184,15 @@ impl Node {
             true => detail.trim_matches('/'),
             false => detail,
         });
+        let detail = detail.filter(|detail| !detail.is_empty());
+        if detail.is_some() && kind.spec().detail.is_none() {
+            let reason = "it has neither a version nor a path";
+            return Err(Refused::argument(kind.spec().key_means, reason));
+        }
         Ok(Self {
             kind,
             key: key.to_owned(),
-            detail: detail
-                .filter(|detail| !detail.is_empty())
-                .map(str::to_owned),
+            detail: detail.map(str::to_owned),
         })
     }
 }
@@ -200,7 +227,8 @@ impl fmt::Display for Direction {
 }
 
 impl Origin {
-    const ALL: [Self; 6] = [
+    /// Every origin.
+    pub const ALL: [Self; 6] = [
         Self::Tag,
         Self::Registry,
         Self::Inputs,
@@ -222,7 +250,9 @@ impl Origin {
         }
     }
 
-    pub(crate) fn of_word(word: &str) -> Option<Self> {
+    /// The origin of this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|origin| origin.as_str() == word)
     }
 }

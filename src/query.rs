@@ -12,6 +12,7 @@ mod models;
 mod named;
 mod next_page;
 mod order;
+mod origin;
 mod prefix;
 mod print;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use std::ops::Bound;
 use bson::{DateTime, Document};
 
 use crate::error::{Error, Result};
-use crate::node::{Direction, Kind, Node, Refused, named_builders};
+use crate::node::{Direction, Kind, Node, Origin, Refused, named_builders};
 
 use attribute::{Attribute, TimeField};
 pub use check::{
@@ -122,6 +123,8 @@ enum Term {
         path: String,
         under: bool,
     },
+    /// A condition on lineage, of which only entries of this origin count.
+    OfOrigin(Origin, Box<Self>),
     /// The run has no reference in this direction.
     NoReference(Direction),
     /// A field of the run equals this text.

@@ -98,9 +98,19 @@ impl Registration {
             let present: BTreeMap<String, String> = tags
                 .map(|tag| (tag.key.clone(), tag.value.clone()))
                 .collect();
-            let missing = tags::write(&self.added, &present)?;
+            // What MLflow itself records needs no tag.
+            let native = document::native_nodes(&raw);
+            let is_native =
+                |added: &&Reference| native.contains(&(added.direction, added.node.clone()));
+            let added = self
+                .added
+                .iter()
+                .filter(|added| !is_native(added))
+                .cloned()
+                .collect();
+            let missing = tags::write(&added, &present)?;
             let is_last = attempt == MAX_ATTEMPTS;
-            if missing.is_empty() || (is_last && tags::is_recorded(&self.added, &present)) {
+            if missing.is_empty() || (is_last && tags::is_recorded(&added, &present)) {
                 let experiment = mlflow.raw_experiment(&raw.info.experiment_id).await?;
                 let run = document::map(&raw, &experiment.name)?;
                 record_experiment(store, &experiment)

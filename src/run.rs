@@ -39,6 +39,7 @@ pub(crate) mod field {
     pub(crate) const FINGERPRINT: &str = "fingerprint";
     pub(crate) const PURGED: &str = "purged";
     pub(crate) const QUARANTINED: &str = "quarantined";
+    pub(crate) const REGISTRY: &str = "registry";
     pub(crate) const TEXT: &str = "text";
     pub(crate) const UNNESTED: &str = "unnested";
     pub(crate) const PROBLEMS: &str = "problems";

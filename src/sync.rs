@@ -10,13 +10,15 @@
 //! | `pass`, `quick`, `verify`, `forget` | one operation each |
 //! | `exclusive` | holds the lease, so that one process at a time writes |
 //! | `experiment` | scans one experiment from its checkpoint to its end |
+//! | `registry` | mirrors registered models, their versions and logged models |
 //! | `missing` | finds the mirrored runs that a scan did not show |
 //! | `deleted_upstream` | removes runs that MLflow no longer knows, at the end of a pass |
 //! | `inquiry`, `verdict` | ask MLflow about one missing run |
 //! | `deletion_guard` | limits how many runs one pass may remove |
 //! | `triage` | decides whether an error concerns one experiment or all of them |
+//! | `model_inputs` | adds what MLflow shows of single runs only |
 //! | `pages`, `save`, `seen`, `compare` | fetch, save, remember and compare pages of runs |
-//! | `settings`, `scope`, `totals`, `report` | the settings of a job, and its results |
+//! | `settings`, `scope`, `names`, `totals`, `report` | the settings of a job, and its results |
 
 mod compare;
 mod deleted_upstream;
@@ -27,9 +29,12 @@ mod forget;
 mod inquiry;
 mod job;
 mod missing;
+mod model_inputs;
+mod names;
 mod pages;
 mod pass;
 mod quick;
+mod registry;
 mod report;
 mod save;
 mod scope;
@@ -45,6 +50,6 @@ pub use tokio_util::sync::CancellationToken;
 
 pub use compare::Difference;
 pub use job::SyncJob;
-pub use report::{Incomplete, Progress, Report};
+pub use report::{Incomplete, Progress, RegistryCounts, RegistryReport, Report};
 pub use verify::Verification;
 pub use watch::{PassEnded, PassKind, Watch};

@@ -102,6 +102,29 @@ pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
         0 => vec![model(random)],
         _ => vec![],
     };
+    // MLflow's own records: a dataset with a new digest now and then, a logged model in two of five runs, evaluations of the
+    // logged models of recent runs, and a prompt in one of ten runs.
+    let mut inputs = doc! { "models": models, "runs": read };
+    if random.below(2) == 0 {
+        let used = doc! { "name": format!("clicks-{}", random.skewed(500)), "digest": format!("{:08x}", n / DATASET_RUNS), "context": "training", "source_type": "local", "from": "inputs" };
+        inputs.insert("datasets", vec![used]);
+    }
+    if random.below(10) == 0 {
+        let evaluated = format!("m-{}", recent(random));
+        inputs.insert(
+            "logged_models",
+            vec![doc! { "id": evaluated, "from": "metrics" }],
+        );
+    }
+    if random.below(10) == 0 {
+        let prompt = doc! { "name": format!("prompt-{}", random.skewed(200)), "version": (1 + random.skewed(20)).to_string(), "from": "tag" };
+        inputs.insert("prompts", vec![prompt]);
+    }
+    let mut outputs = doc! { "models": made, "runs": wrote };
+    if random.below(5) < 2 {
+        let logged = doc! { "id": format!("m-{}", id(n)), "step": 0_i64, "from": "outputs" };
+        outputs.insert("logged_models", vec![logged]);
+    }
     let status = [
         "FINISHED", "FINISHED", "FINISHED", "FINISHED", "FAILED", "KILLED", "FINISHED", "FINISHED",
     ][random.below(8) as usize];
@@ -134,8 +157,8 @@ pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
         "end_time": DateTime::from_millis(start + 600_000),
         "repo": format!("s3://bucket/{exp}/{}/artifacts", id(n)),
         "user": user,
-        "inputs": { "models": models, "runs": read },
-        "outputs": { "models": made, "runs": wrote },
+        "inputs": inputs,
+        "outputs": outputs,
         "tags": tags,
         "params": params,
         "metrics": metrics,

@@ -16,7 +16,7 @@ use mongodb::bson::raw::RawDocumentBuf;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::{Client, Database};
 use runlineage::query::Condition;
-use runlineage::{MongoRunStore, Query, Search};
+use runlineage::{MongoRunStore, Origin, Query, Search};
 
 use generator::{BASE_MODEL, FORMER_USER, READ_MODEL, READERS, Random, dataset, id, start_of};
 
@@ -455,6 +455,7 @@ fn peak_memory(server: &Server, small: &Database, large: &Database) -> Outcome {
 async fn terms(database: &Database, runs: u64) -> Outcome {
     let store = MongoRunStore::from_database(database.clone());
     let some = id(runs / 2);
+    let logged = format!("m-{some}");
     let from = start_of(runs / 2);
     let to = DateTime::from_millis(from.timestamp_millis() + 36_000_000);
     let query = Query::new;
@@ -475,6 +476,32 @@ async fn terms(database: &Database, runs: u64) -> Outcome {
         (
             "output model, version",
             query().with_output_model("model-7", "3"),
+        ),
+        (
+            "input dataset",
+            query().with_input_dataset("clicks-3", None),
+        ),
+        (
+            "input dataset, digest",
+            query().with_input_dataset("clicks-3", "00000001"),
+        ),
+        (
+            "input dataset, of an origin",
+            query()
+                .with_input_dataset("clicks-3", None)
+                .of_origin(Origin::Inputs),
+        ),
+        (
+            "input logged model",
+            query().with_input_logged_model(&logged),
+        ),
+        (
+            "output logged model",
+            query().with_output_logged_model(&logged),
+        ),
+        (
+            "input prompt, version",
+            query().with_input_prompt("prompt-3", "2"),
         ),
         ("input artifact", query().with_input_artifact(&some, None)),
         (

@@ -50,6 +50,26 @@ fn searches(runs: u64) -> Outcome<Vec<(&'static str, &'static str, Document)>> {
             all(query().with_output_model("model-7", "3"))?,
         ),
         (
+            "input_datasets",
+            "readers of a dataset's content",
+            all(query().with_input_dataset("clicks-3", "00000001"))?,
+        ),
+        (
+            "input_logged_models",
+            "evaluations of a logged model",
+            all(query().with_input_logged_model(&format!("m-{some}")))?,
+        ),
+        (
+            "output_logged_models",
+            "the run that made a logged model",
+            all(query().with_output_logged_model(&format!("m-{some}")))?,
+        ),
+        (
+            "input_prompts",
+            "users of a prompt's version",
+            all(query().with_input_prompt("prompt-3", "2"))?,
+        ),
+        (
             "input_runs",
             "readers of a run",
             all(query().with_input_artifact(&some, None))?,

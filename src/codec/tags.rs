@@ -83,7 +83,10 @@ pub(crate) fn write(
             .or_default()
             .push(reference);
     }
-    for ((direction, kind, key), references) in by_key {
+    let of_mlopus = by_key
+        .into_iter()
+        .filter(|((_, kind, _), _)| kind.spec().is_mlopus);
+    for ((direction, kind, key), references) in of_mlopus {
         let tag = format!("{PREFIX}{}.{key}", kind.path(direction));
         if let Some(value) = mlopus_value(&tag, key, present.get(&tag), &references) {
             tags.insert(tag, value);
@@ -184,6 +187,7 @@ fn read_mlopus(tag: &str, text: &str, references: &mut BTreeSet<Reference>) -> R
     let mut parts = tag.splitn(4, '.').skip(1);
     let (side, field, key) = (parts.next(), parts.next(), parts.next());
     let place = place(side.unwrap_or_default(), field.unwrap_or_default());
+    let place = place.filter(|(_, kind)| kind.spec().is_mlopus);
     let (Some((direction, kind)), Some(key)) = (place, key.filter(|key| !key.is_empty())) else {
         return Err(
             "its key is not lineage.<inputs|outputs>.<models|runs>.<name or run id>".into(),

@@ -152,6 +152,45 @@ impl Connection {
         .map(|(answer, _)| answer)
     }
 
+    /// Like [`get`](Self::get), for the one resource of this id.
+    pub(super) async fn get_at<A: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        id: &str,
+        query: &[(&str, &str)],
+    ) -> Result<A> {
+        let mut url = self.url(call);
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push(id);
+        }
+        url.query_pairs_mut().extend_pairs(query);
+        self.ask(call, |_| {
+            (self.http.request(Method::GET, url.clone()), SINGLE_ANSWER)
+        })
+        .await
+        .map(|(answer, _)| answer)
+    }
+
+    /// Like [`get`](Self::get), for an answer of at most so many bytes; a larger one ends in [`Error::PageTooLarge`].
+    pub(super) async fn get_within<A: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        query: &[(&str, &str)],
+        bytes: usize,
+    ) -> Result<A> {
+        let mut url = self.url(call);
+        url.query_pairs_mut().extend_pairs(query);
+        let bound = Bound {
+            bytes,
+            memory: Memory::Own,
+        };
+        self.ask(call, |_| {
+            (self.http.request(Method::GET, url.clone()), bound)
+        })
+        .await
+        .map(|(answer, _)| answer)
+    }
+
     /// Asks for a page of the current `size`. Shrinks `size` and asks again when no answer comes, when a gateway refuses the page,
     /// or when the page is too large for this program.
     pub(super) async fn page<A: DeserializeOwned, B: Serialize>(

@@ -1,22 +1,25 @@
 //! [`map`]: maps a run of MLflow to its document in collection `runs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, DateTime, Document, doc};
 use sha2::{Digest, Sha256};
 
+use super::native;
 use super::wire::RawRun;
 use crate::codec::nest::{self, Nested};
 use crate::codec::tags;
 use crate::error::Result;
-use crate::node::Direction;
+use crate::node::{Direction, Kind, Node, Origin, Reference};
+use crate::run::lineage::Entry;
 use crate::run::{Problem, Run, field, lineage};
 
 /// A part of every fingerprint. After a change of this number, the next full pass rewrites every run.
-const MAPPING_VERSION: u32 = 1;
+const MAPPING_VERSION: u32 = 2;
 
 /// Many readers of BSON, such as Python's, can hold only dates of the years 1 to 9999.
-const READABLE_MILLIS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+pub(super) const READABLE_MILLIS: std::ops::RangeInclusive<i64> =
+    -62_135_596_800_000..=253_402_300_799_999;
 
 /// Maps a run and the name of its experiment. Equal inputs give equal documents.
 pub(crate) fn map(raw: &RawRun, exp_name: &str) -> Result<Run> {
@@ -39,6 +42,18 @@ pub(crate) fn map(raw: &RawRun, exp_name: &str) -> Result<Run> {
             .map(|metric| (metric.key.as_str(), metric.value)),
     );
     let (references, mut problems) = tags::read(tag_texts.iter().map(|(key, text)| (*key, *text)));
+    let mut entries: Vec<Entry> = references.into_iter().map(Entry::from).collect();
+    let (native, unread) = native::read(raw);
+    let fingerprint = fingerprint(
+        raw,
+        exp_name,
+        &tag_texts,
+        &param_texts,
+        &metric_values,
+        &native,
+    );
+    entries.extend(native);
+    problems.extend(unread);
     let tags = nest::tags(&tag_texts);
     let params = nest::params(&param_texts);
     let metrics = nest::metrics(&metric_values);
@@ -70,11 +85,11 @@ pub(crate) fn map(raw: &RawRun, exp_name: &str) -> Result<Run> {
     let user = info.user_id.as_deref().filter(|user| *user != "unknown");
     put(field::USER, non_empty(tag("mlflow.user").or(user)));
     for direction in Direction::BOTH {
-        let side = lineage::to_side(direction, &references);
+        let side = lineage::to_side(direction, &entries);
         put(direction.field(), Some(side.into()));
     }
 
-    let mut mirror = doc! { field::FINGERPRINT: fingerprint(raw, exp_name, &tag_texts, &param_texts, &metric_values) };
+    let mut mirror = doc! { field::FINGERPRINT: fingerprint };
     let mut text = Document::new();
     let mut unnested = Document::new();
     for (name, nested) in [
@@ -110,6 +125,15 @@ pub(crate) fn map(raw: &RawRun, exp_name: &str) -> Result<Run> {
     Run::try_from(&document)
 }
 
+/// What MLflow itself records that a run read and wrote.
+pub(crate) fn native_nodes(raw: &RawRun) -> BTreeSet<(Direction, Node)> {
+    let (entries, _) = native::read(raw);
+    let nodes = entries.into_iter().map(|entry| entry.reference);
+    nodes
+        .map(|reference| (reference.direction, reference.node))
+        .collect()
+}
+
 fn by_key<'a, V>(pairs: impl Iterator<Item = (&'a str, V)>) -> BTreeMap<&'a str, V> {
     pairs.collect()
 }
@@ -137,6 +161,7 @@ fn fingerprint(
     tags: &BTreeMap<&str, &str>,
     params: &BTreeMap<&str, &str>,
     metrics: &BTreeMap<&str, f64>,
+    native: &[Entry],
 ) -> String {
     let mut hash = Sha256::new();
     let mut put = |part: Option<&[u8]>| {
@@ -175,6 +200,14 @@ fn fingerprint(
     for (key, value) in metrics {
         put(Some(key.as_bytes()));
         put(Some(&value.to_bits().to_le_bytes()));
+    }
+    // Model inputs are left out: `runs/search` does not show them.
+    let is_shown = |entry: &&Entry| {
+        let Reference { node, origin, .. } = &entry.reference;
+        node.kind() != Kind::LOGGED_MODEL || *origin != Origin::Inputs
+    };
+    for entry in native.iter().filter(is_shown) {
+        put(entry.to_document().to_vec().ok().as_deref());
     }
     hex::encode(hash.finalize())
 }

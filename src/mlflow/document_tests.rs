@@ -13,7 +13,7 @@ use proptest::test_runner::TestRunner;
 use regex::Regex;
 
 use super::document;
-use super::wire::{RawData, RawInfo, RawMetric, RawRun, RawText};
+use super::wire::{RawData, RawInfo, RawInputs, RawMetric, RawOutputs, RawRun, RawText};
 use crate::codec::nest::Texts;
 use crate::codec::tags::{self, read};
 use crate::codec::value::{decode, double_quotes, dumps};
@@ -395,6 +395,8 @@ fn raw(tags: &Tags, params: &Tags, metrics: &BTreeMap<String, f64>) -> RawRun {
             params: texts(params),
             tags: texts(tags),
         },
+        inputs: RawInputs::default(),
+        outputs: RawOutputs::default(),
     }
 }
 

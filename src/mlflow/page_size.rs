@@ -25,7 +25,7 @@ pub(super) struct PageSize {
 }
 
 impl PageSize {
-    pub(super) fn new(wanted: u32) -> Self {
+    pub(in crate::mlflow) fn new(wanted: u32) -> Self {
         let wanted = wanted.max(1);
         Self {
             wanted,

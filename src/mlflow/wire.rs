@@ -3,12 +3,57 @@
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// A run as MLflow sends it. Dataset inputs are not kept, since their profiles can be megabytes.
+/// A run as MLflow sends it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct RawRun {
     pub(crate) info: RawInfo,
     #[serde(default)]
     pub(crate) data: RawData,
+    #[serde(default)]
+    pub(crate) inputs: RawInputs,
+    #[serde(default)]
+    pub(crate) outputs: RawOutputs,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct RawInputs {
+    #[serde(default)]
+    pub(crate) dataset_inputs: Vec<RawDatasetInput>,
+    /// `runs/search` never shows them, `runs/get` does.
+    #[serde(default)]
+    pub(crate) model_inputs: Vec<RawLoggedModel>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct RawOutputs {
+    #[serde(default)]
+    pub(crate) model_outputs: Vec<RawLoggedModel>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct RawDatasetInput {
+    #[serde(default)]
+    pub(crate) tags: Vec<RawText>,
+    pub(crate) dataset: RawDataset,
+}
+
+/// A dataset without its schema, profile and source: these can be megabytes.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct RawDataset {
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) digest: String,
+    #[serde(default)]
+    pub(crate) source_type: String,
+}
+
+/// A logged model by which a run is related to it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct RawLoggedModel {
+    pub(crate) model_id: String,
+    #[serde(default, deserialize_with = "optional_int")]
+    pub(crate) step: Option<i64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -153,7 +198,9 @@ impl RawExperiment {
 }
 
 /// An int64: MLflow sends a JSON number, and proxies that follow the protobuf mapping send a string.
-fn optional_int<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+pub(super) fn optional_int<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Int {

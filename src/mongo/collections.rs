@@ -10,6 +10,10 @@ use super::MongoRunStore;
 pub(super) const RUNS: &str = "runs";
 /// The tombstones: runs that are deleted in MLflow, in their last mirrored state.
 pub(super) const DELETED_RUNS: &str = "deleted_runs";
+/// Registered models, their versions, and logged models, as MLflow's registry has them.
+pub(super) const MODELS: &str = "models";
+pub(super) const MODEL_VERSIONS: &str = "model_versions";
+pub(super) const LOGGED_MODELS: &str = "logged_models";
 pub(super) const STATE: &str = "sync_state";
 pub(super) const MIGRATIONS: &str = "migrations";
 const LEASES: &str = "leases";
@@ -31,6 +35,18 @@ impl<'a> Collections<'a> {
 
     pub(super) fn deleted_runs(self) -> Collection<RawDocumentBuf> {
         self.store.database.collection(DELETED_RUNS)
+    }
+
+    pub(super) fn models(self) -> Collection<Document> {
+        self.store.database.collection(MODELS)
+    }
+
+    pub(super) fn model_versions(self) -> Collection<Document> {
+        self.store.database.collection(MODEL_VERSIONS)
+    }
+
+    pub(super) fn logged_models(self) -> Collection<Document> {
+        self.store.database.collection(LOGGED_MODELS)
     }
 
     pub(super) fn state(self) -> Collection<Document> {

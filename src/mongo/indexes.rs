@@ -49,9 +49,27 @@ pub(super) const INDEXES: &[Index] = &[
         RunsWithField,
         4,
     ),
+    row(
+        "output_logged_models",
+        &[("outputs.logged_models.id", 1)],
+        RunsWithField,
+        1,
+    ),
+    row(
+        "input_logged_models",
+        &[("inputs.logged_models.id", 1)],
+        RunsWithField,
+        4,
+    ),
     row("parent", &[(field::PARENT, 1)], RunsWithField, 4),
     row("name", &[(field::NAME, 1)], RunsWithField, 5),
     row("problems", &[(field::PROBLEM_KEYS, 1)], FewRuns, 100),
+    row(
+        "input_prompts",
+        &[("inputs.prompts.name", 1), ("inputs.prompts.version", 1)],
+        RunsWithField,
+        200,
+    ),
     row(
         "output_models",
         &[("outputs.models.name", 1), ("outputs.models.version", 1)],
@@ -69,6 +87,12 @@ pub(super) const INDEXES: &[Index] = &[
         &[(field::EXP_NAME, 1), TIME, LAST],
         EveryRun,
         500,
+    ),
+    row(
+        "input_datasets",
+        &[("inputs.datasets.name", 1), ("inputs.datasets.digest", 1)],
+        RunsWithField,
+        1_000,
     ),
     row("ticket", &[(field::TICKETS, -1)], EveryRun, 1_000),
     row(
@@ -174,8 +198,9 @@ mod tests {
     #[test]
     fn every_kind_of_node_has_an_index_in_both_directions() {
         let leads = |path: &str| INDEXES.iter().any(|index| index.leading_field() == path);
-        for kind in [Kind::MODEL, Kind::ARTIFACT] {
-            for direction in Direction::BOTH {
+        for direction in Direction::BOTH {
+            let real = Kind::of_direction(direction).filter(|kind| kind.spec().noun != "made-up");
+            for kind in real {
                 assert!(leads(&kind.key_path(direction)), "{kind} {direction}");
                 let detail = kind
                     .spec()

@@ -22,6 +22,10 @@ const FILES: &[(&str, &str)] = &[
         "0002_tickets.json",
         include_str!("../../migrations/0002_tickets.json"),
     ),
+    (
+        "0003_native_lineage.json",
+        include_str!("../../migrations/0003_native_lineage.json"),
+    ),
 ];
 
 /// The length of the lease. The next migration waits that long for one that was killed.

@@ -1,8 +1,10 @@
 //! [`RunSaver`]: writes runs by ticket. A write never overwrites a run that was read from MLflow later.
 
+mod carried;
 mod stored;
 mod writer;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
@@ -10,6 +12,7 @@ use futures::stream::{self, StreamExt};
 use super::MongoRunStore;
 use super::collections::{DELETED_RUNS, RUNS};
 use super::migrate::Migrator;
+use super::projection::Projection;
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
 use crate::run::Run;
@@ -68,6 +71,14 @@ impl<'a> RunSaver<'a> {
             .try_fold(Saved::default(), |all, chunk| Ok(all.and(chunk?)))
     }
 
+    /// The ids of those runs that [`save`](Self::save) would write.
+    pub(crate) async fn new_or_changed(self, runs: &[Run]) -> Result<HashSet<String>> {
+        let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
+        let mirrored = read_stored(self.store, RUNS, &ids).await?;
+        let changes = compare(&mirrored, runs.to_vec(), self.ticket);
+        Ok(changes.ids().into_iter().collect())
+    }
+
     async fn save_chunk(self, runs: Vec<Run>) -> Result<Saved> {
         let Self { store, ticket } = self;
         let ids: Vec<String> = runs.iter().map(|run| run.id().to_owned()).collect();
@@ -88,6 +99,8 @@ impl<'a> RunSaver<'a> {
         if tombstones.len() > deleted.len() {
             remove(store, DELETED_RUNS, &ids, ticket).await?;
         }
+        // All of them: a process that was killed may have left a run unprojected.
+        Projection::of(store).project(&ids).await?;
         Ok(saved)
     }
 

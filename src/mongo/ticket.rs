@@ -22,8 +22,15 @@ impl Ticket {
         let store = &at_primary(store);
         let collections = Collections::of(store);
         let doing = "cannot compare the ticket counter with the stored tickets";
+        let runs = [collections.runs(), collections.deleted_runs()];
+        let registry = [
+            collections.models(),
+            collections.model_versions(),
+            collections.logged_models(),
+        ];
+        let registry = registry.map(|collection| collection.clone_with_type());
         let mut highest = 0;
-        for collection in [collections.runs(), collections.deleted_runs()] {
+        for collection in runs.into_iter().chain(registry) {
             let find = || async {
                 // A text or a date of another program would sort above every ticket.
                 let find = collection

@@ -56,6 +56,42 @@ macro_rules! named_builders {
             let node = $crate::node::Node::checked($crate::node::Kind::ARTIFACT, run_id, path.into());
             self.with_node($crate::node::Direction::Output, node)
         }
+
+        #[doc = concat!($read, " this dataset; no digest ", $absent, ".")]
+        #[must_use]
+        pub fn with_input_dataset<'a>(
+            self,
+            name: &str,
+            digest: impl Into<Option<&'a str>>,
+        ) -> Self {
+            let node = $crate::node::Node::checked($crate::node::Kind::DATASET, name, digest.into());
+            self.with_node($crate::node::Direction::Input, node)
+        }
+
+        #[doc = concat!($read, " this logged model.")]
+        #[must_use]
+        pub fn with_input_logged_model(self, id: &str) -> Self {
+            let node = $crate::node::Node::checked($crate::node::Kind::LOGGED_MODEL, id, None);
+            self.with_node($crate::node::Direction::Input, node)
+        }
+
+        #[doc = concat!($wrote, " this logged model.")]
+        #[must_use]
+        pub fn with_output_logged_model(self, id: &str) -> Self {
+            let node = $crate::node::Node::checked($crate::node::Kind::LOGGED_MODEL, id, None);
+            self.with_node($crate::node::Direction::Output, node)
+        }
+
+        #[doc = concat!($read, " this prompt; no version ", $absent, ".")]
+        #[must_use]
+        pub fn with_input_prompt<'a>(
+            self,
+            name: &str,
+            version: impl Into<Option<&'a str>>,
+        ) -> Self {
+            let node = $crate::node::Node::checked($crate::node::Kind::PROMPT, name, version.into());
+            self.with_node($crate::node::Direction::Input, node)
+        }
     };
 }
 

@@ -20,6 +20,8 @@ pub struct KindSpec {
     pub directions: &'static [Direction],
     /// The array of its entries in `inputs` and `outputs`.
     pub field: &'static str,
+    /// Whether mlopus records it: it has lineage tags, and every document has its arrays, empty ones too.
+    pub is_mlopus: bool,
     /// The field of an entry that names it.
     pub key: &'static str,
     /// What the key is, for messages, such as `model name`.
@@ -54,6 +56,9 @@ const KINDS: &[Kind] = &[
     Kind::RUN,
     Kind::MODEL,
     Kind::ARTIFACT,
+    Kind::DATASET,
+    Kind::LOGGED_MODEL,
+    Kind::PROMPT,
     #[cfg(test)]
     super::kinds_tests::GADGET,
 ];
@@ -65,6 +70,7 @@ impl Kind {
         noun: "run",
         directions: &[],
         field: "_id",
+        is_mlopus: false,
         key: "_id",
         key_means: "run id",
         detail: None,
@@ -78,6 +84,7 @@ impl Kind {
         noun: "model",
         directions: &Direction::BOTH,
         field: "models",
+        is_mlopus: true,
         key: "name",
         key_means: "model name",
         detail: Some(Detail {
@@ -97,6 +104,7 @@ impl Kind {
         noun: "artifact",
         directions: &Direction::BOTH,
         field: "runs",
+        is_mlopus: true,
         key: "id",
         key_means: "run id",
         detail: Some(Detail {
@@ -109,6 +117,60 @@ impl Kind {
         read: text::read_artifact,
         value_name: "RUN_ID[/PATH]",
         example: "8f2c61d04a7b4f0e9d3c5b6a7e8f9012/data/train.parquet or runs:/8f2c61d04a7b4f0e9d3c5b6a7e8f9012/data",
+    });
+
+    /// A dataset that MLflow records as an input of a run.
+    pub const DATASET: Self = Self(&KindSpec {
+        noun: "dataset",
+        directions: &[Direction::Input],
+        field: "datasets",
+        is_mlopus: false,
+        key: "name",
+        key_means: "dataset name",
+        detail: Some(Detail {
+            field: "digest",
+            separator: '@',
+            is_path: false,
+            of_any_key: None,
+            absent: None,
+        }),
+        read: text::read_dataset,
+        value_name: "NAME[@DIGEST]",
+        example: "clicks or clicks@4f2a91c3; a name that holds an @ ends in one: `a@b@`",
+    });
+
+    /// A logged model of MLflow 3. MLflow 2 names what it calls a logged model by 32 hexadecimal digits.
+    pub const LOGGED_MODEL: Self = Self(&KindSpec {
+        noun: "logged-model",
+        directions: &Direction::BOTH,
+        field: "logged_models",
+        is_mlopus: false,
+        key: "id",
+        key_means: "logged model id",
+        detail: None,
+        read: text::read_logged_model,
+        value_name: "ID",
+        example: "m-3f0b6c1d2e4a4f5b8c7d9e0f1a2b3c4d or models:/m-3f0b6c1d2e4a4f5b8c7d9e0f1a2b3c4d",
+    });
+
+    /// A prompt of MLflow's registry, or one version of it.
+    pub const PROMPT: Self = Self(&KindSpec {
+        noun: "prompt",
+        directions: &[Direction::Input],
+        field: "prompts",
+        is_mlopus: false,
+        key: "name",
+        key_means: "prompt name",
+        detail: Some(Detail {
+            field: "version",
+            separator: ':',
+            is_path: false,
+            of_any_key: None,
+            absent: None,
+        }),
+        read: text::read_prompt,
+        value_name: "NAME[:VERSION]",
+        example: "summary, summary:2 or prompts:/summary/2; a name that holds a colon ends in one: `a:b:`",
     });
 }
 

@@ -3,11 +3,13 @@
 use bson::doc;
 
 use super::{Detail, Direction, Kind, KindSpec, Node, NodeArg};
+use crate::run::lineage::Entry;
 
 pub(super) const GADGET: Kind = Kind::new(&KindSpec {
     noun: "made-up",
     directions: &[Direction::Input],
     field: "gadgets",
+    is_mlopus: false,
     key: "brand",
     key_means: "brand",
     detail: Some(Detail {
@@ -61,10 +63,12 @@ fn a_made_up_kind_can_be_queried_and_the_query_prints() {
 
 #[test]
 fn a_made_up_kind_is_read_from_tags_and_stored_and_read_back() {
-    let tags = [("lineage.inputs.gadgets.acme", r#"["9", "10"]"#)];
+    let overflow = r#"[["inputs", "gadgets", "acme", "9"], ["inputs", "gadgets", "acme", "10"]]"#;
+    let tags = [("lineage_overflow.0", overflow)];
     let (references, problems) = crate::codec::tags::read(tags);
     assert_eq!((references.len(), problems.len()), (2, 0));
-    let side = crate::run::lineage::to_side(Direction::Input, &references);
+    let entries: Vec<Entry> = references.iter().cloned().map(Entry::from).collect();
+    let side = crate::run::lineage::to_side(Direction::Input, &entries);
     let stored = doc! { "_id": "8f2c", "inputs": side };
     let run = crate::Run::try_from(&stored).unwrap();
     let read: Vec<_> = run.references().map(|one| one.unwrap()).collect();

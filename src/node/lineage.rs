@@ -116,6 +116,24 @@ impl LineageInfo {
         self.of_kind(Kind::ARTIFACT)
     }
 
+    /// Dataset name → digests. An empty set: the dataset is recorded without a digest.
+    #[must_use]
+    pub fn datasets(&self) -> &Details {
+        self.of_kind(Kind::DATASET)
+    }
+
+    /// The ids of logged models, each with an empty set.
+    #[must_use]
+    pub fn logged_models(&self) -> &Details {
+        self.of_kind(Kind::LOGGED_MODEL)
+    }
+
+    /// Prompt name → versions. An empty set: the prompt is recorded without a version.
+    #[must_use]
+    pub fn prompts(&self) -> &Details {
+        self.of_kind(Kind::PROMPT)
+    }
+
     /// The paths, each with the ids of the runs that own it. Runs without a recorded path are left out.
     #[must_use]
     pub fn runs_by_path(&self) -> BTreeMap<&str, BTreeSet<&str>> {

@@ -59,10 +59,7 @@ pub(super) fn read_model(kind: Kind, text: &str) -> Result<NodeArg, String> {
     if let Some(uri) = text.strip_prefix("models:/") {
         return read_model_uri(kind, uri);
     }
-    let (name, version) = match text.rsplit_once(':') {
-        Some((name, version)) => (name, Some(version)),
-        None => (text, None),
-    };
+    let (name, version) = split_last(text, ':');
     // The URI of something else, such as runs:/8f2c/model or s3://bucket/model.
     if version.is_some_and(|version| version.contains('/')) {
         return Err("a model version has no slash; write churn, churn:3 or models:/churn/3; for an artifact of a run, use --input-artifact or --output-artifact".into());
@@ -93,7 +90,7 @@ fn read_model_uri(kind: Kind, uri: &str) -> Result<NodeArg, String> {
         }
         Some((name, stage)) => pointer(name, PointsTo::Stage(stage.to_owned())),
         None if is_logged_model(uri) => Err(format!(
-            "models:/{uri} is a logged model, not a registered one; write NAME:VERSION or models:/NAME/VERSION"
+            "models:/{uri} is a logged model, not a registered one; write NAME:VERSION or models:/NAME/VERSION, or use --input-logged-model or --output-logged-model"
         )),
         None => match uri.rsplit_once('@') {
             Some((name, alias)) if !name.is_empty() && !alias.is_empty() => {
@@ -108,6 +105,49 @@ fn read_model_uri(kind: Kind, uri: &str) -> Result<NodeArg, String> {
 fn is_logged_model(name: &str) -> bool {
     let digits = name.strip_prefix("m-").unwrap_or_default();
     digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// NAME or NAME@DIGEST, of which the last `@` splits: a digest holds none.
+pub(super) fn read_dataset(kind: Kind, text: &str) -> Result<NodeArg, String> {
+    let (name, digest) = split_last(text, '@');
+    node(kind, name, digest)
+}
+
+/// The id of a logged model, or MLflow's URI of it.
+pub(super) fn read_logged_model(kind: Kind, text: &str) -> Result<NodeArg, String> {
+    let id = text.strip_prefix("models:/").unwrap_or(text);
+    if id.contains('/') || id.contains('@') || id.contains(':') {
+        return Err(format!(
+            "{text:?} is no logged model; write {}, and a version of a registered model with --input-model or --output-model",
+            kind.spec().example
+        ));
+    }
+    node(kind, id, None)
+}
+
+/// NAME or NAME:VERSION, of which the last colon splits, or MLflow's URI of a prompt's version.
+pub(super) fn read_prompt(kind: Kind, text: &str) -> Result<NodeArg, String> {
+    let Some(uri) = text.strip_prefix("prompts:/") else {
+        let (name, version) = split_last(text, ':');
+        return node(kind, name, version);
+    };
+    let uri = uri.trim_matches('/');
+    match uri.rsplit_once('/') {
+        Some((name, version)) if version.bytes().all(|byte| byte.is_ascii_digit()) => {
+            node(kind, name, Some(version))
+        }
+        None if !uri.contains('@') => node(kind, uri, None),
+        _ => Err(format!(
+            "prompts:/{uri} names no version of a prompt; write NAME:VERSION or prompts:/NAME/VERSION"
+        )),
+    }
+}
+
+fn split_last(text: &str, separator: char) -> (&str, Option<&str>) {
+    match text.rsplit_once(separator) {
+        Some((key, detail)) => (key, Some(detail)),
+        None => (text, None),
+    }
 }
 
 /// Parses RUN_ID or RUN_ID/PATH, with or without `runs:/`. The first slash separates the run from the path.
@@ -176,7 +216,7 @@ fn encode(f: &mut fmt::Formatter<'_>, part: &str, separator: Option<char>) -> fm
 impl FromStr for Node {
     type Err = Error;
 
-    /// Parses the printed form, and MLflow's `runs:/…` and `models:/NAME/VERSION`.
+    /// Parses the printed form, and MLflow's `runs:/…`, `models:/NAME/VERSION`, `models:/m-…` and `prompts:/NAME/VERSION`.
     fn from_str(text: &str) -> Result<Self> {
         let refused = |reason: String| Error::invalid_argument("node", reason);
         let arg = if let Some(path) = text.strip_prefix("runs:/") {
@@ -185,8 +225,13 @@ impl FromStr for Node {
                 false => Kind::RUN,
             };
             kind.read(text)
-        } else if text.starts_with("models:/") {
-            Kind::MODEL.read(text)
+        } else if let Some(uri) = text.strip_prefix("models:/") {
+            match is_logged_model(uri) {
+                true => Kind::LOGGED_MODEL.read(text),
+                false => Kind::MODEL.read(text),
+            }
+        } else if text.starts_with("prompts:/") {
+            Kind::PROMPT.read(text)
         } else {
             return parse(text).map_err(refused);
         };

@@ -70,6 +70,7 @@ impl Query {
                         query.visit(see);
                     }
                 }
+                Term::OfOrigin(_, term) => see(term),
                 term => see(term),
             }
         }

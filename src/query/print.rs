@@ -74,6 +74,7 @@ impl fmt::Display for Term {
                 let word = word.unwrap_or_default();
                 write!(f, "{direction}.{word} {operator} {}", Quoted(path))
             }
+            Self::OfOrigin(origin, term) => write!(f, "{term} from {}", origin.as_str()),
             Self::NoReference(direction) => write!(f, "{} missing", direction.field()),
             Self::Attribute(attribute, text) => {
                 write!(f, "{} = {}", attribute.name(), Quoted(text))

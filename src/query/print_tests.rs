@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::condition::Condition;
 use super::{Operand, Query};
-use crate::node::{Direction, Kind, Node};
+use crate::node::{Direction, Kind, Node, Origin};
 
 /// Names that MLflow accepts, and names that are hard to print.
 fn name() -> BoxedStrategy<String> {
@@ -63,6 +63,7 @@ fn node() -> impl Strategy<Value = (Direction, Node)> {
             .collect::<Vec<_>>(),
     );
     (place, name(), proptest::option::of(name())).prop_map(|((direction, kind), key, detail)| {
+        let detail = detail.filter(|_| kind.spec().detail.is_some());
         let node = Node::new(kind, &key, detail.as_deref());
         (direction, node.expect("no key is empty"))
     })
@@ -147,11 +148,15 @@ fn leaf() -> BoxedStrategy<Query> {
 
 fn query() -> impl Strategy<Value = Query> {
     leaf().prop_recursive(4, 24, 4, |inner| {
-        (leaf(), vec(inner, 1..4), 0..3_u8).prop_map(|(query, group, how)| match how {
-            0 => query.with_all_of(group),
-            1 => query.with_any_of(group),
-            _ => query.with_none_of(group),
-        })
+        let origin = proptest::sample::select(&Origin::ALL[..]);
+        (leaf(), vec(inner, 1..4), 0..4_u8, origin).prop_map(
+            |(query, group, how, origin)| match how {
+                0 => query.with_all_of(group),
+                1 => query.with_any_of(group),
+                2 => query.with_any_of(group).of_origin(origin),
+                _ => query.with_none_of(group),
+            },
+        )
     })
 }
 

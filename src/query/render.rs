@@ -5,8 +5,9 @@ use std::ops::Bound;
 use bson::{Bson, DateTime, Document, doc};
 
 use super::{Query, Term, prefix};
-use crate::node::{Detail, Direction, Kind, Node};
+use crate::node::{Detail, Direction, Kind, Node, Origin};
 use crate::run::field;
+use crate::run::lineage::FROM;
 
 /// The filter of all terms. It joins them with `$and`, because a document keeps only the last of two equal keys.
 pub(super) fn all_of(terms: &[Term]) -> Document {
@@ -26,25 +27,12 @@ pub(super) fn any(filters: impl IntoIterator<Item = Document>) -> Document {
 
 fn term(term: &Term) -> Document {
     match term {
-        Term::Node { direction, node } => self::node(*direction, node),
-        Term::OneOf {
-            direction,
-            kind,
-            key,
-            details,
-        } => entry(*direction, *kind, key, doc! { "$in": details }.into()),
-        Term::WithoutDetail {
-            direction,
-            kind,
-            key,
-        } => entry(*direction, *kind, key, doc! { "$exists": false }.into()),
-        Term::Under { direction, node } => under(*direction, node),
-        Term::Path {
-            direction,
-            kind,
-            path,
-            under,
-        } => path_of_any(*direction, *kind, path, *under),
+        Term::OfOrigin(origin, term) => lineage(term, Some(*origin)),
+        Term::Node { .. }
+        | Term::OneOf { .. }
+        | Term::WithoutDetail { .. }
+        | Term::Under { .. }
+        | Term::Path { .. } => lineage(term, None),
         Term::NoReference(direction) => Kind::of_direction(*direction)
             .map(|kind| (kind.key_path(*direction), doc! { "$exists": false }.into()))
             .collect(),
@@ -64,46 +52,100 @@ fn rendered(queries: &[Query]) -> impl Iterator<Item = Document> + '_ {
     queries.iter().map(|query| all_of(&query.terms))
 }
 
-fn node(direction: Direction, node: &Node) -> Document {
-    match node.detail() {
-        None => doc! { node.kind().key_path(direction): node.key() },
-        Some(detail) => entry(direction, node.kind(), node.key(), detail.into()),
+/// The filter of a condition on lineage, of which only entries of this origin count.
+fn lineage(term: &Term, origin: Option<Origin>) -> Document {
+    match term {
+        Term::Node { direction, node } => self::node(*direction, node, origin),
+        Term::OneOf {
+            direction,
+            kind,
+            key,
+            details,
+        } => {
+            let detail = Some(doc! { "$in": details }.into());
+            entry(*direction, *kind, key, detail, origin)
+        }
+        Term::WithoutDetail {
+            direction,
+            kind,
+            key,
+        } => {
+            let absent = Some(doc! { "$exists": false }.into());
+            entry(*direction, *kind, key, absent, origin)
+        }
+        Term::Under { direction, node } => under(*direction, node, origin),
+        Term::Path {
+            direction,
+            kind,
+            path,
+            under,
+        } => path_of_any(*direction, *kind, path, *under, origin),
+        other => self::term(other),
     }
 }
 
+fn node(direction: Direction, node: &Node, origin: Option<Origin>) -> Document {
+    let detail = node.detail().map(Bson::from);
+    entry(direction, node.kind(), node.key(), detail, origin)
+}
+
 /// The filter of an entry with this key and, if the kind has details, with a detail that meets this condition.
-fn entry(direction: Direction, kind: Kind, key: &str, detail: Bson) -> Document {
-    let Some(Detail { field, .. }) = kind.spec().detail else {
+fn entry(
+    direction: Direction,
+    kind: Kind,
+    key: &str,
+    detail: Option<Bson>,
+    origin: Option<Origin>,
+) -> Document {
+    let spec = kind.spec();
+    let detail = spec.detail.zip(detail);
+    if detail.is_none() && origin.is_none() {
         return doc! { kind.key_path(direction): key };
-    };
-    // `$elemMatch` requires both fields of the same entry, and gives the index tight bounds on both.
-    doc! { kind.path(direction): { "$elemMatch": { kind.spec().key: key, field: detail } } }
+    }
+    // `$elemMatch` requires all fields of the same entry, and gives the index tight bounds on key and detail.
+    let mut element = doc! { spec.key: key };
+    element.extend(detail.map(|(Detail { field, .. }, detail)| (field.to_owned(), detail)));
+    doc! { kind.path(direction): { "$elemMatch": from(element, origin) } }
+}
+
+/// The conditions on one entry, and its origin.
+fn from(mut element: Document, origin: Option<Origin>) -> Document {
+    element.extend(origin.map(|origin| (FROM.to_owned(), origin.as_str().into())));
+    element
 }
 
 /// The filter of a path of a key, and of every path below it.
-fn under(direction: Direction, node: &Node) -> Document {
+fn under(direction: Direction, node: &Node, origin: Option<Origin>) -> Document {
     let (Some(Detail { field, .. }), Some(path)) = (node.kind().spec().detail, node.detail())
     else {
-        return self::node(direction, node);
+        return self::node(direction, node, origin);
     };
-    doc! { node.kind().path(direction): { "$elemMatch": {
+    let element = doc! {
         node.kind().spec().key: node.key(),
         "$or": [{ field: path }, { field: below(path) }],
-    } } }
+    };
+    doc! { node.kind().path(direction): { "$elemMatch": from(element, origin) } }
 }
 
-fn path_of_any(direction: Direction, kind: Kind, path: &str, under: bool) -> Document {
+fn path_of_any(
+    direction: Direction,
+    kind: Kind,
+    path: &str,
+    under: bool,
+    origin: Option<Origin>,
+) -> Document {
     let field = kind.spec().detail.map_or("", |detail| detail.field);
     let array = kind.path(direction);
-    let exactly = doc! { format!("{array}.{field}"): path };
+    let exactly = match origin {
+        None => doc! { format!("{array}.{field}"): path },
+        Some(_) => doc! { &array: { "$elemMatch": from(doc! { field: path }, origin) } },
+    };
     if !under {
         return exactly;
     }
     // Without `$elemMatch`, a multikey index uses only one of the two bounds.
-    any([
-        exactly,
-        doc! { array: { "$elemMatch": { field: below(path) } } },
-    ])
+    let below = from(doc! { field: below(path) }, origin);
+    any([exactly, doc! { array: { "$elemMatch": below } }])
 }
 
 /// The range of the paths below this path. `0` is the character after `/`.

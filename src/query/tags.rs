@@ -5,16 +5,28 @@ use bson::{Bson, Document, doc};
 use super::Term;
 use crate::codec::tags::fits_mlopus;
 use crate::error::{Error, Result};
+use crate::node::Origin;
 
 pub(super) fn render(terms: &[Term]) -> Result<Document> {
     let mut query = Document::new();
     for term in terms {
+        // Tags are all that mlopus knows.
+        let term = match term {
+            Term::OfOrigin(Origin::Tag, term) => term,
+            term => term,
+        };
         let Term::Node { direction, node } = term else {
             return Err(Error::unsupported(
                 "a condition other than a model or an artifact in a query for mlopus",
                 "use `render()` and search the mirror",
             ));
         };
+        if !node.kind().spec().is_mlopus {
+            return Err(Error::unsupported(
+                format!("a {} in a query for mlopus", node.kind()),
+                "mlopus knows models and artifacts; use `render()` and search the mirror",
+            ));
+        }
         let key = node.key();
         if !fits_mlopus(key) {
             return Err(Error::unsupported(

@@ -1,38 +1,67 @@
 //! What a stored run read and wrote: in place, or as a [`Lineage`]; and the form in which it is stored.
 
+use std::collections::BTreeMap;
+
 use bson::raw::{RawArray, RawBsonRef};
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 
 use super::Run;
 use crate::error::Result;
 use crate::node::{Direction, Kind, Lineage, Node, Origin, Reference};
 
-/// The field of an entry that says where it is known from.
-const FROM: &str = "from";
+/// The field of an entry that names its origin.
+pub(crate) const FROM: &str = "from";
 
-/// The side of a run as it is stored: an array for each kind, and in it an entry for each reference.
-pub(crate) fn to_side<'a>(
-    direction: Direction,
-    references: impl IntoIterator<Item = &'a Reference>,
-) -> Document {
-    let mut side: Document = Kind::of_direction(direction)
-        .map(|kind| (kind.spec().field.to_owned(), Vec::<Document>::new().into()))
-        .collect();
-    for reference in references {
-        if reference.direction != direction {
-            continue;
+/// A reference, and what else MLflow records of it, such as the context of a dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) reference: Reference,
+    pub(crate) facts: Document,
+}
+
+impl From<Reference> for Entry {
+    fn from(reference: Reference) -> Self {
+        Self {
+            reference,
+            facts: Document::new(),
         }
-        let (node, spec) = (&reference.node, reference.node.kind().spec());
+    }
+}
+
+impl Entry {
+    /// The entry as it is stored in the array of its kind.
+    pub(crate) fn to_document(&self) -> Document {
+        let Reference { node, origin, .. } = &self.reference;
+        let spec = node.kind().spec();
         let mut entry = doc! { spec.key: node.key() };
         if let (Some(detail), Some(value)) = (spec.detail, node.detail()) {
             entry.insert(detail.field, value);
         }
-        entry.insert(FROM, reference.origin.as_str());
-        if let Ok(entries) = side.get_array_mut(spec.field) {
-            entries.push(entry.into());
+        entry.extend(self.facts.clone());
+        entry.insert(FROM, origin.as_str());
+        entry
+    }
+}
+
+/// One side of a run as it is stored: an array for each kind of mlopus, and for each other kind that has entries.
+pub(crate) fn to_side<'a>(
+    direction: Direction,
+    entries: impl IntoIterator<Item = &'a Entry>,
+) -> Document {
+    let mut arrays: BTreeMap<Kind, Vec<Bson>> = Kind::of_direction(direction)
+        .filter(|kind| kind.spec().is_mlopus)
+        .map(|kind| (kind, Vec::new()))
+        .collect();
+    for entry in entries {
+        if entry.reference.direction == direction {
+            let array = arrays.entry(entry.reference.node.kind()).or_default();
+            array.push(entry.to_document().into());
         }
     }
-    side
+    let fields = arrays.into_iter();
+    fields
+        .map(|(kind, array)| (kind.spec().field.to_owned(), array.into()))
+        .collect()
 }
 
 impl Run {
@@ -61,7 +90,7 @@ impl Run {
             .flat_map(|direction| Kind::of_direction(direction).map(move |kind| (direction, kind)));
         kinds.flat_map(move |(direction, kind)| {
             self.entries(direction, kind).map(move |entry| {
-                let Entry {
+                let RawEntry {
                     key,
                     detail,
                     origin,
@@ -128,7 +157,11 @@ impl Run {
             .map(|entry| entry.map(|entry| (entry.key, entry.detail)))
     }
 
-    fn entries(&self, direction: Direction, kind: Kind) -> impl Iterator<Item = Result<Entry<'_>>> {
+    fn entries(
+        &self,
+        direction: Direction,
+        kind: Kind,
+    ) -> impl Iterator<Item = Result<RawEntry<'_>>> {
         let (array, error) = match self.array(direction, kind) {
             Ok(array) => (array, None),
             Err(error) => (None, Some(error)),
@@ -164,7 +197,7 @@ impl Run {
         direction: Direction,
         kind: Kind,
         element: RawBsonRef<'a>,
-    ) -> Result<Entry<'a>> {
+    ) -> Result<RawEntry<'a>> {
         let (spec, path) = (kind.spec(), || kind.path(direction));
         let entry = element
             .as_document()
@@ -187,8 +220,8 @@ impl Run {
             }
         };
         // Only documents of other programs lack `from`. Their entries count as lineage from a tag.
-        let origin = entry.get_str(FROM).ok().and_then(Origin::of_word);
-        Ok(Entry {
+        let origin = entry.get_str(FROM).ok().and_then(Origin::parse);
+        Ok(RawEntry {
             key,
             detail,
             origin: origin.unwrap_or_default(),
@@ -197,7 +230,7 @@ impl Run {
 }
 
 /// An entry of a side, in the document's own bytes.
-struct Entry<'a> {
+struct RawEntry<'a> {
     key: &'a str,
     detail: Option<&'a str>,
     origin: Origin,

@@ -3,46 +3,78 @@
 use std::collections::BTreeMap;
 
 use bson::{Bson, Document, doc};
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use crate::codec::nest::Texts;
 use crate::error::{Error, Result};
 use crate::mlflow::document;
 use crate::mlflow::wire::RawRun;
+use crate::node::{Direction, Kind, Node, Origin};
+use crate::registry::{Projected, with_projected};
+use crate::run::lineage::FROM;
 use crate::run::{Run, field};
 
-/// A run whose stored document differs from what MLflow shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A run, a registered model, a version or a logged model whose stored document differs from what MLflow shows.
+///
+/// JSON has the id of a run under the key `run`, and the text of any other node under the key `node`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
-    /// The run's id; of a document that is no run, its `_id` as text.
-    pub run: String,
-    /// `missing`: not mirrored. `extra`: mirrored, but not an active run of MLflow. `stale`: mirrored with other contents.
+    /// What differs. The key of a document that is no run is its `_id` as text.
+    pub node: Node,
+    /// `missing`: not mirrored. `extra`: mirrored, but not shown by MLflow as active. `stale`: mirrored with other contents.
     pub kind: &'static str,
-    /// What differs.
+    /// How it differs.
     pub what: String,
 }
 
 impl Difference {
-    fn missing(run: &str) -> Self {
-        Self::new(run, "missing", "the run is not mirrored")
+    /// The id of a run, the text of any other node, such as `model:churn:3`.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        if self.node.kind() == Kind::RUN {
+            self.node.key().to_owned()
+        } else {
+            self.node.to_string()
+        }
     }
 
-    pub(super) fn extra(run: &str, what: impl Into<String>) -> Self {
-        Self::new(run, "extra", what)
+    pub(super) fn missing(node: Node) -> Self {
+        Self::new(node, "missing", "it is not mirrored")
     }
 
-    fn stale(run: &str, what: String) -> Self {
-        Self::new(run, "stale", what)
+    pub(super) fn extra(node: Node, what: impl Into<String>) -> Self {
+        Self::new(node, "extra", what)
     }
 
-    fn new(run: &str, kind: &'static str, what: impl Into<String>) -> Self {
+    pub(super) fn stale(node: Node, what: String) -> Self {
+        Self::new(node, "stale", what)
+    }
+
+    fn new(node: Node, kind: &'static str, what: impl Into<String>) -> Self {
         Self {
-            run: run.to_owned(),
+            node,
             kind,
             what: what.into(),
         }
     }
+}
+
+impl Serialize for Difference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let is_run = self.node.kind() == Kind::RUN;
+        let mut fields = serializer.serialize_struct("Difference", 3)?;
+        fields.serialize_field(if is_run { "run" } else { "node" }, &self.subject())?;
+        fields.serialize_field("kind", self.kind)?;
+        fields.serialize_field("what", &self.what)?;
+        fields.end()
+    }
+}
+
+/// A run as a node, whatever its id looks like.
+pub(super) fn run_node(id: &str) -> Node {
+    Node::stored(Kind::RUN, id, None)
 }
 
 /// The difference between the stored run and what MLflow shows; `None` when they are equal.
@@ -50,22 +82,26 @@ pub(super) fn compare(
     raw: &RawRun,
     exp_name: &str,
     stored: Option<&Run>,
+    projected: Projected,
 ) -> Result<Option<Difference>> {
     let id = &raw.info.run_id;
     let Some(stored) = stored else {
-        return Ok((!raw.is_deleted()).then(|| Difference::missing(id)));
+        return Ok((!raw.is_deleted()).then(|| Difference::missing(run_node(id))));
     };
     if raw.is_deleted() {
-        return Ok(Some(Difference::extra(id, "it is deleted in MLflow")));
+        return Ok(Some(Difference::extra(
+            run_node(id),
+            "it is deleted in MLflow",
+        )));
     }
     let what = match differing_raw(raw, exp_name, stored) {
-        Ok(None) => differing_document(raw, exp_name, stored)?,
+        Ok(None) => differing_document(raw, exp_name, stored, projected)?,
         Ok(what) => what,
         // A document of another program may not have the shape of a run.
         Err(Error::Document { reason, .. }) => Some(reason),
         Err(error) => return Err(error),
     };
-    Ok(what.map(|what| Difference::stale(id, what)))
+    Ok(what.map(|what| Difference::stale(run_node(id), what)))
 }
 
 /// Compares MLflow's raw fields with those that the stored document gives back.
@@ -155,13 +191,27 @@ fn differing_raw(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<St
 }
 
 /// Compares the whole document, lineage included, with the document that a sync would write now.
-fn differing_document(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<String>> {
-    let would_be = document::map(raw, exp_name)?.to_document()?;
+fn differing_document(
+    raw: &RawRun,
+    exp_name: &str,
+    stored: &Run,
+    projected: Projected,
+) -> Result<Option<String>> {
+    let mut would_be = with_projected(&document::map(raw, exp_name)?, projected)?;
     let mut is = stored.to_document()?;
     if let Ok(mirror) = is.get_document_mut(field::MIRROR) {
-        mirror.remove(field::TICKET);
-        mirror.remove(field::CHANGED_AT);
+        for field in [field::TICKET, field::CHANGED_AT, field::REGISTRY] {
+            mirror.remove(field);
+        }
     }
+    for document in [&mut would_be, &mut is] {
+        remove_model_inputs(document);
+    }
+    Ok(differing_field(&would_be, &is))
+}
+
+/// The first field that differs between what would be written now and what is stored, with both values.
+pub(super) fn differing_field(would_be: &Document, is: &Document) -> Option<String> {
     let fields = would_be.keys().chain(is.keys());
     // Compared as bytes: as numbers, NaN would differ from itself.
     let bytes = |document: &Document, field: &str| {
@@ -171,14 +221,34 @@ fn differing_document(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Opti
     };
     let differing = fields
         .into_iter()
-        .find(|field| bytes(&would_be, field) != bytes(&is, field));
-    Ok(differing.map(|field| {
+        .find(|field| bytes(would_be, field) != bytes(is, field));
+    differing.map(|field| {
         format!(
             "{field}: {}, should be {}",
             shown(is.get(field)),
             shown(would_be.get(field))
         )
-    }))
+    })
+}
+
+/// Removes the logged models that MLflow records as inputs of a run: only `runs/get` shows them.
+fn remove_model_inputs(document: &mut Document) {
+    let field = Kind::LOGGED_MODEL.spec().field;
+    let Ok(inputs) = document.get_document_mut(Direction::Input.field()) else {
+        return;
+    };
+    let Ok(array) = inputs.get_array_mut(field) else {
+        return;
+    };
+    array.retain(|entry| {
+        let from = entry
+            .as_document()
+            .and_then(|entry| entry.get_str(FROM).ok());
+        from != Some(Origin::Inputs.as_str())
+    });
+    if array.is_empty() {
+        inputs.remove(field);
+    }
 }
 
 fn user(raw: &RawRun) -> String {

@@ -11,6 +11,8 @@ const MAX_UNDECIDED: usize = 20;
 
 /// The missing runs of a whole pass.
 pub(super) struct DeletionGuard {
+    /// What the guard counts, in messages: runs unless [`of`](Self::of) says otherwise.
+    noun: &'static str,
     /// How many runs were mirrored before the pass.
     mirrored: u64,
     /// Missing runs that MLflow no longer knows.
@@ -35,11 +37,17 @@ pub(super) struct Findings<'a> {
 impl DeletionGuard {
     pub(super) fn new(mirrored: u64, allow_mass_delete: bool) -> Self {
         Self {
+            noun: "run",
             mirrored,
             deleted_upstream: AtomicU64::new(0),
             not_asked: AtomicU64::new(0),
             allow_mass_delete,
         }
+    }
+
+    /// The same guard for things other than runs.
+    pub(super) fn of(self, noun: &'static str) -> Self {
+        Self { noun, ..self }
     }
 
     /// The findings of one experiment. They start with the runs that an interrupted process of this pass recorded as deleted
@@ -64,9 +72,9 @@ impl DeletionGuard {
         }
         let unknown = self.deleted_upstream.load(Ordering::Relaxed);
         let missing = unknown + self.not_asked.load(Ordering::Relaxed);
-        let mirrored = self.mirrored;
+        let (mirrored, noun) = (self.mirrored, self.noun);
         Some(format!(
-            "MLflow did not list {missing} of {mirrored} mirrored runs. The pass asked MLflow about {unknown} of them, and MLflow knew none. This is above the safety limit, so nothing was removed. If it is expected, rerun with `--allow-mass-delete`"
+            "MLflow did not list {missing} of {mirrored} mirrored {noun}s. The pass asked MLflow about {unknown} of them, and MLflow knew none. This is above the safety limit, so nothing was removed. If it is expected, rerun with `--allow-mass-delete`"
         ))
     }
 
@@ -127,13 +135,9 @@ impl Findings<'_> {
     pub(super) fn incomplete(&self) -> Option<String> {
         let (run, said) = self.example.as_ref()?;
         let count = self.undecided + self.not_asked;
+        let (noun, plural) = (self.guard.noun, if count == 1 { "" } else { "s" });
         let mut reason = format!(
-            "MLflow did not list {count} {}, and the mirror keeps them, because nothing proves that they were deleted; for example run {run:?}: {said}",
-            if count == 1 {
-                "mirrored run"
-            } else {
-                "mirrored runs"
-            }
+            "MLflow did not list {count} mirrored {noun}{plural}, and the mirror keeps them, because nothing proves that they were deleted; for example {noun} {run:?}: {said}",
         );
         if self.not_asked > 0 {
             let not_asked = self.not_asked;

@@ -7,9 +7,11 @@ use super::settings::Settings;
 use crate::error::Result;
 use crate::mongo::lease::Lease;
 use crate::mongo::migrate::Migrator;
+use crate::mongo::registry::RegistryStore;
 use crate::mongo::save::wait_for_writes;
 use crate::mongo::source::claim_source;
 use crate::mongo::ticket::Ticket;
+use crate::registry::RegistryCollection;
 
 /// Does the work as the only sync of this database. `None` when `stop` is cancelled first.
 ///
@@ -56,5 +58,12 @@ async fn prepare(settings: &Settings) -> Result<()> {
         settings.mlflow.raw_experiments().try_next().await?;
     }
     claim_source(store, settings.mlflow.source()).await?;
-    Ticket::raise_counter(store).await
+    Ticket::raise_counter(store).await?;
+    for which in [
+        RegistryCollection::Versions,
+        RegistryCollection::LoggedModels,
+    ] {
+        RegistryStore::of(store, which).project_pending().await?;
+    }
+    Ok(())
 }

@@ -6,7 +6,8 @@ use tokio::sync::Mutex;
 use super::deletion_guard::{DeletionGuard, Findings};
 use super::inquiry::Inquiry;
 use super::missing::MissingRuns;
-use super::pages::{PageMirror, names};
+use super::names::names;
+use super::pages::PageMirror;
 use super::report::Incomplete;
 use super::save::Saver;
 use super::seen::Seen;
@@ -138,6 +139,7 @@ impl<'a> ExperimentScanner<'a> {
             saver,
             names: &names,
             seen: &seen,
+            model_inputs: self.settings.model_inputs(&names),
         };
         let decided = &missing;
         let reached = |next| async move { decided.lock().await.reached(next).await }.boxed();

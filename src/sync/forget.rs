@@ -10,8 +10,10 @@ use crate::error::{Error, Result};
 use crate::mlflow::wire::RawExperiment;
 use crate::mongo::checkpoint::Checkpoints;
 use crate::mongo::mirrored::Mirrored;
+use crate::mongo::registry::RegistryStore;
 use crate::mongo::ticket::Ticket;
 use crate::mongo::tombstones::Tombstones;
+use crate::registry::RegistryCollection;
 use crate::run::field;
 
 /// How many runs one request moves.
@@ -54,6 +56,12 @@ pub(super) async fn forget_experiment(settings: &Settings, id: &str) -> Result<u
             let ticket = Ticket::draw(store).await?;
             forgotten += Tombstones::of(store).put(runs, ticket).await?;
         }
+        let which = RegistryCollection::LoggedModels;
+        let logged_models = RegistryStore::of(store, which);
+        let ticket = Ticket::draw(store).await?;
+        let models = logged_models.unseen_logged_models(&[id], |_| false).await?;
+        let models: Vec<String> = models.into_iter().map(|model| model.id).collect();
+        logged_models.tombstone(&models, ticket).await?;
         checkpoints.forget_experiment(id).await?;
         Ok(forgotten)
     };

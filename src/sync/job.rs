@@ -9,6 +9,7 @@ use super::exclusive::exclusively;
 use super::forget::forget_experiment;
 use super::pass::FullPass;
 use super::quick::QuickPass;
+use super::registry::forget_model;
 use super::report::{Progress, Report};
 use super::scope::Scope;
 use super::settings::Settings;
@@ -44,6 +45,8 @@ impl SyncJob {
                 lease: LEASE,
                 waits_for_lease: false,
                 allow_mass_delete: false,
+                registry: true,
+                exact_model_inputs: false,
             },
         }
     }
@@ -94,6 +97,22 @@ impl SyncJob {
     /// Also removes runs that MLflow no longer knows when these are more than 100 and more than a tenth of all mirrored runs.
     pub fn allow_mass_delete(mut self, allow: bool) -> Self {
         self.settings.allow_mass_delete = allow;
+        self
+    }
+
+    /// Whether passes and [`verify`](Self::verify) include registered models, their versions and logged models; the default is
+    /// true. They include the whole registry, and the logged models of the selected experiments.
+    pub fn registry(mut self, registry: bool) -> Self {
+        self.settings.registry = registry;
+        self
+    }
+
+    /// Whether MLflow is asked for each new or changed run by itself, which costs a request per run; the default is false.
+    ///
+    /// Searches show the logged models that a run evaluated, but not those that a program recorded as inputs without an
+    /// evaluation. Only the request for a single run shows these.
+    pub fn exact_model_inputs(mut self, exact: bool) -> Self {
+        self.settings.exact_model_inputs = exact;
         self
     }
 
@@ -153,7 +172,8 @@ impl SyncJob {
         exclusively(&self.settings, stop, pass.run().boxed()).await
     }
 
-    /// Compares every run of the selected experiments with the mirror, and lists every difference. Writes nothing.
+    /// Compares every run of the selected experiments, and the registry, with the mirror, and lists every difference. Writes
+    /// nothing.
     ///
     /// It compares each stored document with the document that a sync would write now, and MLflow's raw names, times, texts
     /// and numbers with those that the stored document gives back. A run that differs is read once more before it is listed,
@@ -173,6 +193,15 @@ impl SyncJob {
     pub async fn forget_experiment(&self, id: &str) -> Result<u64> {
         forget_experiment(&self.settings, id).await
     }
+
+    /// Removes what is mirrored of a registered model that MLflow no longer lists, and tells how many versions that were. The
+    /// documents stay, marked as deleted.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when MLflow lists it: then it would be mirrored again.
+    pub async fn forget_model(&self, name: &str) -> Result<u64> {
+        forget_model(&self.settings, name).await
+    }
 }
 
 #[cfg(test)]
@@ -190,5 +219,6 @@ mod tests {
         assert_send(job.run_quick(Duration::ZERO, stop, |_| {}));
         assert_send(job.verify(|_| {}));
         assert_send(job.forget_experiment("1"));
+        assert_send(job.forget_model("churn"));
     }
 }

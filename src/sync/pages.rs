@@ -1,20 +1,17 @@
 //! [`PageMirror`]: mirrors the pages of a scan. It fetches a page while it saves the one before.
 
-use std::collections::HashMap;
-
 use futures::future::BoxFuture;
 
+use super::model_inputs::ModelInputs;
+use super::names::Names;
 use super::save::Saver;
 use super::seen::Seen;
 use crate::error::Result;
 use crate::mlflow::scan::Scan;
-use crate::mlflow::wire::{RawExperiment, RawRun};
+use crate::mlflow::wire::RawRun;
 use crate::mlflow::{PagePermit, document};
 use crate::mongo::ticket::Ticket;
 use crate::run::Run;
-
-/// Experiment id → name.
-pub(super) type Names = HashMap<String, String>;
 
 /// Called with the start time from which a later scan may resume.
 ///
@@ -26,6 +23,8 @@ pub(super) struct PageMirror<'a> {
     pub(super) saver: Saver<'a>,
     pub(super) names: &'a Names,
     pub(super) seen: &'a Seen,
+    /// Set if each new or changed run is asked for by itself.
+    pub(super) model_inputs: Option<ModelInputs<'a>>,
 }
 
 /// A mapped page, the ticket that was drawn before its request, and the start time of the next page.
@@ -86,7 +85,11 @@ impl PageMirror<'_> {
         let Some(page) = page else {
             return Ok(());
         };
-        self.saver.save(page.active, page.ticket).await?;
+        let active = match self.model_inputs {
+            Some(model_inputs) => model_inputs.add(page.active, page.ticket).await?,
+            None => page.active,
+        };
+        self.saver.save(active, page.ticket).await?;
         self.saver.tombstone(page.deleted, page.ticket).await?;
         // Dropped before `reached` sends requests to MLflow, since their answers may wait for a permit.
         drop(page.permit);
@@ -95,10 +98,4 @@ impl PageMirror<'_> {
             None => Ok(()),
         }
     }
-}
-
-pub(super) fn names(experiments: &[RawExperiment]) -> Names {
-    let name =
-        |experiment: &RawExperiment| (experiment.experiment_id.clone(), experiment.name.clone());
-    experiments.iter().map(name).collect()
 }

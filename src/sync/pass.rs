@@ -1,6 +1,6 @@
 //! [`FullPass`]: scans every experiment of the scope, and removes the runs that MLflow no longer knows.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
 use bson::doc;
@@ -11,6 +11,7 @@ use super::deleted_upstream::DeletedUpstream;
 use super::deletion_guard::DeletionGuard;
 use super::experiment::{ExperimentScanner, Outcome};
 use super::inquiry::Inquiry;
+use super::registry::{Experiments, RegistryMirror};
 use super::report::{Incomplete, Report};
 use super::save::Saver;
 use super::scope::Chosen;
@@ -21,6 +22,8 @@ use crate::error::Result;
 use crate::mlflow::wire::RawExperiment;
 use crate::mongo::checkpoint::Checkpoints;
 use crate::mongo::mirrored::Mirrored;
+use crate::mongo::registry::RegistryStore;
+use crate::registry::RegistryCollection;
 
 /// In a report, the place of an experiment's id for reasons that concern the whole pass.
 const ALL: &str = "*";
@@ -71,13 +74,21 @@ impl<'a> FullPass<'a> {
             guard: &guard,
             triage,
         };
+        let registry = RegistryMirror::new(self.settings, &totals);
+        let recorded = checkpoints.creation_times().await?;
+        let experiments = Experiments {
+            chosen: &chosen,
+            recorded: &recorded,
+        };
+        // Before the runs: what is known of a run's models is then projected when the run is first written.
+        let mut incomplete = registry.full(experiments).await?;
         let mut outcomes = self.scan(scanner, &chosen).await?;
-
-        let mut incomplete: Vec<Incomplete> = outcomes
-            .iter_mut()
-            .filter_map(|outcome| outcome.incomplete.take())
-            .collect();
         incomplete.extend(unlisted);
+        for outcome in &mut outcomes {
+            let unfinished = outcome.incomplete.take();
+            // The registry's part may have reported another experiment of the same id already.
+            incomplete.extend(unfinished.filter(|unfinished| !incomplete.contains(unfinished)));
+        }
         incomplete.extend(self.unlisted(&listed).await?);
         match guard.refusal() {
             Some(refusal) => incomplete.push(of_all(refusal)),
@@ -148,10 +159,17 @@ impl<'a> FullPass<'a> {
         }
         if self.settings.scope.is_everything() {
             let mirrored = Mirrored::of(&self.settings.store);
-            let ids = mirrored.experiments().await?.into_iter();
-            for id in ids.filter(|id| !listed.contains(id)) {
+            let mut with_logged_models = HashSet::new();
+            if self.settings.registry {
+                let which = RegistryCollection::LoggedModels;
+                let logged_models = RegistryStore::of(&self.settings.store, which);
+                with_logged_models.extend(logged_models.experiment_ages().await?.into_keys());
+            }
+            let mut ids: BTreeSet<String> = mirrored.experiments().await?.into_iter().collect();
+            ids.extend(with_logged_models.iter().cloned());
+            for id in ids.into_iter().filter(|id| !listed.contains(id)) {
                 // Documents of other programs may name it without being runs.
-                if mirrored.has_experiment(&id).await? {
+                if with_logged_models.contains(&id) || mirrored.has_experiment(&id).await? {
                     incomplete.push(Incomplete {
                         reason: format!("MLflow no longer lists this experiment to this user. Its mirrored runs stay; to remove them, run `sync --forget-experiment {id}`"),
                         experiment: id,

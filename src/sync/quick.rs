@@ -7,7 +7,9 @@ use bson::DateTime;
 use futures::{FutureExt, TryStreamExt};
 
 use super::experiment::another_experiment;
-use super::pages::{Names, PageMirror, names};
+use super::names::{Names, names};
+use super::pages::PageMirror;
+use super::registry::{Experiments, RegistryMirror};
 use super::report::{Incomplete, Report};
 use super::save::Saver;
 use super::scope::Chosen;
@@ -70,6 +72,13 @@ impl<'a> QuickPass<'a> {
         let since = self.since(server_time(store).await?);
 
         let totals = Totals::new(0, 0, self.progress);
+        let registry = RegistryMirror::new(self.settings, &totals);
+        let recorded = checkpoints.creation_times().await?;
+        let experiments = Experiments {
+            chosen: &chosen,
+            recorded: &recorded,
+        };
+        incomplete.extend(registry.quick(experiments, since).await?);
         let (names, seen) = (names(&chosen), Seen::default());
         let search = Search {
             settings: self.settings,
@@ -80,6 +89,7 @@ impl<'a> QuickPass<'a> {
                 },
                 names: &names,
                 seen: &seen,
+                model_inputs: self.settings.model_inputs(&names),
             },
         };
         for filter in filters(since) {

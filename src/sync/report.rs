@@ -27,7 +27,9 @@ pub struct Report {
     pub problems: u64,
     /// Experiments that the pass scanned to the end.
     pub experiments: u64,
-    /// Experiments that the pass could not finish, and why. When there are any, the mirror may differ from MLflow.
+    /// What the pass did with registered models, their versions and logged models.
+    pub registry: RegistryReport,
+    /// Parts that the pass could not finish, and why. When there are any, the mirror may differ from MLflow.
     pub incomplete: Vec<Incomplete>,
     /// When the interrupted pass began, if this pass resumed one; `None` for a new pass. This pass did not read the runs again
     /// that the interrupted pass had read, so the mirror is only as fresh as that moment. In JSON, RFC 3339 text or null.
@@ -38,11 +40,35 @@ pub struct Report {
     pub took: Duration,
 }
 
-/// An experiment that a pass could not finish.
+/// What a pass did with registered models, their versions and logged models; zeros if it left them out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RegistryReport {
+    /// Registered models.
+    pub models: RegistryCounts,
+    /// Versions of registered models.
+    pub versions: RegistryCounts,
+    /// Logged models of MLflow 3.
+    pub logged_models: RegistryCounts,
+}
+
+/// What a pass did with one kind of these.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RegistryCounts {
+    /// How many MLflow showed.
+    pub seen: u64,
+    /// How many of these were new or had changed.
+    pub written: u64,
+    /// How many left the mirror because they are deleted in MLflow.
+    pub deleted: u64,
+}
+
+/// An experiment, or the registry, that a pass could not finish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Incomplete {
-    /// The experiment's id; `*` when the reason concerns the whole pass.
+    /// The experiment's id; `*` when the reason concerns the whole pass or the registry.
     pub experiment: String,
     /// Why it was not finished, and what to do.
     pub reason: String,

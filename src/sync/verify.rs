@@ -1,4 +1,4 @@
-//! [`Verifier`]: compares the mirror with MLflow, run by run, and writes nothing.
+//! [`Verifier`]: compares the mirror with MLflow, document by document, and writes nothing.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,8 @@ use bson::doc;
 use futures::TryStreamExt;
 use serde::Serialize;
 
-use super::compare::{Difference, compare};
+use super::compare::{Difference, compare, run_node};
+use super::registry::RegistryVerifier;
 use super::seen::Seen;
 use super::settings::Settings;
 use super::totals::{ProgressFn, Totals};
@@ -14,6 +15,7 @@ use crate::error::{Error, MlflowCode, Result};
 use crate::mlflow::scan::Scan;
 use crate::mlflow::wire::{RawExperiment, RawRun};
 use crate::mongo::mirrored::Mirrored;
+use crate::mongo::projection::Projection;
 use crate::run::{Run, RunId, field};
 
 /// The result of a comparison of the mirror with MLflow.
@@ -70,6 +72,8 @@ impl<'a> Verifier<'a> {
         for suspect in std::mem::take(&mut self.suspects) {
             differences.extend(self.confirm(suspect).await?);
         }
+        let registry = RegistryVerifier::new(self.settings, &chosen);
+        differences.extend(registry.run().await?);
         let seen = totals.report().seen;
         Ok(Verification { seen, differences })
     }
@@ -84,12 +88,15 @@ impl<'a> Verifier<'a> {
             .page_size(self.settings.page_size);
         while let Some(page) = scan.next_page().await? {
             let stored = self.stored(&page).await?;
+            let ids: Vec<String> = page.iter().map(|run| run.info.run_id.clone()).collect();
+            let mut projected = Projection::of(&self.settings.store).entries(&ids).await?;
             let mut active = 0;
             for raw in &page {
                 let id = &raw.info.run_id;
                 self.seen.insert(id);
                 active += u64::from(!raw.is_deleted());
-                let difference = compare(raw, &experiment.name, stored.get(id))?;
+                let projected = projected.remove(id);
+                let difference = compare(raw, &experiment.name, stored.get(id), projected)?;
                 self.suspects.extend(difference);
             }
             totals.add(|report| report.seen += active);
@@ -125,22 +132,25 @@ impl<'a> Verifier<'a> {
         let mut runs = mirrored.find_ids(filter).await?;
         while let Some(run) = runs.try_next().await? {
             if !self.seen.contains(run.id()) {
-                let extra = Difference::extra(run.id(), "MLflow does not list it");
+                let extra = Difference::extra(run_node(run.id()), "MLflow does not list it");
                 self.suspects.push(extra);
             }
         }
         let what = "its `_id` is not a string, so another program wrote it; remove the document";
-        let foreign = foreign.iter().map(|id| Difference::extra(id, what));
+        let foreign = foreign
+            .iter()
+            .map(|id| Difference::extra(run_node(id), what));
         Ok(foreign.collect())
     }
 
     /// Reads a run once more from both sides, since it may have changed between the first two reads.
     async fn confirm(&self, suspect: Difference) -> Result<Option<Difference>> {
-        let Ok(id) = suspect.run.parse::<RunId>() else {
+        let run = suspect.node.key();
+        let Ok(id) = run.parse::<RunId>() else {
             return Ok(Some(suspect));
         };
         let mlflow = &self.settings.mlflow;
-        let stored = self.settings.store.get_run(&suspect.run).await?;
+        let stored = self.settings.store.get_run(run).await?;
         let raw = match mlflow.raw_run(&id).await {
             Ok(raw) => raw,
             // Only this answer says that MLflow does not know the run.
@@ -148,11 +158,14 @@ impl<'a> Verifier<'a> {
                 code: Some(MlflowCode::ResourceDoesNotExist),
                 answer,
                 ..
-            }) => return Ok(stored.map(|_| Difference::extra(&suspect.run, answer))),
+            }) => return Ok(stored.map(|_| Difference::extra(run_node(run), answer))),
             Err(error) => return unclear(suspect, error),
         };
+        let ids = [run.to_owned()];
+        let mut projected = Projection::of(&self.settings.store).entries(&ids).await?;
+        let projected = projected.remove(run);
         match mlflow.raw_experiment(&raw.info.experiment_id).await {
-            Ok(experiment) => compare(&raw, &experiment.name, stored.as_ref()),
+            Ok(experiment) => compare(&raw, &experiment.name, stored.as_ref(), projected),
             Err(error) => unclear(suspect, error),
         }
     }

@@ -71,7 +71,7 @@ async fn verify_lists_documents_whose_id_is_no_text_and_compares_all_runs() {
                     && found.what.contains("another program wrote it")),
             "{verified:?}"
         );
-        let found: BTreeSet<String> = found.map(|found| found.run.clone()).collect();
+        let found: BTreeSet<String> = found.map(|found| found.node.key().to_owned()).collect();
         assert_eq!(found, expected);
     }
 }

@@ -93,7 +93,7 @@ async fn any_change_of_one_document_makes_exactly_that_run_stale() {
         let found = differences(&lab).await;
         let found: Vec<_> = found
             .iter()
-            .map(|difference| (difference.run.as_str(), difference.kind))
+            .map(|difference| (difference.node.key(), difference.kind))
             .collect();
         assert_eq!(
             found,
@@ -125,7 +125,7 @@ async fn a_missing_and_an_extra_run_are_listed_as_such() {
     let mut found: Vec<_> = differences(&lab)
         .await
         .into_iter()
-        .map(|difference| (difference.run, difference.kind))
+        .map(|difference| (difference.subject(), difference.kind))
         .collect();
     found.sort();
     let mut expected = vec![
@@ -185,7 +185,7 @@ async fn only_the_answer_that_a_run_does_not_exist_clears_it_at_the_second_read(
     for refusal in refusals {
         let found = second_read(&lab, refusal).await.expect("it is compared");
         assert_eq!(found.len(), 1, "{found:?}");
-        assert_eq!((found[0].run.as_str(), found[0].kind), (id, "missing"));
+        assert_eq!((found[0].node.key(), found[0].kind), (id, "missing"));
         assert!(found[0].what.contains("runs/get"), "{found:?}");
     }
 
@@ -207,6 +207,6 @@ async fn only_the_answer_that_a_run_does_not_exist_clears_it_at_the_second_read(
     Lab::complete(lab.sync().run(|_| {}).await);
     lab.sql().erase(id).write();
     let found = second_read(&lab, gone).await.expect("it is compared");
-    assert_eq!((found[0].run.as_str(), found[0].kind), (id, "extra"));
+    assert_eq!((found[0].node.key(), found[0].kind), (id, "extra"));
     assert_eq!(json!(found).as_array().map(Vec::len), Some(1));
 }

@@ -33,7 +33,7 @@ async fn verify_lists_what_is_missing_stale_and_extra_and_nothing_else() {
     let mut kinds: Vec<_> = found
         .differences
         .iter()
-        .map(|found| (found.kind, found.run.as_str()))
+        .map(|found| (found.kind, found.node.key()))
         .collect();
     kinds.sort_unstable();
     assert_eq!(

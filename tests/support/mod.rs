@@ -9,6 +9,7 @@ pub(crate) mod lab;
 pub(crate) mod mirror;
 pub(crate) mod odd_names;
 pub(crate) mod outage;
+pub(crate) mod registry;
 pub(crate) mod synthetic;
 
 #[allow(unused_imports, reason = "as above")]

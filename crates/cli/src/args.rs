@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use runlineage::query::{Field, Order};
-use runlineage::{Error, ExperimentSelector, RunId};
+use runlineage::{Error, ExperimentSelector, Node, Origin, RunId};
 
 pub(crate) use column::{Column, ColumnArg};
 pub(crate) use example::parse;
@@ -79,6 +79,7 @@ pub(crate) enum Command {
     Sync(SyncArgs),
     Find(Box<FindArgs>),
     Show(ShowArgs),
+    Versions(VersionsArgs),
     Register(RegisterArgs),
     Migrate(MigrateArgs),
     Verify(VerifyArgs),
@@ -115,6 +116,16 @@ pub(crate) struct SyncArgs {
     /// Remove the mirrored runs of the experiment with this id, which MLflow no longer lists. Repeatable.
     #[arg(long, value_name = "ID")]
     pub(crate) forget_experiment: Vec<String>,
+    /// Remove the mirrored versions of the registered model with this name, which MLflow no longer lists. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) forget_model: Vec<String>,
+    /// Leave out registered models, their versions and logged models, for a user who may not read them.
+    #[arg(long)]
+    pub(crate) no_registry: bool,
+    /// How to read the logged models that are inputs of a run. `searched` misses those that a program recorded without an
+    /// evaluation. `exact` finds them by one more request for each new or changed run.
+    #[arg(long, value_enum, default_value_t = ModelInputs::Searched)]
+    pub(crate) model_inputs: ModelInputs,
     /// Also exit with 1 if mirrored runs have recorded problems. Not with --every, whose passes have no exit code.
     #[arg(long, conflicts_with = "every")]
     pub(crate) strict: bool,
@@ -147,6 +158,9 @@ pub(crate) struct VerifyArgs {
     /// Compare all experiments except this one, named as for --exp. Repeatable.
     #[arg(long, value_name = "EXPERIMENT")]
     pub(crate) exclude_exp: Vec<ExperimentSelector>,
+    /// Leave out registered models, their versions and logged models, for a user who may not read them.
+    #[arg(long)]
+    pub(crate) no_registry: bool,
     /// Format of the list of differences.
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
@@ -188,6 +202,13 @@ pub(crate) struct FindArgs {
     pub(crate) lineage: LineageArgs,
     #[command(flatten)]
     pub(crate) paths: PathArgs,
+    /// Count only lineage from here, in all lineage conditions: tag (declared by people and programs), registry, inputs, outputs,
+    /// metrics or evaluate (recorded by MLflow).
+    #[arg(long, value_name = "ORIGIN", help_heading = "Lineage", value_parser = parse_origin)]
+    pub(crate) origin: Option<Origin>,
+    /// Count only lineage that people and programs declared; the same as --origin tag.
+    #[arg(long, help_heading = "Lineage", conflicts_with = "origin")]
+    pub(crate) declared_only: bool,
     /// Runs of this experiment, by name or id, or as id:12 or name:churn. Repeatable: any of them.
     #[arg(long, value_name = "EXPERIMENT")]
     pub(crate) exp: Vec<ExperimentSelector>,
@@ -254,13 +275,32 @@ pub(crate) struct FindArgs {
     pub(crate) max_time: u64,
 }
 
-/// Show one run: its fields, its lineage, and the link to it in MLflow.
+/// Show one run, model, version, logged model, dataset or prompt: its fields, its lineage, and the link to it in MLflow.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:\n  runlineage show --local 8f2c61d04a7b4f0e9d3c5b6a7e8f9012")]
+#[command(after_help = "\
+Examples:
+  runlineage show --local 8f2c61d04a7b4f0e9d3c5b6a7e8f9012
+  runlineage show --local model:churn:7
+  runlineage show --local dataset:clicks@4f2a91c3")]
 pub(crate) struct ShowArgs {
-    /// Id of the run.
-    pub(crate) run_id: RunId,
-    /// Format of the run.
+    /// Id of a run, or a node: model:NAME, model:NAME:VERSION, logged-model:ID, dataset:NAME[@DIGEST], prompt:NAME[:VERSION].
+    #[arg(value_name = "RUN_ID|NODE", value_parser = parse_node)]
+    pub(crate) node: Node,
+    /// Format of the answer.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+}
+
+/// List the versions of a registered model: the runs that made them, their aliases and copies, and how many runs used them.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  runlineage versions --local churn")]
+pub(crate) struct VersionsArgs {
+    /// Name of the registered model.
+    pub(crate) name: String,
+    /// List deleted versions too.
+    #[arg(long)]
+    pub(crate) deleted: bool,
+    /// Format of the list. JSON has the ids of the runs that used each version.
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
 }
@@ -308,6 +348,12 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModelInputs {
+    Searched,
+    Exact,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReportFormat {
     Table,
     Json,
@@ -317,6 +363,25 @@ pub(crate) enum ReportFormat {
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+/// Parses a node; a text without a kind is the id of a run.
+fn parse_node(text: &str) -> Result<Node, String> {
+    let is_node = text.contains(':') && !text.starts_with("runs:/");
+    if !is_node && let Ok(id) = text.parse::<RunId>() {
+        return parse_as::<Node>(&format!("run:{id}"));
+    }
+    parse_as::<Node>(text)
+}
+
+fn parse_origin(text: &str) -> Result<Origin, String> {
+    Origin::parse(text).ok_or_else(|| {
+        let origins: Vec<&str> = Origin::ALL.iter().map(|origin| origin.as_str()).collect();
+        format!(
+            "there is no origin {text:?}; the origins are {}",
+            origins.join(", ")
+        )
+    })
 }
 
 /// Parses a type of the library. Drops the argument's name from the error, since clap names the flag.

@@ -9,6 +9,7 @@ mod resolve;
 pub(crate) mod show;
 pub(crate) mod sync;
 pub(crate) mod verify;
+pub(crate) mod versions;
 
 use std::process::ExitCode;
 

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 /// A single thread for commands that ask one question: starting more threads takes longer than they save.
 fn runtime(command: &Command) -> io::Result<Runtime> {
     let mut threads = match command {
-        Command::Find(_) | Command::Show(_) => Builder::new_current_thread(),
+        Command::Find(_) | Command::Show(_) | Command::Versions(_) => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
     };
     threads.enable_all().build()
@@ -66,6 +66,7 @@ async fn run(args: Args) -> commands::Result {
         Command::Sync(command) => commands::sync::run(&args.connection, command).await,
         Command::Find(command) => commands::find::run(&args.connection, *command).await,
         Command::Show(command) => commands::show::run(&args.connection, command).await,
+        Command::Versions(command) => commands::versions::run(&args.connection, command).await,
         Command::Register(command) => commands::register::run(&args.connection, command).await,
         Command::Verify(command) => commands::verify::run(&args.connection, command).await,
         Command::Purge(command) => commands::purge::run(&args.connection, &command).await,

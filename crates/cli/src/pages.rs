@@ -1,6 +1,6 @@
 //! Links to pages of MLflow.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use runlineage::{MlflowClient, MongoRunStore, Run};
 
 use crate::args::ConnectionArgs;
@@ -44,17 +44,39 @@ impl Pages {
 
     /// The page of a run.
     pub(crate) fn run(&self, run: &Run) -> Option<String> {
-        let (address, exp) = (&self.address, run.exp()?.id);
-        let workspace = self
-            .workspace
-            .as_deref()
-            .map(|workspace| format!("?workspace={}", utf8_percent_encode(workspace, PLAIN)));
-        let workspace = workspace.unwrap_or_default();
-        Some(format!(
-            "{address}/#/experiments/{exp}/runs/{}{workspace}",
-            run.id()
+        let experiment = run.exp()?.id;
+        Some(self.page(&format!("experiments/{experiment}/runs/{}", run.id())))
+    }
+
+    /// The page of a registered model.
+    pub(crate) fn model(&self, name: &str) -> String {
+        self.page(&format!("models/{}", encoded(name)))
+    }
+
+    /// The page of a version of a registered model.
+    pub(crate) fn version(&self, name: &str, version: &str) -> String {
+        self.page(&format!(
+            "models/{}/versions/{}",
+            encoded(name),
+            encoded(version)
         ))
     }
+
+    /// The page of a logged model.
+    pub(crate) fn logged_model(&self, experiment: &str, id: &str) -> String {
+        self.page(&format!("experiments/{experiment}/models/{id}"))
+    }
+
+    fn page(&self, path: &str) -> String {
+        let address = &self.address;
+        let workspace = self.workspace.as_deref();
+        let workspace = workspace.map(|workspace| format!("?workspace={}", encoded(workspace)));
+        format!("{address}/#/{path}{}", workspace.unwrap_or_default())
+    }
+}
+
+fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, PLAIN)
 }
 
 #[cfg(test)]

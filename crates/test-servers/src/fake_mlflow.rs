@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+/// The calls that list the model registry.
+const REGISTRY: [&str; 2] = ["registered-models/search", "model-versions/search"];
+
 /// Gives `answer` to every request of a REST call. A second answer for the same call has no effect.
 pub async fn answer(server: &MockServer, call: &str, answer: ResponseTemplate) {
-    let verb = if call.ends_with("/get") {
+    let verb = if call.ends_with("/get") || REGISTRY.contains(&call) {
         "GET"
     } else {
         "POST"
@@ -40,6 +43,9 @@ pub async fn with_runs(experiment: Value, runs: Vec<Value>) -> MockServer {
     )
     .await;
     answer(&server, "runs/search", ok(json!({ "runs": runs }))).await;
+    for call in REGISTRY {
+        answer(&server, call, ok(json!({}))).await;
+    }
     server
 }
 

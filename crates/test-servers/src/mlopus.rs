@@ -1,11 +1,11 @@
-//! Real mlopus, in Python, against a tracking server.
+//! Real Python clients: mlopus and MLflow against a tracking server, pymongo against a database.
 
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::keeper::KeptFolder;
-use crate::mlflow::MlflowServer;
+use crate::mlflow::{MlflowServer, Version};
 use crate::program::run;
 use crate::tool;
 
@@ -40,6 +40,31 @@ pub fn mlopus(server: &MlflowServer, input: Value, snippet: &str) -> Value {
         PRELUDE,
         snippet,
     )
+}
+
+/// Runs a snippet of Python with MLflow's own client, of the server's version, connected to `server`: it finds `mlflow`, a
+/// `client` and its `input`.
+#[track_caller]
+pub fn mlflow_python(server: &MlflowServer, input: Value, snippet: &str) -> Value {
+    const PRELUDE: &str = r"
+import json, os, sys, warnings
+warnings.filterwarnings('ignore')
+import mlflow
+
+client = mlflow.MlflowClient()
+input = json.loads(sys.argv[1])
+output = None
+";
+    let interpreter = match server.version() {
+        Version::V2 => "mlflow2/bin/python",
+        Version::V3 => "mlflow3/bin/python",
+    };
+    let envs = [
+        ("MLFLOW_TRACKING_URI", &*server.uri()),
+        ("MLFLOW_DISABLE_TELEMETRY", "true"),
+        ("GIT_PYTHON_REFRESH", "quiet"),
+    ];
+    python(interpreter, &envs, input, PRELUDE, snippet)
 }
 
 /// Runs a snippet of Python with a `pymongo.MongoClient` named `client` on `mongodb_uri`.

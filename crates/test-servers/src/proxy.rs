@@ -50,6 +50,13 @@ enum Delivery {
     Pieces(usize, Duration),
 }
 
+/// The calls that list what has a name, and the field of their answers that holds it.
+const LISTED: [(&str, &str); 3] = [
+    ("experiments/search", "experiments"),
+    ("registered-models/search", "registered_models"),
+    ("model-versions/search", "model_versions"),
+];
+
 type Said = (u16, Vec<(&'static str, String)>, Vec<u8>, Delivery);
 type Handler = Arc<dyn Fn(&Request) -> Answer + Send + Sync>;
 
@@ -62,7 +69,7 @@ pub struct Proxy {
 struct Shared {
     upstream: Mutex<String>,
     handler: Mutex<Handler>,
-    /// The server lists only experiments whose names begin with this, so that a test sees only its own.
+    /// The server lists only experiments and registered models whose names begin with this, so that a test sees only its own.
     prefix: Mutex<String>,
     requests: Mutex<Vec<Request>>,
     count: AtomicUsize,
@@ -147,7 +154,7 @@ impl Proxy {
         *self.shared.upstream.lock().unwrap() = address(uri);
     }
 
-    /// From now on, the server lists only experiments whose names begin with `prefix`.
+    /// From now on, the server lists only experiments and registered models whose names begin with `prefix`.
     pub fn list_only(&self, prefix: &str) {
         prefix.clone_into(&mut self.shared.prefix.lock().unwrap());
     }
@@ -304,18 +311,19 @@ impl Shared {
             .and_then(|status| status.parse().ok());
         let mut body = answer.split_off((end + 4).min(answer.len()));
         let prefix = self.prefix.lock().unwrap().clone();
-        if request.call == "experiments/search" && !prefix.is_empty() {
-            body = only(&body, &prefix)?;
+        let listed = LISTED.iter().find(|(call, _)| *call == request.call);
+        if let Some((_, list)) = listed.filter(|_| !prefix.is_empty()) {
+            body = only(&body, list, &prefix)?;
         }
         Ok((status.unwrap_or(502), body))
     }
 }
 
-fn only(body: &[u8], prefix: &str) -> std::io::Result<Vec<u8>> {
+fn only(body: &[u8], list: &str, prefix: &str) -> std::io::Result<Vec<u8>> {
     let mut page: Value = serde_json::from_slice(body)?;
-    if let Some(experiments) = page["experiments"].as_array_mut() {
-        experiments.retain(|exp| {
-            exp["name"]
+    if let Some(listed) = page.get_mut(list).and_then(Value::as_array_mut) {
+        listed.retain(|one| {
+            one["name"]
                 .as_str()
                 .is_some_and(|name| name.starts_with(prefix))
         });

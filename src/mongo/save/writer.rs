@@ -2,23 +2,27 @@
 
 use std::collections::HashMap;
 
-use bson::raw::{RawArrayBuf, RawBsonRef, RawDocumentBuf, cstr};
+use bson::raw::{RawArrayBuf, RawBson, RawBsonRef, RawDocumentBuf, cstr};
 use bson::{Bson, DateTime, Document, doc, rawdoc};
 
 use super::Saved;
-use super::stored::Changes;
+use super::carried::carried_over;
+use super::stored::{Changes, read_stored};
 use crate::error::{Error, Result};
-use crate::mongo::MongoRunStore;
 use crate::mongo::clock::server_time;
+use crate::mongo::collections::RUNS;
 use crate::mongo::failure::{code, failed, is_document_error};
 use crate::mongo::retry::retried;
 use crate::mongo::ticket::Ticket;
+use crate::mongo::{MongoRunStore, majority_in_command};
 use crate::run::{Run, field};
 
 /// MongoDB refuses a command over 16 MiB. Batches of an eighth of that are as fast and need less memory. A larger document is
 /// sent alone.
 const MAX_BATCH_BYTES: usize = 2 << 20;
 const MAX_BATCH: usize = 1_000;
+/// A projection rarely changes a run between a read and a write, so few attempts are enough.
+const MAX_ATTEMPTS: usize = 20;
 /// The most bytes that a command adds to one document.
 const COMMAND_OVERHEAD: usize = 1 << 10;
 /// A larger document does not fit into a command.
@@ -69,13 +73,47 @@ pub(in crate::mongo) async fn write(
         saved,
     };
     changed.extend(writer.write(WriteMode::Insert, new).await?);
-    let superseded = writer.write(WriteMode::Replace, changed).await?;
-    writer.saved.unchanged += superseded.len() as u64;
+    writer.replace(changed).await?;
     writer.retry_quarantined(quarantined).await?;
     Ok(writer.saved)
 }
 
 impl Writer<'_> {
+    /// Writes over lower tickets, and again those runs whose documents a projection changed in between.
+    async fn replace(&mut self, mut runs: Vec<Run>) -> Result<()> {
+        for _ in 0..MAX_ATTEMPTS {
+            if runs.is_empty() {
+                return Ok(());
+            }
+            let runs_to_write = self.carried_over(runs).await?;
+            let refused = self.write(WriteMode::Replace, runs_to_write).await?;
+            let ids: Vec<String> = refused.iter().map(|run| run.id().to_owned()).collect();
+            let stored = match &ids[..] {
+                [] => HashMap::new(),
+                ids => read_stored(self.store, self.into, ids).await?,
+            };
+            let is_newer = |run: &Run| {
+                let stored = stored.get(run.id());
+                stored.is_some_and(|stored| stored.ticket >= self.ticket.0)
+            };
+            let (newer, again): (Vec<Run>, Vec<Run>) = refused.into_iter().partition(is_newer);
+            self.saved.unchanged += newer.len() as u64;
+            runs = again;
+        }
+        Err(Error::Mongo {
+            doing: format!("cannot save {} runs", runs.len()),
+            source: format!("other programs changed them during {MAX_ATTEMPTS} attempts").into(),
+        })
+    }
+
+    /// Adds what the stored documents hold beside MLflow's run. Only documents in `runs` do.
+    async fn carried_over(&self, runs: Vec<Run>) -> Result<Vec<Run>> {
+        match self.into {
+            RUNS => carried_over(self.store, runs).await,
+            _ => Ok(runs),
+        }
+    }
+
     /// Writes in batches. Returns the runs that are stored already; in mode `Replace`, with the same or a higher ticket.
     async fn write(&mut self, mode: WriteMode, runs: Vec<Run>) -> Result<Vec<Run>> {
         let mut already_stored = Vec::new();
@@ -104,7 +142,7 @@ impl Writer<'_> {
 
     /// Sends the whole documents of runs in quarantine again. Runs that MongoDB still refuses stay in quarantine.
     async fn retry_quarantined(&mut self, quarantined: Vec<Run>) -> Result<()> {
-        for run in quarantined {
+        for run in self.carried_over(quarantined).await? {
             if run.as_raw().as_bytes().len() + TICKET_OVERHEAD > MAX_DOCUMENT_BYTES {
                 self.saved.quarantined += 1;
                 continue;
@@ -171,7 +209,11 @@ impl Writer<'_> {
             match mode {
                 WriteMode::Insert => list.push(document),
                 WriteMode::Replace => list.push(rawdoc! {
-                    "q": { "_id": run.id(), "mirror.ticket": { "$not": { "$gte": self.ticket.0 } } },
+                    "q": {
+                        "_id": run.id(),
+                        "mirror.ticket": { "$not": { "$gte": self.ticket.0 } },
+                        "mirror.registry.seq": projections(run),
+                    },
                     "u": document,
                     "upsert": true,
                 }),
@@ -214,6 +256,14 @@ impl Writer<'_> {
             reason: format!("no part of it can be stored: {reason}"),
         })
     }
+}
+
+/// How often the run's document had been projected when it was read; null before the first projection.
+fn projections(run: &Run) -> RawBson {
+    let mirror = run.as_raw().get_document(field::MIRROR);
+    let registry = mirror.and_then(|mirror| mirror.get_document(field::REGISTRY));
+    let seq = registry.and_then(|registry| registry.get_i64("seq"));
+    seq.map_or(RawBson::Null, RawBson::Int64)
 }
 
 /// The document of a run, with its ticket and the date of this change.
@@ -275,7 +325,12 @@ fn without_large_fields(run: &Run, with_lineage: bool, reason: &str) -> Result<R
     problems.push(Bson::from(
         doc! { "key": field::ID, "reason": format!("stored without {left_out}: {reason}") },
     ));
-    part.insert(field::MIRROR, doc! { field::FINGERPRINT: run.fingerprint(), field::QUARANTINED: true, field::PROBLEMS: problems });
+    let mut mirror = doc! { field::FINGERPRINT: run.fingerprint(), field::QUARANTINED: true, field::PROBLEMS: problems };
+    let registry = whole.get_document(field::MIRROR);
+    if let Ok(registry) = registry.and_then(|mirror| mirror.get_document(field::REGISTRY)) {
+        mirror.insert(field::REGISTRY, registry.clone());
+    }
+    part.insert(field::MIRROR, mirror);
     Run::try_from(&part)
 }
 
@@ -320,11 +375,6 @@ fn refused(runs: Vec<Run>, reply: &Document) -> Result<Vec<RefusedRun>> {
             .map(|(code, reason)| RefusedRun { run, code, reason })
     });
     Ok(refused.collect())
-}
-
-/// The write concern of a plain command, to which the driver adds none.
-fn majority_in_command() -> RawDocumentBuf {
-    rawdoc! { "w": "majority", "j": true, "wtimeout": 30_000 }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::literal::Literal;
 use super::predicate::Predicate;
 use super::{ParseError, Parser};
 use crate::error::Error;
-use crate::node::{Direction, Kind, Node, NodeArg};
+use crate::node::{Direction, Kind, Node, NodeArg, Origin};
 use crate::query::{Query, Term};
 
 /// The part of a run's inputs or outputs that a term is about.
@@ -44,11 +44,30 @@ impl Subject {
 }
 
 impl Parser<'_> {
+    /// Parses the predicate of a lineage term, and the origin that may follow it, as in `= 'churn:7' from registry`.
     pub(super) fn lineage(
         &mut self,
         subject: Subject,
         direction: Direction,
     ) -> Result<Query, ParseError> {
+        let query = self.references(subject, direction)?;
+        if !self.takes_word("from") {
+            return Ok(query);
+        }
+        let offset = self.offset();
+        let word = self.words_ahead().first().copied().unwrap_or_default();
+        let origin = Origin::parse(word).ok_or_else(|| {
+            let known: Vec<&str> = Origin::ALL.iter().map(|origin| origin.as_str()).collect();
+            ParseError::new(
+                offset,
+                format!("write one of {} after `from`", known.join(", ")),
+            )
+        })?;
+        self.next += 1;
+        Ok(query.of_origin(origin))
+    }
+
+    fn references(&mut self, subject: Subject, direction: Direction) -> Result<Query, ParseError> {
         let offset = self.offset();
         match self.predicate()? {
             Predicate::Compare("=", literal) => {

@@ -22,6 +22,12 @@ impl LineageArgs {
     pub(crate) fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
+
+    /// Whether a model is named by an alias, a stage or `latest`.
+    pub(crate) fn has_pointers(&self) -> bool {
+        let mut nodes = self.nodes.iter();
+        nodes.any(|(_, node)| matches!(node, NodeArg::Pointer(_)))
+    }
 }
 
 /// Each kind with each direction in which runs refer to it.
@@ -165,6 +171,7 @@ mod tests {
         noun: "made-up",
         directions: &[Direction::Input],
         field: "gadgets",
+        is_mlopus: false,
         key: "brand",
         key_means: "brand",
         detail: None,

@@ -14,8 +14,7 @@ use std::time::Duration;
 use bson::Bson;
 use runlineage::{MongoRunStore, Run, Search};
 
-use super::resolve::resolve;
-use super::{Result, say_freshness};
+use super::{Result, resolve, say_freshness};
 use crate::args::{ConnectionArgs, FindArgs, Format};
 use crate::connect::{self, usage};
 use crate::output::mongosh;
@@ -26,13 +25,23 @@ use crate::stdout::stdout;
 use search::FlagSearch;
 
 pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Result {
-    resolve(connection, &mut args.lineage).await?;
+    // To render a filter needs no database, unless the mirror has to resolve an alias.
+    let has_database = connection.local || connection.mongodb_uri.is_some();
+    let mirror = match args.render && (!args.lineage.has_pointers() || !has_database) {
+        true => None,
+        false => Some(connect::mirror(connection).await?),
+    };
+    match &mirror {
+        Some(mirror) => {
+            resolve::in_mirror(connection, &mirror.store, &mut args.lineage).await?;
+        }
+        None => resolve::in_mlflow(connection, &mut args.lineage).await?,
+    }
     let flags = FlagSearch::of(&args)?;
-    if args.render {
+    let Some(mirror) = mirror.filter(|_| !args.render) else {
         writeln!(stdout(), "{}", mongosh(&Bson::Document(flags.filter)))?;
         return Ok(ExitCode::SUCCESS);
-    }
-    let mirror = connect::mirror(connection).await?;
+    };
     let find = Find {
         after: last_of_previous_page(&mirror.store, &args).await?,
         store: &mirror.store,

@@ -9,13 +9,13 @@ use runlineage::lineage::{Direction, NodeArg};
 use runlineage::{MlflowClient, MongoRunStore, RunId, lineage};
 
 use super::Result;
-use super::resolve::resolve;
+use super::resolve;
 use crate::args::{ConnectionArgs, LineageArgs, RegisterArgs};
 use crate::connect::{self, usage};
 use crate::say::say;
 
 pub(crate) async fn run(connection: &ConnectionArgs, mut args: RegisterArgs) -> Result {
-    resolve(connection, &mut args.lineage).await?;
+    resolve::in_mlflow(connection, &mut args.lineage).await?;
     if let (Some(run), true) = (&args.run_id, args.lineage.is_empty()) {
         return Err(usage(
             "lineage",

@@ -1,28 +1,68 @@
-//! Model URIs that name a stage, an alias or the latest version: MLflow's registry resolves them.
+//! Resolves model URIs that name a stage, an alias or the latest version.
 
-use runlineage::Node;
 use runlineage::lineage::{ModelPointer, NodeArg};
+use runlineage::mongo::Freshness;
+use runlineage::{MongoRunStore, Node};
 
 use super::Result;
 use crate::args::{ConnectionArgs, LineageArgs};
-use crate::connect;
+use crate::connect::{self, usage};
+use crate::output::ago;
 use crate::say::say;
 
 /// Replaces each pointer, such as `models:/churn@champion`, by the version that MLflow's registry names now.
-pub(crate) async fn resolve(connection: &ConnectionArgs, args: &mut LineageArgs) -> Result<()> {
-    let pointers = args.nodes.iter_mut().filter_map(|(_, node)| match node {
+pub(crate) async fn in_mlflow(connection: &ConnectionArgs, args: &mut LineageArgs) -> Result<()> {
+    for (pointer, node) in pointers(args) {
+        *node = ask_mlflow(connection, &pointer).await?;
+    }
+    Ok(())
+}
+
+/// Replaces each pointer by the version that the mirror names. Only where the mirror knows none, MLflow is asked.
+pub(crate) async fn in_mirror(
+    connection: &ConnectionArgs,
+    store: &MongoRunStore,
+    args: &mut LineageArgs,
+) -> Result<()> {
+    for (pointer, node) in pointers(args) {
+        *node = match store.resolve_version(&pointer).await? {
+            Some(version) => {
+                let Freshness {
+                    full_pass,
+                    quick_pass,
+                    ..
+                } = store.freshness().await?;
+                let age = full_pass.max(quick_pass).map(ago);
+                let age = age.unwrap_or_else(|| "at an unknown time".to_owned());
+                say!(
+                    "{pointer} was version {version} when the mirror last read the registry, {age}."
+                );
+                NodeArg::Node(Node::model(&pointer.name, version.as_str())?)
+            }
+            None if connection.tracking_uri.is_some() => ask_mlflow(connection, &pointer).await?,
+            None => {
+                let reason = format!(
+                    "the mirror knows no version for {pointer}; run `runlineage sync`, or set --tracking-uri to ask MLflow"
+                );
+                return Err(usage("model", reason).into());
+            }
+        };
+    }
+    Ok(())
+}
+
+fn pointers(args: &mut LineageArgs) -> Vec<(ModelPointer, &mut NodeArg)> {
+    let nodes = args.nodes.iter_mut();
+    let pointers = nodes.filter_map(|(_, node)| match node {
         NodeArg::Pointer(pointer) => Some((pointer.clone(), node)),
         NodeArg::Node(_) => None,
     });
-    let pointers: Vec<(ModelPointer, &mut NodeArg)> = pointers.collect();
-    if pointers.is_empty() {
-        return Ok(());
-    }
+    pointers.collect()
+}
+
+async fn ask_mlflow(connection: &ConnectionArgs, pointer: &ModelPointer) -> Result<NodeArg> {
     let mlflow = connect::mlflow(connection, 1)?;
-    for (pointer, node) in pointers {
-        let version = mlflow.model_version(&pointer).await?;
-        say!("{pointer} is version {version} now.");
-        *node = NodeArg::Node(Node::model(&pointer.name, version.as_str())?);
-    }
-    Ok(())
+    let version = mlflow.model_version(pointer).await?;
+    say!("{pointer} is version {version} now.");
+    Ok(NodeArg::Node(Node::model(&pointer.name, version.as_str())?))
 }

@@ -11,7 +11,7 @@ use runlineage::sync::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Result;
-use crate::args::{ConnectionArgs, ReportFormat, SyncArgs};
+use crate::args::{ConnectionArgs, ModelInputs, ReportFormat, SyncArgs};
 use crate::monitor::Monitor;
 use crate::output::{ago, table};
 use crate::progress::Bar;
@@ -29,12 +29,21 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: SyncArgs) -> Result {
         .concurrency(concurrency)
         .page_size(args.page_size)
         .allow_mass_delete(args.allow_mass_delete)
+        .registry(!args.no_registry)
+        .exact_model_inputs(args.model_inputs == ModelInputs::Exact)
         .wait_for_lease(args.every.is_some());
     for id in &args.forget_experiment {
         let forgotten = job.forget_experiment(id).await?;
         say!(
             "Experiment {id}: {} removed.",
             counted(forgotten, "mirrored run")
+        );
+    }
+    for name in &args.forget_model {
+        let forgotten = job.forget_model(name).await?;
+        say!(
+            "Registered model {name}: {} removed.",
+            counted(forgotten, "mirrored version")
         );
     }
     match args.every {
@@ -154,6 +163,18 @@ fn print(report: &Report, format: ReportFormat) -> Result<()> {
             let rate = report.seen as f64 / seconds.max(0.001);
             let experiments = counted(experiments, "experiment");
             say!("{experiments} in {seconds:.1} s, {rate:.0} runs/s.");
+            let registry = &report.registry;
+            let models = counted(registry.models.seen, "registered model");
+            let versions = counted(registry.versions.seen, "version");
+            let logged_models = counted(registry.logged_models.seen, "logged model");
+            let all = [registry.models, registry.versions, registry.logged_models];
+            let written: u64 = all.iter().map(|counts| counts.written).sum();
+            let deleted: u64 = all.iter().map(|counts| counts.deleted).sum();
+            if all.iter().any(|counts| counts.seen + counts.deleted > 0) {
+                say!(
+                    "{models}, {versions} and {logged_models}: {written} written, {deleted} deleted."
+                );
+            }
         }
     }
     Ok(())

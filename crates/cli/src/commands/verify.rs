@@ -21,7 +21,8 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: VerifyArgs) -> Result
     }
     let job = SyncJob::new(&mlflow, &mirror.store)
         .only(args.exp)
-        .except(args.exclude_exp);
+        .except(args.exclude_exp)
+        .registry(!args.no_registry);
     let bar = Bar::new();
     let verification = job.verify(|progress| bar.show(progress)).await;
     bar.finish();
@@ -34,7 +35,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: VerifyArgs) -> Result
             let header = ["run", "", "what"].map(str::to_owned);
             let row = |difference: &runlineage::sync::Difference| {
                 vec![
-                    difference.run.clone(),
+                    difference.subject(),
                     difference.kind.to_owned(),
                     difference.what.clone(),
                 ]

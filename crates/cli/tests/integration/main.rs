@@ -31,6 +31,8 @@ mod names;
 mod network_cut;
 mod query;
 mod register_file;
+mod registry_program;
+mod registry_questions;
 mod resume;
 mod secrets;
 mod secrets_end_to_end;

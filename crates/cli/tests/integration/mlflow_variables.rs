@@ -40,6 +40,8 @@ async fn server_that_requires(name: &'static str, value: &str) -> MockServer {
             json!({ "experiments": [experiment("1")] }),
         ),
         ("runs/search", json!({ "runs": [] })),
+        ("registered-models/search", json!({})),
+        ("model-versions/search", json!({})),
     ] {
         Mock::given(path(format!("/api/2.0/mlflow/{call}")))
             .and(header(name, value))

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bson::Bson;
-use runlineage::{Error, Query, Search};
+use runlineage::{Error, Origin, Query, Search};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
@@ -16,6 +16,22 @@ pub(super) struct Condition {
     pub(super) search: Search,
     /// Names the same experiments, models and runs as the condition.
     pub(super) names: Query,
+    is_text: bool,
+}
+
+impl Condition {
+    /// Limits lineage to this origin. A MongoDB filter names origins itself, as in `{"from": "registry"}`.
+    pub(super) fn of_origin(self, origin: Origin) -> Self {
+        if !self.is_text {
+            return self;
+        }
+        let names = self.names.of_origin(origin);
+        Self {
+            search: Search::from(&names),
+            names,
+            ..self
+        }
+    }
 }
 
 pub(super) fn parse(condition: &str) -> Result<Condition, Error> {
@@ -38,6 +54,7 @@ pub(super) fn parse(condition: &str) -> Result<Condition, Error> {
             Ok(Condition {
                 search: Search::from(&names),
                 names,
+                is_text: true,
             })
         }
     }
@@ -62,6 +79,7 @@ fn json(text: &str) -> Result<Condition, Error> {
             // First, since it bounds the depth of the filter.
             search: Search::checked(filter.clone())?,
             names: filter_names::names(&filter),
+            is_text: false,
         }),
         Ok(_) => Err(usage(
             "--where",

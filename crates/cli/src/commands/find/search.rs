@@ -3,7 +3,7 @@
 use bson::{DateTime, Document};
 use runlineage::lineage::{Direction, NodeArg};
 use runlineage::query::Order;
-use runlineage::{Query, Search};
+use runlineage::{Origin, Query, Search};
 
 use super::super::Result;
 use super::condition;
@@ -45,6 +45,10 @@ impl FlagSearch {
         let mut search = Search::from(&flags);
         let mut names = Query::new();
         if let Some(condition) = condition {
+            let condition = match origin(args) {
+                Some(origin) => condition.of_origin(origin),
+                None => condition,
+            };
             search = search.and(condition.search);
             names = condition.names;
         }
@@ -85,6 +89,9 @@ fn query(args: &FindArgs, since: Option<DateTime>) -> Query {
             (Direction::Output, None) => query.with_output_path(path),
         };
     }
+    if let Some(origin) = origin(args) {
+        query = query.of_origin(origin);
+    }
     if !args.exp.is_empty() {
         query = query.with_any_of(args.exp.iter().map(|exp| Query::new().with_experiment(exp)));
     }
@@ -108,6 +115,12 @@ fn query(args: &FindArgs, since: Option<DateTime>) -> Query {
         query = query.with_problems();
     }
     query
+}
+
+/// The origin to which `--origin` or `--declared-only` limits lineage.
+fn origin(args: &FindArgs) -> Option<Origin> {
+    let declared = args.declared_only.then_some(Origin::Tag);
+    args.origin.or(declared)
 }
 
 /// The fields of `--sort`; naming a field twice is an error.

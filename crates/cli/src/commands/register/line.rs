@@ -12,8 +12,10 @@ use serde_json::value::RawValue;
 use super::super::Result;
 use crate::args::LineageArgs;
 
-/// The origin of an entry in the mirror. It is accepted and ignored.
+/// The field of an entry that names its origin.
 const FROM: &str = "from";
+/// The origin, as JSON, of what a tag of the run says.
+const TAG: &str = "\"tag\"";
 
 /// The fields of a JSON object. Duplicates are errors, since a parser would drop one of the two.
 struct Fields<T>(Vec<(String, T)>);
@@ -35,14 +37,17 @@ pub(super) fn parse(line: &[u8]) -> Result<(RunId, LineageArgs)> {
         .context("the line has no \"_id\", which is the id of the run")?;
     let run: String = serde_json::from_str(run.get()).context("\"_id\" is not a string")?;
     let mut nodes = Vec::new();
+    let mut says_nothing = true;
     for direction in Direction::BOTH {
         if let Some(side) = line.get(direction.field()) {
-            let side = side_nodes(direction, side)
+            let entries = side_entries(direction, side)
                 .with_context(|| format!("\"{}\" is not valid lineage", direction.field()))?;
-            nodes.extend(side.into_iter().map(|node| (direction, node)));
+            says_nothing &= entries.is_empty();
+            let tagged = entries.into_iter().flatten();
+            nodes.extend(tagged.map(|node| (direction, node)));
         }
     }
-    if nodes.is_empty() {
+    if says_nothing {
         bail!(
             "the line has no lineage; add it under \"inputs\" or \"outputs\", such as \"inputs\": {{\"models\": [{{\"name\": \"churn\", \"version\": \"3\"}}]}}"
         );
@@ -50,7 +55,8 @@ pub(super) fn parse(line: &[u8]) -> Result<(RunId, LineageArgs)> {
     Ok((run.parse()?, LineageArgs { nodes }))
 }
 
-fn side_nodes(direction: Direction, side: &RawValue) -> Result<Vec<NodeArg>> {
+/// The entries of a side: the node to register, or `None` for what MLflow itself knows, which no tag repeats.
+fn side_entries(direction: Direction, side: &RawValue) -> Result<Vec<Option<NodeArg>>> {
     let side: Fields<Vec<Fields<&RawValue>>> = serde_json::from_str(side.get())?;
     let mut nodes = Vec::new();
     for (field, entries) in &side.0 {
@@ -58,7 +64,10 @@ fn side_nodes(direction: Direction, side: &RawValue) -> Result<Vec<NodeArg>> {
         let kind = Kind::of_direction(direction).find(|kind| kind.spec().field == field);
         let kind = kind.with_context(|| format!("unknown field `{field}`"))?;
         for entry in entries {
-            nodes.push(NodeArg::Node(node(kind, entry)?));
+            let origin = entry.get(FROM).map(|from| from.get());
+            let is_tagged = origin.is_none_or(|origin| origin == TAG);
+            let node = is_tagged.then(|| node(kind, entry)).transpose()?;
+            nodes.push(node.map(NodeArg::Node));
         }
     }
     Ok(nodes)
