@@ -1,51 +1,51 @@
-# `make help` lists what there is to do.
+# `make help` lists the targets.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo test soak lint spelling dependencies release-check bench tools cargo python
 
 TOOLS := $(or $(TOOLS_DIR),.tools)
-# Many tests wait for a server or a timeout most of the time, so more of them run than there are cores.
+# Most tests mainly wait for a server or a timeout, so twice as many tests run at once as there are cores.
 THREADS := $(or $(RUST_TEST_THREADS),$(shell echo $$((2 * $$(nproc)))))
 TESTED := mongod mongosh mlopus pymongo mlflow$(or $(RUNLINEAGE_TEST_MLFLOW),3)
 
-help: ## this list
+help: ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
-demo: cargo python ## a real MLflow server, a small pipeline with lineage, and searches; nothing of yours is touched
+demo: cargo python ## start an MLflow server, run a small pipeline, mirror and search it; all in temporary folders
 	@tools/install mongod mongosh mlopus mlflow3
 	@cargo build --locked --quiet --package runlineage-cli
 	@tools/demo
 
-test: cargo python ## every test, against real servers (RUNLINEAGE_TEST_MLFLOW=2: against MLflow 2.22)
+test: cargo python ## run every test against real servers (RUNLINEAGE_TEST_MLFLOW=2: against MLflow 2.22)
 	@tools/install $(TESTED)
 	@RUST_TEST_THREADS=$(THREADS) tools/with-servers cargo test --locked --workspace
 
-soak: ## the same with the full counts of kills, random searches and edits
+soak: ## run every test with the full counts of kills, random searches and edits
 	@RUNLINEAGE_TEST_SCALE=full $(MAKE) --no-print-directory test
 
-lint: cargo ## formatting, clippy, documentation, and the library without the program
+lint: cargo ## check formatting, clippy, documentation, and the library without the program
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	cargo check --locked --package runlineage
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 
-spelling: python ## spelling of everything
+spelling: python ## check the spelling of every file
 	@tools/install typos
 	$(TOOLS)/typos/bin/typos
 
-dependencies: cargo ## licences, sources and advisories of the dependencies
+dependencies: cargo ## check licences, sources and advisories of the dependencies
 	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
 	cargo deny --all-features --locked check
 
-release-check: cargo ## before a release: whether the library's interface changed as its version says (BASELINE=a Git revision)
+release-check: cargo ## check before a release that the version fits the changes of the library's interface (BASELINE=a Git revision)
 	@cargo semver-checks --version >/dev/null 2>&1 || { echo "cargo-semver-checks is missing: cargo install --locked cargo-semver-checks" >&2; exit 1; }
 	cargo semver-checks --package runlineage $(if $(BASELINE),--baseline-rev $(BASELINE))
 
-bench: cargo tools ## what a sync, the searches and the walks cost
+bench: cargo tools ## measure what a sync, the searches and the walks cost
 	cargo bench --locked --workspace
 
-tools: python ## every server and client, into .tools (or TOOLS_DIR)
+tools: python ## install every server and client into .tools (or TOOLS_DIR)
 	@tools/install
 
 python:

@@ -1,4 +1,5 @@
-//! The same search in mlopus and here, on the same runs of a real MLflow server: `cargo bench --bench mlopus -- 10000`.
+//! Compares one search in mlopus and in runlineage, over the same runs of a real MLflow server:
+//! `cargo bench --package runlineage-cli --bench mlopus -- 10000`.
 
 #![allow(
     clippy::expect_used,
@@ -30,11 +31,11 @@ use support::mongodb::Mongod;
 use support::rest;
 use support::sql::{NewRun, Sql};
 
-/// Every fifth run reads the model that is searched for.
+/// Every fifth run reads the model that the search names.
 const EVERY: usize = 5;
 const ROUNDS: usize = 21;
 
-/// Reads every hit in full, as mlopus does: it decodes a run before it looks whether it matches.
+/// Reads every hit in full, because mlopus decodes a run before it checks whether the run matches.
 const SEARCH: &str = r"
 import time
 exp = api.get_exp(input['exp'])

@@ -161,7 +161,7 @@ pub enum Error {
 
     /// Another program overwrote the lineage tags after every attempt to set them.
     #[error(
-        "another program overwrote the lineage tags of run {run} {attempts} times; register again when it has ended"
+        "another program overwrote the lineage tags of run {run} {attempts} times; register again when that program has ended"
     )]
     #[non_exhaustive]
     TagsOverwritten {
@@ -224,13 +224,13 @@ impl Error {
 
     /// Whether this is a transient error of MLflow: the same request may succeed when it is repeated.
     ///
-    /// Errors of MongoDB never are. Its requests have been retried already, for as long as an election takes.
+    /// Errors of MongoDB are never transient here. The store has already retried them for as long as an election takes.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.remedy() == Remedy::Retry
     }
 
-    /// Whether no later attempt of this process can succeed, whatever changes outside of it.
+    /// Whether this process can never succeed, whatever changes in MLflow or MongoDB.
     pub(crate) fn is_permanent(&self) -> bool {
         self.remedy() == Remedy::Upgrade
     }
@@ -244,7 +244,7 @@ impl Error {
                     Remedy::Outside
                 }
             }
-            // An answer that could not be parsed may be truncated, or a proxy's page. One that was parsed is the server's own.
+            // An answer that could not be parsed may be truncated, or from a proxy. A retry may bring the server's own answer.
             Self::MlflowProtocol { source, .. } => {
                 if source.is_some() {
                     Remedy::Retry
@@ -261,7 +261,7 @@ impl Error {
             | Self::RunDeleted { .. }
             | Self::TagsOverwritten { .. }
             | Self::MirrorBehind { .. }
-            // MLflow may show a missing name later, and documents of another program can be removed.
+            // MLflow may list a missing name later, and an operator can remove documents of other programs.
             | Self::InvalidArgument { .. }
             | Self::Unsupported { .. }
             | Self::Database { .. }
@@ -271,7 +271,7 @@ impl Error {
     }
 }
 
-/// Decides by MLflow's code or, if there is none that decides, by the HTTP statuses that MLflow's own clients retry.
+/// Whether MLflow's code is transient. For any other code, whether MLflow's own clients retry the HTTP status.
 fn is_transient_answer(status: u16, code: Option<&MlflowCode>) -> bool {
     match (status, code) {
         (

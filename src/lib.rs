@@ -89,7 +89,7 @@ pub use registry::{Alias, Evaluation, LoggedModel, ModelVersion, RegisteredModel
 pub use run::{Experiment, ExperimentSelector, Problem, Run, RunId};
 pub use store::{RunStore, RunStoreExt, RunStream};
 
-/// The lineage of a run: its model, and its registration in MLflow.
+/// The types of lineage, and [`of`](lineage::of), which registers lineage on a run in MLflow.
 pub mod lineage {
     pub use crate::node::{
         Detail, Details, Direction, Inputs, Kind, KindSpec, Lineage, LineageInfo, ModelPointer,

@@ -40,7 +40,7 @@ use wire::{
     Empty, ExperimentAnswer, ExperimentsPage, RawExperiment, RawRun, RunAnswer, SearchExperiments,
 };
 
-/// How many experiments one page may hold; fewer where a gateway gives up on such pages.
+/// How many experiments the first page may hold. Pages shrink if a gateway gives up on them.
 const EXPERIMENTS_PAGE: u32 = 1_000;
 
 /// A client of one MLflow tracking server (2.22 or 3), and workspace.
@@ -65,7 +65,7 @@ pub struct ExperimentInfo {
 }
 
 impl MlflowClient {
-    /// A client of the server at this URL, with the settings that MLflow's own environment variables name.
+    /// Makes a client of the server at this URL, with the settings of MLflow's environment variables.
     ///
     /// ```no_run
     /// # fn main() -> runlineage::Result<()> {
@@ -79,7 +79,7 @@ impl MlflowClient {
         Self::builder(tracking_uri).environment()?.build()
     }
 
-    /// A builder for a client. It reads nothing from the environment unless told to.
+    /// A builder for a client. It reads the environment only if [`environment`](MlflowClientBuilder::environment) is called.
     pub fn builder(tracking_uri: &str) -> MlflowClientBuilder {
         MlflowClientBuilder::new(tracking_uri)
     }
@@ -119,8 +119,8 @@ impl MlflowClient {
     /// Reads one run.
     ///
     /// # Errors
-    /// [`Error::Mlflow`] with [`MlflowCode::ResourceDoesNotExist`](crate::MlflowCode) when MLflow does not show this user a run of
-    /// this id.
+    /// [`Error::Mlflow`] with [`MlflowCode::ResourceDoesNotExist`](crate::MlflowCode) when MLflow has no run with this id, or hides
+    /// it from this user.
     pub async fn run(&self, id: &RunId) -> Result<Run> {
         let raw = self.raw_run(id).await?;
         let experiment = self.raw_experiment(&raw.info.experiment_id).await?;

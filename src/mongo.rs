@@ -115,7 +115,7 @@ impl MongoRunStore {
     #[must_use]
     pub fn from_database(database: Database) -> Self {
         let writes = TaskTracker::new();
-        // A closed tracker still accepts tasks; only a closed one can be waited for.
+        // Its `wait` returns only once the tracker is closed. A closed tracker still accepts tasks.
         writes.close();
         Self {
             database,

@@ -1,5 +1,5 @@
-//! The ground: what lineage connects ([`Node`]), on which side of a run ([`Direction`]), and where it is known from
-//! ([`Origin`]).
+//! The terms of lineage: a [`Node`] that lineage connects, the [`Direction`] in which a run refers to it, and the [`Origin`] of
+//! that fact in MLflow.
 
 mod builders;
 mod kinds;
@@ -18,9 +18,9 @@ pub use lineage::{Details, Inputs, Lineage, LineageInfo, Outputs};
 pub(crate) use text::is_run_id;
 pub use text::{ModelPointer, NodeArg, PointsTo};
 
-/// One thing that lineage connects: a run, a version of a model, a path in a run.
+/// A thing that lineage connects, such as a run, a version of a model, or a path among the artifacts of a run.
 ///
-/// It prints as, and parses from, one text, in which `%` and the separators within a part stand percent-encoded:
+/// A node prints as a text and parses from it. The text percent-encodes `%`, and each separator inside a key or a version:
 ///
 /// ```
 /// use runlineage::Node;
@@ -39,16 +39,16 @@ pub struct Node {
     detail: Option<String>,
 }
 
-/// The side of a run on which a node stands.
+/// Whether a run read or wrote a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
-    /// What the run read.
+    /// The run read the node.
     Input,
-    /// What the run wrote.
+    /// The run wrote the node.
     Output,
 }
 
-/// Where a reference is known from, as its field `from` says.
+/// The record in MLflow that names a reference. The field `from` of a stored entry holds it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Origin {
@@ -57,9 +57,9 @@ pub enum Origin {
     Tag,
     /// MLflow's registry of models, or its records of logged models.
     Registry,
-    /// The inputs that MLflow records of the run.
+    /// MLflow's own record of the run's inputs.
     Inputs,
-    /// The outputs that MLflow records of the run.
+    /// MLflow's own record of the run's outputs.
     Outputs,
     /// Metrics of a logged model that name the run.
     Metrics,
@@ -67,18 +67,18 @@ pub enum Origin {
     Evaluate,
 }
 
-/// What one run read or wrote, and where that is known from.
+/// A node that a run read or wrote, and the origin of this fact.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference {
-    /// Whether the run read or wrote it.
+    /// Whether the run read or wrote the node.
     pub direction: Direction,
-    /// What it is.
+    /// The node.
     pub node: Node,
-    /// Where it is known from.
+    /// The record in MLflow that names the node.
     pub origin: Origin,
 }
 
-/// The first argument that a builder could not accept, kept until the value is used.
+/// An invalid argument of a builder. Builders never fail: they keep the first one, and the first use of the value returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refused {
     Argument {
@@ -92,7 +92,7 @@ pub(crate) enum Refused {
 }
 
 impl Node {
-    /// A node of this kind. An empty detail is none, and a path loses its outer slashes, as mlopus strips them.
+    /// A node of this kind. An empty detail counts as none. A path loses its leading and trailing slashes, as in mlopus.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when the key, such as a model's name, is empty, and for a detail of a kind that has none.
@@ -148,25 +148,25 @@ impl Node {
         Self::new(Kind::PROMPT, name, version)
     }
 
-    /// What kind of thing it is.
+    /// The kind of the node.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// What names it: a run id, a model's name.
+    /// The id or the name, such as a run's id or a model's name.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Which one of that name, or what within it: a version, a path. `None` means any, or that none is recorded.
+    /// The version or the path. In a query, `None` matches any of them. In lineage, `None` means that none is recorded.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
     }
 
-    /// A node as a document or a tag has it, which nobody can be asked to correct.
+    /// A node from a document or a tag. It is not checked, because no caller could correct it.
     pub(crate) fn stored(kind: Kind, key: &str, detail: Option<&str>) -> Self {
         Self {
             kind,
@@ -198,10 +198,10 @@ impl Node {
 }
 
 impl Direction {
-    /// Both, inputs first.
+    /// Both directions, inputs first.
     pub const BOTH: [Self; 2] = [Self::Input, Self::Output];
 
-    /// Its field in the document of a run.
+    /// The field of a run's document for this direction.
     #[must_use]
     pub fn field(self) -> &'static str {
         match self {
@@ -237,7 +237,7 @@ impl Origin {
         Self::Evaluate,
     ];
 
-    /// The word in the field `from`.
+    /// The text of this origin in the field `from`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -258,7 +258,7 @@ impl Origin {
 }
 
 impl Reference {
-    /// A reference by a lineage tag.
+    /// A reference that a lineage tag records.
     pub(crate) fn tagged(direction: Direction, node: Node) -> Self {
         Self {
             direction,

@@ -124,7 +124,7 @@ enum Term {
         under: bool,
     },
     /// A condition on lineage, of which only entries of this origin count.
-    OfOrigin(Origin, Box<Term>),
+    OfOrigin(Origin, Box<Self>),
     /// The run has no reference in this direction.
     NoReference(Direction),
     /// A field of the run equals this text.

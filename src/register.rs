@@ -16,7 +16,7 @@ use crate::mongo::{MongoRunStore, at_primary};
 use crate::node::{Direction, Lineage, Node, Reference, Refused, named_builders};
 use crate::run::{Run, RunId};
 
-/// Programs such as mlopus read and write whole tags, so one that runs at the same moment can undo an attempt.
+/// Programs such as mlopus replace whole tags. A program that does so at the same moment can undo an attempt.
 const MAX_ATTEMPTS: usize = 10;
 
 /// The lineage of a run, with additions that [`register`](Self::register) writes.
@@ -44,7 +44,7 @@ impl Registration {
     named_builders! {
         read: "Adds that the run read",
         wrote: "Adds that the run wrote",
-        absent: "is recorded as none"
+        absent: "means that none is recorded"
     }
 
     fn with_node(mut self, direction: Direction, node: Result<Node, Refused>) -> Self {
@@ -64,10 +64,10 @@ impl Registration {
 
     /// Sets the tags on the MLflow run, mirrors the run as MLflow shows it afterwards, and returns it.
     ///
-    /// Lineage that the tags record already stays. Lineage that this method has acknowledged stays too, whatever other programs
-    /// register on the run and through which database: it stands in a tag that no other program writes. A program that writes
-    /// whole tags at the same moment, as mlopus does, can undo mlopus' form of it only. The next `register` on the run restores
-    /// that form.
+    /// Lineage that the tags record already stays. Each addition is written into mlopus' tag, and into an overflow tag that no
+    /// other program writes. So once this method has returned, no concurrent registration can undo the addition, whichever
+    /// program or database it uses. A program that replaces whole tags, such as mlopus, can overwrite mlopus' tag only. The next
+    /// `register` on the run restores that tag.
     ///
     /// # Errors
     /// - [`Error::InvalidArgument`] for the first bad argument, before any request.
@@ -131,7 +131,8 @@ impl Registration {
     }
 }
 
-/// Records the experiment of its first mirrored run, so that later passes can tell it from another one of the same id.
+/// Records an experiment before its first run is mirrored. The record lets later passes detect another experiment with the same
+/// id.
 async fn record_experiment(store: &MongoRunStore, experiment: &RawExperiment) -> Result<()> {
     let id = &experiment.experiment_id;
     if Mirrored::of(store).has_experiment(id).await? {

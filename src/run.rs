@@ -1,4 +1,4 @@
-//! A run as stored, and its accessors; this file owns the field names.
+//! [`Run`]: a stored run, its accessors, and the names of its fields.
 
 mod json;
 pub(crate) mod lineage;
@@ -45,14 +45,14 @@ pub(crate) mod field {
     pub(crate) const PROBLEMS: &str = "problems";
 }
 
-/// An MLflow run id: letters, digits, `_` and `-`, at most 256 of them.
+/// An MLflow run id: letters, digits, `_` and `-`, at most 256 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(String);
 
 /// A run of collection `runs`: its stored document, decoded on demand.
 ///
-/// A document written by another program may lack anything but `_id`, so accessors return `Option`, or `Result` where
-/// something of another type may stand in the field's place.
+/// A document of another program may lack every field but `_id`, so accessors return `Option`. They return `Result` where a
+/// field of another type would be an error.
 #[derive(Clone, PartialEq)]
 pub struct Run {
     document: RawDocumentBuf,
@@ -68,13 +68,13 @@ pub struct Experiment {
     pub name: Option<String>,
 }
 
-/// Something of a run that could not be mirrored as it is.
+/// A value of a run that the program could not read, or could not store unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
     /// The tag, param, metric or field.
     pub key: String,
-    /// What is wrong with it, and where it is kept.
+    /// What is wrong with the value, and where the mirror keeps it.
     pub reason: String,
 }
 
@@ -82,7 +82,7 @@ impl Run {
     /// The run's id.
     #[must_use]
     pub fn id(&self) -> &str {
-        // The constructor has seen a string there.
+        // The constructor accepts only a string.
         self.document.get_str(field::ID).unwrap_or_default()
     }
 
@@ -102,31 +102,31 @@ impl Run {
         })
     }
 
-    /// MLflow's word for the state: `RUNNING`, `SCHEDULED`, `FINISHED`, `FAILED` or `KILLED`.
+    /// The status in MLflow: `RUNNING`, `SCHEDULED`, `FINISHED`, `FAILED` or `KILLED`.
     #[must_use]
     pub fn status(&self) -> Option<&str> {
         self.text(field::STATUS)
     }
 
-    /// When the run started, by the clock of who started it.
+    /// When the run started, by the clock of the client that started it.
     #[must_use]
     pub fn start_time(&self) -> Option<DateTime> {
         self.document.get_datetime(field::START_TIME).ok()
     }
 
-    /// When the run ended. A resumed run is `RUNNING` and has one.
+    /// When the run ended. A run that was resumed is `RUNNING` and still has an end time.
     #[must_use]
     pub fn end_time(&self) -> Option<DateTime> {
         self.document.get_datetime(field::END_TIME).ok()
     }
 
-    /// Where the run's artifacts are.
+    /// The URI of the run's artifacts: the tag `artifacts_repo`, else MLflow's artifact URI.
     #[must_use]
     pub fn repo(&self) -> Option<&str> {
         self.text(field::REPO)
     }
 
-    /// Who started the run.
+    /// The user who started the run.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.text(field::USER)
@@ -156,7 +156,7 @@ impl Run {
         self.nested(field::METRICS)
     }
 
-    /// What could not be mirrored as it is, with the reason.
+    /// The recorded problems of the run.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         let problems = self
@@ -228,19 +228,24 @@ impl Run {
 impl TryFrom<RawDocumentBuf> for Run {
     type Error = Error;
 
-    /// Fails where `_id` is not a string: no MLflow run is named by anything else.
+    /// Fails if `_id` is not a string, because the id of every MLflow run is a string.
     fn try_from(document: RawDocumentBuf) -> Result<Self> {
         match document.get(field::ID) {
             Ok(Some(RawBsonRef::String(_))) => Ok(Self { document }),
             Ok(Some(other)) => Err(Error::Document {
                 id: Bson::try_from(other).map_or_else(|_| "?".into(), |id| id.to_string()),
-                reason: "its `_id` is not a string, so it is no MLflow run; was it written by another program?".into(),
+                reason:
+                    "its `_id` is not a string, so another program wrote it; remove the document"
+                        .into(),
             }),
             Ok(None) => Err(Error::Document {
                 id: "?".into(),
                 reason: "it has no `_id`; a projection must keep it".into(),
             }),
-            Err(error) => Err(Error::Document { id: "?".into(), reason: error.to_string() }),
+            Err(error) => Err(Error::Document {
+                id: "?".into(),
+                reason: error.to_string(),
+            }),
         }
     }
 }
@@ -287,7 +292,7 @@ impl FromStr for RunId {
             return Err(Error::invalid_argument(
                 "run id",
                 format!(
-                    "{text:?} is none; MLflow shows a run's id on its page, such as 8f2c61d04a7b4f0e9d3c5b6a7e8f9012"
+                    "{text:?} is not valid; copy the id from the run's page in MLflow, such as 8f2c61d04a7b4f0e9d3c5b6a7e8f9012"
                 ),
             ));
         }

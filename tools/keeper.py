@@ -1,9 +1,10 @@
-"""Ends a server, or cleans up, when the program that asked for it ends, however it ends: for the tests and the demo.
+"""Ends a server, or runs a clean-up command, when the program that started this keeper ends. For the tests and the demo.
 
-    keeper.py run COMMAND...       runs a server in a process group of its own, which is killed in the end; prints its pid
-    keeper.py finally COMMAND...   runs a command that cleans up, in the end
+    keeper.py run COMMAND...       runs a server in its own process group, prints its process id, and kills the group at the end
+    keeper.py finally COMMAND...   runs a clean-up command at the end
 
-The end is end-of-file on stdin: the other end of that pipe is in the asking program alone, and closes with it, also on kill -9.
+End-of-file on stdin is the end. Only the starting program holds the other end of that pipe, so the kernel closes it even after
+kill -9.
 """
 
 import os
@@ -24,7 +25,7 @@ def run(command):
 
     threading.Thread(target=kill_in_the_end, daemon=True).start()
     status = server.wait()
-    # What the server started must not outlive it either.
+    # Child processes of the server must not outlive it.
     kill_group(server.pid)
     os._exit(status if status >= 0 else 128 - status)
 

@@ -1,4 +1,4 @@
-"""Real servers on free ports, for the tests and the demo. Each ends with the program that started it, however that ends (keeper.py)."""
+"""Real servers on free ports, for the tests and the demo. keeper.py ends each server together with the program that started it."""
 
 import os
 import shutil
@@ -13,12 +13,12 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOOLS = os.path.realpath(os.environ.get("TOOLS_DIR") or os.path.join(ROOT, ".tools"))
 KEEPER = [sys.executable, os.path.join(ROOT, "tools", "keeper.py")]
 
-# Between finding a free port and taking it, another process may.
+# Another process may take a free port before the server does.
 ATTEMPTS = 5
 
 
 class ServerError(Exception):
-    """A server did not start; the text says why."""
+    """A server did not start. The text says why."""
 
 
 class Kept:
@@ -52,7 +52,7 @@ class Kept:
         env.update(HOME=folder, MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
 
         def command(port):
-            # mlopus moves artifacts to other than local roots with rclone, which is not there.
+            # mlopus needs rclone for artifact roots that are not local, and rclone is not installed.
             return [
                 *[program, "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
                 *["--backend-store-uri", "sqlite:///%s/mlflow.db" % folder],
@@ -98,7 +98,7 @@ class Kept:
 
 
 def keep(mode, command, **options):
-    # A group of its own: Ctrl-C reaches this program, which then ends what it started in order.
+    # In a session of its own, the keeper does not receive Ctrl-C. This program receives it, and ends its servers in order.
     return subprocess.Popen(KEEPER + [mode] + command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, **options)
 
 
@@ -119,7 +119,7 @@ def takes_connections(port):
 
 
 def answers_health(port):
-    # Without the proxy that a developer's variables may name.
+    # Without the proxy of a developer's environment.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open("http://127.0.0.1:%d/health" % port, timeout=5):

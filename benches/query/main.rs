@@ -1,7 +1,7 @@
 //! Compares searches with the raw driver on a real `mongod` with many runs.
 //!
 //! `cargo bench --bench query -- [RUNS]`, or `RUNS=…`; the default is 1,000,000. It starts the `mongod` in `MONGOD`, else the one in
-//! `.tools/bin`. The data is in a folder under `target/`, which is removed at the end. With `KEEP=1` it stays for the next time.
+//! `.tools/bin`. The data is in a folder under `target/`, which the benchmark removes at the end, or keeps for the next time with `KEEP=1`.
 
 mod generator;
 #[path = "../server.rs"]

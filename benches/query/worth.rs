@@ -1,4 +1,4 @@
-//! The worth of each index: the search that needs it, with the index and without.
+//! Compares the search that each index serves, with the index and without.
 
 use mongodb::Database;
 use mongodb::bson::{Bson, DateTime, Document, doc};

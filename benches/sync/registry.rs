@@ -107,12 +107,11 @@ impl Bench {
                 json!([format!("model {model}"), CREATED + model as i64, CREATED]),
             );
         }
-        for version in 0..versions {
+        for (version, (run, _)) in runs.iter().enumerate().take(versions) {
             let (model, number) = (
                 version / VERSIONS_PER_MODEL,
                 version % VERSIONS_PER_MODEL + 1,
             );
-            let (run, _) = &runs[version];
             let source = format!("s3://bucket/{run}/artifacts/model");
             sql.add(
                 "INSERT INTO model_versions (name, version, creation_time, last_updated_time, description, current_stage, source, run_id, status, run_link) VALUES (?, ?, ?, ?, '', 'None', ?, ?, 'READY', '')",

@@ -26,7 +26,7 @@ use trust::Trust;
 use super::connection::{Connection, PAGE_BYTES};
 use crate::error::{Error, Result};
 
-/// The origin of credentials in the URI.
+/// The name that errors give to the origin of credentials in the URI.
 const OF_URI: &str = "tracking URI";
 const WORKSPACE_HEADER: &str = "X-MLFLOW-WORKSPACE";
 
@@ -155,7 +155,7 @@ impl MlflowClientBuilder {
     /// [`Error::InvalidArgument`] when the URL is invalid, or a certificate or a setting cannot be used.
     pub fn build(mut self) -> Result<MlflowClient> {
         let base = self.take_base_url()?;
-        // An error means that another part of the program has installed a provider, which serves as well.
+        // Fails if another part of the program has installed a TLS provider already. That provider serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let route = proxy::route(&base)?;
         let mut builder = reqwest::Client::builder()
@@ -254,7 +254,7 @@ impl MlflowClientBuilder {
             let value = HeaderValue::from_str(&workspace.value).map_err(|_| {
                 Error::invalid_argument(
                     "workspace",
-                    "it holds characters that an HTTP header cannot",
+                    "it has characters that an HTTP header cannot hold; remove them",
                 )
             })?;
             headers.insert(WORKSPACE_HEADER, value);

@@ -23,7 +23,7 @@ use crate::error::{Error, MlflowCode, Result};
 
 /// A page over this size is requested again with half as many entries.
 const MAX_PAGE_BYTES: usize = 64 << 20;
-/// How many bytes all pages in memory may have together, as MLflow sent them. A larger page is in memory alone.
+/// The maximum total size of all pages in memory, in bytes as MLflow sent them. A larger page waits until no other is in memory.
 ///
 /// Pages of the usual size reach this limit only when MongoDB is slower than MLflow.
 pub(super) const PAGE_BYTES: usize = 6 << 20;
@@ -62,11 +62,11 @@ pub(crate) struct PagePermit {
 pub(super) enum Memory {
     /// The answer waits for a [`PagePermit`].
     Shared,
-    /// The answer is small as a rule and never waits.
+    /// The answer is usually small, and never waits.
     Own,
 }
 
-/// How many bytes of an answer are read, and in which memory.
+/// The size limit of an answer, and whether the answer counts against the shared memory.
 #[derive(Clone, Copy)]
 struct Bound {
     bytes: usize,
@@ -101,8 +101,8 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// Whether the size of the answer may be the reason.
-    fn may_be_of_size(&self) -> bool {
+    /// Whether a smaller answer might have succeeded.
+    fn may_depend_on_size(&self) -> bool {
         match &self.error {
             // With 429 or `Retry-After`, the server names another reason.
             Error::Mlflow { status, .. } => *status != 429 && self.retry_after.is_none(),
@@ -111,8 +111,8 @@ impl Failure {
     }
 }
 
-/// The failed attempt before the next one.
-struct Failed<'a> {
+/// The failed attempt that the next attempt follows.
+struct PreviousAttempt<'a> {
     failure: &'a Failure,
     is_last_try: bool,
 }
@@ -191,8 +191,8 @@ impl Connection {
         .map(|(answer, _)| answer)
     }
 
-    /// Asks for a page of the size that `size` says. Asks for a smaller one when no answer comes, when a gateway refuses
-    /// the page, or when it is too large for this program.
+    /// Asks for a page of the current `size`. Shrinks `size` and asks again when no answer comes, when a gateway refuses the page,
+    /// or when the page is too large for this program.
     pub(super) async fn page<A: DeserializeOwned, B: Serialize>(
         &self,
         call: &'static str,
@@ -203,7 +203,7 @@ impl Connection {
         loop {
             match self.sized_page(call, memory, size, &body).await {
                 Err(Error::PageTooLarge { .. }) if size.halve() => {}
-                // A gateway answers this by itself.
+                // This status comes from a gateway, not from MLflow.
                 Err(Error::Mlflow { status: 413, .. }) if size.refused() => {}
                 Err(error) => return Err(error),
                 Ok((page, permit)) => {
@@ -215,7 +215,7 @@ impl Connection {
         }
     }
 
-    /// Asks for a page, with retries for smaller ones; a page over its bound ends in [`Error::PageTooLarge`].
+    /// Asks for a page, and shrinks `size` before a retry. A page over its bound ends in [`Error::PageTooLarge`].
     async fn sized_page<A: DeserializeOwned, B: Serialize>(
         &self,
         call: &'static str,
@@ -224,7 +224,7 @@ impl Connection {
         body: &impl Fn(u32) -> B,
     ) -> Result<(A, PagePermit)> {
         self.ask(call, |failed| {
-            if let Some(failed) = failed.filter(|failed| failed.failure.may_be_of_size()) {
+            if let Some(failed) = failed.filter(|failed| failed.failure.may_depend_on_size()) {
                 size.unanswered(failed.is_last_try);
             }
             let bytes = if size.now() > 1 {
@@ -243,17 +243,17 @@ impl Connection {
         Error::MlflowProtocol {
             call,
             url: self.url(call).to_string(),
-            answer: format!("the server answered {what}"),
+            answer: format!("the server answered with {what}"),
             source: None,
         }
     }
 
-    /// Sends a request until there is an answer or a permanent error, or no retry is left. `request` makes each attempt's request
-    /// from the failure before it.
+    /// Sends a request until there is an answer or a permanent error, or no retry is left. `request` builds the request of each
+    /// attempt, from the failure of the previous attempt.
     async fn ask<A: DeserializeOwned>(
         &self,
         call: &'static str,
-        mut request: impl FnMut(Option<Failed<'_>>) -> (reqwest::RequestBuilder, Bound),
+        mut request: impl FnMut(Option<PreviousAttempt<'_>>) -> (reqwest::RequestBuilder, Bound),
     ) -> Result<(A, PagePermit)> {
         let mut delays = self.backoff.build().peekable();
         let (mut next, mut bound) = request(None);
@@ -270,8 +270,8 @@ impl Connection {
             };
             let asked_for = failure.retry_after.unwrap_or_default();
             let delay = delay.max(asked_for.min(MAX_RETRY_AFTER));
-            tracing::warn!(error = %failure.error, ?delay, "a request to MLflow failed; it is sent again after the delay");
-            (next, bound) = request(Some(Failed {
+            tracing::warn!(error = %failure.error, ?delay, "a request to MLflow failed; retrying it after the delay");
+            (next, bound) = request(Some(PreviousAttempt {
                 failure: &failure,
                 is_last_try: delays.peek().is_none(),
             }));
@@ -337,7 +337,7 @@ impl Connection {
         if to.host().is_none() {
             let scheme = to.scheme();
             return format!(
-                "it redirects to a URL with the scheme {scheme:?}; a tracking server has http or https"
+                "it redirects to a URL with the scheme {scheme:?}; set the http or https address of the tracking server as the tracking URI"
             );
         }
         format!("it redirects to {to}; if that is the tracking server, set it as the tracking URI")
@@ -349,7 +349,7 @@ impl Connection {
         response: &Response,
         permit: Option<SemaphorePermit<'_>>,
     ) -> Option<OwnedSemaphorePermit> {
-        // An answer of unknown length reserves all of it: two answers that each ask for more on the way could deadlock.
+        // An answer of unknown length reserves all the memory. Answers that each reserve more while they are read could deadlock.
         let length = response
             .content_length()
             .map_or(PAGE_BYTES, |length| length as usize);
@@ -357,7 +357,7 @@ impl Connection {
         if let Ok(held) = self.page_bytes.clone().try_acquire_many_owned(share) {
             return Some(held);
         }
-        // Another request may take this one's place: a page may need one before it frees its memory.
+        // Frees the slot of this request: a page in memory may need one for a request of its own before it frees its memory.
         drop(permit);
         self.page_bytes.clone().acquire_many_owned(share).await.ok()
     }
@@ -422,7 +422,10 @@ impl Connection {
         let proxy = self.proxy.as_ref().filter(|_| !is_mlflows);
         let mut hint = match (status.as_u16(), proxy) {
             (401, _) => format!("; {}", self.when_refused),
-            (403, None) => "; this user lacks the permission".into(),
+            (403, None) => {
+                "; this user lacks the permission, which an administrator of MLflow can grant"
+                    .into()
+            }
             (404, _) => "; is this the root of an MLflow tracking server?".into(),
             (407, Some(proxy)) => return format!("; {}", network::wants_credentials(proxy)),
             _ if text.is_empty() || text.starts_with('<') => String::new(),
@@ -442,7 +445,7 @@ impl Connection {
                 None => page.to_owned(),
             }
         } else {
-            "it answered JSON that is truncated or not MLflow's".to_owned()
+            "it answered JSON that is truncated or not MLflow's; is this the root of an MLflow tracking server?".to_owned()
         };
         Error::MlflowProtocol {
             call,
@@ -456,7 +459,7 @@ impl Connection {
         let url = self.url(call).to_string();
         let error = error.without_url();
         if error.is_builder() {
-            let reason = format!("it makes no valid request: {error}");
+            let reason = format!("no valid request can be made of it: {error}");
             return Error::invalid_argument("tracking URI", reason).into();
         }
         let unconnected = error.is_connect();
@@ -477,7 +480,7 @@ impl Connection {
     fn too_slow(&self, call: &'static str, bytes: usize, allowed: Duration) -> Error {
         let rate = MIN_BYTES_PER_SECOND >> 10;
         let said = format!(
-            "only {bytes} bytes of the answer came in {} s, which is less than {rate} KiB/s after MLFLOW_HTTP_REQUEST_TIMEOUT; check the network, or raise that variable",
+            "only {bytes} bytes of the answer arrived in {} s; the limit is MLFLOW_HTTP_REQUEST_TIMEOUT plus a second for every {rate} KiB; check the network, or raise that variable",
             allowed.as_secs()
         );
         Error::MlflowUnreachable {

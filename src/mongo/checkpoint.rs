@@ -160,9 +160,9 @@ impl<'a> Checkpoints<'a> {
             let scans = scans.projection(doc! { "creation_time": 1 });
             scans.await?.try_collect::<Vec<Document>>().await
         };
-        let scans = retried(list)
-            .await
-            .map_err(|error| failed("cannot read what was mirrored", error))?;
+        let scans = retried(list).await.map_err(|error| {
+            failed("cannot read the records of the mirrored experiments", error)
+        })?;
         let known = |scan: &Document| {
             let experiment = scan.get_str("_id").ok()?.strip_prefix(SCAN_PREFIX)?;
             Some((experiment.to_owned(), creation_time(scan)?))
@@ -174,9 +174,9 @@ impl<'a> Checkpoints<'a> {
     pub(crate) async fn creation_time(self, experiment: &str) -> Result<Option<i64>> {
         let state = Collections::of(self.store).state();
         let find = || async { state.find_one(doc! { "_id": scan_id(experiment) }).await };
-        let scan = retried(find)
-            .await
-            .map_err(|error| failed("cannot read what was mirrored", error))?;
+        let scan = retried(find).await.map_err(|error| {
+            failed("cannot read the records of the mirrored experiments", error)
+        })?;
         Ok(scan.and_then(|scan| creation_time(&scan)))
     }
 
@@ -206,7 +206,7 @@ impl<'a> Checkpoints<'a> {
 
     /// Removes the record of an experiment, so that passes no longer report it as missing.
     pub(crate) async fn forget_experiment(self, id: &str) -> Result<()> {
-        self.delete(&scan_id(id), "cannot forget an experiment")
+        self.delete(&scan_id(id), "cannot remove the record of an experiment")
             .await
     }
 

@@ -20,9 +20,9 @@ use crate::run::field;
 const FEW: i64 = 200;
 /// A term whose index typically has this many runs a value, or fewer, is counted before the others and alone.
 const HANDFUL: u32 = 5;
-/// The rounds of counts. Each has a bound for the first term, which typically has the fewest matches, and a bound for the other
-/// terms. The first round in which a term has fewer matches than its bound decides. To count past the last bounds would
-/// typically cost more than a wrong index.
+/// The rounds of counts: the bound for the first term, which typically has the fewest matches, and the bound for the other terms.
+/// The rounds end when a term has fewer matches than its bound. To count past the last bounds would typically cost more than a
+/// wrong index.
 const ROUNDS: [(i64, i64); 3] = [(1_000, FEW), (4_000, 1_000), (10_000, 10_000)];
 /// The query planner ends its trial of the plans at this many results. For a search that asks for no more, the plan that
 /// returns them first is the best one.
@@ -176,8 +176,8 @@ impl<'a> IndexChooser<'a> {
         candidates
     }
 
-    /// The first term, if it typically has a handful of matches and has fewer than [`FEW`] now. To read them costs less than
-    /// to count the other terms.
+    /// The first term, if it typically has a handful of matches and now has fewer than [`FEW`]. To read these matches costs less
+    /// than to count the other terms.
     async fn handful(&self, candidates: &[Conjunct]) -> Option<Term> {
         let first = candidates.first().and_then(|conjunct| single(conjunct))?;
         if first.index.typical_runs > HANDFUL || self.count(first, FEW).await? >= FEW {

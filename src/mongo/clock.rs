@@ -15,7 +15,7 @@ pub(crate) async fn server_time(store: &MongoRunStore) -> Result<DateTime> {
     let hello = || async { database.run_command(doc! { "hello": 1 }).await };
     let hello = retried(hello)
         .await
-        .map_err(|error| failed("cannot ask for the server's time", error))?;
+        .map_err(|error| failed("cannot read the server's time", error))?;
     let time = hello.get_datetime("localTime").copied();
     time.map_err(|error| Error::Mongo {
         doing: "cannot read the server's time".into(),

@@ -16,7 +16,7 @@ use crate::node::{Direction, Kind};
 use crate::query::Search;
 use crate::run::field;
 
-/// The field whose values runs are counted by.
+/// The field by whose values a facet counts the runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Facet {

@@ -19,7 +19,7 @@ pub(super) struct Index {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coverage {
     EveryRun,
-    /// The index is sparse or partial. Hinted for a condition that a missing field fulfils, it loses runs without an error.
+    /// The index is sparse or partial. If a condition matches runs without the field, a hint for the index silently loses them.
     RunsWithField,
     /// The index is sparse or partial, and so few runs have the field that `$exists: true` alone is selective.
     FewRuns,

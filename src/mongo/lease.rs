@@ -75,7 +75,7 @@ impl Lease {
                 .unwrap_or("another process")
                 .to_owned(),
             until: current.get_datetime("until").map_or_else(
-                |_| "a moment ago".to_owned(),
+                |_| "an unknown time".to_owned(),
                 |until| until.try_to_rfc3339_string().unwrap_or_default(),
             ),
         })
@@ -94,7 +94,7 @@ impl Lease {
             match Self::take(store, what, id, length).await {
                 Err(Error::Leased { holder, until, .. }) => {
                     if std::mem::take(&mut first) {
-                        tracing::info!(%holder, %until, "waiting for another process to finish {what}");
+                        tracing::info!(%holder, %until, "another process holds the lease of {what}; waiting for its release or expiry");
                     }
                     tokio::time::sleep(pause).await;
                 }

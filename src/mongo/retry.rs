@@ -24,6 +24,6 @@ where
     operation
         .retry(backoff)
         .when(is_transient)
-        .notify(|error, delay| tracing::warn!(%error, ?delay, "retrying a MongoDB operation"))
+        .notify(|error, delay| tracing::warn!(%error, ?delay, "a MongoDB operation failed; retrying it after the delay"))
         .await
 }

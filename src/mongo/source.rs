@@ -1,4 +1,4 @@
-//! The source of a mirror, and [`Freshness`]: when it was last synced.
+//! The source of a mirror, and [`Freshness`]: when the mirror was last synced.
 
 use bson::{DateTime, Document, doc};
 use futures::TryStreamExt;

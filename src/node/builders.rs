@@ -1,8 +1,8 @@
-//! The named builders, in one place for all that holds lineage: each is one line over the table of kinds.
+//! The builders that are named after a kind, such as `with_input_model`. `Lineage`, `Query` and `Registration` share them.
 
 /// Adds the named builders to a type with `fn with_node(self, Direction, Result<Node, Refused>) -> Self`.
 ///
-/// `read` and `wrote` begin their documentation; `absent` says what it means to leave the version or path out.
+/// `read` and `wrote` begin the documentation of each builder. `absent` completes its clause "no version …" or "no path …".
 macro_rules! named_builders {
     (read: $read:literal, wrote: $wrote:literal, absent: $absent:literal) => {
         #[doc = concat!($read, " this node, of any kind that a run can read.")]
@@ -35,7 +35,7 @@ macro_rules! named_builders {
             self.with_node($crate::node::Direction::Output, node)
         }
 
-        #[doc = concat!($read, " this path of this run, without its outer slashes; no path ", $absent, ".")]
+        #[doc = concat!($read, " this path of this run, without its leading and trailing slashes; no path ", $absent, ".")]
         #[must_use]
         pub fn with_input_artifact<'a>(
             self,
@@ -46,7 +46,7 @@ macro_rules! named_builders {
             self.with_node($crate::node::Direction::Input, node)
         }
 
-        #[doc = concat!($wrote, " this path of this run, without its outer slashes; no path ", $absent, ".")]
+        #[doc = concat!($wrote, " this path of this run, without its leading and trailing slashes; no path ", $absent, ".")]
         #[must_use]
         pub fn with_output_artifact<'a>(
             self,

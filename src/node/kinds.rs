@@ -1,4 +1,4 @@
-//! The table of kinds. A new kind of lineage is one row here, and what reads it from MLflow.
+//! The table of the kinds of nodes. A new kind needs a row here, and code that reads it from MLflow.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,47 +7,47 @@ use std::hash::{Hash, Hasher};
 use super::Direction;
 use super::text::{self, NodeArg};
 
-/// A kind of thing that lineage connects: a row of the table of kinds.
+/// A kind of node, such as a model or an artifact: a row of the table of kinds.
 #[derive(Clone, Copy)]
 pub struct Kind(&'static KindSpec);
 
-/// All that the program knows of one kind of node: how it is written, stored, asked for and explained.
+/// A row of the table of kinds: how the program stores, parses, prints and documents nodes of one kind.
 #[derive(Debug)]
 pub struct KindSpec {
-    /// Its name in texts, flags and terms: `logged-model` gives `logged-model:…`, `--input-logged-model`, `input.logged_model`.
+    /// The name of the kind in texts, flags and terms: `logged-model` gives `logged-model:…`, `--input-logged-model`, `input.logged_model`.
     pub noun: &'static str,
-    /// On which sides of a run it stands; none: it is stored as a document of its own.
+    /// The directions in which runs refer to it. Empty for a kind whose nodes are documents of their own.
     pub directions: &'static [Direction],
-    /// The array that holds it in `inputs` and `outputs`.
+    /// The array of its entries in `inputs` and `outputs`.
     pub field: &'static str,
     /// Whether mlopus records it: it has lineage tags, and every document has its arrays, empty ones too.
     pub is_mlopus: bool,
     /// The field of an entry that names it.
     pub key: &'static str,
-    /// What that field means, for messages.
+    /// What the key is, for messages, such as `model name`.
     pub key_means: &'static str,
-    /// What an entry may say beside the key.
+    /// The version or path that an entry may have beside the key.
     pub detail: Option<Detail>,
-    /// Reads what a user writes for it in a flag or a term, where the kind is clear.
+    /// Parses the value of a flag or a query term of this kind.
     pub read: fn(Kind, &str) -> Result<NodeArg, String>,
-    /// What a flag's value is called in its help.
+    /// The placeholder of a flag's value in the help.
     pub value_name: &'static str,
-    /// What a value looks like, for help and messages.
+    /// Examples of a value, for help and messages.
     pub example: &'static str,
 }
 
-/// What an entry says beside its key: which version, or which path.
+/// The second part of an entry, beside its key: a model's version, or an artifact's path.
 #[derive(Debug, Clone, Copy)]
 pub struct Detail {
-    /// The field of an entry that holds it.
+    /// The field of an entry that holds the detail.
     pub field: &'static str,
-    /// What stands between key and detail in texts.
+    /// The character between key and detail in texts.
     pub separator: char,
-    /// Whether it is a path: one detail may contain another.
+    /// Whether the detail is a path, so that other details can lie below it.
     pub is_path: bool,
-    /// The term and flag that ask for a detail of whatever key, such as `path` in `input.path`.
+    /// The word of the term and the flag that match a detail of any key, such as `path` in `input.path` and `--input-path`.
     pub of_any_key: Option<&'static str>,
-    /// The term that asks for entries without a detail, such as `unversioned_model`.
+    /// The word of the term that matches entries without a detail, such as `unversioned_model`.
     pub absent: Option<&'static str>,
 }
 
@@ -96,7 +96,7 @@ impl Kind {
         }),
         read: text::read_model,
         value_name: "NAME[:VERSION]",
-        example: "churn, churn:3, models:/churn/3 or models:/churn@champion; a name with colons ends in one: `a:b:`",
+        example: "churn, churn:3, models:/churn/3 or models:/churn@champion; end a name that has colons with one more: `a:b:`",
     });
 
     /// The artifacts of a run, or a path among them.
@@ -180,30 +180,30 @@ impl Kind {
         KINDS.iter().copied()
     }
 
-    /// The kinds that stand on this side of a run.
+    /// The kinds to which runs refer in this direction.
     pub fn of_direction(direction: Direction) -> impl Iterator<Item = Self> {
         Self::all().filter(move |kind| kind.0.directions.contains(&direction))
     }
 
-    /// The kind of this row, which need not be in the table.
+    /// A kind with this row, which need not be in the table.
     #[must_use]
     pub const fn new(spec: &'static KindSpec) -> Self {
         Self(spec)
     }
 
-    /// Its row of the table.
+    /// The row of this kind.
     #[must_use]
     pub const fn spec(self) -> &'static KindSpec {
         self.0
     }
 
-    /// The flag that asks for it, or registers it, without its dashes: `input-model`.
+    /// The flag that searches for nodes of this kind or registers them, without its dashes: `input-model`.
     #[must_use]
     pub fn flag(self, direction: Direction) -> String {
         format!("{direction}-{}", self.0.noun)
     }
 
-    /// The term that asks for it in a query's text: `input.logged_model`.
+    /// The term for nodes of this kind in the text of a query: `input.logged_model`.
     #[must_use]
     pub fn term(self, direction: Direction) -> String {
         format!("{direction}.{}", self.0.noun.replace('-', "_"))
@@ -221,12 +221,12 @@ impl Kind {
         format!("{}.{}", self.path(direction), self.0.key)
     }
 
-    /// The kind of this noun, among those of the table.
+    /// The kind with this noun; `None` if the table has no such kind.
     pub(crate) fn of_noun(noun: &str) -> Option<Self> {
         Self::all().find(|kind| kind.0.noun == noun)
     }
 
-    /// The kind whose entries stand in this array of a side.
+    /// The kind whose entries are in this array of `inputs` or `outputs`.
     pub(crate) fn of_field(direction: Direction, field: &str) -> Option<Self> {
         Self::of_direction(direction).find(|kind| kind.0.field == field)
     }

@@ -1,4 +1,4 @@
-//! A made-up kind: one row of the table, and it is parsed, printed, stored, asked for and counted.
+//! A made-up kind: one row of the table is enough to parse, print, store and query it.
 
 use bson::doc;
 
@@ -43,7 +43,7 @@ fn a_made_up_kind_is_a_node_with_a_text_of_its_own() {
 }
 
 #[test]
-fn a_made_up_kind_is_asked_for_in_a_query_and_prints_in_it() {
+fn a_made_up_kind_can_be_queried_and_the_query_prints() {
     let text = "input.made_up = 'acme@9' and not input.made_up in ('acme@1', 'acme@2')";
     let query: crate::Query = text.parse().unwrap();
     let of = |size| doc! { "inputs.gadgets": { "$elemMatch": { "brand": "acme", "size": size } } };

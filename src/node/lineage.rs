@@ -34,19 +34,19 @@ pub struct Lineage {
     refused: Option<Refused>,
 }
 
-/// What stands on one side of a run, by kind.
+/// The inputs or the outputs of a run, grouped by kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LineageInfo {
     by_kind: BTreeMap<Kind, Details>,
 }
 
-/// Key → details, such as a model's name → its versions. An empty set: the key is recorded without a detail.
+/// Maps each key to its details, such as a model's name to its versions. An empty set means that no detail is recorded.
 pub type Details = BTreeMap<String, BTreeSet<String>>;
 
-static NONE: Details = BTreeMap::new();
+static EMPTY: Details = BTreeMap::new();
 
 impl Lineage {
-    /// A lineage with nothing in it.
+    /// Lineage without inputs and outputs.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -55,10 +55,10 @@ impl Lineage {
     named_builders! {
         read: "Adds that the run read",
         wrote: "Adds that the run wrote",
-        absent: "is recorded as none"
+        absent: "means that none is recorded"
     }
 
-    /// Fails with the first bad argument that a builder was given.
+    /// Returns the first invalid argument that a builder received, as an error.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) names the argument: an empty model name or run id.
@@ -87,7 +87,7 @@ impl Lineage {
         details.entry(node.key).or_default().extend(node.detail);
     }
 
-    /// What stands on this side of the run.
+    /// The inputs or the outputs.
     #[must_use]
     pub fn side(&self, direction: Direction) -> &LineageInfo {
         match direction {
@@ -98,19 +98,19 @@ impl Lineage {
 }
 
 impl LineageInfo {
-    /// Key → details of this kind.
+    /// The keys of this kind, each with its details.
     #[must_use]
     pub fn of_kind(&self, kind: Kind) -> &Details {
-        self.by_kind.get(&kind).unwrap_or(&NONE)
+        self.by_kind.get(&kind).unwrap_or(&EMPTY)
     }
 
-    /// Model name → versions. An empty set: the model is recorded without a version.
+    /// The names of the models, each with its versions. An empty set means that no version is recorded.
     #[must_use]
     pub fn models(&self) -> &Details {
         self.of_kind(Kind::MODEL)
     }
 
-    /// Run id → paths in that run. An empty set: the run is recorded without a path.
+    /// The ids of the runs that own the artifacts, each with the paths in that run. An empty set means that no path is recorded.
     #[must_use]
     pub fn runs(&self) -> &Details {
         self.of_kind(Kind::ARTIFACT)
@@ -134,7 +134,7 @@ impl LineageInfo {
         self.of_kind(Kind::PROMPT)
     }
 
-    /// Path → the ids of the runs in which it is recorded; runs recorded without a path are left out.
+    /// The paths, each with the ids of the runs that own it. Runs without a recorded path are left out.
     #[must_use]
     pub fn runs_by_path(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut by_path: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -146,7 +146,7 @@ impl LineageInfo {
         by_path
     }
 
-    /// What stands on this side, kind by kind in the order of the table.
+    /// The nodes, ordered by kind, key and detail.
     pub fn nodes(&self) -> impl Iterator<Item = Node> + '_ {
         let keys = self
             .by_kind
@@ -164,7 +164,7 @@ impl LineageInfo {
         })
     }
 
-    /// Whether nothing is recorded on this side.
+    /// Whether no node is recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_kind.is_empty()

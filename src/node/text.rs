@@ -1,4 +1,4 @@
-//! Nodes as texts: the one form in which they print, and the forms that people and MLflow write.
+//! The texts of nodes: the form that a node prints, and the forms that users and MLflow write.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,26 +9,26 @@ use super::Node;
 use super::kinds::Kind;
 use crate::error::{Error, Result};
 
-/// A node as a user writes it: the node itself, or a model by what points at one of its versions.
+/// A node that a user names, either in full, or as the model version that an alias, a stage or `latest` points to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeArg {
     /// The node.
     Node(Node),
-    /// A version that only MLflow's registry can tell.
+    /// A model version that MLflow's registry has to resolve.
     Pointer(ModelPointer),
 }
 
-/// A version of a model by what points at it now; MLflow's registry says which version that is.
+/// An alias, a stage or `latest` of a model. MLflow's registry resolves it to the version that it points to at that moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelPointer {
     /// The model's name.
     pub name: String,
-    /// What points at the version.
+    /// The alias, the stage or `latest`.
     pub to: PointsTo,
 }
 
-/// What can point at a version of a model.
+/// The ways in which MLflow points to a model version without its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PointsTo {
     /// An alias, as in `models:/churn@champion`.
@@ -40,10 +40,10 @@ pub enum PointsTo {
 }
 
 impl Kind {
-    /// Reads what a user writes where the kind is clear, such as the value of `--input-model`.
+    /// Parses a node of this kind from the text of a user, such as the value of `--input-model`.
     ///
     /// # Errors
-    /// What would be accepted.
+    /// A message with the accepted forms.
     pub fn read(self, text: &str) -> Result<NodeArg, String> {
         (self.spec().read)(self, text)
     }
@@ -54,7 +54,7 @@ pub(super) fn read_run(kind: Kind, text: &str) -> Result<NodeArg, String> {
     run_node(kind, id.trim_end_matches('/'), None)
 }
 
-/// NAME or NAME:VERSION, of which the last colon splits, or a model URI of MLflow.
+/// Parses NAME, NAME:VERSION, or a model URI of MLflow. The last colon separates the name from the version.
 pub(super) fn read_model(kind: Kind, text: &str) -> Result<NodeArg, String> {
     if let Some(uri) = text.strip_prefix("models:/") {
         return read_model_uri(kind, uri);
@@ -62,12 +62,13 @@ pub(super) fn read_model(kind: Kind, text: &str) -> Result<NodeArg, String> {
     let (name, version) = split_last(text, ':');
     // The URI of something else, such as runs:/8f2c/model or s3://bucket/model.
     if version.is_some_and(|version| version.contains('/')) {
-        return Err("a version holds no slash; write churn, churn:3 or models:/churn/3, and an artifact of a run with --input-artifact or --output-artifact".into());
+        return Err("a model version has no slash; write churn, churn:3 or models:/churn/3; for an artifact of a run, use --input-artifact or --output-artifact".into());
     }
     node(kind, name, version)
 }
 
-/// What MLflow means by `models:/…`: NAME/VERSION, NAME/STAGE, NAME/latest, NAME@ALIAS. A name alone is any version.
+/// Parses the part of a model URI after `models:/`: NAME/VERSION, NAME/STAGE, NAME/latest or NAME@ALIAS. NAME alone means any
+/// version.
 fn read_model_uri(kind: Kind, uri: &str) -> Result<NodeArg, String> {
     let pointer = |name: &str, to: PointsTo| {
         Ok(NodeArg::Pointer(ModelPointer {
@@ -78,7 +79,7 @@ fn read_model_uri(kind: Kind, uri: &str) -> Result<NodeArg, String> {
     let uri = uri.trim_matches('/');
     match uri.split_once('/') {
         Some((_, version)) if version.contains('/') => Err(format!(
-            "models:/{uri} is no model of MLflow, which writes models:/NAME/VERSION or models:/NAME@ALIAS"
+            "models:/{uri} is not a model URI of MLflow; write models:/NAME/VERSION or models:/NAME@ALIAS"
         )),
         Some((name, _)) if name.is_empty() => node(kind, name, None),
         Some((name, version)) if version.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -149,7 +150,7 @@ fn split_last(text: &str, separator: char) -> (&str, Option<&str>) {
     }
 }
 
-/// RUN_ID or RUN_ID/PATH, of which the first slash splits; `runs:/` may stand before it.
+/// Parses RUN_ID or RUN_ID/PATH, with or without `runs:/`. The first slash separates the run from the path.
 pub(super) fn read_artifact(kind: Kind, text: &str) -> Result<NodeArg, String> {
     let text = text.strip_prefix("runs:/").unwrap_or(text);
     match text.split_once('/') {
@@ -168,7 +169,7 @@ fn run_node(kind: Kind, run: &str, path: Option<&str>) -> Result<NodeArg, String
     if !is_run_id(run) {
         let spec = kind.spec();
         return Err(format!(
-            "{run:?} is no run id; write {}, such as {}",
+            "{run:?} is not a valid run id; write {}, such as {}",
             spec.value_name, spec.example
         ));
     }
@@ -196,7 +197,7 @@ impl fmt::Display for Node {
             return Ok(());
         };
         write!(f, "{}", detail.separator)?;
-        // Behind the first separator, a path keeps its own.
+        // The first separator ends the key, so the later ones of a path need no encoding.
         encode(f, value, (!detail.is_path).then_some(detail.separator))
     }
 }
@@ -237,7 +238,7 @@ impl FromStr for Node {
         match arg.map_err(refused)? {
             NodeArg::Node(node) => Ok(node),
             NodeArg::Pointer(pointer) => Err(refused(format!(
-                "{text:?} is whichever version MLflow's registry says; write model:{}:VERSION",
+                "{text:?} is not a fixed version, because MLflow's registry can change it; write model:{}:VERSION",
                 pointer.name
             ))),
         }
@@ -249,15 +250,15 @@ fn parse(text: &str) -> Result<Node, String> {
         let nouns: Vec<String> = Kind::all()
             .map(|kind| format!("{}:{}", kind, kind.spec().value_name))
             .collect();
-        format!("{text:?} is no node; write {}", nouns.join(", "))
+        format!("{text:?} is not a node; write {}", nouns.join(", "))
     };
     let (noun, rest) = text.split_once(':').ok_or_else(known)?;
     let kind = Kind::of_noun(noun).ok_or_else(known)?;
     let decode = |part: &str| {
         let decoded = percent_decode_str(part).decode_utf8();
-        decoded
-            .map(std::borrow::Cow::into_owned)
-            .map_err(|_| format!("{text:?} holds percent-encoded bytes that are no text"))
+        decoded.map(std::borrow::Cow::into_owned).map_err(|_| {
+            format!("the percent-encoded bytes in {text:?} are not UTF-8; encode the text again")
+        })
     };
     let (key, detail) = match kind.spec().detail {
         Some(detail) => match rest.split_once(detail.separator) {

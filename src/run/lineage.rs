@@ -65,7 +65,7 @@ pub(crate) fn to_side<'a>(
 }
 
 impl Run {
-    /// What the run read and wrote, wherever that is known from.
+    /// The lineage of the run, from all origins.
     ///
     /// # Errors
     /// [`Error::Document`](crate::Error::Document) when a field of the lineage has another shape than this program writes.
@@ -80,10 +80,10 @@ impl Run {
         Ok(lineage)
     }
 
-    /// What the run read and wrote, entry by entry.
+    /// The lineage of the run, one entry at a time.
     ///
     /// # Errors
-    /// An item is an error as [`lineage`](Self::lineage) would be.
+    /// An item is an error where [`lineage`](Self::lineage) would fail.
     pub fn references(&self) -> impl Iterator<Item = Result<Reference>> {
         let kinds = Direction::BOTH
             .into_iter()
@@ -104,7 +104,7 @@ impl Run {
         })
     }
 
-    /// The models that the run read, each with its version where one is recorded; nothing is copied.
+    /// The models that the run read, each with its version if one is recorded. Borrows from the document.
     ///
     /// ```
     /// # use bson::doc;
@@ -119,31 +119,31 @@ impl Run {
     /// ```
     ///
     /// # Errors
-    /// An item is an error as [`lineage`](Self::lineage) would be.
+    /// An item is an error where [`lineage`](Self::lineage) would fail.
     pub fn input_models(&self) -> impl Iterator<Item = Result<(&str, Option<&str>)>> {
         self.pairs(Direction::Input, Kind::MODEL)
     }
 
-    /// The models that the run wrote, each with its version where one is recorded; nothing is copied.
+    /// The models that the run wrote, each with its version if one is recorded. Borrows from the document.
     ///
     /// # Errors
-    /// An item is an error as [`lineage`](Self::lineage) would be.
+    /// An item is an error where [`lineage`](Self::lineage) would fail.
     pub fn output_models(&self) -> impl Iterator<Item = Result<(&str, Option<&str>)>> {
         self.pairs(Direction::Output, Kind::MODEL)
     }
 
-    /// The artifacts that the run read: the id of a run, and the path in it where one is recorded; nothing is copied.
+    /// The artifacts that the run read: the id of a run, and the path in it if one is recorded. Borrows from the document.
     ///
     /// # Errors
-    /// An item is an error as [`lineage`](Self::lineage) would be.
+    /// An item is an error where [`lineage`](Self::lineage) would fail.
     pub fn input_artifacts(&self) -> impl Iterator<Item = Result<(&str, Option<&str>)>> {
         self.pairs(Direction::Input, Kind::ARTIFACT)
     }
 
-    /// The artifacts that the run wrote: the id of a run, and the path in it where one is recorded; nothing is copied.
+    /// The artifacts that the run wrote: the id of a run, and the path in it if one is recorded. Borrows from the document.
     ///
     /// # Errors
-    /// An item is an error as [`lineage`](Self::lineage) would be.
+    /// An item is an error where [`lineage`](Self::lineage) would fail.
     pub fn output_artifacts(&self) -> impl Iterator<Item = Result<(&str, Option<&str>)>> {
         self.pairs(Direction::Output, Kind::ARTIFACT)
     }
@@ -219,7 +219,7 @@ impl Run {
                 }
             }
         };
-        // What a foreign document leaves out was known before there were other origins.
+        // Only documents of other programs lack `from`. Their entries count as lineage from a tag.
         let origin = entry.get_str(FROM).ok().and_then(Origin::parse);
         Ok(RawEntry {
             key,

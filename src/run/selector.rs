@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-/// An experiment: `12` or `churn`, and `id:12` or `name:churn` where one could be taken for the other.
+/// Selects an experiment by its id or its name: `12` or `churn`. `id:12` and `name:churn` say which of the two is meant.
 ///
 /// ```
 /// use runlineage::ExperimentSelector;

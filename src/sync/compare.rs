@@ -41,7 +41,7 @@ impl Difference {
     }
 
     pub(super) fn missing(node: Node) -> Self {
-        Self::new(node, "missing", "the mirror does not hold it")
+        Self::new(node, "missing", "it is not mirrored")
     }
 
     pub(super) fn extra(node: Node, what: impl Into<String>) -> Self {

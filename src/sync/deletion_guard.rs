@@ -74,7 +74,7 @@ impl DeletionGuard {
         let missing = unknown + self.not_asked.load(Ordering::Relaxed);
         let (mirrored, noun) = (self.mirrored, self.noun);
         Some(format!(
-            "MLflow did not list {missing} of {mirrored} mirrored {noun}s, and no longer knows the {unknown} of them that it was asked about. This is above the safety limit, so nothing was removed. If it is expected, rerun with `--allow-mass-delete`"
+            "MLflow did not list {missing} of {mirrored} mirrored {noun}s. The pass asked MLflow about {unknown} of them, and MLflow knew none. This is above the safety limit, so nothing was removed. If it is expected, rerun with `--allow-mass-delete`"
         ))
     }
 
@@ -85,7 +85,7 @@ impl DeletionGuard {
 }
 
 impl Findings<'_> {
-    /// Whether the pass may ask MLflow about one more missing run. If not, the run is counted as not asked about.
+    /// Whether the pass may ask MLflow about one more missing run. If not, the guard counts the run as not asked about.
     pub(super) fn may_ask(&mut self) -> bool {
         let is_over_limit = self.guard.is_over_limit();
         if is_over_limit {
@@ -130,8 +130,8 @@ impl Findings<'_> {
         self.deleted_upstream
     }
 
-    /// Why the experiment is incomplete. `None` when MLflow decided every run, or when the pass is over the limit: it reports
-    /// that once, for all experiments.
+    /// Why the experiment is incomplete. `None` when MLflow's answers decided every run, or when the pass is over the limit, which
+    /// the pass reports once for all experiments.
     pub(super) fn incomplete(&self) -> Option<String> {
         let (run, said) = self.example.as_ref()?;
         let count = self.undecided + self.not_asked;
@@ -142,7 +142,7 @@ impl Findings<'_> {
         if self.not_asked > 0 {
             let not_asked = self.not_asked;
             reason.push_str(&format!(
-                "; it was not asked about the remaining {not_asked}"
+                "; MLflow was not asked about the remaining {not_asked}"
             ));
         }
         Some(reason)

@@ -36,7 +36,7 @@ pub(super) async fn exclusively<T>(
         lease = taken => lease?,
         () = stop.cancelled() => return Ok(None),
     };
-    // Migrations are under the lease too: they may take long, and a second sync that starts meanwhile has to see who writes.
+    // Migrations are under the lease too. They may take long, and the error of a second sync then names the process that migrates.
     let work = async {
         prepare(settings).await?;
         work.await
@@ -54,7 +54,7 @@ async fn prepare(settings: &Settings) -> Result<()> {
     let store = &settings.store;
     Migrator::of(store).repair().await?;
     if store.freshness().await?.source.is_none() {
-        // Only a server that answers as MLflow is recorded as the source: later syncs refuse any other.
+        // The source is recorded only after the server has answered as MLflow does, because later syncs refuse any other source.
         settings.mlflow.raw_experiments().try_next().await?;
     }
     claim_source(store, settings.mlflow.source()).await?;

@@ -158,7 +158,7 @@ pub(super) fn another_experiment(
     let id = &shown.experiment_id;
     let reason = || {
         format!(
-            "the experiment that MLflow shows under this id was created at another time than the one that is mirrored, so nothing of it was mirrored. Is this another server, or one that was set up again? Give it a database of its own, or remove the mirrored runs with `sync --forget-experiment {id}`"
+            "MLflow's experiment with this id has another creation time than the mirrored experiment, so the pass mirrored nothing of it. Is this another server, or one that was set up again? Give it a database of its own, or remove the mirrored runs with `sync --forget-experiment {id}`"
         )
     };
     (recorded != created).then(|| Incomplete::of(shown, reason()))

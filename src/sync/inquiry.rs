@@ -70,9 +70,9 @@ impl Inquiry<'_> {
         }
     }
 
-    /// The verdict on a run that MLflow does not know, by what MLflow says of the run's experiment.
+    /// The verdict on a run that MLflow does not know. It depends on whether MLflow still shows the run's experiment.
     ///
-    /// The answer alone proves nothing: in the wrong workspace, MLflow gives it for an active run too.
+    /// The answer about the run proves nothing: in the wrong workspace, MLflow also answers that it does not know an active run.
     async fn verdict_by_experiment(self, answer: String) -> Result<Verdict> {
         let id = &self.experiment.experiment_id;
         let now = match self.mlflow.raw_experiment(id).await {
@@ -82,7 +82,7 @@ impl Inquiry<'_> {
         let doubt = match (self.created, now) {
             (Some(created), Some(now)) if created == now => return Ok(Verdict::DeletedUpstream),
             (Some(_), Some(_)) => {
-                "but the experiment that MLflow has under this id is not the mirrored one"
+                "but MLflow's experiment with this id has another creation time than the mirrored experiment"
                     .to_owned()
             }
             _ => format!(
@@ -93,7 +93,7 @@ impl Inquiry<'_> {
     }
 }
 
-/// A refusal of MLflow leaves the run undecided. A transient error stays an error: the retries were in vain.
+/// A refusal of MLflow leaves the run undecided. A transient error stays an error, because all retries failed.
 fn undecided(error: Error, said: Option<String>) -> Result<Verdict> {
     match error {
         error if error.is_transient() => Err(error),

@@ -19,7 +19,7 @@ use crate::mlflow::MlflowClient;
 use crate::mongo::{MongoRunStore, at_primary};
 use crate::run::ExperimentSelector;
 
-/// How long the lease of a killed sync keeps the next sync out.
+/// How long the lease of a killed sync blocks the next sync.
 const LEASE: Duration = Duration::from_secs(30);
 
 /// One pass over a tracking server: afterwards the mirror equals MLflow.
@@ -126,8 +126,8 @@ impl SyncJob {
     /// - [`Error::Leased`] while another sync of this database runs, unless this one [waits](Self::wait_for_lease).
     /// - [`Error::LeaseLost`] when this process was suspended for so long that another sync may have begun.
     /// - [`Error::Database`] when the database mirrors another source.
-    /// - [`Error::MlflowUnreachable`], [`Error::Mlflow`] and [`Error::Mongo`] when all retries fail, or MLflow does not know the
-    ///   user. The next pass resumes this one.
+    /// - [`Error::MlflowUnreachable`], [`Error::Mlflow`] and [`Error::Mongo`] when all retries fail, or when MLflow refuses the
+    ///   credentials. The next pass resumes this one.
     ///
     /// [`Error::Leased`]: crate::Error::Leased
     /// [`Error::LeaseLost`]: crate::Error::LeaseLost

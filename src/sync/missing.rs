@@ -28,7 +28,7 @@ pub(super) struct MissingRuns<'a, 's> {
 impl<'a> MissingRuns<'a, '_> {
     /// Decides the missing runs that started before `next`, and moves the checkpoint there.
     ///
-    /// The scan has shown all runs that started before `next`, and they are saved.
+    /// Call it once the scan has shown all runs that started before `next`, and MongoDB has saved them.
     pub(super) async fn reached(&mut self, next: i64) -> Result<()> {
         if self.from == Some(next) {
             return Ok(());

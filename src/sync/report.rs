@@ -31,8 +31,8 @@ pub struct Report {
     pub registry: RegistryReport,
     /// Parts that the pass could not finish, and why. When there are any, the mirror may differ from MLflow.
     pub incomplete: Vec<Incomplete>,
-    /// When the interrupted pass began that this one resumed; `None` for a new pass. Runs that the interrupted pass had read
-    /// were not read again, so the mirror is as fresh as that moment. In JSON, RFC 3339 text or null.
+    /// When the interrupted pass began, if this pass resumed one; `None` for a new pass. This pass did not read the runs again
+    /// that the interrupted pass had read, so the mirror is only as fresh as that moment. In JSON, RFC 3339 text or null.
     #[serde(serialize_with = "rfc_3339")]
     pub resumed_from: Option<DateTime>,
     /// How long the pass took. In JSON, the number `seconds`.

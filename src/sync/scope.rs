@@ -51,7 +51,7 @@ impl Scope {
         self.only.is_empty() && self.except.is_empty()
     }
 
-    /// A text that two passes have in common if they have the same selection.
+    /// A text that is equal for two passes with the same selection.
     pub(super) fn key(&self) -> String {
         let list = |selectors: &[ExperimentSelector]| {
             let mut names: Vec<String> = selectors.iter().map(ToString::to_string).collect();

@@ -41,8 +41,8 @@ impl Triage<'_> {
         Ok(causes.join(": "))
     }
 
-    /// Whether MLflow is down, that is whether it also fails for one run of another experiment, or of the only one. Some
-    /// experiments are too much for a healthy server.
+    /// Whether MLflow also fails for a request for one run of another experiment, or of this one if there is no other. A healthy
+    /// server may fail for a single experiment that is too large for it.
     async fn is_down(self, experiment: &RawExperiment) -> bool {
         let is_this = |other: &RawExperiment| other.experiment_id == experiment.experiment_id;
         let after = self.experiments.iter().skip_while(|other| !is_this(other));

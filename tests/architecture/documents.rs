@@ -1,4 +1,4 @@
-//! What the documents say of the tree is true.
+//! The documents agree with the repository: links, the code map, and the messages that they explain.
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ fn every_link_leads_to_a_file() {
 }
 
 #[test]
-fn the_code_map_names_what_is_there_and_leaves_no_part_out() {
+fn the_code_map_lists_every_module_and_crate_and_no_missing_file() {
     let row = Regex::new("(?m)^\\| `([^`]+)` \\|").expect("a pattern");
     let text = read("ARCHITECTURE.md");
     let named: Vec<String> = row
@@ -57,7 +57,7 @@ fn the_code_map_names_what_is_there_and_leaves_no_part_out() {
 }
 
 #[test]
-fn every_message_that_is_explained_is_one_that_the_program_gives() {
+fn every_explained_message_occurs_in_the_sources() {
     let sources = sources();
     let row = Regex::new("(?m)^\\| `([^`]+)` \\|").expect("a pattern");
     let text = read("docs/troubleshooting.md");
@@ -84,7 +84,7 @@ fn documents() -> Vec<String> {
     files.filter(|file| file.ends_with(".md")).collect()
 }
 
-/// What stands in a folder, by paths from the root, in order.
+/// The sorted entries of a folder, as paths from the root.
 fn entries(folder: &str) -> Vec<String> {
     let listed = std::fs::read_dir(Path::new(ROOT).join(folder)).expect("a folder");
     let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("an entry").file_name();

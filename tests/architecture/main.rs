@@ -91,7 +91,7 @@ fn the_library_depends_on_nothing_that_only_the_program_needs() {
 }
 
 #[test]
-fn no_dependency_of_what_is_published_needs_a_newer_rust_than_is_promised() {
+fn no_dependency_of_a_published_crate_needs_a_newer_rust_than_declared() {
     const PUBLISHED: [&str; 3] = ["runlineage", "runlineage-cli", "runlineage-local-mongod"];
     let trees = PUBLISHED.map(|package| {
         let edges = ["--edges", "normal,build", "--prefix", "none"];

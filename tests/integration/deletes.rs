@@ -566,7 +566,7 @@ async fn the_number_of_requests_for_single_missing_runs_is_bounded() {
             reason.contains("did not list 150 mirrored runs"),
             "{report:?}"
         );
-        assert!(reason.contains("it was not asked"), "{report:?}");
+        assert!(reason.contains("MLflow was not asked"), "{report:?}");
         assert_eq!(report.seen, 10, "{report:?}");
     }
     // All of them are deleted upstream, which is over the limit.

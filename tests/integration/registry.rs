@@ -190,9 +190,9 @@ async fn versions_that_do_not_fit_one_page_are_asked_for_by_the_names_of_their_m
         || {
             Answer::Change(Box::new(|mut page| {
                 page["next_page_token"] = json!("more");
-                page["model_versions"]
-                    .as_array_mut()
-                    .map(|versions| versions.truncate(1));
+                if let Some(versions) = page["model_versions"].as_array_mut() {
+                    versions.truncate(1);
+                }
                 page
             }))
         },

@@ -53,7 +53,7 @@ fn start_host_ahead(uris: &str) -> i64 {
 }
 
 async fn sync_on_a_host_ahead(uris: &str) {
-    let (mlflow, mongodb) = uris.split_once(' ').expect("two URIs");
+    let (mlflow, mongodb) = uris.split_once(' ').expect("both URIs are valid");
     let client = MlflowClient::builder(mlflow).source("lab").build();
     let store = MongoRunStore::connect(mongodb).await.expect("a store");
     let job = SyncJob::new(&client.expect("a client"), &store);

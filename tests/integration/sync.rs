@@ -176,7 +176,7 @@ async fn synced(source: &str) -> (TestDatabase, MongoRunStore, String, Value) {
     let mlflow = MlflowClient::builder(&server.uri())
         .source(source)
         .build()
-        .expect("the server's URI is one");
+        .expect("the server's URI is valid");
     sync(&mlflow, &store, &[&name]).await;
     let known = rest
         .post(
@@ -201,7 +201,7 @@ async fn pass_over(server: &MockServer, source: &str, store: &MongoRunStore) -> 
         .source(source)
         .retries(0)
         .build()
-        .expect("the server's URI is one");
+        .expect("the server's URI is valid");
     SyncJob::new(&mlflow, store)
         .run(|_| {})
         .await
@@ -295,7 +295,7 @@ async fn a_run_that_mongodb_refuses_is_quarantined_and_the_others_are_mirrored()
     let mlflow = MlflowClient::builder(&server.uri())
         .retries(0)
         .build()
-        .expect("the server's URI is one");
+        .expect("the server's URI is valid");
     for written in [2, 0] {
         let report = sync(&mlflow, &store, &[]).await;
         assert_eq!(
@@ -336,7 +336,7 @@ async fn a_database_that_mirrors_another_source_is_refused() {
     let mlflow = MlflowClient::builder(&other.uri())
         .retries(0)
         .build()
-        .expect("the server's URI is one");
+        .expect("the server's URI is valid");
     let error = SyncJob::new(&mlflow, &store)
         .run(|_| {})
         .await

@@ -112,11 +112,11 @@ pub(crate) struct SyncArgs {
     /// Maximum number of concurrent requests to the tracking server.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) concurrency: u16,
-    /// Number of runs that one request asks for.
+    /// Maximum number of runs in one page from the tracking server.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub(crate) page_size: u32,
-    /// Lift the safety limit on removals. Without this flag, a sync that finds more than 100 runs and more than 10 % of the
-    /// mirrored runs gone from MLflow removes none of them.
+    /// Lift the safety limit on removals. Without this flag, a sync removes no run if MLflow no longer knows more than 100 runs
+    /// and more than 10 % of the mirrored runs.
     #[arg(long)]
     pub(crate) allow_mass_delete: bool,
     /// Remove the mirrored runs of the experiment with this id, which MLflow no longer lists. Repeatable.
@@ -135,16 +135,16 @@ pub(crate) struct SyncArgs {
     /// Also exit with 1 if mirrored runs have recorded problems. Not with --every, whose passes have no exit code.
     #[arg(long, conflicts_with = "every")]
     pub(crate) strict: bool,
-    /// Keep running, with a pause of this length after each pass, such as 60s, 5m or 1d. While another process syncs, wait.
+    /// Keep running, with a pause of this length after each pass, such as 60s, 5m or 1d. Waits while another process syncs.
     #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
     pub(crate) every: Option<Duration>,
     /// With --every: pause between two full passes. Quick passes read only new, running and recently ended runs.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_interval, requires = "every")]
     pub(crate) full_every: Duration,
-    /// With --every: how long after its end a run is still read by quick passes.
+    /// With --every: how long after the end of a run quick passes still read it.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration, requires = "every")]
     pub(crate) settle: Duration,
-    /// With --every: serve Prometheus metrics at /metrics and the health at /health on this address, such as 127.0.0.1:9187.
+    /// With --every: serve Prometheus metrics at /metrics and a health check at /health on this address, such as 127.0.0.1:9187.
     #[arg(long, value_name = "ADDRESS", requires = "every")]
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// Format of the report on stdout.
@@ -195,7 +195,7 @@ Examples:
 
 --where takes a text in the style of MLflow's filter_string, with AND, OR, NOT and parentheses:
   input.model = 'churn:3', input.artifact under 'RUN_ID/data', input.path = 'data/train.csv', inputs missing
-      lineage; the same terms with output are about what the run wrote
+      lineage; the same terms with output match what the run wrote
   exp, exp.id, exp.name, status, user, name, run_id, parent
       with =, !=, in, not in, exists, missing; also name like 'train-%'
   start_time, end_time
@@ -252,13 +252,13 @@ pub(crate) struct FindArgs {
     /// Continue after this run, newest first. The next page costs the same however far it lies from the first.
     #[arg(long, value_name = "RUN_ID", conflicts_with_all = ["sort", "skip"])]
     pub(crate) after: Option<RunId>,
-    /// Columns of a table or CSV, comma-separated, such as _id,name,params.lr. JSON has these fields, _id and start_time.
+    /// Columns of a table or CSV, comma-separated, such as _id,name,params.lr. JSON contains these fields, and always _id and start_time.
     #[arg(long, value_name = "FIELDS", value_delimiter = ',', value_parser = parse_as::<ColumnArg>)]
     pub(crate) columns: Vec<ColumnArg>,
     /// Format of the results.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-    /// Add a link to each run in MLflow: at this address, or at the mirrored server if none is given.
+    /// Add to each run the link to its page in MLflow, at this address or, without one, at the mirrored server.
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     pub(crate) ui_url: Option<String>,
     /// Print only the number of matching runs.

@@ -29,7 +29,7 @@ impl Pages {
             None => (source.as_str(), None),
         };
         let known = Some(known).filter(|known| known.starts_with("http"));
-        // An invalid address only costs the link. The variable is often set for other programs.
+        // Without a valid address, only the link is missing. The variable is often set for other programs.
         let named = || {
             let client = MlflowClient::builder(args.tracking_uri.as_deref()?)
                 .build()

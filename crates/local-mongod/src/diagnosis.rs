@@ -23,7 +23,7 @@ pub(crate) fn explain(what_happened: &str, log: &str, folder: &Folder, disk: Dis
     let said = meaningful_lines(log);
     let advice = advice(&said.join("\n"), folder, disk);
     let said = match said.as_slice() {
-        [] => "said nothing".to_owned(),
+        [] => "printed no message".to_owned(),
         lines => format!("said: {}", lines.join(" | ")),
     };
     format!(
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(
             explain_alone("", 0),
             "mongod ended (exit status: 100): the disk of /nowhere/db/data is full; make room, or set XDG_DATA_HOME to a \
-             folder elsewhere; it said nothing; its log is /nowhere/db/mongod.log"
+             folder elsewhere; it printed no message; its log is /nowhere/db/mongod.log"
         );
     }
 

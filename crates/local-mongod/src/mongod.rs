@@ -163,7 +163,11 @@ fn beside_this_program() -> Option<PathBuf> {
 /// It is a stage of its own because a child sets its parent-death signal itself, and keeps it across `exec`. The signal is
 /// SIGTERM, not SIGKILL: `mongod` can then still write acknowledged data that is not in the journal yet, up to 100 ms of it.
 pub(crate) fn become_mongod(mut arguments: impl Iterator<Item = OsString>) -> Result<()> {
-    let by_hand = || Error::local("this command is started by the program itself");
+    let by_hand = || {
+        Error::local(
+            "only the program itself starts this command; use `--local` or `runlineage db`",
+        )
+    };
     let supervisor = arguments.next().ok_or_else(by_hand)?;
     let program = arguments.next().ok_or_else(by_hand)?;
     #[cfg(target_os = "linux")]
@@ -228,14 +232,14 @@ async fn refuse_old(program: &Path) -> Result<()> {
     match version {
         Some(version) if major(version) >= Some(OLDEST_MAJOR_VERSION) => Ok(()),
         Some(version) => Err(Error::local(format!(
-            "{} is version {version}, at least {OLDEST_MAJOR_VERSION}.0 is needed; set MONGOD to the path of a newer mongod",
+            "{} is version {version}; set MONGOD to the path of a mongod of version {OLDEST_MAJOR_VERSION}.0 or later",
             program.display()
         ))),
         None => {
             let said = String::from_utf8_lossy(&output.stderr);
             let said = said.lines().chain(text.lines()).next().unwrap_or("nothing");
             Err(Error::local(format!(
-                "`{} --version` names no version of MongoDB, but prints: {said}; set MONGOD to the path of a working mongod",
+                "`{} --version` prints no version of MongoDB, but: {said}; set MONGOD to the path of a working mongod",
                 program.display()
             )))
         }

@@ -50,9 +50,11 @@ impl SupervisorConfig {
 
     pub(crate) fn from_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Self> {
         let mut next = || {
-            arguments
-                .next()
-                .ok_or_else(|| Error::local("this command is started by the program itself"))
+            arguments.next().ok_or_else(|| {
+                Error::local(
+                    "only the program itself starts this command; use `--local` or `runlineage db`",
+                )
+            })
         };
         Ok(Self {
             folder: Folder::already_prepared(next()?.into()),

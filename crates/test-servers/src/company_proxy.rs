@@ -1,4 +1,4 @@
-//! A proxy on the way out of a company, as `HTTP_PROXY` and `HTTPS_PROXY` name it.
+//! [`CompanyProxy`]: an HTTP proxy as companies run them, for `HTTP_PROXY` and `HTTPS_PROXY`.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -13,9 +13,9 @@ pub struct CompanyProxy {
 
 #[derive(Default)]
 struct Shared {
-    /// The status and the headers that everybody is answered; none: what is asked for is fetched.
+    /// The status and the headers of the answer to every request. `None` passes requests on.
     refusal: Mutex<Option<(u16, &'static str)>>,
-    asked: AtomicUsize,
+    requests: AtomicUsize,
     authorization: Mutex<String>,
 }
 
@@ -28,7 +28,7 @@ impl CompanyProxy {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let serving = serving.clone();
-                // A side that is gone is no failure of the proxy.
+                // An error means that one side closed the connection, which is not a failure of the proxy.
                 std::thread::spawn(move || drop(serving.serve(stream)));
             }
         });
@@ -39,14 +39,14 @@ impl CompanyProxy {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// From now on, everybody is refused so.
+    /// From now on, refuses every request with this status and these headers.
     pub fn refuse(&self, status: u16, headers: &'static str) {
         *self.shared.refusal.lock().unwrap() = Some((status, headers));
     }
 
-    /// How many requests came since the last call of this.
-    pub fn take_asked(&self) -> usize {
-        self.shared.asked.swap(0, Ordering::SeqCst)
+    /// The number of requests since the last call of this method.
+    pub fn take_requests(&self) -> usize {
+        self.shared.requests.swap(0, Ordering::SeqCst)
     }
 
     /// The credentials of the last request.
@@ -69,7 +69,7 @@ impl Shared {
             }
             read.extend_from_slice(&chunk[..count]);
         };
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.requests.fetch_add(1, Ordering::SeqCst);
         let head = String::from_utf8_lossy(&read[..end]).into_owned();
         let body = &read[end + 4..];
         let authorization = head.lines().filter_map(|line| line.split_once(": "));
@@ -97,7 +97,7 @@ impl Shared {
             let target = target.trim_start_matches("http://");
             let (host, path) = target.split_once('/').unwrap_or((target, ""));
             let mut server = TcpStream::connect(host)?;
-            // One request a connection: the next one would have to be rewritten too.
+            // One request for each connection, because the proxy would have to rewrite a second one too.
             write!(
                 server,
                 "{verb} /{path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n\r\n"

@@ -1,4 +1,4 @@
-//! A tracking server that answers what a test tells it to, true or not.
+//! A fake tracking server, for answers that a real one gives only after an accident or not at all.
 
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
@@ -7,7 +7,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 /// The calls that list the model registry.
 const REGISTRY: [&str; 2] = ["registered-models/search", "model-versions/search"];
 
-/// Answers `answer` to a REST call, whatever is asked; later answers to a call do not replace earlier ones.
+/// Gives `answer` to every request of a REST call. A second answer for the same call has no effect.
 pub async fn answer(server: &MockServer, call: &str, answer: ResponseTemplate) {
     let verb = if call.ends_with("/get") || REGISTRY.contains(&call) {
         "GET"

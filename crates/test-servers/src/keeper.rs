@@ -1,4 +1,4 @@
-//! Servers and folders that end with the test process, however it ends: statics are never dropped, and `kill -9` drops nothing.
+//! Servers and folders that end with the test process, even after `kill -9`. `Drop` alone is not enough: Rust never drops statics.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 const KEEPER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools/keeper.py");
 
-/// A running server; dropping it kills the server and all that it started, and waits until they are gone.
+/// A running server. Dropping it kills the server and its child processes, and waits until they have ended.
 pub struct Kept {
     keeper: Child,
     pid: u32,
@@ -33,7 +33,7 @@ impl Kept {
         if let Some(folder) = server.get_current_dir() {
             keeper.current_dir(folder);
         }
-        // The server shares the log; the keeper's stdout is the one line that tells the pid.
+        // The keeper prints only the server's process id to stdout. The server writes to the log.
         let mut keeper = keeper
             .stdout(Stdio::piped())
             .stderr(log_file)
@@ -125,7 +125,7 @@ fn keeper(mode: &str) -> Command {
         .arg(KEEPER)
         .arg(mode)
         .stdin(Stdio::piped())
-        // Ctrl-C at the terminal reaches the tests, not the keeper: it has to outlive them.
+        // In a process group of its own, the keeper survives Ctrl-C at the terminal and ends after the tests.
         .process_group(0);
     command
 }

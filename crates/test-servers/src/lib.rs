@@ -1,4 +1,4 @@
-//! Real servers and clients for the tests, from tools/install, and proxies that stand before them.
+//! Real servers and clients for the tests, which `tools/install` installs, and proxies in front of them.
 #![allow(
     clippy::expect_used,
     clippy::new_without_default,
@@ -7,7 +7,7 @@
 )]
 #![allow(
     missing_docs,
-    reason = "what a name does not say is said beside it; no one else uses this crate"
+    reason = "only the tests of this workspace use this crate"
 )]
 
 pub mod company_proxy;
@@ -34,7 +34,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// The program that `tools/install` put at `path`; a missing one ends the test, and says what to do.
+/// The program that `tools/install` installed at `path`. Fails the test if it is missing, and says what to do.
 pub fn tool(path: &str) -> PathBuf {
     let folder = std::env::var_os("TOOLS_DIR").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools")),
@@ -61,10 +61,9 @@ pub fn unique(prefix: &str) -> String {
     )
 }
 
-/// A port that was free a moment ago; a server that finds it taken has to try another.
+/// A free port. Another process may take it before the caller binds it; the caller then has to try another port.
 ///
-/// It lies below the range from which Linux takes ports for outgoing connections. None of the many connections of other
-/// tests takes it before a slow server binds it.
+/// The port is below the range from which Linux takes ports for outgoing connections, so no connection of another test takes it.
 pub fn free_port() -> u16 {
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     let mut ports = std::iter::repeat_with(|| 15_000 + (random() % 17_000) as u16).take(1_000);
@@ -72,11 +71,11 @@ pub fn free_port() -> u16 {
 }
 
 fn random() -> u64 {
-    // Every state of the hash maps has keys of its own.
+    // Each `RandomState` has random keys.
     RandomState::new().build_hasher().finish()
 }
 
-/// Asks until the answer is there; None when `bound` has passed without one.
+/// Calls `ask` until it returns a value; `None` if it has returned none within `bound`.
 pub fn poll<T>(bound: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {

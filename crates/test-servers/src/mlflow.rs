@@ -48,7 +48,7 @@ impl Version {
 /// How a server differs from the shared one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup {
-    /// None: the version under test.
+    /// `None` means the version under test.
     pub version: Option<Version>,
     /// The server accepts only [`ADMIN`].
     pub basic_auth: bool,

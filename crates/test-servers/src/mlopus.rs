@@ -9,7 +9,7 @@ use crate::mlflow::{MlflowServer, Version};
 use crate::program::run;
 use crate::tool;
 
-/// What a snippet finds: `api`, `mlopus`, and its `input`. What it leaves in `output` is the answer.
+/// Defines `api`, `mlopus` and `input` for a snippet. The snippet sets `output`, which is the answer.
 const PRELUDE: &str = r"
 import json, os, sys
 import mlopus
@@ -103,7 +103,7 @@ fn python(
         .envs(envs.iter().copied())
         .current_dir(home.path()));
     let stdout = finished.success();
-    // mlopus and MLflow may print lines of their own before.
+    // mlopus and MLflow may print lines of their own before the answer.
     let answer = stdout.lines().last().unwrap_or_default();
     serde_json::from_str(answer)
         .unwrap_or_else(|e| panic!("the snippet's last line is not JSON: {e}\n{stdout}"))

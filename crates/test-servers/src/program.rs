@@ -1,18 +1,18 @@
-//! Programs run to their end.
+//! Runs a program to its end, and returns its exit code and output.
 
 use std::process::{Command, Stdio};
 
-/// What a program left behind.
+/// The exit code and the output of a program that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// None: it was killed.
+    /// `None` if a signal killed the program.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Finished {
-    /// Its standard output, after success; else the test ends with all that the program said.
+    /// The standard output of a program that succeeded. Otherwise fails the test with the whole output.
     #[track_caller]
     pub fn success(self) -> String {
         assert_eq!(

@@ -1,6 +1,6 @@
-//! How often a test repeats what it could repeat without end.
+//! How often a test repeats a random check.
 
-/// `moderate` holds the behaviour in minutes; `RUNLINEAGE_TEST_SCALE=full` (`make soak`) asks for `full`.
+/// Returns `moderate`, with which `make test` takes minutes, or `full` if `RUNLINEAGE_TEST_SCALE=full` is set, as by `make soak`.
 pub fn scaled<T>(moderate: T, full: T) -> T {
     match std::env::var("RUNLINEAGE_TEST_SCALE").as_deref() {
         Err(_) | Ok("") => moderate,

@@ -1,4 +1,4 @@
-//! A user's folders for one test of the local database, and the processes that run on them.
+//! [`Scene`]: the folders of a user for one test of the local database, and the processes that use these folders.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::mongodb::mongod;
 
-/// A folder of a short path, since sockets stand in it; what still runs on it at the end is killed.
+/// A temporary folder with a path short enough for sockets. Dropping it kills the processes that still use it.
 pub struct Scene {
     root: TempDir,
 }
@@ -26,12 +26,12 @@ impl Scene {
         self.root.path()
     }
 
-    /// What `XDG_DATA_HOME` below the scene comes to.
+    /// The folder of the database below this scene's `XDG_DATA_HOME`.
     pub fn database_folder(&self) -> PathBuf {
         self.root().join("data/runlineage/db")
     }
 
-    /// Makes the command use the local database of this scene, which stays so long after its last user.
+    /// Makes the command use the local database of this scene. The database stops when no command has used it for `linger`.
     pub fn set(&self, command: &mut Command, linger: Duration) {
         command
             .env("XDG_DATA_HOME", self.root().join("data"))
@@ -40,7 +40,7 @@ impl Scene {
             .env("RUNLINEAGE_LOCAL_LINGER_MS", linger.as_millis().to_string());
     }
 
-    /// The processes of this scene that have this in their arguments.
+    /// The processes of this scene whose command line contains `argument`.
     pub fn processes(&self, argument: &str) -> Vec<i32> {
         let root = self.root().to_str().expect("the folder's name is text");
         let is_one = |pid: &i32| {
@@ -78,12 +78,12 @@ impl Drop for Scene {
     }
 }
 
-/// Sends a signal to a process, which may have ended just now.
+/// Sends a signal to a process. It is no error if the process has ended.
 pub fn send(pid: i32, signal: Signal) {
     let _ = rustix::process::kill_process(Pid::from_raw(pid).expect("a process id"), signal);
 }
 
-/// Waits until it holds; the bound only keeps a broken program from hanging the tests.
+/// Waits until `holds` returns true. Fails after two minutes, so that a broken program does not block the tests.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {

@@ -1,4 +1,4 @@
-//! A real file system of a few megabytes, which a test fills up and frees again, and a MongoDB on it.
+//! [`SmallDisk`]: a real file system of a few megabytes with a MongoDB on it. A test fills the file system and frees it again.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -12,28 +12,28 @@ use crate::{free_port, poll};
 
 const OPTIONS: [&str; 4] = [
     "--wiredTigerEngineConfigString",
-    // A journal takes 200 MB ahead unless told otherwise.
+    // By default, MongoDB allocates 200 MB for its journal.
     "log=(file_max=1MB,prealloc=false)",
     "--syncdelay",
     "5",
 ];
 
-/// The file system is there for as long as this is.
+/// A small file system and its MongoDB. Dropping this value removes both.
 pub struct SmallDisk {
     pub port: u16,
-    // Before what it stands on.
+    // Declared before the file system, so dropped first.
     server: Option<Mongod>,
     holder: Kept,
     folder: KeptFolder,
 }
 
 impl SmallDisk {
-    /// A file system of so many megabytes with a running MongoDB.
+    /// Creates a file system of this size, and starts MongoDB on it.
     pub fn start(megabytes: u32) -> Self {
         let folder = KeptFolder::new();
         let data = folder.path().join("data");
         std::fs::create_dir(&data).expect("a new folder takes another");
-        // In namespaces of its own: that needs no right to mount, and the mount goes with the process, however it ends.
+        // Namespaces of its own need no privilege to mount, and the kernel removes the mount when the process ends.
         let mut command = Command::new("unshare");
         command
             .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
@@ -72,7 +72,7 @@ impl SmallDisk {
         format!("mongodb://127.0.0.1:{}/{database}?w=majority", self.port)
     }
 
-    /// Fills the file system up, but for so many kilobytes.
+    /// Fills the file system except for `leave` kilobytes.
     pub fn fill(&self, leave: usize) {
         let (filler, rest) = (self.file("filler"), self.file("rest"));
         std::fs::write(&rest, vec![1; leave << 10]).expect("so much is free");
@@ -81,7 +81,7 @@ impl SmallDisk {
         std::fs::remove_file(rest).expect("it is there");
     }
 
-    /// Frees what was filled, and starts the server again where the full disk ended it.
+    /// Frees the file system, and restarts the server if the full disk ended it.
     pub fn free(&mut self) {
         std::fs::remove_file(self.file("filler")).expect("it is there");
         if self.server.as_mut().is_none_or(|server| !server.runs()) {
@@ -101,7 +101,7 @@ impl SmallDisk {
     }
 }
 
-/// A path as that process sees it.
+/// The path of a file in the mount namespace of this process.
 fn inside(holder: &Kept, path: &std::path::Path) -> PathBuf {
     let root = format!("/proc/{}/root", holder.pid());
     let path = path

@@ -30,8 +30,7 @@ impl Credentials {
             (Some(username), Some(password), _) => {
                 // The server would read the text after the colon as the password.
                 if username.value.contains(':') {
-                    let reason =
-                        "the user name holds a colon, which basic authentication cannot send";
+                    let reason = "the user name holds a colon, which basic authentication cannot send; use MLFLOW_TRACKING_TOKEN";
                     return Err(Error::invalid_argument(username.origin, reason));
                 }
                 let pair = format!("{}:{}", username.value, password.value);
@@ -41,20 +40,23 @@ impl Credentials {
             _ => return Ok(None),
         };
         let mut value = HeaderValue::from_str(&value).map_err(|_| {
-            Error::invalid_argument(origin, "it holds characters that an HTTP header cannot")
+            Error::invalid_argument(
+                origin,
+                "it has characters that an HTTP header cannot hold; remove them",
+            )
         })?;
         value.set_sensitive(true);
         Ok(Some(value))
     }
 
-    /// What to do after a 401. It tells missing credentials from refused ones.
+    /// What to do after a 401, by whether credentials are missing, incomplete or refused.
     pub(super) fn when_refused(&self) -> String {
         const INSTEAD: &str =
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN";
         match (&self.username, &self.password, &self.token) {
             (Some(username), Some(password), token) => {
                 let mut hint = format!(
-                    "the server refused the user name (from {}) and the password (from {}) that are set; check both",
+                    "the server refused the user name (from {}) or the password (from {}); check both",
                     username.origin, password.origin
                 );
                 if username.origin == super::OF_URI {
@@ -65,14 +67,14 @@ impl Credentials {
                 }
                 if let Some(token) = token {
                     hint += &format!(
-                        "; the token (from {}) is not sent beside them",
+                        "; the token (from {}) was not sent, because a user name and a password take precedence",
                         token.origin
                     );
                 }
                 hint
             }
             (_, _, Some(token)) => format!(
-                "the server refused the token that is set (from {}); it may be mistyped or expired",
+                "the server refused the token (from {}); check whether it is mistyped or expired",
                 token.origin
             ),
             (Some(username), None, None) => format!(

@@ -46,7 +46,7 @@ impl MlflowClientBuilder {
                 _ => {
                     return Err(Error::invalid_argument(
                         insecure.origin,
-                        "its value is neither true nor false",
+                        "its value is neither true nor false; set one of the two",
                     ));
                 }
             };
@@ -55,13 +55,19 @@ impl MlflowClientBuilder {
             let parsed = seconds.value.parse::<u32>().ok();
             let parsed = parsed.filter(|seconds| *seconds > 0);
             let parsed = parsed.ok_or_else(|| {
-                Error::invalid_argument(seconds.origin, "its value is not a number of seconds")
+                Error::invalid_argument(
+                    seconds.origin,
+                    "its value is not a number of seconds; set a whole number such as 120",
+                )
             })?;
             self.timeout = Duration::from_secs(parsed.into());
         }
         if let Some(retries) = variable("MLFLOW_HTTP_REQUEST_MAX_RETRIES")? {
             self.retries = retries.value.parse().map_err(|_| {
-                Error::invalid_argument(retries.origin, "its value is not a number of retries")
+                Error::invalid_argument(
+                    retries.origin,
+                    "its value is not a number of retries; set a whole number such as 7",
+                )
             })?;
         }
         Ok(self)

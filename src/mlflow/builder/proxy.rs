@@ -66,7 +66,7 @@ fn choose(base: &Url, variable: impl Fn(&str) -> Option<String>) -> Result<Route
     let url = url.ok_or_else(|| {
         Error::invalid_argument(
             name,
-            "it is not the URL of a proxy, such as http://proxy.example.com:3128",
+            "it is not the URL of a proxy; write it as http://proxy.example.com:3128",
         )
     })?;
     let host = url.host_str().unwrap_or_default();
@@ -298,12 +298,12 @@ mod tests {
             (
                 plain,
                 vec![("HTTP_PROXY", "ftp://canary")],
-                "HTTP_PROXY: it is not the URL of a proxy, such as http://proxy.example.com:3128",
+                "HTTP_PROXY: it is not the URL of a proxy; write it as http://proxy.example.com:3128",
             ),
             (
                 plain,
                 vec![("HTTP_PROXY", "http://canary\n@p")],
-                "HTTP_PROXY: it is not the URL of a proxy, such as http://proxy.example.com:3128",
+                "HTTP_PROXY: it is not the URL of a proxy; write it as http://proxy.example.com:3128",
             ),
         ] {
             assert_eq!(

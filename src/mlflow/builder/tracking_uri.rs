@@ -56,7 +56,7 @@ pub(super) fn parse(text: &str) -> Result<TrackingUri> {
     })
 }
 
-/// Which other form the text has, and what to give instead. Repeats nothing of the text but a plain host, since it may hold
+/// Which other form the text has, and what to set instead. Shows nothing of the text but a plain host, because the text may hold
 /// secrets.
 fn other_form(text: &str) -> Option<String> {
     const SERVE: &str = "start a server on it with `mlflow server --backend-store-uri …` and give the address it prints, such as http://localhost:5000";
@@ -74,16 +74,16 @@ fn other_form(text: &str) -> Option<String> {
     let dialect = scheme.split('+').next().unwrap_or_default();
     Some(match (dialect, rest) {
         ("http" | "https", Some(_)) => return None,
-        ("databricks" | "databricks-uc" | "uc" | "uc-oss", _) => "it is the form of Databricks, whose sign-in only MLflow's Python client has; give the workspace's address, such as https://NAME.cloud.databricks.com, and an access token in MLFLOW_TRACKING_TOKEN".into(),
+        ("databricks" | "databricks-uc" | "uc" | "uc-oss", _) => "this form selects Databricks, to which only MLflow's Python client can sign in; set the workspace's address, such as https://NAME.cloud.databricks.com, and an access token in MLFLOW_TRACKING_TOKEN".into(),
         ("file", _) => format!("it is a folder of MLflow's file store, not a server; {SERVE}"),
         ("sqlite" | "postgresql" | "postgres" | "mysql" | "mariadb" | "mssql" | "oracle", Some(_)) => {
             format!("it is the database behind a tracking server, not a server; {SERVE}")
         }
         ("s3" | "gs" | "gcs" | "wasb" | "wasbs" | "abfss" | "hdfs" | "dbfs" | "mlflow-artifacts" | "runs" | "models", Some(_)) => {
-            "it is a place of artifacts, not a tracking server".into()
+            "it is the URI of artifacts, not of a tracking server".into()
         }
-        ("arn", Some(_)) => "it is an ARN of SageMaker, whose requests are signed by a plug-in of MLflow's Python client; give the address of a signing proxy".into(),
-        ("mongodb" | "mongodb+srv", Some(_)) => "it is a MongoDB, whose place is --mongodb-uri (MONGODB_URI)".into(),
+        ("arn", Some(_)) => "it is an ARN of SageMaker, for which only a plug-in of MLflow's Python client can sign requests; set the address of a signing proxy".into(),
+        ("mongodb" | "mongodb+srv", Some(_)) => "it is the URI of a MongoDB; pass it as --mongodb-uri (MONGODB_URI)".into(),
         // A drive of Windows.
         (drive, Some(rest)) if drive.len() == 1 && rest.starts_with(['\\', '/']) => {
             format!("it is a folder of MLflow's file store, not a server; {SERVE}")
@@ -118,11 +118,11 @@ fn without_scheme(text: &str, serve: &str) -> Option<String> {
     }
     if port.is_none() && host != "localhost" && !host.contains('.') && !host.starts_with('[') {
         return Some(format!(
-            "it has no scheme, so for MLflow it is a folder: if it is, {serve}; a server's address begins with http:// or https://"
+            "it has no scheme, so MLflow reads it as a folder. For a server, write its address with http:// or https://. For a folder, {serve}"
         ));
     }
     Some(format!(
-        "it has no scheme; write http://{authority}, or https:// where the server has a certificate"
+        "it has no scheme; write http://{authority}, or https:// if the server uses TLS"
     ))
 }
 

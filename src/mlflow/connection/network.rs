@@ -59,7 +59,7 @@ impl StdError for Cause {
     }
 }
 
-/// The part of a proxy in the failure of a request that was sent through it.
+/// Why a request through a proxy failed, with the proxy's name.
 struct ProxyFailure {
     message: String,
     is_final: bool,
@@ -116,7 +116,7 @@ pub(super) fn answered(proxy: &CompanyProxy) -> String {
 
 pub(super) fn wants_credentials(proxy: &CompanyProxy) -> String {
     format!(
-        "the proxy {proxy} asks for credentials of its own, or refused those that are set (407); set them in that variable, as http://USER:PASSWORD@HOST:PORT; {WITHOUT_PROXY}"
+        "the proxy {proxy} asks for credentials of its own, or refused those that are set (407); set them in the variable of the proxy, as http://USER:PASSWORD@HOST:PORT; {WITHOUT_PROXY}"
     )
 }
 
@@ -149,7 +149,7 @@ fn hint(error: &rustls::Error, server: &Url) -> Option<String> {
             CertificateError::UnknownIssuer
             | CertificateError::BadSignature
             | CertificateError::Other(_) => format!(
-                "this machine does not trust the issuer of the certificate of {host}; name a PEM file with the certificate of its authority, or with its own, in MLFLOW_TRACKING_SERVER_CERT_PATH"
+                "this machine does not trust the issuer of the certificate of {host}; set MLFLOW_TRACKING_SERVER_CERT_PATH to a PEM file with the certificate of its authority, or with its own"
             ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 format!(
@@ -162,14 +162,14 @@ fn hint(error: &rustls::Error, server: &Url) -> Option<String> {
             _ => return None,
         },
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            format!("{host} does not speak TLS on this port; is its address http://?")
+            format!("{host} does not speak TLS on this port; use http:// or the port for TLS")
         }
         rustls::Error::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::UnknownCA
             | AlertDescription::BadCertificate,
         ) => format!(
-            "{host} asks for a client certificate that it knows; name a PEM file with the certificate and its key in MLFLOW_TRACKING_CLIENT_CERT_PATH"
+            "{host} asks for a client certificate that it trusts; set MLFLOW_TRACKING_CLIENT_CERT_PATH to a PEM file with the certificate and its key"
         ),
         _ => return None,
     })

@@ -231,7 +231,11 @@ impl Writer<'_> {
 
     /// Stores a refused run without its large fields, and records the reason among its problems.
     async fn quarantine(&mut self, run: &Run, reason: &str) -> Result<()> {
-        tracing::warn!(run = run.id(), reason, "the run is mirrored only in part");
+        tracing::warn!(
+            run = run.id(),
+            reason,
+            "MongoDB refused the whole document, so the run is mirrored only in part; `runlineage find --problems` lists such runs"
+        );
         // The lineage alone can be too large as well.
         for with_lineage in [true, false] {
             let part = without_large_fields(run, with_lineage, reason)?;

@@ -6,13 +6,13 @@ use runlineage::lineage::{Detail, Direction, Kind, NodeArg};
 /// The clap group of the node flags.
 pub(crate) const GROUP: &str = "lineage";
 
-/// The nodes of `--input-model` and its like, in the order of the table of kinds.
+/// The nodes of the lineage flags, such as `--input-model`, in the order of the table of kinds.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct LineageArgs {
     pub(crate) nodes: Vec<(Direction, NodeArg)>,
 }
 
-/// The paths of `--input-path` and `--output-path`, whichever run they are of.
+/// The paths of `--input-path` and `--output-path`, which match artifacts of any run.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct PathArgs {
     pub(crate) paths: Vec<(Direction, String)>,

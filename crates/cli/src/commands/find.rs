@@ -216,7 +216,7 @@ impl Find<'_> {
         let pages = pages.ok_or_else(|| {
             usage(
                 "--ui-url",
-                "the mirror does not know the address of its MLflow; give it: --ui-url http://host:5000",
+                "the mirror has not recorded the address of MLflow; name it: --ui-url http://host:5000",
             )
         })?;
         Ok(Some(pages))

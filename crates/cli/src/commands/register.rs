@@ -34,7 +34,11 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: RegisterArgs) -> 
             Ok(ExitCode::SUCCESS)
         }
         (None, Some(file)) => file::register(&mlflow, &mirror.store, &file, args.from_line).await,
-        (None, None) => Err(usage("RUN_ID", "none is given, and no `--from FILE` either").into()),
+        (None, None) => Err(usage(
+            "RUN_ID",
+            "none is given; give the id of a run, or `--from FILE`",
+        )
+        .into()),
     }
 }
 

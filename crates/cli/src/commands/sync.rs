@@ -124,7 +124,7 @@ fn print(report: &Report, format: ReportFormat) -> Result<()> {
     } else {
         if let Some(began) = report.resumed_from {
             say!(
-                "This pass resumed the interrupted pass that began {}, and did not read again what that pass had read.",
+                "This pass resumed the interrupted pass that began {}. It did not read the runs again that the interrupted pass had read.",
                 ago(began)
             );
         }

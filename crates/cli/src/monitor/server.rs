@@ -1,4 +1,4 @@
-//! The HTTP server of the monitor. It bounds connections, time and memory, so that strangers cannot starve the passes.
+//! The HTTP server of the monitor. It bounds connections, time and memory, so that its clients cannot starve the passes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// For the request line and the headers, in bytes.
 const LARGEST_HEAD: usize = 16 * 1024;
 
-/// Serves until the program ends. At the limit, a new connection replaces the oldest one. An honest request takes
+/// Serves until the program ends. At the limit, a new connection replaces the oldest one. A normal request takes
 /// milliseconds, so the oldest connection is slow or idle.
 pub(super) async fn serve(listener: TcpListener, router: Router) {
     let mut connections: VecDeque<AbortHandle> = VecDeque::new();

@@ -51,7 +51,7 @@ async fn an_error_names_the_proxy_that_refused_or_is_down() {
         let name = format!("http://{} (from {variable})", proxy.address());
         let sync =
             |variable: &str, value: &str| sync(&test, &tracking, &[trusted, (variable, value)]);
-        proxy.take_asked();
+        proxy.take_requests();
         proxy.refuse(407, "Proxy-Authenticate: Basic realm=\"x\"\r\n");
         blames(
             &sync(variable, &address),
@@ -62,7 +62,7 @@ async fn an_error_names_the_proxy_that_refused_or_is_down() {
             proxy.refuse(status, "");
             blames(&sync(variable, &address), &name, "NO_PROXY");
         }
-        assert_eq!(proxy.take_asked(), 4, "{variable}");
+        assert_eq!(proxy.take_requests(), 4, "{variable}");
         // ana:canary
         assert_eq!(
             proxy.authorization(),
@@ -120,13 +120,13 @@ async fn requests_use_the_proxy_unless_no_proxy_exempts_the_server() {
         (&by_name, "host", true),
     ];
     for (tracking, exempt, through) in cases {
-        proxy.take_asked();
+        proxy.take_requests();
         let finished = sync(tracking, exempt);
         assert_eq!(
             finished.code,
             Some(0),
             "{tracking} {exempt:?}: {finished:?}"
         );
-        assert_eq!(proxy.take_asked() > 0, through, "{tracking} {exempt:?}");
+        assert_eq!(proxy.take_requests() > 0, through, "{tracking} {exempt:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Every example of the README and of `docs/` runs as it stands there, and answers as the page says.
+//! Every example of the README and of `docs/` runs unchanged, and its output is the one that the page shows.
 
 mod page;
 
@@ -27,12 +27,12 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// A server with the runs of the example pipeline.
 struct Scene {
     server: MlflowServer,
-    /// The runs, by what they did.
+    /// The ids of the runs, by the step of the pipeline.
     runs: Value,
 }
 
 impl Scene {
-    /// The one that the tests here share: no other test changes what a sync of all experiments finds there.
+    /// The scene that these tests share. It has a server of its own, so that no other test adds experiments to it.
     fn shared() -> &'static Self {
         static SHARED: OnceLock<Scene> = OnceLock::new();
         SHARED.get_or_init(|| {
@@ -53,7 +53,7 @@ impl Scene {
 
     /// A script, with the program on the path and the variables that the pages name.
     fn bash(&self, script: &str, database: &TestDatabase) -> Command {
-        // Only for its environment, and to know where the program is.
+        // Never run: it provides the environment and the folder of the program.
         let mut bare = runlineage::<&str>([]);
         let folder = PathBuf::from(bare.get_program());
         let folder = folder.parent().expect("a folder").display();
@@ -112,7 +112,7 @@ async fn every_example_of_the_documentation_runs_and_answers_as_shown() {
             continue;
         }
         let database = TestDatabase::new().await;
-        // The README mirrors them itself.
+        // An example of the README mirrors the runs.
         if page != "README.md" {
             run(&mut scene.bash("runlineage sync", &database)).success();
         }
@@ -135,7 +135,7 @@ async fn every_example_of_the_documentation_runs_and_answers_as_shown() {
     }
 }
 
-/// How an example differs from what its page shows; None when it is as shown.
+/// The difference between an example and its page; `None` if there is none.
 async fn differs(scene: &Scene, database: &TestDatabase, page: &str, kind: Kind) -> Option<String> {
     let folder = tempfile::tempdir().expect("a folder");
     match kind {

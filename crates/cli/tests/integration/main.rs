@@ -32,6 +32,7 @@ mod names;
 mod network_cut;
 mod query;
 mod register_file;
+mod registry_program;
 mod registry_questions;
 mod resume;
 mod secrets;

@@ -40,6 +40,8 @@ async fn server_that_requires(name: &'static str, value: &str) -> MockServer {
             json!({ "experiments": [experiment("1")] }),
         ),
         ("runs/search", json!({ "runs": [] })),
+        ("registered-models/search", json!({})),
+        ("model-versions/search", json!({})),
     ] {
         Mock::given(path(format!("/api/2.0/mlflow/{call}")))
             .and(header(name, value))
@@ -295,7 +297,7 @@ async fn a_refused_password_is_told_apart_from_a_missing_one() {
         ),
         (
             vec![user, password],
-            "refused the user name (from mlflow_tracking_username) and the password (from mlflow_tracking_password)",
+            "refused the user name (from mlflow_tracking_username) or the password (from mlflow_tracking_password)",
         ),
         (
             vec![user],
@@ -307,11 +309,11 @@ async fn a_refused_password_is_told_apart_from_a_missing_one() {
         ),
         (
             vec![token],
-            "refused the token that is set (from mlflow_tracking_token)",
+            "refused the token (from mlflow_tracking_token)",
         ),
         (
             vec![user, password, token],
-            "the token (from mlflow_tracking_token) is not sent",
+            "the token (from mlflow_tracking_token) was not sent",
         ),
     ] {
         fails(&sync(&test, &server.uri(), home.path(), &variables), hint);

@@ -37,7 +37,7 @@ fn keep() -> Result {
         let database = LocalDatabase::open().await?;
         writeln!(std::io::stdout(), "{}", database.uri())?;
         tokio::select! {
-            () = database.closed() => Err("the local database has ended".into()),
+            () = database.closed() => Err("the local database stopped; start it again".into()),
             _ = terminated.recv() => Ok(()),
             ctrl_c = tokio::signal::ctrl_c() => Ok(ctrl_c?),
         }

@@ -392,7 +392,7 @@ async fn the_error_names_an_unusable_mongod() {
     assert!(missing.contains("set MONGOD"), "{missing}");
 
     let error = open_error(options(&scene).with_mongod("/bin/sh")).await;
-    assert!(error.contains("names no version of MongoDB"), "{error}");
+    assert!(error.contains("prints no version of MongoDB"), "{error}");
 
     let old = scene.root().join("old");
     fs::write(&old, "#!/bin/sh\necho db version v4.4.29\n").unwrap();

@@ -72,7 +72,7 @@ async fn check(
         by_name.as_ref().and_then(Run::exp),
     ) {
         (None, None) => anyhow::bail!(
-            "no experiment {text:?} is mirrored; `runlineage find --facet exp` lists those that are"
+            "no experiment {text:?} is mirrored; `runlineage find --facet exp` lists the mirrored experiments"
         ),
         (Some(by_id), Some(by_name)) if by_id.id != by_name.id => {
             let reason = format!(

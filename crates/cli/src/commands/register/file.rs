@@ -85,8 +85,8 @@ impl Iterator for Lines {
     }
 }
 
-/// Registers the lines from number `from_line` on. A bad line is reported, and the others are registered. An error that all
-/// lines share ends the command; the error names the line to go on from.
+/// Registers the lines from number `from_line` on. Reports a bad line, and registers the others. An error that all lines share
+/// ends the command, and names the line from which to resume.
 pub(super) async fn register(
     mlflow: &MlflowClient,
     store: &MongoRunStore,
@@ -121,7 +121,7 @@ pub(super) async fn register(
                     counted(failed, "line")
                 );
                 let go_on = format!(
-                    "line {number} failed, as the lines after it would; when the cause is fixed, go on with `--from {file} --from-line {number}`"
+                    "line {number} failed for a reason that stops the later lines too; remove the cause, then resume with `--from {file} --from-line {number}`"
                 );
                 return Err(error.context(go_on));
             }

@@ -1,4 +1,4 @@
-//! A page of the documentation, as the examples that it holds.
+//! Parses the examples of a page of the documentation.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ pub(super) struct Example {
 pub(super) enum Kind {
     /// Commands for bash.
     Script(String),
-    /// A command that ends when it is told to.
+    /// A command that runs until a signal stops it.
     UntilStopped(String),
     /// Commands that `.ci/run` runs, because they take minutes.
     InCi(Vec<String>),
@@ -27,7 +27,7 @@ pub(super) enum Kind {
     Python(String, Option<Value>),
 }
 
-/// The examples of a page. Every block of code is an example or shows what one prints; anything else ends the test.
+/// The examples of a page. Every block of code must be an example or the output of one; any other block fails the test.
 pub(super) fn examples(page: &str, text: &str) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     let mut marker = "";
@@ -62,14 +62,14 @@ pub(super) fn examples(page: &str, text: &str) -> Vec<Example> {
                     Some(Kind::Query(_, answer @ None) | Kind::Python(_, answer @ None)) => {
                         *answer = Some(shown);
                     }
-                    _ => panic!("{place}: this is the answer of nothing"),
+                    _ => panic!("{place}: this answer follows no query"),
                 }
                 continue;
             }
             // The library's documentation tests run it: src/lib.rs.
             ("rust,no_run", _) if page == "README.md" => continue,
             ("text", _) if !code.iter().any(|line| line.starts_with("$ ")) => continue,
-            _ => panic!("{place}: nothing runs a block of {language:?}"),
+            _ => panic!("{place}: no test runs a block of {language:?}"),
         };
         examples.push(Example {
             line: index + 1,
@@ -126,7 +126,7 @@ pub(super) fn is_as_shown(shown: &str, output: &str) -> bool {
 }
 
 #[test]
-fn an_output_is_as_shown_but_for_ellipses_and_widths() {
+fn outputs_are_compared_without_ellipses_and_column_widths() {
     assert!(is_as_shown(
         " name   id\n a      8f2c…\n",
         "────\nname id\n════\na   8f2c61\n────\n"
@@ -136,13 +136,13 @@ fn an_output_is_as_shown_but_for_ellipses_and_widths() {
 }
 
 #[test]
-#[should_panic(expected = "docs/x.md:3: nothing runs a block of \"yaml\"")]
-fn a_block_that_nothing_runs_is_a_failure() {
+#[should_panic(expected = "docs/x.md:3: no test runs a block of \"yaml\"")]
+fn a_block_that_no_test_runs_is_a_failure() {
     examples("docs/x.md", "# X\n\n```yaml\na: 1\n```\n");
 }
 
 #[test]
-#[should_panic(expected = "docs/x.md:1: nothing runs a block of \"text\"")]
+#[should_panic(expected = "docs/x.md:1: no test runs a block of \"text\"")]
 fn a_command_that_is_shown_as_text_is_a_failure() {
     examples("docs/x.md", "```text\n$ runlineage find\n```\n");
 }
