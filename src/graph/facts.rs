@@ -87,22 +87,21 @@ impl Walk<'_> {
         }
     }
 
-    /// Marks a start without any edge or record as unknown: the mirror has never met its name.
+    /// Marks a reference that is a start as unknown if the mirror has neither a record nor an edge of it.
     fn mark_unknown(&self, nodes: &mut [(String, GraphNode)]) {
-        for (_, shown) in nodes {
+        let starts = nodes.iter_mut().map(|(_, shown)| shown);
+        for shown in starts.filter(|shown| shown.is_start && shown.node.kind() != Kind::RUN) {
             let Some(at) = self.arena.find(&shown.node) else {
                 continue;
             };
             let met = self.arena.met(at);
             let hidden = shown.hidden.unwrap_or_default();
-            let is_named = hidden != Hidden::default()
-                || met.version.is_some()
-                || met.logged.is_some()
-                || self
-                    .arena
-                    .edges()
-                    .any(|(from, to, _)| from == at || to == at);
-            shown.is_known &= !shown.is_start || shown.run.is_some() || is_named;
+            let edges = self.arena.edges();
+            let edges = edges.filter(|(from, to, _)| *from == at || *to == at);
+            let edges = edges.count() as u64 + hidden.up.count + hidden.down.count;
+            // The edge from the run that an artifact reference names exists for any id.
+            let is_used = edges > u64::from(shown.node.kind() == Kind::ARTIFACT);
+            shown.is_known = is_used || met.version.is_some() || met.logged.is_some();
         }
     }
 

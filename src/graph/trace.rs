@@ -107,3 +107,84 @@ fn leads_on(step: Step, link: &Link, takes_uncertain: bool) -> Option<bool> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Trace;
+    use crate::graph::Relation;
+    use crate::graph::Relation::{Made, Overlap, Read, Wrote};
+    use crate::graph::arena::{Arena, At, Link, Origins};
+
+    fn at(arena: &mut Arena, node: &str) -> At {
+        arena.meet(node.parse().unwrap())
+    }
+
+    fn arena(edges: &[(&str, Relation, &str)]) -> Arena {
+        let mut arena = Arena::default();
+        for (from, relation, to) in edges {
+            let (from, to) = (at(&mut arena, from), at(&mut arena, to));
+            let link = Link {
+                relation: *relation,
+                is_certain: true,
+                origins: Origins::NONE,
+            };
+            arena.connect(from, to, link);
+        }
+        arena
+    }
+
+    fn path(edges: &[(&str, Relation, &str)], from: &str, to: &str) -> Vec<String> {
+        let mut arena = arena(edges);
+        let (from, to) = (at(&mut arena, from), at(&mut arena, to));
+        let path = Trace::of(&arena, &[from], false).path(to);
+        path.into_iter()
+            .map(|at| arena.node(at).to_string())
+            .collect()
+    }
+
+    #[test]
+    fn a_path_follows_no_two_overlaps_in_a_row() {
+        let edges = [
+            ("run:d", Wrote, "artifact:b/a"),
+            ("artifact:b/a", Overlap, "artifact:b"),
+            ("artifact:b", Read, "run:e"),
+            ("artifact:b", Overlap, "artifact:b/b"),
+            ("artifact:b/b", Read, "run:f"),
+        ];
+        let read = ["run:d", "artifact:b/a", "artifact:b", "run:e"];
+        assert_eq!(path(&edges, "run:d", "run:e"), read);
+        assert_eq!(path(&edges, "run:d", "run:f"), Vec::<String>::new());
+        let written = [&edges[1..], &[("run:c", Wrote, "artifact:b")]].concat();
+        let read = ["run:c", "artifact:b", "artifact:b/b", "run:f"];
+        assert_eq!(path(&written, "run:c", "run:f"), read);
+    }
+
+    #[test]
+    fn a_path_with_fewer_runs_is_shorter_than_one_with_fewer_nodes() {
+        let edges = [
+            ("run:a", Made, "artifact:a/x"),
+            ("artifact:a/x", Read, "run:b"),
+            ("run:b", Wrote, "model:m:1"),
+            ("model:m:1", Read, "run:z"),
+            ("run:a", Wrote, "artifact:a"),
+            ("artifact:a", Overlap, "artifact:a/y"),
+            ("artifact:a/y", Read, "run:z"),
+        ];
+        let direct = ["run:a", "artifact:a", "artifact:a/y", "run:z"];
+        assert_eq!(path(&edges, "run:a", "run:z"), direct);
+    }
+
+    #[test]
+    fn of_equally_short_paths_the_first_by_name_is_taken() {
+        let edges = [
+            ("run:a", Wrote, "model:m:2"),
+            ("model:m:2", Read, "run:z"),
+            ("run:a", Wrote, "model:m:1"),
+            ("model:m:1", Read, "run:z"),
+        ];
+        assert_eq!(
+            path(&edges, "run:a", "run:z"),
+            ["run:a", "model:m:1", "run:z"]
+        );
+    }
+}

@@ -11,6 +11,7 @@ use super::random;
 use super::world::World;
 use crate::support::mirror::mirror;
 use crate::support::mongodb::TestDatabase;
+use crate::support::scale::scaled;
 
 fn runs_of(nodes: &BTreeMap<Node, u32>) -> BTreeMap<Node, u32> {
     let runs = nodes.iter().filter(|(node, _)| node.kind() == Kind::RUN);
@@ -172,8 +173,7 @@ async fn assert_provenance(store: &MongoRunStore, world: &World, start: &Node) {
 
 #[tokio::test]
 async fn impact_provenance_and_paths_over_random_lineage_are_what_their_definition_says() {
-    let is_full = std::env::var("RUNLINEAGE_TEST_SCALE").is_ok_and(|scale| scale == "full");
-    let worlds = if is_full { 500 } else { 50 };
+    let worlds = scaled(50, 500);
     let test = TestDatabase::new().await;
     let store = mirror(&test).await;
     let (mut reached, mut paths) = (0, 0);

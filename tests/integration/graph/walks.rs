@@ -11,6 +11,7 @@ use super::random;
 use super::world::{World, WorldRun, WorldVersion, parsed};
 use crate::support::mirror::mirror;
 use crate::support::mongodb::TestDatabase;
+use crate::support::scale::scaled;
 
 /// One question to a graph.
 #[derive(Debug, Clone)]
@@ -171,8 +172,7 @@ fn assert_answers(world: &World, question: &Question, graph: &Graph) {
 
 #[tokio::test]
 async fn walks_over_random_lineage_show_what_their_definition_says() {
-    let is_full = std::env::var("RUNLINEAGE_TEST_SCALE").is_ok_and(|scale| scale == "full");
-    let worlds = if is_full { 500 } else { 50 };
+    let worlds = scaled(50, 500);
     let test = TestDatabase::new().await;
     let store = mirror(&test).await;
     let (mut cut, mut walked) = (0, 0);
@@ -180,11 +180,14 @@ async fn walks_over_random_lineage_show_what_their_definition_says() {
         let rng = &mut Rng::with_seed(seed);
         let world = random::world(rng);
         world.store(&test.database).await;
-        for _ in 0..12 {
+        for round in 0..12 {
             let question = Question::random(rng, &world);
             let graph = question.ask(&store).await;
             assert_answers(&world, &question, &graph);
-            assert_eq!(graph, question.ask(&store).await, "a second walk differs");
+            if round == 0 {
+                let again = question.ask(&store).await;
+                assert_eq!(graph, again, "a second walk differs");
+            }
             cut += usize::from(graph.truncated.is_some());
             walked += usize::from(graph.edges.len() > 5);
         }
