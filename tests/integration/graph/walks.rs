@@ -8,7 +8,7 @@ use runlineage::{Kind, MongoRunStore, Node, Query};
 
 use super::naive::{FullGraph, Shown, Way, selected};
 use super::random;
-use super::world::{World, WorldRun, WorldVersion, parsed};
+use super::world::{World, WorldRun};
 use crate::support::mirror::mirror;
 use crate::support::mongodb::TestDatabase;
 use crate::support::scale::scaled;
