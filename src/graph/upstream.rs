@@ -8,7 +8,7 @@ use super::fetch::{Asked, Users};
 use super::walk::{Stop, Walk, Way};
 use crate::error::Result;
 use crate::mongo::neighbours::{
-    LoggedModel, LoggedModelsBy, RegisteredVersion, StoredRun, VersionsBy, version_id,
+    LoggedModel, LoggedModelsBy, RegisteredVersion, VersionsBy, version_id,
 };
 use crate::node::{Direction, Kind, Node};
 
@@ -25,7 +25,8 @@ struct Pending {
 struct Known {
     versions: Vec<RegisteredVersion>,
     models: Vec<LoggedModel>,
-    runs: Vec<StoredRun>,
+    /// The ids of the runs whose artifacts the references name.
+    makers: BTreeSet<String>,
 }
 
 impl Walk<'_> {
@@ -87,7 +88,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Reads the registry records of the references, and the runs whose artifacts they name.
+    /// Reads the registry records of the references.
     async fn read_known(&self, read: &[At], all: &[At]) -> Result<Known> {
         let (mut ids, mut names, mut models) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for node in all.iter().map(|at| self.arena.node(*at)) {
@@ -107,26 +108,22 @@ impl Walk<'_> {
         let artifacts = read.iter().map(|at| self.arena.node(*at));
         let artifacts = artifacts.filter(|node| node.kind() == Kind::ARTIFACT);
         let makers = artifacts.map(|node| node.key().to_owned());
-        let makers = makers.filter(|run| self.is_new(run)).collect();
-        let (by_id, by_name, models, runs) = futures::try_join!(
+        let makers = makers.collect();
+        let (by_id, by_name, models) = futures::try_join!(
             self.neighbours.versions(VersionsBy::Id, &ids),
             self.neighbours.versions(VersionsBy::Name, &names),
             self.neighbours.logged_models(LoggedModelsBy::Id, &models),
-            self.neighbours.runs(&makers, true),
         )?;
         Ok(Known {
             versions: by_id.into_iter().chain(by_name).collect(),
             models,
-            runs,
+            makers,
         })
     }
 
     /// Adds the records and the runs that they name to the arena, and returns the versions with a known source.
     async fn learn(&mut self, known: Known) -> Result<Vec<At>> {
-        for run in known.runs {
-            self.arena.meet_run(run);
-        }
-        let (mut made, mut makers) = (Vec::new(), BTreeSet::new());
+        let (mut made, mut makers) = (Vec::new(), known.makers);
         for version in known.versions {
             makers.extend(version.run.clone());
             let at = self.arena.meet(version.node.clone());
@@ -141,6 +138,7 @@ impl Walk<'_> {
             let at = self.arena.meet(id);
             self.arena.node_mut(at).logged = Some(model);
         }
+        // Most makers declare their outputs, so the query of the writers has returned them already.
         makers.retain(|run| self.is_new(run));
         for run in self.neighbours.runs(&makers, true).await? {
             self.arena.meet_run(run);
