@@ -29,7 +29,7 @@ pub(crate) fn chain_id(n: u64) -> String {
 /// The n-th of `count` runs. Those of the tree and of the chain lie among the others, as they would in time.
 pub(crate) fn run(n: u64, count: u64) -> RawDocumentBuf {
     let apart = (count / (TREE + CHAIN + 1)).max(1);
-    let (special, is_special) = (n / apart, n % apart == 0);
+    let (special, is_special) = (n / apart, n.is_multiple_of(apart));
     if is_special && special < TREE {
         let mut random = Random(special);
         let mut read = Vec::new();
