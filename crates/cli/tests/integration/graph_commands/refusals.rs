@@ -15,10 +15,10 @@ fn a_wrong_argument_is_refused_before_anything_is_asked() {
         ),
         (
             &["graph", "nonsense:x"],
-            &["nonsense:x", "is no node; write run:"],
+            &["nonsense:x", "is not a node; write run:"],
         ),
         (&["graph", "model:"], &["empty"]),
-        (&["graph", "a b"], &["is no node"]),
+        (&["graph", "a b"], &["is not a node"]),
         (&["graph", "r1", "--upstream", "-1"], &["--upstream"]),
         (
             &["graph", "r1", "--upstream", "two"],
