@@ -15,7 +15,6 @@ import os
 import random
 import tempfile
 
-import mlflow
 import mlopus
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -44,7 +43,6 @@ def main():
         run, version = train(api, exp, customers, rate, rounds)
         runs["train-v" + version.version] = run
         versions.append(version)
-    mlflow.MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).set_registered_model_alias(MODEL, "champion", versions[1].version)
     for version in versions:
         runs["evaluate-v" + version.version] = evaluate(exp, customers, version)
 
