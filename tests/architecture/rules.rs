@@ -34,7 +34,7 @@ const CRATES: [(&str, &[&str], &[&str]); 5] = [
     ),
     (
         "runlineage-cli",
-        &["runlineage", "runlineage-local-mongod"],
+        &["runlineage", "runlineage-draw", "runlineage-local-mongod"],
         &["runlineage-test-servers"],
     ),
     ("runlineage-draw", &["runlineage"], &[]),
