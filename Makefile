@@ -42,7 +42,7 @@ release-check: cargo ## check before a release that the version fits the changes
 	@cargo semver-checks --version >/dev/null 2>&1 || { echo "cargo-semver-checks is missing: cargo install --locked cargo-semver-checks" >&2; exit 1; }
 	cargo semver-checks --package runlineage $(if $(BASELINE),--baseline-rev $(BASELINE))
 
-bench: cargo tools ## measure what a sync and the searches cost
+bench: cargo tools ## measure what a sync, the searches and the walks cost
 	cargo bench --locked --workspace
 
 tools: python ## install every server and client into .tools (or TOOLS_DIR)

@@ -46,6 +46,7 @@
 //! | `store` | [`RunStore`], [`RunStoreExt`]: the contract of every store that finds runs |
 //! | [`mlflow`] | [`MlflowClient`]: the client of MLflow's REST API |
 //! | [`mongo`] | [`MongoRunStore`]: find, write, index, migrate and lock in MongoDB |
+//! | [`graph`] | [`Graph`](graph::Graph): walks upstream and downstream of a node |
 //! | `register` | [`lineage::of`]: add lineage to a run in MLflow and in the mirror |
 //! | [`sync`] | [`SyncJob`](sync::SyncJob): mirror a tracking server |
 //!
@@ -64,6 +65,7 @@ struct Readme;
 
 mod codec;
 mod error;
+pub mod graph;
 pub mod mlflow;
 pub mod mongo;
 mod node;

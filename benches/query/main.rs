@@ -4,11 +4,12 @@
 //! `.tools/bin`. The data is in a folder under `target/`, which the benchmark removes at the end, or keeps for the next time with `KEEP=1`.
 
 mod generator;
+#[path = "../server.rs"]
+mod server;
 mod worth;
 
 use std::error::Error;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
@@ -19,6 +20,7 @@ use runlineage::query::Condition;
 use runlineage::{MongoRunStore, Origin, Query, Search};
 
 use generator::{BASE_MODEL, FORMER_USER, READ_MODEL, READERS, Random, dataset, id, start_of};
+use server::Server;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -62,7 +64,7 @@ fn smallest_program(uri: &str, filter: &str) -> Outcome {
 }
 
 async fn measure(runs: u64) -> Outcome {
-    let server = Server::start().await?;
+    let server = Server::start("bench-query").await?;
     let small = loaded(&server, "small", SMALL.min(runs)).await?;
     let large = loaded(&server, "large", runs).await?;
     sizes(&large).await?;
@@ -660,63 +662,4 @@ fn median(times: &[Duration]) -> Duration {
     let mut times = times.to_vec();
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
-}
-
-/// A `mongod` of the benchmark's own. Dropping it stops the server.
-struct Server {
-    uri: String,
-    folder: PathBuf,
-    process: Child,
-}
-
-impl Server {
-    async fn start() -> Outcome<Self> {
-        let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-        let folder = root.join("target/bench-query");
-        std::fs::create_dir_all(folder.join("data"))?;
-        let mongod = std::env::var_os("MONGOD")
-            .map_or_else(|| root.join(".tools/bin/mongod"), PathBuf::from);
-        let port = std::net::TcpListener::bind(("127.0.0.1", 0))?
-            .local_addr()?
-            .port();
-        let process = Command::new(mongod)
-            .arg("--dbpath")
-            .arg(folder.join("data"))
-            .args([
-                "--bind_ip",
-                "127.0.0.1",
-                "--port",
-                &port.to_string(),
-                "--nounixsocket",
-                "--wiredTigerCacheSizeGB",
-                "2",
-            ])
-            .stdout(std::fs::File::create(folder.join("mongod.log"))?)
-            .spawn()?;
-        let uri = format!("mongodb://127.0.0.1:{port}");
-        let server = Self {
-            uri,
-            folder,
-            process,
-        };
-        let client = Client::with_uri_str(&server.uri).await?;
-        client
-            .database("admin")
-            .run_command(doc! { "ping": 1 })
-            .await?;
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // A clean shutdown, so that a kept folder is consistent.
-        let _ = Command::new("kill")
-            .arg(self.process.id().to_string())
-            .status();
-        let _ = self.process.wait();
-        if std::env::var_os("KEEP").is_none() {
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
-    }
 }

@@ -109,7 +109,7 @@ async fn aggregate(
         .await
 }
 
-fn documents(batch: &RawBatch) -> mongodb::error::Result<Vec<RawDocumentBuf>> {
+pub(super) fn documents(batch: &RawBatch) -> mongodb::error::Result<Vec<RawDocumentBuf>> {
     let mut documents = Vec::new();
     for document in batch.doc_slices()? {
         let RawBsonRef::Document(document) = document? else {

@@ -239,7 +239,8 @@ impl Kind {
 
 impl PartialEq for Kind {
     fn eq(&self, other: &Self) -> bool {
-        self.0.noun == other.0.noun
+        // Sorting and hashing nodes compares their kinds very often, and nearly always equal ones.
+        std::ptr::eq(self.0, other.0) || self.0.noun == other.0.noun
     }
 }
 
@@ -253,6 +254,9 @@ impl PartialOrd for Kind {
 
 impl Ord for Kind {
     fn cmp(&self, other: &Self) -> Ordering {
+        if self == other {
+            return Ordering::Equal;
+        }
         let by_name = || self.0.noun.cmp(other.0.noun);
         self.place().cmp(&other.place()).then_with(by_name)
     }

@@ -12,6 +12,7 @@ mod deletes;
 mod faults;
 mod fixtures;
 mod foreign_documents;
+mod graph;
 mod hostile;
 mod indexed;
 mod kept_beside_mlopus;

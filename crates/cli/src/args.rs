@@ -3,6 +3,7 @@
 mod column;
 mod example;
 mod facet;
+mod graph;
 mod lineage;
 mod values;
 
@@ -17,6 +18,7 @@ use runlineage::{Error, ExperimentSelector, Node, Origin, RunId};
 pub(crate) use column::{Column, ColumnArg};
 pub(crate) use example::parse;
 pub(crate) use facet::FacetArg;
+pub(crate) use graph::{GraphArgs, ImpactArgs, OutputArgs, PathsArgs, ProvenanceArgs};
 pub(crate) use lineage::{LineageArgs, PathArgs};
 pub(crate) use values::PairArg;
 use values::{parse_database, parse_duration, parse_interval};
@@ -80,6 +82,10 @@ pub(crate) enum Command {
     Find(Box<FindArgs>),
     Show(ShowArgs),
     Versions(VersionsArgs),
+    Graph(Box<GraphArgs>),
+    Impact(Box<ImpactArgs>),
+    Provenance(ProvenanceArgs),
+    Paths(PathsArgs),
     Register(RegisterArgs),
     Migrate(MigrateArgs),
     Verify(VerifyArgs),

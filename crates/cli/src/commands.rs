@@ -1,8 +1,13 @@
 //! The commands, one file each, and what they share.
 
 pub(crate) mod db;
+mod drawing;
 pub(crate) mod find;
+pub(crate) mod graph;
+pub(crate) mod impact;
 pub(crate) mod migrate;
+pub(crate) mod paths;
+pub(crate) mod provenance;
 pub(crate) mod purge;
 pub(crate) mod register;
 mod resolve;
@@ -10,6 +15,7 @@ pub(crate) mod show;
 pub(crate) mod sync;
 pub(crate) mod verify;
 pub(crate) mod versions;
+mod walk;
 
 use std::process::ExitCode;
 

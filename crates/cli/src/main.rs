@@ -8,6 +8,7 @@ mod cell;
 mod commands;
 mod connect;
 mod date;
+mod file;
 mod monitor;
 mod output;
 mod pages;
@@ -55,7 +56,13 @@ fn main() -> ExitCode {
 /// A single thread for commands that ask one question: starting more threads takes longer than they save.
 fn runtime(command: &Command) -> io::Result<Runtime> {
     let mut threads = match command {
-        Command::Find(_) | Command::Show(_) | Command::Versions(_) => Builder::new_current_thread(),
+        Command::Find(_)
+        | Command::Show(_)
+        | Command::Versions(_)
+        | Command::Graph(_)
+        | Command::Impact(_)
+        | Command::Provenance(_)
+        | Command::Paths(_) => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
     };
     threads.enable_all().build()
@@ -67,6 +74,10 @@ async fn run(args: Args) -> commands::Result {
         Command::Find(command) => commands::find::run(&args.connection, *command).await,
         Command::Show(command) => commands::show::run(&args.connection, command).await,
         Command::Versions(command) => commands::versions::run(&args.connection, command).await,
+        Command::Graph(command) => commands::graph::run(&args.connection, *command).await,
+        Command::Impact(command) => commands::impact::run(&args.connection, *command).await,
+        Command::Provenance(command) => commands::provenance::run(&args.connection, command).await,
+        Command::Paths(command) => commands::paths::run(&args.connection, command).await,
         Command::Register(command) => commands::register::run(&args.connection, command).await,
         Command::Verify(command) => commands::verify::run(&args.connection, command).await,
         Command::Purge(command) => commands::purge::run(&args.connection, &command).await,

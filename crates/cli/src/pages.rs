@@ -1,6 +1,7 @@
 //! Links to pages of MLflow.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use runlineage::graph::GraphNode;
 use runlineage::{MlflowClient, MongoRunStore, Run};
 
 use crate::args::ConnectionArgs;
@@ -46,6 +47,23 @@ impl Pages {
     pub(crate) fn run(&self, run: &Run) -> Option<String> {
         let experiment = run.exp()?.id;
         Some(self.page(&format!("experiments/{experiment}/runs/{}", run.id())))
+    }
+
+    /// The page of a node of a graph, if MLflow has one.
+    pub(crate) fn node(&self, shown: &GraphNode) -> Option<String> {
+        let (node, key) = (&shown.node, shown.node.key());
+        if let Some(run) = &shown.run {
+            let experiment = &run.experiment.as_ref()?.id;
+            let (experiment, run) = (encoded(experiment), encoded(key));
+            return Some(self.page(&format!("experiments/{experiment}/runs/{run}")));
+        }
+        if let Some(model) = &shown.logged_model {
+            return Some(self.logged_model(model.experiment.as_deref()?, key));
+        }
+        // A version that the registry does not have, such as a deleted one, has no page.
+        let version = shown.version.as_ref().and(node.detail());
+        let version = version.filter(|_| !shown.is_deleted);
+        version.map(|version| self.version(key, version))
     }
 
     /// The page of a registered model.

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use runlineage::graph::WalkProgress;
 use runlineage::sync::Progress;
 
 use crate::say;
 
 const WITH_TOTAL: &str = "{bar:30} {pos}/~{len} runs, {rate}, {eta} left{msg}";
 const WITHOUT_TOTAL: &str = "{spinner} {pos} runs, {rate}, {elapsed}{msg}";
+const WALK: &str = "{spinner} walking: {msg} ({elapsed})";
 const BETWEEN_PASSES: &str = "{spinner} waiting for the next pass";
 
 pub(crate) struct Bar(ProgressBar);
@@ -61,6 +63,47 @@ impl Bar {
 
     pub(crate) fn finish(&self) {
         self.0.finish_and_clear();
+    }
+}
+
+/// The progress of a walk through lineage. A walk that ends soon shows none.
+#[derive(Clone)]
+pub(crate) struct WalkBar(ProgressBar);
+
+impl WalkBar {
+    const SHOWN_AFTER: Duration = Duration::from_millis(500);
+
+    pub(crate) fn new() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
+    /// Tells how far the walk is.
+    pub(crate) fn show(&self, progress: WalkProgress) {
+        let WalkProgress {
+            depth,
+            nodes,
+            edges,
+            ..
+        } = progress;
+        let levels = say::counted(depth, "level");
+        self.0
+            .set_message(format!("{levels}, {nodes} nodes, {edges} edges"));
+    }
+
+    /// Awaits the walk, with the bar from half a second on.
+    pub(crate) async fn during<T>(&self, walk: impl Future<Output = T>) -> T {
+        let mut walk = std::pin::pin!(walk);
+        if let Ok(walked) = tokio::time::timeout(Self::SHOWN_AFTER, &mut walk).await {
+            return walked;
+        }
+        if !say::is_json() {
+            self.0.set_style(style(WALK));
+            self.0.set_draw_target(ProgressDrawTarget::stderr());
+            self.0.enable_steady_tick(Duration::from_millis(200));
+        }
+        let walked = walk.await;
+        self.0.finish_and_clear();
+        walked
     }
 }
 

@@ -5,7 +5,7 @@ use csv::{Terminator, WriterBuilder};
 use crate::picture::Picture;
 
 /// The columns.
-const HEADER: [&str; 5] = ["from", "to", "certain", "overlap", "origins"];
+const HEADER: [&str; 6] = ["from", "to", "relation", "certain", "overlap", "origins"];
 
 /// Writes one row for each edge, with the ids of its nodes. Several origins stand in one cell, separated by spaces.
 pub fn csv(picture: &Picture) -> String {
@@ -13,7 +13,7 @@ pub fn csv(picture: &Picture) -> String {
         .terminator(Terminator::Any(b'\n'))
         .from_writer(Vec::new());
     let truth = |value: bool| if value { "true" } else { "false" };
-    let mut write = |row: [&str; 5]| {
+    let mut write = |row: [&str; 6]| {
         // Writing into memory cannot fail, and every row has as many cells as the header.
         let _ = writer.write_record(row);
     };
@@ -22,6 +22,7 @@ pub fn csv(picture: &Picture) -> String {
         write([
             &edge.from,
             &edge.to,
+            edge.relation.as_deref().unwrap_or_default(),
             truth(edge.certain),
             truth(edge.overlap),
             &edge.origins.join(" "),

@@ -44,6 +44,12 @@ struct EdgeJson<'a> {
     certain: bool,
     #[serde(skip_serializing_if = "is_false")]
     overlap: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    parent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relation: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     origins: &'a [String],
 }
@@ -98,6 +104,9 @@ impl<'a> From<&'a PictureEdge> for EdgeJson<'a> {
             to: &edge.to,
             certain: edge.certain,
             overlap: edge.overlap,
+            parent: edge.parent,
+            relation: edge.relation.as_deref(),
+            note: edge.note.as_deref(),
             origins: &edge.origins,
         }
     }

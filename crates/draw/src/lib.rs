@@ -19,6 +19,7 @@
 //!
 //! | to | see |
 //! |---|---|
+//! | draw a walked graph | [`Picture::from_graph`] |
 //! | give nodes and edges | [`Picture`], [`PictureNode`], [`PictureEdge`] |
 //! | fold many siblings into one node | [`Picture::fold`] |
 //! | draw | [`svg()`], [`png()`], [`html()`] |
@@ -34,6 +35,7 @@ mod error;
 mod fold;
 mod font;
 mod format;
+mod graph;
 mod html;
 mod json;
 mod layout;

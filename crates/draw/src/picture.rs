@@ -29,6 +29,8 @@ pub struct PictureNode {
     pub facts: Vec<(String, String)>,
     /// How many runs lie between the node and the start.
     pub depth: u32,
+    /// The aliases that point to a version now.
+    pub aliases: Vec<String>,
     /// MLflow's status of a run, such as `FINISHED`.
     pub status: Option<String>,
     /// Whether the walk began here.
@@ -60,6 +62,12 @@ pub struct PictureEdge {
     /// Whether the edge joins two references that overlap, such as a file and its folder. Two such edges in a row are no
     /// way of the data.
     pub overlap: bool,
+    /// Whether the edge joins a parent run and its child. No data flows along it.
+    pub parent: bool,
+    /// How the two nodes are related, in one word, such as `read`.
+    pub relation: Option<String>,
+    /// A remark for the tooltip.
+    pub note: Option<String>,
     /// Where the edge is known from, such as `tag` or `registry`.
     pub origins: Vec<String>,
 }
@@ -173,6 +181,7 @@ impl PictureNode {
             lines: Vec::new(),
             facts: Vec::new(),
             depth: 0,
+            aliases: Vec::new(),
             status: None,
             start: false,
             known: true,
@@ -202,6 +211,9 @@ impl PictureEdge {
             to: to.into(),
             certain: true,
             overlap: false,
+            parent: false,
+            relation: None,
+            note: None,
             origins: Vec::new(),
         }
     }
@@ -210,6 +222,14 @@ impl PictureEdge {
     fn merge(&mut self, other: Self) {
         self.certain |= other.certain;
         self.overlap &= other.overlap;
+        self.parent &= other.parent;
+        // Folded edges may differ; then none of their words is right.
+        if self.relation != other.relation {
+            self.relation = None;
+        }
+        if self.note != other.note {
+            self.note = None;
+        }
         for origin in other.origins {
             if !self.origins.contains(&origin) {
                 self.origins.push(origin);

@@ -97,7 +97,7 @@ impl Drawing {
             .edges()
             .iter()
             .zip(&laid.routes)
-            .map(|(edge, route)| EdgeStyle::of(edge.certain, route.back))
+            .map(|(edge, route)| EdgeStyle::of(edge, route.back))
             .collect();
         let room = laid.width.max(notice::LEAST_WIDTH);
         let (notice, notice_height) = match picture.truncation() {

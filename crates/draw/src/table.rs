@@ -13,7 +13,11 @@ pub fn table_rows(picture: &Picture) -> Vec<[String; 6]> {
 }
 
 fn row(node: &PictureNode) -> [String; 6] {
-    let name = if node.name == node.id { "" } else { &node.name };
+    // The id of a version or a path ends with its name.
+    let name = match node.id.ends_with(&node.name) {
+        true => "",
+        false => &node.name,
+    };
     [
         node.depth.to_string(),
         node.kind.label().to_owned(),
@@ -36,6 +40,11 @@ pub(crate) fn notes(node: &PictureNode) -> Vec<String> {
             notes.push(note.to_owned());
         }
     }
+    notes.extend(
+        node.aliases
+            .iter()
+            .map(|alias| format!("@{}", one_line(alias))),
+    );
     for (hidden, side) in [
         (node.hidden_up, "upstream"),
         (node.hidden_down, "downstream"),

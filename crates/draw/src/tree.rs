@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::picture::{Picture, PictureNode};
+use crate::picture::{Picture, PictureEdge, PictureNode};
 use crate::table::notes;
 use crate::text::one_line;
 
 /// Draws the graph for a terminal: below each start what lies upstream of it, then what lies downstream.
 ///
 /// A node that several ways lead to is drawn once, and `(above)` refers to it after. A dotted branch is an uncertain edge.
+/// A parent or a child of a run is a branch without branches of its own, since no data flows there.
 /// Two edges between references that overlap are no way, so the branch of such an edge does not go on with another one.
 pub fn tree(picture: &Picture) -> String {
     let mut drawing = Drawing::new(picture);
@@ -18,7 +19,7 @@ pub fn tree(picture: &Picture) -> String {
         drawing.root(start);
     }
     for node in 0..nodes.len() {
-        if !drawing.drawn[node] {
+        if !drawing.drawn[node] && !drawing.related[node] {
             drawing.root(node);
         }
     }
@@ -40,6 +41,8 @@ struct Drawing<'a> {
     into: Vec<Vec<usize>>,
     out_of: Vec<Vec<usize>>,
     drawn: Vec<bool>,
+    /// The nodes that stand somewhere as a parent or a child.
+    related: Vec<bool>,
     out: String,
 }
 
@@ -64,6 +67,7 @@ impl<'a> Drawing<'a> {
             into,
             out_of,
             drawn: vec![false; nodes],
+            related: vec![false; nodes],
             out: String::new(),
         }
     }
@@ -116,13 +120,29 @@ impl<'a> Drawing<'a> {
                 continue;
             };
             let is_last = branch.edges.is_empty();
-            let Joint { joint, indent } = Joint::of(is_last, self.picture.edges()[edge].certain);
+            let PictureEdge {
+                certain,
+                overlap,
+                parent,
+                ..
+            } = self.picture.edges()[edge];
+            let Joint { joint, indent } = Joint::of(is_last, certain);
             let indent = format!("{}{indent}", branch.indent);
             let (from, to) = self.picture.ends()[edge];
             let node = match side {
                 Side::Up => from,
                 Side::Down => to,
             };
+            if parent {
+                self.related[node] = true;
+                let relative = match side {
+                    Side::Up => "parent",
+                    Side::Down => "child",
+                };
+                let label = label(&self.picture.nodes()[node]);
+                let _ = writeln!(self.out, "{}{joint}{relative} {label}", branch.indent);
+                continue;
+            }
             let again = std::mem::replace(&mut self.drawn[node], true);
             let _ = writeln!(
                 self.out,
@@ -132,7 +152,6 @@ impl<'a> Drawing<'a> {
                 above(again)
             );
             if !again {
-                let overlap = self.picture.edges()[edge].overlap;
                 let edges = self.edges(node, side, overlap);
                 open.push(Branch { edges, indent });
             }
@@ -168,7 +187,8 @@ fn above(again: bool) -> &'static str {
 /// The id, the name where it says more, the status and what is unusual.
 fn label(node: &PictureNode) -> String {
     let mut label = one_line(&node.id).into_owned();
-    if node.name != node.id {
+    // The id of a version or a path ends with its name.
+    if !node.id.ends_with(&node.name) {
         let _ = write!(label, "  {}", one_line(&node.name));
     }
     if let Some(status) = &node.status {

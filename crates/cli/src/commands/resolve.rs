@@ -13,7 +13,7 @@ use crate::say::say;
 /// Replaces each pointer, such as `models:/churn@champion`, by the version that MLflow's registry names now.
 pub(crate) async fn in_mlflow(connection: &ConnectionArgs, args: &mut LineageArgs) -> Result<()> {
     for (pointer, node) in pointers(args) {
-        *node = ask_mlflow(connection, &pointer).await?;
+        *node = NodeArg::Node(ask_mlflow(connection, &pointer).await?);
     }
     Ok(())
 }
@@ -25,30 +25,46 @@ pub(crate) async fn in_mirror(
     args: &mut LineageArgs,
 ) -> Result<()> {
     for (pointer, node) in pointers(args) {
-        *node = match store.resolve_version(&pointer).await? {
-            Some(version) => {
-                let Freshness {
-                    full_pass,
-                    quick_pass,
-                    ..
-                } = store.freshness().await?;
-                let age = full_pass.max(quick_pass).map(ago);
-                let age = age.unwrap_or_else(|| "at an unknown time".to_owned());
-                say!(
-                    "{pointer} was version {version} when the mirror last read the registry, {age}."
-                );
-                NodeArg::Node(Node::model(&pointer.name, version.as_str())?)
-            }
-            None if connection.tracking_uri.is_some() => ask_mlflow(connection, &pointer).await?,
-            None => {
-                let reason = format!(
-                    "the mirror knows no version for {pointer}; run `runlineage sync`, or set --tracking-uri to ask MLflow"
-                );
-                return Err(usage("model", reason).into());
-            }
-        };
+        *node = NodeArg::Node(pointed_at(connection, store, &pointer).await?);
     }
     Ok(())
+}
+
+/// The node; for a pointer, the version that the mirror names. Only where the mirror knows none, MLflow is asked.
+pub(crate) async fn node(
+    connection: &ConnectionArgs,
+    store: &MongoRunStore,
+    node: NodeArg,
+) -> Result<Node> {
+    match node {
+        NodeArg::Node(node) => Ok(node),
+        NodeArg::Pointer(pointer) => pointed_at(connection, store, &pointer).await,
+    }
+}
+
+async fn pointed_at(
+    connection: &ConnectionArgs,
+    store: &MongoRunStore,
+    pointer: &ModelPointer,
+) -> Result<Node> {
+    if let Some(version) = store.resolve_version(pointer).await? {
+        let Freshness {
+            full_pass,
+            quick_pass,
+            ..
+        } = store.freshness().await?;
+        let age = full_pass.max(quick_pass).map(ago);
+        let age = age.unwrap_or_else(|| "at an unknown time".to_owned());
+        say!("{pointer} was version {version} when the mirror last read the registry, {age}.");
+        return Ok(Node::model(&pointer.name, version.as_str())?);
+    }
+    if connection.tracking_uri.is_some() {
+        return ask_mlflow(connection, pointer).await;
+    }
+    let reason = format!(
+        "the mirror knows no version for {pointer}; run `runlineage sync`, or set --tracking-uri to ask MLflow"
+    );
+    Err(usage("model", reason).into())
 }
 
 fn pointers(args: &mut LineageArgs) -> Vec<(ModelPointer, &mut NodeArg)> {
@@ -60,9 +76,9 @@ fn pointers(args: &mut LineageArgs) -> Vec<(ModelPointer, &mut NodeArg)> {
     pointers.collect()
 }
 
-async fn ask_mlflow(connection: &ConnectionArgs, pointer: &ModelPointer) -> Result<NodeArg> {
+async fn ask_mlflow(connection: &ConnectionArgs, pointer: &ModelPointer) -> Result<Node> {
     let mlflow = connect::mlflow(connection, 1)?;
     let version = mlflow.model_version(pointer).await?;
     say!("{pointer} is version {version} now.");
-    Ok(NodeArg::Node(Node::model(&pointer.name, version.as_str())?))
+    Ok(Node::model(&pointer.name, version.as_str())?)
 }

@@ -124,7 +124,13 @@ async fn every_example_of_the_documentation_runs_and_answers_as_shown() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     // A page whose examples are no longer found would pass by accident.
-    for page in ["README", "docs/querying", "docs/cookbook", "docs/document"] {
+    for page in [
+        "README",
+        "docs/querying",
+        "docs/graph",
+        "docs/cookbook",
+        "docs/document",
+    ] {
         assert!(ran.contains(&format!("{page}.md")), "{page}: {ran:?}");
     }
 }
@@ -201,8 +207,20 @@ fn until_stopped(
 
 #[test]
 fn every_flag_that_the_documentation_names_exists() {
-    const COMMANDS: [&str; 8] = [
-        "sync", "find", "show", "register", "migrate", "verify", "purge", "db",
+    const COMMANDS: [&str; 13] = [
+        "sync",
+        "find",
+        "show",
+        "versions",
+        "graph",
+        "impact",
+        "provenance",
+        "paths",
+        "register",
+        "migrate",
+        "verify",
+        "purge",
+        "db",
     ];
     // Of cargo and of mongod.
     const FOREIGN: [&str; 5] = ["--path", "--open", "--bench", "--bind_ip", "--"];

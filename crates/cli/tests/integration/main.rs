@@ -19,6 +19,7 @@ mod find_errors;
 mod find_limits;
 mod find_output;
 mod foreign_database;
+mod graph_commands;
 mod hostile;
 mod indexed;
 mod local_database;

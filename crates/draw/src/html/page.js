@@ -40,7 +40,7 @@
       nodes.add(node);
       for (const edge of (down ? outOf : into)[node]) {
         const overlap = Boolean(drawn.edges[edge].overlap);
-        if (byOverlap && overlap) continue;
+        if (byOverlap && overlap || drawn.edges[edge].parent) continue;
         edges.add(edge);
         open.push([end(edge, down), overlap]);
       }
@@ -125,8 +125,8 @@
   }
 
   function neighbour(edge, down) {
-    const { certain, origins } = drawn.edges[edge];
-    const notes = [certain ? "" : "uncertain", (origins || []).join(", ")].filter(Boolean);
+    const { certain, relation, note, origins } = drawn.edges[edge];
+    const notes = [relation || "", certain ? "" : "uncertain", note || "", (origins || []).join(", ")].filter(Boolean);
     return entry(drawn.nodes[end(edge, down)], notes.join(" · "));
   }
 

@@ -16,18 +16,23 @@ pub(super) enum EdgeStyle {
     Uncertain,
     Back,
     UncertainBack,
+    Parent,
 }
 
 impl EdgeStyle {
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::Certain,
         Self::Uncertain,
         Self::Back,
         Self::UncertainBack,
+        Self::Parent,
     ];
 
-    pub(super) fn of(certain: bool, back: bool) -> Self {
-        match (certain, back) {
+    pub(super) fn of(edge: &PictureEdge, back: bool) -> Self {
+        if edge.parent {
+            return Self::Parent;
+        }
+        match (edge.certain, back) {
             (true, false) => Self::Certain,
             (false, false) => Self::Uncertain,
             (true, true) => Self::Back,
@@ -41,6 +46,7 @@ impl EdgeStyle {
             Self::Uncertain => "edge uncertain",
             Self::Back => "edge back",
             Self::UncertainBack => "edge back uncertain",
+            Self::Parent => "edge parent",
         }
     }
 
@@ -50,6 +56,7 @@ impl EdgeStyle {
             Self::Uncertain => "uncertain: a reference without a version",
             Self::Back => "back edge of a cycle",
             Self::UncertainBack => "uncertain back edge",
+            Self::Parent => "parent and child, no data flow",
         }
     }
 }
@@ -109,8 +116,14 @@ fn title(edge: &PictureEdge) -> String {
     if !edge.origins.is_empty() {
         let _ = write!(title, "\nknown from: {}", edge.origins.join(", "));
     }
+    if let Some(relation) = &edge.relation {
+        let _ = write!(title, "\n{relation}");
+    }
     if !edge.certain {
         title.push_str("\nuncertain");
+    }
+    if let Some(note) = &edge.note {
+        let _ = write!(title, "\n{note}");
     }
     title
 }

@@ -86,6 +86,7 @@ const LAYOUT_RULES: &str = "\
 .lineage .uncertain .line{stroke-dasharray:5 4}\
 .lineage .back .line{stroke-dasharray:10 3 2 3}\
 .lineage .back.uncertain .line{stroke-dasharray:2 3}\
+.lineage .parent .line{stroke-dasharray:1.5 4;stroke-linecap:round}\
 .lineage .mark path{stroke-width:2;stroke-linecap:round;stroke-linejoin:round}\
 .lineage .deleted .box{stroke-dasharray:6 4}\
 .lineage .unknown .box{stroke-dasharray:1.5 3;stroke-linecap:round}\

@@ -19,6 +19,7 @@ fn picture() -> Picture {
     let mut uncertain = PictureEdge::new("model:churn:7", "run:b");
     uncertain.certain = false;
     let mut made = PictureEdge::new("run:a", "model:churn:7");
+    made.relation = Some("wrote".into());
     made.origins = vec!["tag".into()];
     let mut again = made.clone();
     again.origins = vec!["registry".into()];
@@ -115,7 +116,7 @@ fn json_has_the_whole_graph() {
         r#"{"id":"run:b","kind":"run","name":"run:b","depth":0,"known":true}],"#,
         r#""edges":["#,
         r#"{"from":"dataset:customers@1","to":"run:a","certain":true},"#,
-        r#"{"from":"run:a","to":"model:churn:7","certain":true,"origins":["tag","registry"]},"#,
+        r#"{"from":"run:a","to":"model:churn:7","certain":true,"relation":"wrote","origins":["tag","registry"]},"#,
         r#"{"from":"model:churn:7","to":"run:b","certain":false},"#,
         r#"{"from":"dataset:customers@1","to":"run:b","certain":true},"#,
         r#"{"from":"run:b","to":"run:b","certain":true}],"#,
@@ -127,12 +128,12 @@ fn json_has_the_whole_graph() {
 #[test]
 fn csv_has_a_row_for_each_edge() {
     let expected = "\
-from,to,certain,overlap,origins
-dataset:customers@1,run:a,true,false,
-run:a,model:churn:7,true,false,tag registry
-model:churn:7,run:b,false,false,
-dataset:customers@1,run:b,true,false,
-run:b,run:b,true,false,
+from,to,relation,certain,overlap,origins
+dataset:customers@1,run:a,,true,false,
+run:a,model:churn:7,wrote,true,false,tag registry
+model:churn:7,run:b,,false,false,
+dataset:customers@1,run:b,,true,false,
+run:b,run:b,,true,false,
 ";
     assert_eq!(csv(&picture()), expected);
 }

@@ -1,0 +1,90 @@
+//! `provenance`: writes where a run or a version came from, and how complete that is.
+
+mod report;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use bson::DateTime;
+use runlineage::graph::Provenance;
+use runlineage_draw::Format;
+use serde::Serialize;
+
+use super::walk::{check_known, has_flow, say_cut, walked};
+use super::{Result, drawing, resolve};
+use crate::args::{ConnectionArgs, ProvenanceArgs};
+use crate::connect;
+use crate::progress::WalkBar;
+use crate::say::say;
+
+/// The name of the file's form. A change that breaks readers gets the next number.
+const FORM: &str = "runlineage.provenance/1";
+
+/// The file: the provenance, and what a reader needs to judge it years later.
+#[derive(Serialize)]
+struct ProvenanceFile<'a> {
+    form: &'static str,
+    written_at: String,
+    program: &'static str,
+    /// Whether nothing upstream is missing or in doubt.
+    complete: bool,
+    #[serde(flatten)]
+    provenance: &'a Provenance,
+}
+
+pub(crate) async fn run(connection: &ConnectionArgs, args: ProvenanceArgs) -> Result {
+    let default = match std::io::stdout().is_terminal() {
+        true => Format::Table,
+        false => Format::Json,
+    };
+    let format = drawing::format(&args.output, default)?;
+    let mirror = connect::mirror(connection).await?;
+    let store = &mirror.store;
+    let start = resolve::node(connection, store, args.node).await?;
+    let bar = WalkBar::new();
+    let request = store
+        .provenance(start.clone())
+        .depth(args.upstream)
+        .uncertain(args.walk.uncertain)
+        .max_nodes(args.max_nodes)
+        .max_time(args.walk.max_time())
+        .on_progress(|progress| bar.show(progress));
+    let walked = walked(connection, store, &bar, request.into_future()).await?;
+    let Some((provenance, pages)) = walked else {
+        return Ok(ExitCode::FAILURE);
+    };
+    if !has_flow(&provenance.graph) {
+        check_known(store, &start).await?;
+    }
+    let is_whole = args.upstream == u32::MAX;
+    let is_complete = is_whole && report::doubts(&provenance.unresolved).is_empty();
+    let answer = match format {
+        Format::Json => {
+            let file = ProvenanceFile {
+                form: FORM,
+                written_at: DateTime::now().try_to_rfc3339_string().unwrap_or_default(),
+                program: concat!("runlineage ", env!("CARGO_PKG_VERSION")),
+                complete: is_complete,
+                provenance: &provenance,
+            };
+            let mut json = serde_json::to_vec_pretty(&file)?;
+            json.push(b'\n');
+            json
+        }
+        Format::Table => report::text(&provenance, args.max_nodes, is_whole).into_bytes(),
+        _ => drawing::drawn(&provenance.graph, pages.as_ref(), format, args.output.fold)?,
+    };
+    drawing::write(&args.output, &answer)?;
+    if !is_complete && format != Format::Table {
+        match is_whole {
+            true => say!(
+                "The provenance is incomplete: {}.",
+                report::doubts(&provenance.unresolved).join("; ")
+            ),
+            false => say!("The provenance covers only the levels of --upstream."),
+        }
+    }
+    say_cut(provenance.unresolved.truncated.as_ref(), args.max_nodes);
+    let is_cut = provenance.unresolved.truncated.is_some();
+    Ok(drawing::code(format, is_cut))
+}

@@ -1,0 +1,279 @@
+//! Reads the runs that have given references: one query for each kind, however many references there are.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use futures::FutureExt as _;
+use futures::future::try_join_all;
+
+use super::arena::At;
+use super::overlap::{References, Renames};
+use super::walk::{Stop, Walk};
+use super::{Limit, Truncated};
+use crate::error::Result;
+use crate::mongo::neighbours::{Lookup, Reading, StoredRun};
+use crate::node::{Direction, Kind, Node};
+
+/// The runs that were read, by their references on one side.
+pub(super) struct Users {
+    runs: HashMap<At, Vec<At>>,
+    pub(super) references: References<At>,
+    /// Whether reading stopped because more runs were found than the graph may show.
+    pub(super) is_cut: bool,
+}
+
+impl Users {
+    /// The runs of this reference, ordered by id.
+    pub(super) fn of(&self, reference: At) -> &[At] {
+        self.runs.get(&reference).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The references whose runs a walk needs.
+#[derive(Default)]
+pub(super) struct Asked<'a> {
+    /// These references, and all that overlap with them.
+    pub(super) overlapping: &'a [At],
+    /// These references alone.
+    pub(super) exact: &'a [At],
+    /// All artifacts of these runs.
+    pub(super) artifacts_of: &'a [At],
+}
+
+/// The same, prepared for comparing with the references of a run.
+struct Wanted<'a> {
+    walk: &'a Walk<'a>,
+    overlapping: References<At>,
+    exact: HashSet<At>,
+    /// The ids of the runs whose artifacts are all wanted.
+    artifacts_of: HashSet<&'a str>,
+}
+
+/// The runs that the mirror returned.
+pub(super) struct Answers {
+    found: Vec<Vec<StoredRun>>,
+    keys: HashMap<Kind, BTreeSet<String>>,
+    is_cut: bool,
+}
+
+impl Walk<'_> {
+    /// Reads the runs that have the wanted references on that side.
+    pub(super) async fn read_users(
+        &self,
+        direction: Direction,
+        asked: Asked<'_>,
+    ) -> Result<Answers> {
+        let Asked {
+            overlapping,
+            exact,
+            artifacts_of,
+        } = asked;
+        let arena = &self.arena;
+        let artifacts_of = artifacts_of.iter().map(|run| arena.node(*run).key());
+        let mut wanted = Wanted {
+            walk: self,
+            overlapping: References::new(),
+            exact: exact.iter().copied().collect(),
+            artifacts_of: artifacts_of.collect(),
+        };
+        for reference in overlapping {
+            wanted
+                .overlapping
+                .insert(arena.node(*reference), *reference);
+        }
+        let nodes = overlapping.iter().chain(exact);
+        let nodes = nodes.map(|reference| arena.node(*reference));
+        let artifacts_of = wanted.artifacts_of.iter().copied();
+        let lookups = lookups(direction, nodes, artifacts_of, &self.renames);
+        let is_cut = AtomicBool::new(false);
+        let reads = lookups.iter().map(|lookup| {
+            let reader = Reader {
+                wanted: &wanted,
+                direction,
+                room: self.limits.nodes.saturating_sub(arena.shown()),
+                read: AtomicUsize::new(0),
+                uncertain: Mutex::default(),
+            };
+            let is_cut = &is_cut;
+            let read = async move {
+                let take = |run: &StoredRun| {
+                    let reading = reader.take(run);
+                    is_cut.fetch_or(reading == Reading::Stop, Ordering::Relaxed);
+                    reading
+                };
+                self.neighbours.users(lookup, &take).await
+            };
+            read.boxed()
+        });
+        let found = try_join_all(reads).await?;
+        let mut keys: HashMap<Kind, BTreeSet<String>> = HashMap::new();
+        for lookup in &lookups {
+            let keys = keys.entry(lookup.kind).or_default();
+            keys.extend(lookup.keys.iter().cloned());
+        }
+        Ok(Answers {
+            found,
+            keys,
+            is_cut: is_cut.into_inner(),
+        })
+    }
+
+    /// Adds the runs to the arena.
+    pub(super) fn users(&mut self, direction: Direction, answers: Answers) -> Users {
+        let mut users = Users {
+            runs: HashMap::new(),
+            references: References::new(),
+            is_cut: answers.is_cut,
+        };
+        let mut met = HashSet::new();
+        for stored in answers.found.into_iter().flatten() {
+            let run = self.arena.meet_run(stored);
+            if !met.insert(run) {
+                continue;
+            }
+            let record = self.arena.met(run).run.as_ref();
+            for used in record.into_iter().flat_map(|record| record.side(direction)) {
+                let node = self.arena.node(used.at);
+                let keys = answers.keys.get(&node.kind());
+                if keys.is_some_and(|keys| keys.contains(node.key())) {
+                    let runs = users.runs.entry(used.at).or_insert_with(|| {
+                        users.references.insert(node, used.at);
+                        Vec::new()
+                    });
+                    runs.push(run);
+                }
+            }
+        }
+        for runs in users.runs.values_mut() {
+            runs.sort_by(|one, other| self.arena.node(*one).cmp(self.arena.node(*other)));
+        }
+        users
+    }
+
+    /// Stops the walk if the runs were not read completely.
+    pub(super) fn check_complete(&self, users: &Users, first: Option<At>) -> Result<(), Stop> {
+        match first {
+            Some(first) if users.is_cut => Err(Stop::Cut(Truncated {
+                limit: Limit::Nodes,
+                at: self.arena.node(first).clone(),
+            })),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The look-ups for these references: one for each kind, and one more for references without a version.
+pub(super) fn lookups<'a>(
+    direction: Direction,
+    references: impl Iterator<Item = &'a Node>,
+    artifacts_of: impl Iterator<Item = &'a str>,
+    renames: &Renames,
+) -> Vec<Lookup> {
+    let mut lookups: BTreeMap<(Kind, bool), Lookup> = BTreeMap::new();
+    let lookup = |kind, has_details: bool| Lookup {
+        direction,
+        kind,
+        keys: BTreeSet::new(),
+        details: has_details.then(BTreeSet::new),
+    };
+    for node in references {
+        let kind = node.kind();
+        if !kind.spec().directions.contains(&direction) {
+            continue;
+        }
+        let is_path = kind.spec().detail.is_some_and(|detail| detail.is_path);
+        let has_details = !is_path && node.detail().is_some();
+        let lookup = lookups
+            .entry((kind, has_details))
+            .or_insert_with(|| lookup(kind, has_details));
+        let names = renames.of_node(node).chain([node.key()]);
+        lookup.keys.extend(names.map(str::to_owned));
+        if let Some((details, detail)) = lookup.details.as_mut().zip(node.detail()) {
+            details.insert(detail.to_owned());
+        }
+    }
+    for run in artifacts_of {
+        let kind = Kind::ARTIFACT;
+        let lookup = lookups
+            .entry((kind, false))
+            .or_insert_with(|| lookup(kind, false));
+        lookup.keys.insert(run.to_owned());
+    }
+    // A look-up of every version of a name includes that of some versions.
+    for kind in Kind::all() {
+        if let Some(any) = lookups.remove(&(kind, false)) {
+            if let Some(some) = lookups.get_mut(&(kind, true)) {
+                some.keys.retain(|key| !any.keys.contains(key));
+            }
+            lookups.insert((kind, false), any);
+        }
+    }
+    lookups.retain(|_, lookup| !lookup.keys.is_empty());
+    lookups.into_values().collect()
+}
+
+impl Wanted<'_> {
+    /// Whether the reference is wanted: `None` if not, else whether that is certain.
+    fn wants(&self, node: &Node) -> Option<bool> {
+        let is_artifact = node.kind() == Kind::ARTIFACT;
+        let is_exact = || {
+            let at = self.walk.arena.find(node);
+            at.is_some_and(|at| self.exact.contains(&at))
+        };
+        if is_artifact && self.artifacts_of.contains(node.key())
+            || self.overlapping.contains(node)
+            || is_exact()
+        {
+            return Some(true);
+        }
+        let overlapping = self.overlapping.overlapping(node, &self.walk.renames);
+        let certain = overlapping.into_iter().map(|(_, is_certain)| is_certain);
+        certain.max()
+    }
+}
+
+/// The state of one look-up.
+struct Reader<'a> {
+    wanted: &'a Wanted<'a>,
+    direction: Direction,
+    /// How many more nodes fit the graph.
+    room: usize,
+    read: AtomicUsize,
+    /// The references behind uncertain edges. Without `takes_uncertain`, one run of each is enough to know that it was read or written.
+    uncertain: Mutex<HashSet<Node>>,
+}
+
+impl Reader<'_> {
+    /// Keeps the runs that the walk shows, and one run of each reference behind an uncertain edge.
+    fn take(&self, stored: &StoredRun) -> Reading {
+        let walk = self.wanted.walk;
+        let (mut is_walked, mut is_new) = (false, false);
+        for reference in &stored.references {
+            if is_walked || reference.direction != self.direction {
+                continue;
+            }
+            match self.wanted.wants(&reference.node) {
+                Some(is_certain) if is_certain || walk.takes_uncertain => is_walked = true,
+                Some(_) => {
+                    let known = self.uncertain.lock();
+                    let mut known = known.unwrap_or_else(PoisonError::into_inner);
+                    is_new |= known.insert(reference.node.clone());
+                }
+                None => {}
+            }
+        }
+        if !is_walked {
+            return if is_new { Reading::Keep } else { Reading::Drop };
+        }
+        let at = walk
+            .arena
+            .find(&Node::stored(Kind::RUN, stored.run.id(), None));
+        let is_shown = at.is_some_and(|at| walk.arena.met(at).depth.is_some());
+        // The walk needs one run more than the limit allows, to learn at which node it exceeds the limit.
+        if !is_shown && self.read.fetch_add(1, Ordering::Relaxed) > self.room {
+            return Reading::Stop;
+        }
+        Reading::Keep
+    }
+}

@@ -1,0 +1,263 @@
+//! [`GraphRequest`]: the parameters of a walk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use bson::doc;
+use futures::future::BoxFuture;
+
+use super::Graph;
+use super::arena::Arena;
+use super::overlap::{References, Renames};
+use super::walk::{Limits, Walk};
+use crate::error::Result;
+use crate::mongo::MongoRunStore;
+use crate::mongo::neighbours::Neighbours;
+use crate::node::{Kind, Node};
+use crate::query::Query;
+use crate::run::field;
+
+/// A request for the graph around a node. Awaiting it runs the walk; dropping the future cancels the walk.
+#[must_use = "the walk runs when the request is awaited"]
+pub struct GraphRequest<'a> {
+    pub(super) store: &'a MongoRunStore,
+    pub(super) start: Node,
+    pub(super) upstream: u32,
+    pub(super) downstream: u32,
+    pub(super) uncertain: bool,
+    pub(super) query: Option<Query>,
+    pub(super) limits: Limits,
+    pub(super) facts: bool,
+    pub(super) hidden: bool,
+    pub(super) parents: bool,
+    pub(super) target: Option<Node>,
+    pub(super) max_time: Option<Duration>,
+    pub(super) progress: Option<Box<dyn FnMut(WalkProgress) + Send + 'a>>,
+}
+
+/// The progress of a walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WalkProgress {
+    /// The number of levels of runs that are finished.
+    pub depth: u32,
+    /// The number of nodes so far.
+    pub nodes: usize,
+    /// The number of edges so far.
+    pub edges: usize,
+}
+
+impl<'a> GraphRequest<'a> {
+    const MAX_NODES: usize = 1_000;
+    const EDGES_PER_NODE: usize = 10;
+
+    pub(super) fn new(store: &'a MongoRunStore, start: Node) -> Self {
+        Self {
+            store,
+            start,
+            upstream: 1,
+            downstream: 1,
+            uncertain: false,
+            query: None,
+            limits: Limits {
+                nodes: Self::MAX_NODES,
+                edges: Self::MAX_NODES * Self::EDGES_PER_NODE,
+            },
+            facts: true,
+            hidden: true,
+            parents: false,
+            target: None,
+            max_time: None,
+            progress: None,
+        }
+    }
+
+    /// Walks this many levels of runs upstream; 1 by default, and `u32::MAX` for all.
+    pub fn upstream(self, depth: u32) -> Self {
+        Self {
+            upstream: depth,
+            ..self
+        }
+    }
+
+    /// Walks this many levels of runs downstream; 1 by default, and `u32::MAX` for all.
+    pub fn downstream(self, depth: u32) -> Self {
+        Self {
+            downstream: depth,
+            ..self
+        }
+    }
+
+    /// Also follows uncertain edges. A reference without a version may mean any version.
+    pub fn uncertain(self, is_walked: bool) -> Self {
+        Self {
+            uncertain: is_walked,
+            ..self
+        }
+    }
+
+    /// Walks only through runs that match the query. The start does not have to match.
+    pub fn matching(self, query: impl Into<Query>) -> Self {
+        Self {
+            query: Some(query.into()),
+            ..self
+        }
+    }
+
+    /// Limits the graph to this many nodes and ten times as many edges; 1,000 nodes by default.
+    pub fn max_nodes(self, nodes: usize) -> Self {
+        let edges = nodes.saturating_mul(Self::EDGES_PER_NODE);
+        Self {
+            limits: Limits { nodes, edges },
+            ..self
+        }
+    }
+
+    /// Limits the graph to this many edges. A later call of [`max_nodes`](Self::max_nodes) replaces this limit.
+    pub fn max_edges(self, edges: usize) -> Self {
+        let limits = Limits {
+            edges,
+            ..self.limits
+        };
+        Self { limits, ..self }
+    }
+
+    /// Whether to read facts of runs and versions; true by default.
+    pub fn facts(self, are_wanted: bool) -> Self {
+        Self {
+            facts: are_wanted,
+            ..self
+        }
+    }
+
+    /// Whether to count the edges that the graph leaves out; true by default.
+    pub fn hidden(self, is_wanted: bool) -> Self {
+        Self {
+            hidden: is_wanted,
+            ..self
+        }
+    }
+
+    /// Whether to show the parents and children of the runs in the graph, too; false by default. The walk does not go on from
+    /// these relatives, since no data flows between a parent and its children.
+    pub fn parents(self, are_wanted: bool) -> Self {
+        Self {
+            parents: are_wanted,
+            ..self
+        }
+    }
+
+    /// Stops after the level on which a lineage path reaches this node.
+    pub(super) fn until(self, target: Node) -> Self {
+        Self {
+            target: Some(target),
+            ..self
+        }
+    }
+
+    /// Limits the time that the server may spend on each query; unlimited by default.
+    pub fn max_time(self, time: Duration) -> Self {
+        Self {
+            max_time: Some(time),
+            ..self
+        }
+    }
+
+    /// Reports the progress after each level.
+    pub fn on_progress(self, tell: impl FnMut(WalkProgress) + Send + 'a) -> Self {
+        Self {
+            progress: Some(Box::new(tell)),
+            ..self
+        }
+    }
+
+    /// Runs the walk, without facts and hidden counts.
+    pub(super) async fn walk(self) -> Result<Walk<'a>> {
+        let is_run = self.start.kind() == Kind::RUN;
+        let filter = self.query.as_ref().map(Query::render).transpose()?;
+        let filter = filter.map(|filter| match is_run {
+            true => doc! { "$or": [filter, { field::ID: self.start.key() }] },
+            false => filter,
+        });
+        let is_filtered = filter.is_some();
+        let mut neighbours = Neighbours::of(self.store, filter, self.facts, self.max_time);
+        let run = match is_run {
+            true => BTreeSet::from([self.start.key().to_owned()]),
+            false => BTreeSet::new(),
+        };
+        let (filled, renamed, run) = futures::try_join!(
+            neighbours.survey(),
+            neighbours.renamed(),
+            neighbours.runs(&run, false),
+        )?;
+        neighbours.ask_only(filled);
+        let renamed = renamed.into_iter().map(|model| {
+            let names = model.former_names.into_iter();
+            names.chain([model.name]).collect()
+        });
+        let mut walk = Walk {
+            neighbours,
+            limits: self.limits,
+            takes_uncertain: self.uncertain,
+            is_filtered,
+            renames: Renames::of(renamed),
+            arena: Arena::default(),
+            starts: References::new(),
+            targets: Vec::new(),
+            truncated: None,
+            aliases: BTreeMap::new(),
+        };
+        let starts = walk.select(&self.start, run).await?;
+        if let Some(target) = &self.target {
+            walk.aim_at(target).await?;
+        }
+        let mut progress = self.progress;
+        let mut tell = |depth, arena: &Arena| {
+            if let Some(tell) = &mut progress {
+                tell(WalkProgress {
+                    depth,
+                    nodes: arena.shown(),
+                    edges: arena.edge_count(),
+                });
+            }
+        };
+        walk.go(&starts, self.upstream, self.downstream, &mut tell)
+            .await?;
+        Ok(walk)
+    }
+}
+
+impl<'a> IntoFuture for GraphRequest<'a> {
+    type Output = Result<Graph>;
+    type IntoFuture = BoxFuture<'a, Result<Graph>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (facts, hidden, parents) = (self.facts, self.hidden, self.parents);
+            let mut walk = self.walk().await?;
+            if parents && walk.truncated.is_none() {
+                walk.show_families().await?;
+            }
+            if facts || hidden {
+                walk.learn_facts().await?;
+            }
+            let hidden = match hidden {
+                true => Some(walk.count_hidden().await?),
+                false => None,
+            };
+            Ok(walk.into_graph(facts, hidden.as_ref()))
+        })
+    }
+}
+
+impl fmt::Debug for GraphRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GraphRequest")
+            .field("start", &self.start)
+            .field("upstream", &self.upstream)
+            .field("downstream", &self.downstream)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! [`Lookup`]: a query for references, as filters on runs.
+
+use std::collections::BTreeSet;
+
+use bson::{Bson, Document, doc};
+
+use super::{CHUNK, chunks};
+use crate::mongo::indexes::INDEXES;
+use crate::node::{Direction, Kind};
+
+/// The largest number of (name, version) combinations in one query. MongoDB seeks each of them in its index.
+const COMBINATIONS: usize = 20_000;
+
+/// A query for references of one kind on one side of runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Lookup {
+    pub(crate) direction: Direction,
+    pub(crate) kind: Kind,
+    pub(crate) keys: BTreeSet<String>,
+    /// These details, and references without a detail; `None` for any detail.
+    pub(crate) details: Option<BTreeSet<String>>,
+}
+
+impl Lookup {
+    /// The name of the index by the key.
+    pub(super) fn index(&self) -> &'static str {
+        let leading = self.kind.key_path(self.direction);
+        let mut indexes = INDEXES.iter();
+        let index = indexes.find(|index| index.leading_field() == leading && !index.is_by_time());
+        index.map_or("", |index| index.name)
+    }
+
+    /// The filters of the queries. Their keys are disjoint.
+    pub(super) fn filters(&self) -> Vec<Document> {
+        let kind = self.kind;
+        let filter = |mut element: Document| match element.len() {
+            1 => {
+                let condition = element.remove(kind.spec().key);
+                doc! { kind.key_path(self.direction): condition }
+            }
+            _ => doc! { kind.path(self.direction): { "$elemMatch": element } },
+        };
+        self.elements().map(filter).collect()
+    }
+
+    /// The same conditions on an unwound element in the field `entry`.
+    pub(super) fn element_filters(&self) -> Vec<Document> {
+        let mut filters = Vec::new();
+        for element in self.elements() {
+            let renamed = element.into_iter().map(|(field, condition)| {
+                let is_key = field == self.kind.spec().key;
+                let field = if is_key { "entry.key" } else { "entry.detail" };
+                (field.to_owned(), condition)
+            });
+            filters.push(renamed.collect());
+        }
+        filters
+    }
+
+    fn elements(&self) -> impl Iterator<Item = Document> {
+        let spec = self.kind.spec();
+        let details = spec.detail.zip(self.details.as_ref());
+        let size = details.map_or(CHUNK, |(_, details)| {
+            (COMBINATIONS / (details.len() + 1)).clamp(1, CHUNK)
+        });
+        let keys: Vec<Vec<String>> = chunks(&self.keys, size).collect();
+        keys.into_iter().map(move |keys| {
+            let mut element = doc! { spec.key: { "$in": keys } };
+            if let Some((detail, details)) = details {
+                let details = details.iter().map(|detail| Bson::from(detail.as_str()));
+                let details: Vec<Bson> = details.chain([Bson::Null]).collect();
+                element.insert(detail.field, doc! { "$in": details });
+            }
+            element
+        })
+    }
+}
