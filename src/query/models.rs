@@ -78,7 +78,13 @@ impl Query {
     /// # use {bson::doc, runlineage::Query};
     /// assert_eq!(
     ///     Query::new().without_inputs().render()?,
-    ///     doc! { "inputs.models.name": { "$exists": false }, "inputs.runs.id": { "$exists": false } }
+    ///     doc! {
+    ///         "inputs.models.name": { "$exists": false },
+    ///         "inputs.runs.id": { "$exists": false },
+    ///         "inputs.datasets.name": { "$exists": false },
+    ///         "inputs.logged_models.id": { "$exists": false },
+    ///         "inputs.prompts.name": { "$exists": false },
+    ///     }
     /// );
     /// # Ok::<(), runlineage::Error>(())
     /// ```
@@ -95,7 +101,11 @@ impl Query {
     ///     Query::new().with_exp("churn").without_outputs().render()?,
     ///     doc! { "$and": [
     ///         { "$or": [{ "exp.id": "churn" }, { "exp.name": "churn" }] },
-    ///         { "outputs.models.name": { "$exists": false }, "outputs.runs.id": { "$exists": false } },
+    ///         {
+    ///             "outputs.models.name": { "$exists": false },
+    ///             "outputs.runs.id": { "$exists": false },
+    ///             "outputs.logged_models.id": { "$exists": false },
+    ///         },
     ///     ] }
     /// );
     /// # Ok::<(), runlineage::Error>(())

@@ -25,19 +25,24 @@ use crate::stdout::stdout;
 use search::FlagSearch;
 
 pub(crate) async fn run(connection: &ConnectionArgs, mut args: FindArgs) -> Result {
+    // Before anything is asked: a bad argument needs no server to be refused.
+    let mut flags = FlagSearch::of(&args)?;
+    let has_pointers = args.lineage.has_pointers();
     // To render a filter needs no database, unless the mirror has to resolve an alias.
     let has_database = connection.local || connection.mongodb_uri.is_some();
-    let mirror = match args.render && (!args.lineage.has_pointers() || !has_database) {
+    let mirror = match args.render && (!has_pointers || !has_database) {
         true => None,
         false => Some(connect::mirror(connection).await?),
     };
-    match &mirror {
-        Some(mirror) => {
-            resolve::in_mirror(connection, &mirror.store, &mut args.lineage).await?;
+    if has_pointers {
+        match &mirror {
+            Some(mirror) => {
+                resolve::in_mirror(connection, &mirror.store, &mut args.lineage).await?;
+            }
+            None => resolve::in_mlflow(connection, &mut args.lineage).await?,
         }
-        None => resolve::in_mlflow(connection, &mut args.lineage).await?,
+        flags = FlagSearch::of(&args)?;
     }
-    let flags = FlagSearch::of(&args)?;
     let Some(mirror) = mirror.filter(|_| !args.render) else {
         writeln!(stdout(), "{}", mongosh(&Bson::Document(flags.filter)))?;
         return Ok(ExitCode::SUCCESS);

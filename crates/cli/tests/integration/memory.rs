@@ -28,8 +28,8 @@ async fn concurrent_scans_hold_one_large_page_at_a_time() {
         let together = together.clone();
         Answer::Change(Box::new(move |mut page| {
             together.wait();
-            // In place of a dataset's profile.
-            page["runs"][0]["inputs"] = json!({ "dataset_inputs": "x".repeat(PAGE) });
+            let dataset = json!({ "name": "clicks", "profile": "x".repeat(PAGE) });
+            page["runs"][0]["inputs"] = json!({ "dataset_inputs": [{ "dataset": dataset }] });
             page
         }))
     });

@@ -150,7 +150,7 @@ async fn show_knows_every_kind_of_node() {
             "has never seen the dataset name",
         ),
         ("artifact:8f2c/data", 2, "find --input-artifact"),
-        ("thing:x", 2, "is no node"),
+        ("thing:x", 2, "is not a node"),
     ] {
         let shown = scene.program(&["show", node]);
         assert_eq!(shown.code, Some(code), "{node}: {}", shown.stderr);

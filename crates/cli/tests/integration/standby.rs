@@ -8,7 +8,7 @@ use mongodb::bson::{DateTime, Document, doc};
 use crate::support::held::{hold, lab_with_runs, now};
 use crate::support::watching::{STOPPED, is_full, wait_until, watch};
 
-const WAITING: &str = "waiting for another process to finish a sync of this database";
+const WAITING: &str = "another process holds the lease of a sync of this database";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_was_killed_and_restarted_waits_for_the_end_of_its_lease() {

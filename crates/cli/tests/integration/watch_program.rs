@@ -78,7 +78,7 @@ async fn a_sync_stops_within_five_seconds_while_another_process_migrates() {
         let running = watch(&lab, args);
         wait_until("the sync waits", || {
             let stderr = running.stderr().concat();
-            stderr.contains("waiting for another process to finish a migration")
+            stderr.contains("another process holds the lease of a migration")
         });
         running.signal("-TERM");
         let (code, _, stderr) = running.end_within(STOPPED);
