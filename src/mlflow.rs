@@ -11,6 +11,7 @@ mod page_size;
 mod registry;
 pub(crate) mod registry_document;
 pub(crate) mod scan;
+mod time_pages;
 pub(crate) mod wire;
 pub(crate) mod wire_registry;
 

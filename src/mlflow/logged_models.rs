@@ -1,11 +1,10 @@
 //! Reads logged models, which MLflow has since 3.0.
 
-use std::collections::HashSet;
-
 use serde_json::json;
 
 use super::connection::Memory;
 use super::page_size::PageSize;
+use super::time_pages::{TimePages, Timed};
 use super::wire_registry::{LoggedModelAnswer, LoggedModelsPage, RawLoggedModel};
 use super::{MlflowClient, PagePermit};
 use crate::error::{Error, Result};
@@ -14,25 +13,23 @@ const PAGE: u32 = 1_000;
 const SEARCH: &str = "logged-models/search";
 
 /// A scan of the logged models of some experiments, oldest first, page by page.
-///
-/// As with runs, MLflow's page token is an offset. So each page is asked for from the creation time of the last model that was
-/// seen, and a token is used only among models of one creation time.
 #[derive(Debug)]
 pub(crate) struct LoggedModelScan {
     client: MlflowClient,
     experiments: Vec<String>,
     filter: Option<String>,
     page_size: PageSize,
-    place: Place,
-    /// The models of the last creation time seen: the next page begins with them again.
-    boundary: HashSet<String>,
+    pages: TimePages,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
-    From(i64),
-    Group { created: i64, token: Option<String> },
-    End,
+impl Timed for RawLoggedModel {
+    fn id(&self) -> &str {
+        &self.info.model_id
+    }
+
+    fn time(&self) -> Option<i64> {
+        Some(self.info.creation_timestamp_ms.unwrap_or_default())
+    }
 }
 
 impl MlflowClient {
@@ -56,8 +53,7 @@ impl LoggedModelScan {
             experiments,
             filter: None,
             page_size: PageSize::new(PAGE),
-            place: Place::From(0),
-            boundary: HashSet::new(),
+            pages: TimePages::from_time(0),
         }
     }
 
@@ -88,7 +84,7 @@ impl LoggedModelScan {
                     code: None,
                     ..
                 }) => {
-                    self.place = Place::End;
+                    self.pages.end();
                     return Ok(None);
                 }
                 fetched => match fetched? {
@@ -105,14 +101,12 @@ impl LoggedModelScan {
 
     /// The page at this place.
     async fn fetch(&mut self) -> Result<Option<(LoggedModelsPage, PagePermit)>> {
-        let (place, token) = match &self.place {
-            Place::From(created) => (format!("creation_timestamp >= {created}"), None),
-            Place::Group { created, token } => {
-                (format!("creation_timestamp = {created}"), token.as_deref())
-            }
-            Place::End => return Ok(None),
-        };
-        let filters: Vec<String> = self.filter.clone().into_iter().chain([place]).collect();
+        if self.pages.is_at_end() {
+            return Ok(None);
+        }
+        let place = self.pages.filter("creation_timestamp");
+        let token = self.pages.token();
+        let filters: Vec<String> = self.filter.clone().into_iter().chain(place).collect();
         let body = |max_results: u32| {
             let mut body = json!({
                 "experiment_ids": self.experiments,
@@ -133,58 +127,8 @@ impl LoggedModelScan {
     }
 
     fn advance(&mut self, page: LoggedModelsPage) -> Result<Vec<RawLoggedModel>> {
-        let contradicts = |what| Err(self.client.connection.protocol_error(SEARCH, what));
-        let next = page.next_page_token.filter(|token| !token.is_empty());
-        let created = |model: &RawLoggedModel| model.info.creation_timestamp_ms.unwrap_or_default();
-        let times = || page.models.iter().map(created);
-        if !times().is_sorted() {
-            return contradicts("logged models out of the order that was asked for");
-        }
-        // A server that does not filter would answer the same pages for ever.
-        let is_asked_for = |time: i64| match self.place {
-            Place::From(from) => time >= from,
-            Place::Group { created, .. } => time == created,
-            Place::End => true,
-        };
-        if !times().all(is_asked_for) {
-            return contradicts(
-                "logged models of other creation times than those that were asked for",
-            );
-        }
-        let (first, last) = (times().next(), times().next_back());
-        let place = match (&self.place, next) {
-            (Place::Group { created, .. }, None) => {
-                created.checked_add(1).map_or(Place::End, Place::From)
-            }
-            (_, None) => Place::End,
-            (Place::Group { token, .. }, next) if *token == next => {
-                return contradicts("the same page token twice");
-            }
-            (Place::Group { created, .. }, token) => Place::Group {
-                created: *created,
-                token,
-            },
-            (_, Some(_)) => match first.zip(last) {
-                Some((first, last)) if first < last => Place::From(last),
-                Some((created, _)) => Place::Group {
-                    created,
-                    token: None,
-                },
-                None => return contradicts("an empty page that more follow"),
-            },
-        };
-        let seen = std::mem::take(&mut self.boundary);
-        let at_last = page
-            .models
-            .iter()
-            .filter(|model| Some(created(model)) == last);
-        self.boundary = at_last.map(|model| model.info.model_id.clone()).collect();
-        let is_new = |model: &RawLoggedModel| !seen.contains(&model.info.model_id);
-        let fresh = page.models.into_iter().filter(is_new).collect();
-        if matches!(place, Place::Group { .. }) {
-            self.boundary.extend(seen);
-        }
-        self.place = place;
-        Ok(fresh)
+        let connection = &self.client.connection;
+        let fresh = self.pages.advance(page.models, page.next_page_token);
+        fresh.map_err(|what| connection.protocol_error(SEARCH, what))
     }
 }
