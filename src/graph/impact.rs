@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::IntoFuture;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde::Serialize;
 
 use super::arena::{Arena, At, Progress};
+use super::request::walk_setters;
 use super::trace::Trace;
 use super::walk::Walk;
-use super::{ExperimentFacts, GraphNode, GraphRequest, Truncated, WalkProgress, json};
+use super::{ExperimentFacts, GraphNode, GraphRequest, Truncated, json};
 use crate::error::Result;
 use crate::mongo::MongoRunStore;
 use crate::node::{Kind, Node};
@@ -107,33 +107,7 @@ impl<'a> ImpactRequest<'a> {
         }
     }
 
-    /// Also follows uncertain edges. A reference without a version may mean any version.
-    pub fn uncertain(self, is_walked: bool) -> Self {
-        Self {
-            walk: self.walk.uncertain(is_walked),
-        }
-    }
-
-    /// Limits the walk to this many nodes; 100,000 by default.
-    pub fn max_nodes(self, nodes: usize) -> Self {
-        Self {
-            walk: self.walk.max_nodes(nodes),
-        }
-    }
-
-    /// Limits the time that the server may spend on each query; unlimited by default.
-    pub fn max_time(self, time: Duration) -> Self {
-        Self {
-            walk: self.walk.max_time(time),
-        }
-    }
-
-    /// Reports the progress after each level.
-    pub fn on_progress(self, tell: impl FnMut(WalkProgress) + Send + 'a) -> Self {
-        Self {
-            walk: self.walk.on_progress(tell),
-        }
-    }
+    walk_setters! { max_nodes: "100,000" }
 }
 
 impl<'a> IntoFuture for ImpactRequest<'a> {

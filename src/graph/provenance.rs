@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::IntoFuture;
-use std::time::Duration;
 
 use bson::DateTime;
 use futures::future::BoxFuture;
 use serde::Serialize;
 
-use super::{Graph, GraphNode, GraphRequest, RunFacts, Truncated, WalkProgress, json};
+use super::request::walk_setters;
+use super::{Graph, GraphNode, GraphRequest, RunFacts, Truncated, json};
 use crate::codec::nest::Texts;
 use crate::error::Result;
 use crate::mongo::MongoRunStore;
@@ -150,33 +150,7 @@ impl<'a> ProvenanceRequest<'a> {
         }
     }
 
-    /// Also follows uncertain edges. A reference without a version may mean any version.
-    pub fn uncertain(self, is_walked: bool) -> Self {
-        Self {
-            walk: self.walk.uncertain(is_walked),
-        }
-    }
-
-    /// Limits the walk to this many nodes; 10,000 by default.
-    pub fn max_nodes(self, nodes: usize) -> Self {
-        Self {
-            walk: self.walk.max_nodes(nodes),
-        }
-    }
-
-    /// Limits the time that the server may spend on each query; unlimited by default.
-    pub fn max_time(self, time: Duration) -> Self {
-        Self {
-            walk: self.walk.max_time(time),
-        }
-    }
-
-    /// Reports the progress after each level.
-    pub fn on_progress(self, tell: impl FnMut(WalkProgress) + Send + 'a) -> Self {
-        Self {
-            walk: self.walk.on_progress(tell),
-        }
-    }
+    walk_setters! { max_nodes: "10,000" }
 }
 
 impl<'a> IntoFuture for ProvenanceRequest<'a> {

@@ -261,3 +261,41 @@ impl fmt::Debug for GraphRequest<'_> {
             .finish_non_exhaustive()
     }
 }
+
+/// Adds the setters that a request passes on to its `walk`.
+macro_rules! walk_setters {
+    (max_nodes: $max_nodes:literal) => {
+        /// Also follows uncertain edges. A reference without a version may mean any version.
+        pub fn uncertain(self, is_walked: bool) -> Self {
+            Self {
+                walk: self.walk.uncertain(is_walked),
+            }
+        }
+
+        #[doc = concat!("Limits the walk to this many nodes; ", $max_nodes, " by default.")]
+        pub fn max_nodes(self, nodes: usize) -> Self {
+            Self {
+                walk: self.walk.max_nodes(nodes),
+            }
+        }
+
+        /// Limits the time that the server may spend on each query; unlimited by default.
+        pub fn max_time(self, time: std::time::Duration) -> Self {
+            Self {
+                walk: self.walk.max_time(time),
+            }
+        }
+
+        /// Reports the progress after each level.
+        pub fn on_progress(
+            self,
+            tell: impl FnMut($crate::graph::WalkProgress) + Send + 'a,
+        ) -> Self {
+            Self {
+                walk: self.walk.on_progress(tell),
+            }
+        }
+    };
+}
+
+pub(super) use walk_setters;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use runlineage_draw::Format;
 
-use super::walk::{check_known, check_start, say_cut, walked};
+use super::graph::GraphAnswer;
+use super::walk::{check_known, say_cut, walked};
 use super::{Result, drawing, resolve};
 use crate::args::{ConnectionArgs, ImpactArgs};
 use crate::connect;
@@ -33,15 +34,15 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: ImpactArgs) -> Re
         if let Some(condition) = condition {
             request = request.matching(condition);
         }
-        let walked = walked(connection, store, &bar, request.into_future()).await?;
-        let Some((graph, pages)) = walked else {
-            return Ok(ExitCode::FAILURE);
+        let answer = GraphAnswer {
+            connection,
+            store,
+            start: &start,
+            format,
+            output: &args.output,
+            max_nodes: args.max_nodes,
         };
-        check_start(store, &graph, &start).await?;
-        let answer = drawing::drawn(&graph, pages.as_ref(), format, args.output.fold)?;
-        drawing::write(&args.output, &answer)?;
-        say_cut(graph.truncated.as_ref(), args.max_nodes);
-        return Ok(ExitCode::SUCCESS);
+        return answer.write(&bar, request).await;
     }
     let mut request = store
         .impact(start.clone())
