@@ -84,15 +84,13 @@ pub fn ask(uri: &str, method: &str, call: &str, body: &Value, user: &str) -> (u1
     } else {
         format!("/api/2.0/mlflow/{call}")
     };
-    let head = format!(
-        "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{user}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+    // One write: a server that answers without reading a body that arrives later resets the connection, and the answer is lost.
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{user}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream
-        .write_all(head.as_bytes())
-        .expect("it takes a request");
-    stream
-        .write_all(body.as_bytes())
+        .write_all(request.as_bytes())
         .expect("it takes a request");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("it answers");
