@@ -1,5 +1,6 @@
 //! [`Connection`]: sends requests to a tracking server, with credentials and retries, and turns its answers into errors.
 
+mod answer;
 mod network;
 
 use std::fmt;
@@ -9,17 +10,18 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::StreamExt;
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
+use answer::AnswerErrors;
+
 use super::builder::CompanyProxy;
 use super::page_size::PageSize;
-use super::wire::ApiError;
-use crate::error::{Error, MlflowCode, Result};
+use crate::error::{Error, Result};
 
 /// A page over this size is requested again with half as many entries.
 const MAX_PAGE_BYTES: usize = 64 << 20;
@@ -286,10 +288,14 @@ impl Connection {
         bound: Bound,
         permit: Option<SemaphorePermit<'_>>,
     ) -> Result<(A, PagePermit), Failure> {
+        let errors = AnswerErrors {
+            connection: self,
+            call,
+        };
         let response = request
             .send()
             .await
-            .map_err(|error| self.unreachable(call, error))?;
+            .map_err(|error| errors.unreachable(error))?;
         let status = response.status();
         let retry_after = retry_after(&response);
         let location = response
@@ -302,45 +308,26 @@ impl Connection {
         } else {
             None
         };
-        let body = self.read(call, response, bound.bytes).await?;
+        let body = self.read(errors, response, bound.bytes).await?;
         if status.is_success() {
             // Serde would read an array as an object without fields, that is as an empty page.
             if body.trim_ascii_start().first() == Some(&b'[') {
                 let error = <serde_json::Error as serde::de::Error>::custom("an array");
-                return Err(self.not_json(call, &body, error).into());
+                return Err(errors.not_json(&body, error).into());
             }
             let answer =
-                serde_json::from_slice(&body).map_err(|error| self.not_json(call, &body, error))?;
+                serde_json::from_slice(&body).map_err(|error| errors.not_json(&body, error))?;
             return Ok((answer, PagePermit::of(held, body.len())));
         }
         if let (true, Some(location)) = (status.is_redirection(), location) {
-            let answer = self.redirected(call, &location);
-            return Err(self.api_error(call, status, None, answer).into());
+            let answer = errors.redirected(&location);
+            return Err(errors.api_error(status, None, answer).into());
         }
-        let error = self.refused(call, status, &body);
+        let error = errors.refused(status, &body);
         Err(Failure {
             retry_after,
             ..error.into()
         })
-    }
-
-    /// The message for a redirect. It leaves out the user, the query and the fragment, where login pages put tokens.
-    fn redirected(&self, call: &'static str, location: &str) -> String {
-        let Ok(mut to) = self.url(call).join(location) else {
-            return "it redirects to a text that is not a URL; is this the root of an MLflow tracking server?".into();
-        };
-        // Both fail only for URLs without a host.
-        let _ = to.set_username("");
-        let _ = to.set_password(None);
-        to.set_query(None);
-        to.set_fragment(None);
-        if to.host().is_none() {
-            let scheme = to.scheme();
-            return format!(
-                "it redirects to a URL with the scheme {scheme:?}; set the http or https address of the tracking server as the tracking URI"
-            );
-        }
-        format!("it redirects to {to}; if that is the tracking server, set it as the tracking URI")
     }
 
     /// Waits until there is memory for this answer.
@@ -364,11 +351,14 @@ impl Connection {
 
     async fn read(
         &self,
-        call: &'static str,
+        errors: AnswerErrors<'_>,
         response: Response,
         bound: usize,
     ) -> Result<Vec<u8>, Failure> {
-        let too_large = || Error::PageTooLarge { call, bytes: bound };
+        let too_large = || Error::PageTooLarge {
+            call: errors.call,
+            bytes: bound,
+        };
         let length = response.content_length().unwrap_or_default();
         if length > bound as u64 {
             return Err(too_large().into());
@@ -380,130 +370,16 @@ impl Connection {
             let earned = (body.len() / MIN_BYTES_PER_SECOND) as u64;
             let allowed = self.timeout + Duration::from_secs(earned);
             let chunk = timeout_at(begun + allowed, chunks.next()).await;
-            let Some(chunk) = chunk.map_err(|_| self.too_slow(call, body.len(), allowed))? else {
+            let Some(chunk) = chunk.map_err(|_| errors.too_slow(body.len(), allowed))? else {
                 break;
             };
-            let chunk = chunk.map_err(|error| self.unreachable(call, error))?;
+            let chunk = chunk.map_err(|error| errors.unreachable(error))?;
             if body.len() + chunk.len() > bound {
                 return Err(too_large().into());
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body)
-    }
-
-    /// The error for an answer that is not a success, with MLflow's message if it has one.
-    fn refused(&self, call: &'static str, status: StatusCode, body: &[u8]) -> Error {
-        match serde_json::from_slice::<ApiError>(body) {
-            Ok(ApiError {
-                error_code,
-                message,
-            }) => {
-                let mut answer = format!("{error_code}: {}", abridged(&message));
-                if status == StatusCode::UNAUTHORIZED {
-                    answer += &format!("; {}", self.when_refused);
-                }
-                self.api_error(call, status, Some(error_code.as_str().into()), answer)
-            }
-            Err(_) => {
-                let answer = format!("{status}{}", self.hint(status, body));
-                self.api_error(call, status, None, answer)
-            }
-        }
-    }
-
-    /// What to do about an error answer that is not MLflow's JSON.
-    fn hint(&self, status: StatusCode, body: &[u8]) -> String {
-        let text = String::from_utf8_lossy(body);
-        let text = text.trim();
-        // MLflow's basic authentication answers these as plain text; all its other errors are JSON.
-        let is_mlflows =
-            text.starts_with("You are not authenticated") || text == "Permission denied";
-        let proxy = self.proxy.as_ref().filter(|_| !is_mlflows);
-        let mut hint = match (status.as_u16(), proxy) {
-            (401, _) => format!("; {}", self.when_refused),
-            (403, None) => {
-                "; this user lacks the permission, which an administrator of MLflow can grant"
-                    .into()
-            }
-            (404, _) => "; is this the root of an MLflow tracking server?".into(),
-            (407, Some(proxy)) => return format!("; {}", network::wants_credentials(proxy)),
-            _ if text.is_empty() || text.starts_with('<') => String::new(),
-            _ => format!(": {}", abridged(text)),
-        };
-        if let Some(proxy) = proxy {
-            hint += &format!("; {}", network::answered(proxy));
-        }
-        hint
-    }
-
-    fn not_json(&self, call: &'static str, body: &[u8], error: serde_json::Error) -> Error {
-        let answer = if body.trim_ascii_start().starts_with(b"<") {
-            let page = "it answered a web page, not JSON; is this the root of an MLflow tracking server, or is there a login page before it?";
-            match &self.proxy {
-                Some(proxy) => format!("{page} The request went through the proxy {proxy}."),
-                None => page.to_owned(),
-            }
-        } else {
-            "it answered JSON that is truncated or not MLflow's; is this the root of an MLflow tracking server?".to_owned()
-        };
-        Error::MlflowProtocol {
-            call,
-            url: self.url(call).to_string(),
-            answer,
-            source: Some(error.into()),
-        }
-    }
-
-    fn unreachable(&self, call: &'static str, error: reqwest::Error) -> Failure {
-        let url = self.url(call).to_string();
-        let error = error.without_url();
-        if error.is_builder() {
-            let reason = format!("no valid request can be made of it: {error}");
-            return Error::invalid_argument("tracking URI", reason).into();
-        }
-        let unconnected = error.is_connect();
-        let cause = network::Cause::of(&error, &self.base, self.proxy.as_ref());
-        let is_final = cause.is_final;
-        let error = Error::MlflowUnreachable {
-            call,
-            url,
-            source: cause.into(),
-        };
-        Failure {
-            unconnected,
-            is_final,
-            ..error.into()
-        }
-    }
-
-    fn too_slow(&self, call: &'static str, bytes: usize, allowed: Duration) -> Error {
-        let rate = MIN_BYTES_PER_SECOND >> 10;
-        let said = format!(
-            "only {bytes} bytes of the answer arrived in {} s; the limit is MLFLOW_HTTP_REQUEST_TIMEOUT plus a second for every {rate} KiB; check the network, or raise that variable",
-            allowed.as_secs()
-        );
-        Error::MlflowUnreachable {
-            call,
-            url: self.url(call).to_string(),
-            source: said.into(),
-        }
-    }
-
-    fn api_error(
-        &self,
-        call: &'static str,
-        status: StatusCode,
-        code: Option<MlflowCode>,
-        answer: String,
-    ) -> Error {
-        Error::Mlflow {
-            call,
-            url: self.url(call).to_string(),
-            status: status.as_u16(),
-            code,
-            answer,
-        }
     }
 
     fn url(&self, call: &str) -> Url {
@@ -544,10 +420,4 @@ fn retry_after(response: &Response) -> Option<Duration> {
         at.duration_since(std::time::SystemTime::now())
             .unwrap_or_default(),
     )
-}
-
-fn abridged(text: &str) -> String {
-    text.char_indices()
-        .nth(500)
-        .map_or_else(|| text.to_owned(), |(end, _)| format!("{}…", &text[..end]))
 }
