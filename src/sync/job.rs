@@ -180,7 +180,7 @@ impl SyncJob {
     /// since it may have changed between the two reads.
     ///
     /// # Errors
-    /// As [`run`](Self::run); a refusal of MLflow ends the comparison, which would be incomplete.
+    /// As [`run`](Self::run). If MLflow refuses runs, the comparison ends. If it refuses the registry alone, the result says so.
     pub async fn verify(&self, progress: impl Fn(Progress) + Send + Sync) -> Result<Verification> {
         Verifier::new(&self.settings, &progress).run().await
     }

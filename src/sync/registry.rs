@@ -57,7 +57,7 @@ impl<'a> RegistryMirror<'a> {
         }
         let mut incomplete = self.all_logged_models(experiments).await?;
         let registry = self.all_models().await;
-        incomplete.extend(self.incomplete(registry)?);
+        incomplete.extend(unless_refused(registry)?);
         Ok(incomplete)
     }
 
@@ -72,7 +72,7 @@ impl<'a> RegistryMirror<'a> {
         }
         let mut incomplete = self.changed_logged_models(experiments, since).await?;
         let registry = self.moved_models().await;
-        incomplete.extend(self.incomplete(registry)?);
+        incomplete.extend(unless_refused(registry)?);
         Ok(incomplete)
     }
 
@@ -127,17 +127,21 @@ impl<'a> RegistryMirror<'a> {
             });
         });
     }
+}
 
-    /// What a part could not finish; an answer of MLflow's that ended it is no reason to leave the runs out.
-    fn incomplete(self, part: Result<Vec<Incomplete>>) -> Result<Vec<Incomplete>> {
-        match part {
-            Err(error) => Ok(vec![of_registry(reason(error)?)]),
-            finished => finished,
-        }
+/// What a part could not finish. MLflow's refusal of the registry does not end the work on the runs.
+fn unless_refused(part: Result<Vec<Incomplete>>) -> Result<Vec<Incomplete>> {
+    match part {
+        Err(error) => Ok(vec![unreadable(error)?]),
+        finished => finished,
     }
 }
 
-/// Why the registry is incomplete after an answer of MLflow's; an error that is no answer is returned.
+/// Why the registry is incomplete after an answer of MLflow; an error of another kind is returned.
+pub(super) fn unreadable(error: Error) -> Result<Incomplete> {
+    reason(error).map(of_registry)
+}
+
 fn reason(error: Error) -> Result<String> {
     let is_answer = matches!(
         error,
@@ -167,7 +171,7 @@ fn reason(error: Error) -> Result<String> {
         "the model registry or the logged models cannot be read"
     };
     Ok(format!(
-        "{what}, so what is mirrored of them stays as it is; `sync --no-registry` leaves them out: {said}"
+        "{what}, so what is mirrored of them stays as it is; `--no-registry` leaves them out: {said}"
     ))
 }
 

@@ -7,7 +7,8 @@ use futures::TryStreamExt;
 use serde::Serialize;
 
 use super::compare::{Difference, compare, run_node};
-use super::registry::RegistryVerifier;
+use super::registry::{RegistryVerifier, unreadable};
+use super::report::Incomplete;
 use super::seen::Seen;
 use super::settings::Settings;
 use super::totals::{ProgressFn, Totals};
@@ -26,6 +27,8 @@ pub struct Verification {
     pub seen: u64,
     /// Every difference that a second read confirmed.
     pub differences: Vec<Difference>,
+    /// Why the registry was not compared, if MLflow refused it.
+    pub incomplete: Vec<Incomplete>,
 }
 
 /// One comparison of all experiments of the scope.
@@ -73,9 +76,17 @@ impl<'a> Verifier<'a> {
             differences.extend(self.confirm(suspect).await?);
         }
         let registry = RegistryVerifier::new(self.settings, &chosen);
-        differences.extend(registry.run().await?);
+        let mut incomplete = Vec::new();
+        match registry.run().await {
+            Ok(found) => differences.extend(found),
+            Err(error) => incomplete.push(unreadable(error)?),
+        }
         let seen = totals.report().seen;
-        Ok(Verification { seen, differences })
+        Ok(Verification {
+            seen,
+            differences,
+            incomplete,
+        })
     }
 
     async fn compare_experiment(

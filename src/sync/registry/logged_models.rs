@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures::stream::{self, StreamExt};
 
 use super::missing::record;
-use super::{Experiments, RegistryMirror, is_not_there, of_registry, reason};
+use super::{Experiments, RegistryMirror, is_not_there, of_registry, reason, unless_refused};
 use crate::error::Result;
 use crate::mlflow::logged_models::LoggedModelScan;
 use crate::mlflow::registry_document::map_logged_model;
@@ -76,7 +76,7 @@ impl RegistryMirror<'_> {
             .await;
         let mut incomplete = Vec::new();
         for ended in ended {
-            incomplete.extend(self.incomplete(ended)?);
+            incomplete.extend(unless_refused(ended)?);
         }
         Ok((seen, incomplete))
     }

@@ -52,9 +52,14 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: VerifyArgs) -> Result
     let [missing, extra, stale] = ["missing", "extra", "stale"].map(of_kind);
     let seen = say::counted(verification.seen, "run");
     say!("{seen} compared: {missing} missing, {extra} extra, {stale} stale.");
-    Ok(if differences.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    for incomplete in &verification.incomplete {
+        say!("incomplete: {}", incomplete.reason);
+    }
+    Ok(
+        if differences.is_empty() && verification.incomplete.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        },
+    )
 }

@@ -53,7 +53,13 @@ async fn a_user_who_may_not_read_the_registry_leaves_it_out_by_a_flag() {
         report["registry"]["models"],
         json!({ "seen": 0, "written": 0, "deleted": 0 })
     );
-    assert_eq!(program(&lab, &["verify"]).code, Some(1));
+    let refused = program(&lab, &["verify", "--format", "json"]);
+    let verification = json_of(&refused, 1);
+    assert_eq!(
+        (&verification["seen"], &verification["differences"]),
+        (&json!(1), &json!([]))
+    );
+    assert!(refused.stderr.contains("`--no-registry`"), "{refused:?}");
     assert_eq!(program(&lab, &["verify", "--no-registry"]).code, Some(0));
 }
 
