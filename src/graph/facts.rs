@@ -125,7 +125,10 @@ impl Walk<'_> {
 
     /// Marks a reference that is a start as unknown if the mirror has neither a record nor an edge of it.
     fn mark_unknown(&self, nodes: &mut [GraphNode]) {
-        for shown in nodes.iter_mut().filter(|shown| shown.is_start && shown.node.kind() != Kind::RUN) {
+        for shown in nodes
+            .iter_mut()
+            .filter(|shown| shown.is_start && shown.node.kind() != Kind::RUN)
+        {
             let Some(at) = self.arena.find(&shown.node) else {
                 continue;
             };

@@ -263,9 +263,7 @@ impl Reader<'_> {
         if !is_walked {
             return if is_new { Reading::Keep } else { Reading::Drop };
         }
-        let at = walk
-            .arena
-            .find(&Node::stored(Kind::RUN, &stored.id, None));
+        let at = walk.arena.find(&Node::stored(Kind::RUN, &stored.id, None));
         let is_shown = at.is_some_and(|at| walk.arena.met(at).depth.is_some());
         // The walk needs one run more than the limit allows, to learn at which node it exceeds the limit.
         if !is_shown && self.read.fetch_add(1, Ordering::Relaxed) > self.room {

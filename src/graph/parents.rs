@@ -56,7 +56,11 @@ impl Walk<'_> {
                 false => (Way::Up, child, parent),
             };
             // A relative is as far from the start as the run that it belongs to; a run that lineage reached keeps its depth.
-            let nearest = if is_shown == [true, true] { other } else { known };
+            let nearest = if is_shown == [true, true] {
+                other
+            } else {
+                known
+            };
             let depth = self.arena.met(nearest).depth.unwrap_or_default();
             kinships.push((depth, way, known, other));
         }

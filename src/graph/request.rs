@@ -8,10 +8,10 @@ use std::time::Duration;
 use bson::doc;
 use futures::future::BoxFuture;
 
-use super::{Graph, NodesRequest};
 use super::arena::Arena;
 use super::overlap::{References, Renames};
 use super::walk::{Limits, Walk};
+use super::{Graph, NodesRequest};
 use crate::error::Result;
 use crate::mongo::MongoRunStore;
 use crate::mongo::neighbours::Neighbours;
@@ -215,8 +215,7 @@ impl<'a> GraphRequest<'a> {
             true => BTreeSet::from([self.start.key().to_owned()]),
             false => BTreeSet::new(),
         };
-        let (survey, run) =
-            futures::try_join!(neighbours.survey(), neighbours.runs(&run, false))?;
+        let (survey, run) = futures::try_join!(neighbours.survey(), neighbours.runs(&run, false))?;
         neighbours.ask_only(survey.filled);
         let renamed = survey.renamed.into_iter().map(|model| {
             let names = model.former_names.into_iter();
@@ -267,8 +266,7 @@ impl<'a> IntoFuture for GraphRequest<'a> {
             }
             let hidden = match hidden {
                 true => {
-                    let asked =
-                        futures::try_join!(walk.read_records(), walk.read_surroundings());
+                    let asked = futures::try_join!(walk.read_records(), walk.read_surroundings());
                     let (records, surroundings) = asked?;
                     walk.keep_records(records);
                     Some(walk.count_hidden(surroundings).await?)

@@ -171,9 +171,7 @@ impl Run {
         let array = side.get(kind.spec().field);
         let array = array.map_err(|error| self.malformed(error))?;
         let array = array.map(|array| array_of(direction, kind, array));
-        array
-            .transpose()
-            .map_err(|reason| self.malformed(reason))
+        array.transpose().map_err(|reason| self.malformed(reason))
     }
 }
 
@@ -213,11 +211,7 @@ fn side_of(direction: Direction, side: RawBsonRef<'_>) -> Result<&RawDocument, S
     side.as_document().ok_or_else(reason)
 }
 
-fn array_of(
-    direction: Direction,
-    kind: Kind,
-    array: RawBsonRef<'_>,
-) -> Result<&RawArray, String> {
+fn array_of(direction: Direction, kind: Kind, array: RawBsonRef<'_>) -> Result<&RawArray, String> {
     let reason = || format!("`{}` is not an array", kind.path(direction));
     array.as_array().ok_or_else(reason)
 }

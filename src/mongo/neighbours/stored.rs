@@ -88,7 +88,10 @@ impl StoredRun {
             let value = element.value().map_err(|error| error.to_string())?;
             match (element.key().as_str(), value) {
                 (field::ID, RawBsonRef::String(id)) => id.clone_into(&mut self.id),
-                (field::ID, _) => return Err("its `_id` is not a string, so another program wrote it; remove the document".to_owned()),
+                (field::ID, _) => return Err(
+                    "its `_id` is not a string, so another program wrote it; remove the document"
+                        .to_owned(),
+                ),
                 (field, value) => self.facts.add(field, value),
             }
         }

@@ -67,7 +67,11 @@ impl Neighbours<'_> {
         let found = ask.await.map_err(cannot_read)?;
         let is_filled = |collection| {
             let mut found = found.iter();
-            found.any(|found| found.get_str("filled").is_ok_and(|filled| filled == collection))
+            found.any(|found| {
+                found
+                    .get_str("filled")
+                    .is_ok_and(|filled| filled == collection)
+            })
         };
         Ok(Survey {
             filled: Filled {

@@ -1,6 +1,6 @@
 //! A walk that is dropped asks MongoDB nothing more.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
@@ -13,6 +13,8 @@ use crate::support::mongodb::TestDatabase;
 /// More runs than fit one batch.
 const READERS: usize = 2_500;
 const LEVELS: usize = 200;
+/// How many walks are dropped, at moments spread over the time of a whole walk.
+const MOMENTS: u32 = 15;
 
 /// A chain of runs, whose first one very many others read.
 fn world() -> World {
@@ -36,7 +38,9 @@ async fn operations(test: &TestDatabase) -> Vec<Document> {
     let ns = format!("{}.runs", test.database.name());
     let all = doc! { "$currentOp": { "allUsers": true, "idleCursors": true } };
     let admin = test.database.client().database("admin");
-    let found = admin.aggregate([all, doc! { "$match": { "ns": ns } }]).await;
+    let found = admin
+        .aggregate([all, doc! { "$match": { "ns": ns } }])
+        .await;
     let found = found.expect("the operations").try_collect().await;
     found.expect("the operations")
 }
@@ -66,14 +70,17 @@ async fn a_dropped_walk_asks_nothing_more() {
         let profiling = test.database.run_command(command).await;
         profiling.expect("profiling");
     }
+    let start = Instant::now();
     assert_eq!(walk(&store).await, 2 * LEVELS + READERS);
+    let time = start.elapsed();
     let whole = answered(&test).await;
     assert!(whole > LEVELS as u64, "{whole}");
 
     let mut cut = 0;
-    for moment in (2..100).step_by(7) {
+    for moment in 1..=MOMENTS {
         let before = answered(&test).await;
-        let walked = tokio::time::timeout(Duration::from_millis(moment), walk(&store)).await;
+        let moment = time * moment / (MOMENTS + 5);
+        let walked = tokio::time::timeout(moment, walk(&store)).await;
         // The driver kills the cursor, and MongoDB ends the last command, soon after the drop.
         for round in 0.. {
             let left = operations(&test).await;
@@ -85,7 +92,11 @@ async fn a_dropped_walk_asks_nothing_more() {
         }
         let after = answered(&test).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(answered(&test).await, after, "a walk went on, cut at {moment} ms");
+        assert_eq!(
+            answered(&test).await,
+            after,
+            "a walk went on, cut after {moment:?}"
+        );
         cut += usize::from(walked.is_err() && after > before && after - before < whole);
     }
     assert!(cut > 2, "{cut} walks were cut in the middle");

@@ -304,11 +304,7 @@ impl FullGraph {
 }
 
 /// Every edge that there is without the runs of another status. The starts stay.
-pub(crate) fn filtered(
-    world: &World,
-    starts: &BTreeSet<Node>,
-    status: Option<&str>,
-) -> FullGraph {
+pub(crate) fn filtered(world: &World, starts: &BTreeSet<Node>, status: Option<&str>) -> FullGraph {
     let Some(status) = status else {
         return FullGraph::of(world, starts);
     };
@@ -319,9 +315,8 @@ pub(crate) fn filtered(
         .retain(|run| run.status == status || is_start(&run.id));
     let ids: BTreeSet<&str> = walked.runs.iter().map(|run| run.id.as_str()).collect();
     let mut graph = FullGraph::of(&walked, starts);
-    graph.keep(|node| {
-        node.kind() != Kind::RUN || ids.contains(node.key()) || starts.contains(node)
-    });
+    graph
+        .keep(|node| node.kind() != Kind::RUN || ids.contains(node.key()) || starts.contains(node));
     graph
 }
 

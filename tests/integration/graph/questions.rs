@@ -100,9 +100,7 @@ async fn assert_paths(
     uncertain: bool,
     status: Option<&str>,
 ) -> bool {
-    let mut request = store
-        .paths(from.clone(), to.clone())
-        .uncertain(uncertain);
+    let mut request = store.paths(from.clone(), to.clone()).uncertain(uncertain);
     if let Some(status) = status {
         request = request.matching(Query::new().with_status(status));
     }
@@ -206,8 +204,7 @@ async fn impact_provenance_and_paths_over_random_lineage_are_what_their_definiti
             rng.shuffle(&mut ends);
             let status = (rng.usize(..3) == 0).then_some("FINISHED");
             let [from, to] = &ends;
-            paths +=
-                usize::from(assert_paths(&store, &world, from, to, uncertain, status).await);
+            paths += usize::from(assert_paths(&store, &world, from, to, uncertain, status).await);
             assert_provenance(&store, &world, &start, status).await;
         }
     }

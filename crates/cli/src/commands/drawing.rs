@@ -196,3 +196,45 @@ pub(super) fn code(format: Format, is_cut: bool) -> ExitCode {
         false => ExitCode::SUCCESS,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use runlineage_draw::{HtmlOptions, NodeKind, Picture, PictureEdge, PictureNode, SvgOptions};
+
+    use super::{masked_picture, node_table};
+
+    /// A run that reads two addresses, which differ in their passwords alone.
+    fn picture() -> Picture {
+        let mut nodes = vec![PictureNode::new("run:r1", NodeKind::Run)];
+        let mut edges = Vec::new();
+        for password in ["pw1", "pw2"] {
+            let id = format!(
+                "dataset:https://ana:{password}%40host/a-long-path/of-a-file/clicks.csv@4f"
+            );
+            let mut node = PictureNode::new(&id, NodeKind::Dataset);
+            node.name = format!("https://ana:{password}@host/a-long-path/of-a-file/clicks.csv");
+            node.lines = vec![format!("from s3://k:{password}@bucket")];
+            node.facts = vec![("source".to_owned(), format!("s3://k:{password}@bucket"))];
+            edges.push(PictureEdge::new(id.as_str(), "run:r1"));
+            nodes.push(node);
+        }
+        let cut = "The graph stops at dataset:https://ana:pw1%40host/x.".to_owned();
+        let picture = Picture::new(nodes, edges).expect("the edges join its nodes");
+        picture.truncated(cut)
+    }
+
+    #[test]
+    fn whatever_people_see_of_a_graph_has_no_credentials() {
+        let masked = masked_picture(&picture()).expect("the nodes are still apart");
+        assert_eq!((masked.nodes().len(), masked.edges().len()), (3, 2));
+        for text in [
+            runlineage_draw::svg(&masked, &SvgOptions::default()),
+            runlineage_draw::html(&masked, &HtmlOptions::default()),
+            runlineage_draw::tree(&masked),
+            node_table(&masked),
+        ] {
+            assert!(text.contains("***"), "{text}");
+            assert!(!text.contains("pw1") && !text.contains("pw2"), "{text}");
+        }
+    }
+}
