@@ -1,6 +1,6 @@
 //! Walks over random lineage, and over lineage made by hand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use runlineage::graph::{Edge, Graph, GraphRequest, Limit, Relation};
