@@ -26,6 +26,7 @@ mod fetch;
 mod hidden;
 mod impact;
 mod json;
+mod nodes;
 mod overlap;
 mod parents;
 mod paths;
@@ -43,6 +44,7 @@ use crate::mongo::MongoRunStore;
 use crate::node::{Node, Origin};
 
 pub use impact::{Aliased, CountOf, Impact, ImpactRequest, Reached};
+pub use nodes::{NodeAt, Nodes, NodesRequest};
 pub use paths::{Path, PathRequest, Paths};
 pub use provenance::{
     Code, MirrorAge, Provenance, ProvenanceRequest, RunProvenance, UncertainFlow, Unresolved,

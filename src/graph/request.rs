@@ -8,10 +8,10 @@ use std::time::Duration;
 use bson::doc;
 use futures::future::BoxFuture;
 
-use super::Graph;
 use super::arena::Arena;
 use super::overlap::{References, Renames};
 use super::walk::{Limits, Walk};
+use super::{Graph, NodesRequest};
 use crate::error::Result;
 use crate::mongo::MongoRunStore;
 use crate::mongo::neighbours::Neighbours;
@@ -32,6 +32,7 @@ pub struct GraphRequest<'a> {
     pub(super) facts: bool,
     pub(super) hidden: bool,
     pub(super) parents: bool,
+    pub(super) edges: bool,
     pub(super) target: Option<Node>,
     pub(super) max_time: Option<Duration>,
     pub(super) progress: Option<Box<dyn FnMut(WalkProgress) + Send + 'a>>,
@@ -68,6 +69,7 @@ impl<'a> GraphRequest<'a> {
             facts: true,
             hidden: true,
             parents: false,
+            edges: true,
             target: None,
             max_time: None,
             progress: None,
@@ -149,6 +151,29 @@ impl<'a> GraphRequest<'a> {
         }
     }
 
+    /// Asks for the nodes alone: without edges, facts and hidden counts, and therefore faster. The limit on edges does not apply.
+    ///
+    /// ```no_run
+    /// # async fn example(store: runlineage::MongoRunStore) -> runlineage::Result<()> {
+    /// use runlineage::Node;
+    ///
+    /// let request = store.graph(Node::model("churn", "7")?).upstream(0).downstream(u32::MAX);
+    /// let reached = request.max_nodes(1_000_000).nodes().await?;
+    /// println!("{} runs depend on it", reached.runs().count());
+    /// # Ok(()) }
+    /// ```
+    pub fn nodes(self) -> NodesRequest<'a> {
+        NodesRequest { walk: self }
+    }
+
+    /// Keeps no edges.
+    pub(super) fn without_edges(self) -> Self {
+        Self {
+            edges: false,
+            ..self
+        }
+    }
+
     /// Stops after the level on which a lineage path reaches this node.
     pub(super) fn until(self, target: Node) -> Self {
         Self {
@@ -175,25 +200,24 @@ impl<'a> GraphRequest<'a> {
 
     /// Runs the walk, without facts and hidden counts.
     pub(super) async fn walk(self) -> Result<Walk<'a>> {
-        let is_run = self.start.kind() == Kind::RUN;
+        let ends = [Some(&self.start), self.target.as_ref()];
+        let ends = ends.into_iter().flatten();
+        let ends = ends.filter(|end| end.kind() == Kind::RUN).map(Node::key);
+        let ends: Vec<&str> = ends.collect();
         let filter = self.query.as_ref().map(Query::render).transpose()?;
-        let filter = filter.map(|filter| match is_run {
-            true => doc! { "$or": [filter, { field::ID: self.start.key() }] },
-            false => filter,
+        let filter = filter.map(|filter| match ends.is_empty() {
+            false => doc! { "$or": [filter, { field::ID: { "$in": ends } }] },
+            true => filter,
         });
         let is_filtered = filter.is_some();
         let mut neighbours = Neighbours::of(self.store, filter, self.facts, self.max_time);
-        let run = match is_run {
+        let run = match self.start.kind() == Kind::RUN {
             true => BTreeSet::from([self.start.key().to_owned()]),
             false => BTreeSet::new(),
         };
-        let (filled, renamed, run) = futures::try_join!(
-            neighbours.survey(),
-            neighbours.renamed(),
-            neighbours.runs(&run, false),
-        )?;
-        neighbours.ask_only(filled);
-        let renamed = renamed.into_iter().map(|model| {
+        let (survey, run) = futures::try_join!(neighbours.survey(), neighbours.runs(&run, false))?;
+        neighbours.ask_only(survey.filled);
+        let renamed = survey.renamed.into_iter().map(|model| {
             let names = model.former_names.into_iter();
             names.chain([model.name]).collect()
         });
@@ -203,7 +227,7 @@ impl<'a> GraphRequest<'a> {
             takes_uncertain: self.uncertain,
             is_filtered,
             renames: Renames::of(renamed),
-            arena: Arena::default(),
+            arena: Arena::new(self.edges),
             starts: References::new(),
             targets: Vec::new(),
             truncated: None,
@@ -240,13 +264,18 @@ impl<'a> IntoFuture for GraphRequest<'a> {
             if parents && walk.truncated.is_none() {
                 walk.show_families().await?;
             }
-            if facts || hidden {
-                walk.learn_facts().await?;
-            }
             let hidden = match hidden {
-                true => Some(walk.count_hidden().await?),
+                true => {
+                    let asked = futures::try_join!(walk.read_records(), walk.read_surroundings());
+                    let (records, surroundings) = asked?;
+                    walk.keep_records(records);
+                    Some(walk.count_hidden(surroundings).await?)
+                }
                 false => None,
             };
+            if facts && hidden.is_none() {
+                walk.learn_facts().await?;
+            }
             Ok(walk.into_graph(facts, hidden.as_ref()))
         })
     }
@@ -265,6 +294,13 @@ impl fmt::Debug for GraphRequest<'_> {
 /// Adds the setters that a request passes on to its `walk`.
 macro_rules! walk_setters {
     (max_nodes: $max_nodes:literal) => {
+        /// Walks only through runs that match the query. The start does not have to match.
+        pub fn matching(self, query: impl Into<$crate::query::Query>) -> Self {
+            Self {
+                walk: self.walk.matching(query),
+            }
+        }
+
         /// Also follows uncertain edges. A reference without a version may mean any version.
         pub fn uncertain(self, is_walked: bool) -> Self {
             Self {

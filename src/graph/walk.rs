@@ -2,9 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use futures::FutureExt as _;
+use futures::future::OptionFuture;
+
 use super::arena::{Aliases, Arena, At, Link, Origins, Progress};
+use super::downstream::Descent;
 use super::overlap::{References, Renames};
 use super::trace::Trace;
+use super::upstream::Ascent;
 use super::{Limit, Relation, Truncated};
 use crate::error::{Error, Result};
 use crate::mongo::neighbours::Neighbours;
@@ -90,12 +95,21 @@ impl Walk<'_> {
         let mut references = references.as_slice();
         // The levels alternate, so that neither direction uses up the limits of the other.
         for depth in 0..up.max(down) {
-            if depth < up && !(above.is_empty() && references.is_empty()) {
-                above = self.upstream(&above, references, depth).await?;
-            }
-            if depth < down && !(below.is_empty() && references.is_empty()) {
-                below = self.downstream(&below, references, depth).await?;
-            }
+            let is_due = |runs: &[At], last: u32| {
+                depth < last && !(runs.is_empty() && references.is_empty())
+            };
+            let (is_up, is_down) = (is_due(&above, up), is_due(&below, down));
+            let mut ascent = match is_up {
+                true => Some(Ascent::begin(self, &above, references, depth)?),
+                false => None,
+            };
+            let mut descent = match is_down {
+                true => Some(Descent::begin(self, &below, references, depth)?),
+                false => None,
+            };
+            self.expand(ascent.as_mut(), descent.as_mut()).await?;
+            above = ascent.map_or(above, |ascent| ascent.next);
+            below = descent.map_or(below, |descent| descent.next);
             references = &[];
             tell(depth + 1, &self.arena);
             let is_done = |way: &[At], last: u32| depth + 1 >= last || way.is_empty();
@@ -104,6 +118,34 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Expands a level upstream and a level downstream. Their queries run at the same time.
+    async fn expand(
+        &mut self,
+        mut ascent: Option<&mut Ascent>,
+        mut descent: Option<&mut Descent>,
+    ) -> Result<(), Stop> {
+        loop {
+            let up = ascent.as_mut().and_then(|ascent| ascent.round(self));
+            let down = descent.as_mut().and_then(|descent| descent.round(self));
+            if up.is_none() && down.is_none() {
+                return Ok(());
+            }
+            let walk = &*self;
+            let reads_up = OptionFuture::from(up.as_ref().map(|up| up.read(walk)));
+            let reads_down = OptionFuture::from(down.as_ref().map(|down| down.read(walk)));
+            let (above, below) = futures::try_join!(
+                reads_up.map(Option::transpose),
+                reads_down.map(Option::transpose),
+            )?;
+            if let (Some(ascent), Some(up), Some(above)) = (&mut ascent, up, above) {
+                ascent.show(self, up, above).await?;
+            }
+            if let (Some(descent), Some(down), Some(below)) = (&mut descent, down, below) {
+                descent.show(self, down, below)?;
+            }
+        }
     }
 
     fn show_starts(&mut self, starts: &[At]) -> Result<(), Stop> {

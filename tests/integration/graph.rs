@@ -1,6 +1,7 @@
 //! Graphs equal what their definition says, evaluated over everything that the mirror holds.
 
 mod by_hand;
+mod cancel;
 mod faults;
 mod naive;
 mod questions;

@@ -80,10 +80,11 @@ fn mask_address(scheme: &str, address: &str, masked: &mut String) {
     }
 }
 
-/// The position of the `@` after credentials: a user with a password, or a token.
+/// The position of the `@` after credentials: a user with a password, or a token. A node's text has `%40` in its place.
 fn user_info(scheme: &str, address: &str) -> Option<usize> {
+    let last_at = |text: &str| text.rfind('@').max(text.rfind("%40"));
     let authority = address.find(['/', '?', '#']).unwrap_or(address.len());
-    if let Some(at) = address[..authority].rfind('@') {
+    if let Some(at) = last_at(&address[..authority]) {
         let is_name = !address[..at].contains(':');
         // A user alone is not a secret, such as Azure's container or `git`. In a web address it may be a token.
         let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
@@ -92,7 +93,7 @@ fn user_info(scheme: &str, address: &str) -> Option<usize> {
     // S3 keys contain slashes, which some people do not encode. A number after the colon is a port.
     let (_, behind) = address[..authority].split_once(':')?;
     let is_port = behind.bytes().all(|byte| byte.is_ascii_digit());
-    if is_port { None } else { address.rfind('@') }
+    if is_port { None } else { last_at(address) }
 }
 
 fn is_secret(name: &str) -> bool {
@@ -142,6 +143,10 @@ mod tests {
                 "from s3://***@b/x to s3://***@c",
             ),
             ("http://p?u=https://a:b@c/d", "http://p?u=https://***@c/d"),
+            (
+                "dataset:https://ana:pw%40host/x.csv@4f2a",
+                "dataset:https://***%40host/x.csv@4f2a",
+            ),
         ] {
             assert_eq!(masked(stored), shown);
         }

@@ -16,10 +16,10 @@ fn chain() -> World {
             _ => run.reads(&format!("model:m:{}", n - 1)),
         });
     }
-    for n in 0..300 {
+    for n in 0..1_100 {
         world
             .runs
-            .push(WorldRun::new(&format!("reader{n:03}")).reads("model:m:3"));
+            .push(WorldRun::new(&format!("reader{n:04}")).reads("model:m:3"));
     }
     world
 }
@@ -38,11 +38,12 @@ async fn a_failure_in_mid_walk_is_an_error() {
         let request = store
             .graph(parsed("run:run0"))
             .downstream(u32::MAX)
+            .max_nodes(10_000)
             .hidden(hidden);
         request.await
     };
     let whole = walk(true).await.expect("nothing fails yet");
-    assert_eq!(whole.nodes.len(), 308);
+    assert_eq!(whole.nodes.len(), 1_108);
 
     // Each command of the walk in its turn, the first one too, until none is left to fail.
     let mut failed = 0;

@@ -59,6 +59,9 @@ pub(crate) fn world(rng: &mut Rng) -> World {
         world.runs.push(run);
     }
     registry(rng, &mut world, count, names);
+    for run in &mut world.runs {
+        run.parent = (rng.usize(..3) == 0).then(|| run_id(rng, count));
+    }
     world
 }
 

@@ -22,6 +22,7 @@ pub(crate) struct WorldRun {
     /// Hours at which it started and ended.
     pub(crate) start: i64,
     pub(crate) end: Option<i64>,
+    pub(crate) parent: Option<String>,
     pub(crate) inputs: Vec<(Node, Origin)>,
     pub(crate) outputs: Vec<(Node, Origin)>,
 }
@@ -55,6 +56,7 @@ impl WorldRun {
             is_deleted: false,
             start: 0,
             end: Some(1),
+            parent: None,
             inputs: Vec::new(),
             outputs: Vec::new(),
         }
@@ -106,6 +108,9 @@ impl WorldRun {
         };
         if let Some(end) = self.end {
             run.insert("end_time", hour(end));
+        }
+        if let Some(parent) = &self.parent {
+            run.insert("tags", doc! { "mlflow": { "parentRunId": parent } });
         }
         run
     }

@@ -92,6 +92,9 @@ pub(crate) struct ProvenanceArgs {
     /// Levels of runs upstream, or `all`.
     #[arg(long, value_name = "N", default_value = "all", allow_negative_numbers = true, value_parser = parse_levels)]
     pub(crate) upstream: u32,
+    /// Walk only through runs that match this condition, in the language of `find --where`.
+    #[arg(long = "where", value_name = "CONDITION", value_parser = parse_condition)]
+    pub(crate) condition: Option<Query>,
     /// Stop the walk at this many nodes.
     #[arg(long, value_name = "N", default_value_t = 10_000, allow_negative_numbers = true, value_parser = parse_nodes)]
     pub(crate) max_nodes: usize,
@@ -116,6 +119,9 @@ pub(crate) struct PathsArgs {
     /// The other end of the path.
     #[arg(value_name = "B", value_parser = parse_start)]
     pub(crate) to: NodeArg,
+    /// Follow only paths whose inner runs match this condition, in the language of `find --where`.
+    #[arg(long = "where", value_name = "CONDITION", value_parser = parse_condition)]
+    pub(crate) condition: Option<Query>,
     /// Stop each walk at this many nodes.
     #[arg(long, value_name = "N", default_value_t = 100_000, allow_negative_numbers = true, value_parser = parse_nodes)]
     pub(crate) max_nodes: usize,

@@ -1,5 +1,7 @@
 //! Writes a graph in the format that was asked for, to stdout or into a file.
 
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -57,13 +59,16 @@ pub(super) fn drawn(
         return Ok(linked_json(graph, pages)?);
     }
     let picture = Picture::from_graph(graph, |shown| pages?.node(shown))?;
+    if format == Format::Csv {
+        return Ok(runlineage_draw::csv(&picture).into_bytes());
+    }
+    let picture = masked_picture(&picture)?;
     let folded = || match fold {
         0 => picture.clone(),
         shown => picture.fold(shown),
     };
     let bytes = match format {
         Format::Table => node_table(&picture).into_bytes(),
-        Format::Csv => runlineage_draw::csv(&picture).into_bytes(),
         Format::Svg => runlineage_draw::svg(&folded(), &SvgOptions::default()).into_bytes(),
         Format::Png => {
             let png = runlineage_draw::png(&folded(), &PngOptions::default())?;
@@ -75,9 +80,7 @@ pub(super) fn drawn(
             options.fold = (fold > 0).then_some(fold);
             runlineage_draw::html(&picture, &options).into_bytes()
         }
-        _ => masked(&runlineage_draw::tree(&folded()))
-            .into_owned()
-            .into_bytes(),
+        _ => runlineage_draw::tree(&folded()).into_bytes(),
     };
     Ok(bytes)
 }
@@ -102,6 +105,47 @@ pub(super) fn json_line(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
     Ok(line)
+}
+
+/// The picture with credentials masked in all of its texts. People share pictures, so this comes before layout, which shortens
+/// names. JSON and CSV are for programs, which need the exact ids.
+fn masked_picture(picture: &Picture) -> runlineage_draw::Result<Picture> {
+    let mask = |text: &mut String| {
+        if let Cow::Owned(masked) = masked(text) {
+            *text = masked;
+        }
+    };
+    let mut nodes = picture.nodes().to_vec();
+    let mut ids = HashMap::new();
+    let mut taken = HashSet::new();
+    for node in &mut nodes {
+        let exact = node.id.clone();
+        mask(&mut node.id);
+        // Two addresses may differ in their credentials alone.
+        let masked = node.id.clone();
+        for number in 2.. {
+            if taken.insert(node.id.clone()) {
+                break;
+            }
+            node.id = format!("{masked} ({number})");
+        }
+        ids.insert(exact, node.id.clone());
+        mask(&mut node.name);
+        node.lines.iter_mut().for_each(mask);
+        node.aliases.iter_mut().for_each(mask);
+        node.facts.iter_mut().for_each(|(_, value)| mask(value));
+    }
+    let mut edges = picture.edges().to_vec();
+    for edge in &mut edges {
+        for end in [&mut edge.from, &mut edge.to] {
+            if let Some(id) = ids.get(end) {
+                end.clone_from(id);
+            }
+        }
+    }
+    let mut truncation = picture.truncation().map(str::to_owned);
+    truncation.iter_mut().for_each(mask);
+    Ok(Picture::new(nodes, edges)?.truncated(truncation))
 }
 
 fn linked_json(graph: &Graph, pages: Option<&Pages>) -> serde_json::Result<Vec<u8>> {
@@ -150,5 +194,47 @@ pub(super) fn code(format: Format, is_cut: bool) -> ExitCode {
     match format == Format::Csv && is_cut {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runlineage_draw::{HtmlOptions, NodeKind, Picture, PictureEdge, PictureNode, SvgOptions};
+
+    use super::{masked_picture, node_table};
+
+    /// A run that reads two addresses, which differ in their passwords alone.
+    fn picture() -> Picture {
+        let mut nodes = vec![PictureNode::new("run:r1", NodeKind::Run)];
+        let mut edges = Vec::new();
+        for password in ["pw1", "pw2"] {
+            let id = format!(
+                "dataset:https://ana:{password}%40host/a-long-path/of-a-file/clicks.csv@4f"
+            );
+            let mut node = PictureNode::new(&id, NodeKind::Dataset);
+            node.name = format!("https://ana:{password}@host/a-long-path/of-a-file/clicks.csv");
+            node.lines = vec![format!("from s3://k:{password}@bucket")];
+            node.facts = vec![("source".to_owned(), format!("s3://k:{password}@bucket"))];
+            edges.push(PictureEdge::new(id.as_str(), "run:r1"));
+            nodes.push(node);
+        }
+        let cut = "The graph stops at dataset:https://ana:pw1%40host/x.".to_owned();
+        let picture = Picture::new(nodes, edges).expect("the edges join its nodes");
+        picture.truncated(cut)
+    }
+
+    #[test]
+    fn whatever_people_see_of_a_graph_has_no_credentials() {
+        let masked = masked_picture(&picture()).expect("the nodes are still apart");
+        assert_eq!((masked.nodes().len(), masked.edges().len()), (3, 2));
+        for text in [
+            runlineage_draw::svg(&masked, &SvgOptions::default()),
+            runlineage_draw::html(&masked, &HtmlOptions::default()),
+            runlineage_draw::tree(&masked),
+            node_table(&masked),
+        ] {
+            assert!(text.contains("***"), "{text}");
+            assert!(!text.contains("pw1") && !text.contains("pw2"), "{text}");
+        }
     }
 }

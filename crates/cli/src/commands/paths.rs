@@ -19,11 +19,14 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: PathsArgs) -> Result 
     let from = resolve::node(connection, store, args.from).await?;
     let to = resolve::node(connection, store, args.to).await?;
     let bar = WalkBar::new();
-    let request = store
+    let mut request = store
         .paths(from.clone(), to.clone())
         .uncertain(args.walk.uncertain)
         .max_nodes(args.max_nodes)
         .max_time(args.walk.max_time());
+    if let Some(condition) = args.condition {
+        request = request.matching(condition);
+    }
     let walked = walked(connection, store, &bar, request.into_future()).await?;
     let Some((paths, pages)) = walked else {
         return Ok(ExitCode::FAILURE);
