@@ -242,7 +242,7 @@ impl Origins {
     }
 }
 
-fn facts(stored: &StoredRun) -> RunFacts {
+pub(super) fn facts(stored: &StoredRun) -> RunFacts {
     let run = &stored.run;
     let mirror = run.as_raw().get_document(field::MIRROR);
     RunFacts {

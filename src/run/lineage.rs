@@ -12,6 +12,9 @@ use crate::node::{Direction, Kind, Lineage, Node, Origin, Reference};
 /// The field of an entry that names its origin.
 pub(crate) const FROM: &str = "from";
 
+/// The field of an entry that says what a dataset was used for.
+pub(crate) const CONTEXT: &str = "context";
+
 /// A reference, and what else MLflow records of it, such as the context of a dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
@@ -94,6 +97,7 @@ impl Run {
                     key,
                     detail,
                     origin,
+                    ..
                 } = entry?;
                 Ok(Reference {
                     direction,
@@ -146,6 +150,21 @@ impl Run {
     /// An item is an error where [`lineage`](Self::lineage) would fail.
     pub fn output_artifacts(&self) -> impl Iterator<Item = Result<(&str, Option<&str>)>> {
         self.pairs(Direction::Output, Kind::ARTIFACT)
+    }
+
+    /// The nodes that the run read, each with its context if MLflow recorded one, such as `training`.
+    ///
+    /// # Errors
+    /// An item is an error where [`lineage`](Self::lineage) would fail.
+    pub(crate) fn inputs_in_context(&self) -> impl Iterator<Item = Result<(Node, Option<&str>)>> {
+        let kinds = Kind::of_direction(Direction::Input);
+        kinds.flat_map(move |kind| {
+            let entries = self.entries(Direction::Input, kind);
+            entries.map(move |entry| {
+                let entry = entry?;
+                Ok((Node::stored(kind, entry.key, entry.detail), entry.context))
+            })
+        })
     }
 
     fn pairs(
@@ -225,6 +244,7 @@ impl Run {
             key,
             detail,
             origin: origin.unwrap_or_default(),
+            context: entry.get_str(CONTEXT).ok(),
         })
     }
 }
@@ -234,4 +254,5 @@ struct RawEntry<'a> {
     key: &'a str,
     detail: Option<&'a str>,
     origin: Origin,
+    context: Option<&'a str>,
 }

@@ -1,0 +1,1 @@
+//! Diffs made by hand, each for one rule.
