@@ -136,7 +136,8 @@ impl Pairing<'_> {
             }
         }
         let (mut runs, mut models) = (HashMap::new(), BTreeSet::new());
-        let (there, deleted): (Vec<_>, Vec<_>) = stored.into_iter().partition(|run| !run.is_deleted);
+        let (there, deleted): (Vec<_>, Vec<_>) =
+            stored.into_iter().partition(|run| !run.is_deleted);
         for run in there.into_iter().chain(deleted) {
             if let Some(texts) = texts.remove(run.run.id()) {
                 models.extend(logged_models(&run.run)?);

@@ -88,7 +88,9 @@ fn cycles(pairs: &[Compared]) -> (Vec<usize>, usize) {
     seen.fill(false);
     for pair in order.into_iter().rev() {
         if !seen[pair] {
-            finish(pair, &upstream, &mut seen, &mut |done| cycle_of[done] = count);
+            finish(pair, &upstream, &mut seen, &mut |done| {
+                cycle_of[done] = count
+            });
             count += 1;
         }
     }
@@ -96,12 +98,7 @@ fn cycles(pairs: &[Compared]) -> (Vec<usize>, usize) {
 }
 
 /// Visits all that follows from this pair and was not seen, and tells each after all that follows from it.
-fn finish(
-    from: usize,
-    next: &[Vec<usize>],
-    seen: &mut [bool],
-    tell: &mut impl FnMut(usize),
-) {
+fn finish(from: usize, next: &[Vec<usize>], seen: &mut [bool], tell: &mut impl FnMut(usize)) {
     if std::mem::replace(&mut seen[from], true) {
         return;
     }

@@ -49,7 +49,10 @@ fn compared(
     runs: &Runs,
     depth: u32,
     limit: u32,
-) -> (Answer, BTreeMap<(Kind, Option<String>, Option<&'static str>), Runs>) {
+) -> (
+    Answer,
+    BTreeMap<(Kind, Option<String>, Option<&'static str>), Runs>,
+) {
     let mut answer = Answer {
         runs: runs.clone(),
         depth,
@@ -99,10 +102,16 @@ fn compared(
         keys.collect::<BTreeSet<_>>()
     };
     let (read_a, read_b) = (keys(a), keys(b));
-    let all: BTreeSet<_> = read_a.iter().chain(&read_b).map(|(key, _)| key.clone()).collect();
+    let all: BTreeSet<_> = read_a
+        .iter()
+        .chain(&read_b)
+        .map(|(key, _)| key.clone())
+        .collect();
     for key in all {
         let of = |read: &BTreeSet<(_, Node)>, other: &BTreeSet<(_, Node)>| -> Vec<Node> {
-            let under = read.iter().filter(|entry| entry.0 == key && !other.contains(entry));
+            let under = read
+                .iter()
+                .filter(|entry| entry.0 == key && !other.contains(entry));
             under.map(|(_, node)| node.clone()).collect()
         };
         let text = key_text(&key);

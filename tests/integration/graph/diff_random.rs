@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 use runlineage::graph::{Diff, Outcome, State, Unknown};
-use runlineage::{Error, Kind, MongoRunStore, Node};
+use runlineage::{Error, Kind, MongoRunStore, Node, Origin};
 
 use super::diff_answers::{Answer, answers};
 use super::diff_naive::{self, producers};
@@ -18,20 +18,31 @@ use crate::support::scale::scaled;
 fn decorate(rng: &mut Rng, world: &mut World) {
     let few = |rng: &mut Rng| (rng.usize(..5) == 0).then(|| rng.usize(1..4).to_string());
     for run in &mut world.runs {
-        run.is_purged = rng.usize(..15) == 0;
+        run.is_purged = rng.usize(..25) == 0;
         run.commit = few(rng).map(|commit| format!("commit{commit}"));
         run.entry_point = few(rng).map(|entry| format!("entry{entry}"));
         for name in ["rate", "seed"] {
             run.params
                 .extend(few(rng).map(|value| (name, format!("value{value}"))));
         }
-        run.tags.extend(few(rng).map(|team| ("team", format!("team{team}"))));
+        run.tags
+            .extend(few(rng).map(|team| ("team", format!("team{team}"))));
         let datasets = run.inputs.iter().map(|(node, _)| node);
         let datasets = datasets.filter(|node| node.kind() == Kind::DATASET);
         let datasets: Vec<Node> = datasets.cloned().collect();
         for dataset in datasets {
             if rng.bool() {
-                run.contexts.insert(dataset, ["training", "eval"][rng.usize(..2)]);
+                run.contexts
+                    .insert(dataset, ["training", "eval"][rng.usize(..2)]);
+            }
+        }
+    }
+    // One run made two versions.
+    for version in ["model:s:1", "model:s:2"] {
+        world.runs[0].outputs.push((parsed(version), Origin::Tag));
+        for run in &mut world.runs[1..] {
+            if rng.usize(..12) == 0 {
+                run.inputs.push((parsed(version), Origin::Tag));
             }
         }
     }
@@ -46,7 +57,7 @@ fn twinned(rng: &mut Rng, world: &mut World) {
     let twin_of = |node: &Node| match (node.kind().spec().noun, node.detail()) {
         ("artifact", detail) => Node::artifact(&twin(node.key()), detail).expect("an id"),
         // The twins make versions of their own.
-        ("model", Some(version)) => {
+        ("model", Some(version)) if node.key() != "s" => {
             Node::model(node.key(), format!("{version}0").as_str()).expect("a name")
         }
         _ => node.clone(),
@@ -64,7 +75,7 @@ fn twinned(rng: &mut Rng, world: &mut World) {
                 copy.params.insert("rate", "changed".to_owned());
             }
             if rng.usize(..10) == 0 {
-                copy.inputs.push((parsed("dataset:d@3"), runlineage::Origin::Inputs));
+                copy.inputs.push((parsed("dataset:d@3"), Origin::Inputs));
             }
             if rng.usize(..20) == 0 {
                 copy.outputs.clear();
@@ -78,8 +89,12 @@ fn twinned(rng: &mut Rng, world: &mut World) {
 fn world(rng: &mut Rng) -> World {
     let mut world = random::world(rng);
     decorate(rng, &mut world);
-    if rng.bool() {
+    if rng.usize(..3) > 0 {
         twinned(rng, &mut world);
+    }
+    for run in world.runs.iter_mut().filter(|run| run.is_purged) {
+        run.inputs.clear();
+        run.outputs.clear();
     }
     world
 }
@@ -87,7 +102,13 @@ fn world(rng: &mut Rng) -> World {
 /// Two starts: runs that may be twins, sometimes versions, sometimes of no run that the mirror has.
 fn starts(rng: &mut Rng, world: &World) -> (Node, Node) {
     let run = |rng: &mut Rng| {
-        let run = &world.runs[rng.usize(..world.runs.len())];
+        // Late runs have more upstream of them.
+        let count = world
+            .runs
+            .iter()
+            .filter(|run| run.id.starts_with("run"))
+            .count();
+        let run = &world.runs[rng.usize(..count).max(rng.usize(..count))];
         Node::run(&run.id).expect("an id")
     };
     let version = |rng: &mut Rng| {
@@ -148,7 +169,12 @@ fn assert_outcome(diff: &Diff) {
 }
 
 /// With fewer pairs, nothing else is said of the pairs that were compared, and the rest is unknown.
-async fn assert_cut(store: &MongoRunStore, starts: &(Node, Node), max: usize, whole: &Diff) -> bool {
+async fn assert_cut(
+    store: &MongoRunStore,
+    starts: &(Node, Node),
+    max: usize,
+    whole: &Diff,
+) -> bool {
     let (a, b) = starts;
     let cut = store.diff(a.clone(), b.clone()).max_pairs(max);
     let cut = cut.await.expect("a diff");
@@ -196,7 +222,10 @@ async fn diffs_over_random_lineage_say_what_their_definition_says() {
             let limit = [0, 1, u32::MAX, u32::MAX][rng.usize(..4)];
             let diff = store.diff(a.clone(), b.clone()).depth(limit).await;
             let Some(runs) = runs else {
-                assert!(matches!(diff, Err(Error::InvalidArgument { .. })), "{diff:?}");
+                assert!(
+                    matches!(diff, Err(Error::InvalidArgument { .. })),
+                    "{diff:?}"
+                );
                 refused += 1;
                 continue;
             };
@@ -236,7 +265,10 @@ async fn diffs_over_random_lineage_say_what_their_definition_says() {
     }
     let seen = format!("{refused} refused, {deep} deep, {cut} cut, {states:?}, {kinds:?}");
     assert!(refused > 5 && deep > 5 && cut > 5, "{seen}");
-    assert!(states.len() == 4 && states.values().all(|count| *count > 20), "{seen}");
+    assert!(
+        states.len() == 4 && states.values().all(|count| *count > 20),
+        "{seen}"
+    );
     // Six reasons why inputs differ, four other differences, three reasons of the unknown.
     assert_eq!(kinds.len(), 13, "{seen}");
 }

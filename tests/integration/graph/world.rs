@@ -149,7 +149,9 @@ impl WorldRun {
         }
         let document = |texts: &BTreeMap<&'static str, String>| -> Document {
             let texts = texts.iter();
-            texts.map(|(name, text)| ((*name).to_owned(), text.into())).collect()
+            texts
+                .map(|(name, text)| ((*name).to_owned(), text.into()))
+                .collect()
         };
         let mut tags = document(&self.tags);
         let mut mlflow = doc! { "user": &self.id };
@@ -216,8 +218,10 @@ pub(crate) fn parsed(node: &str) -> Node {
 impl World {
     /// Stores it in place of what the database holds.
     pub(crate) async fn store(&self, database: &Database) {
-        let (deleted, runs): (Vec<&WorldRun>, Vec<&WorldRun>) =
-            self.runs.iter().partition(|run| run.is_deleted || run.is_purged);
+        let (deleted, runs): (Vec<&WorldRun>, Vec<&WorldRun>) = self
+            .runs
+            .iter()
+            .partition(|run| run.is_deleted || run.is_purged);
         let models: Vec<Document> = self.models();
         let logged = self.logged.iter().map(|model| {
             let mut document = doc! { "_id": &model.id, "exp": { "id": "1" }, "created": hour(0) };
