@@ -111,6 +111,8 @@ pub enum Unknown {
     Unmirrored,
     /// One of the runs was purged from the mirror, so that only its id is left.
     Purged,
+    /// MongoDB refused a part of one of the runs, so that its params and tags are not mirrored.
+    Quarantined,
     /// The request's limit on the depth ended the walk here. The mirror may have the runs.
     Depth,
     /// The request's limit on the number of pairs ended the walk here. The mirror may have the runs.
@@ -228,6 +230,14 @@ pub struct DiffProgress {
 }
 
 impl Diff {
+    /// Whether a diff can start at this node: a run, or a version of a model.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument), which names the nodes that can be starts.
+    pub fn check_start(node: &Node) -> Result<()> {
+        start::check(node)
+    }
+
     /// The pairs of this state, by depth, then by key.
     pub fn in_state(&self, state: State) -> impl Iterator<Item = &Pair> {
         self.pairs.iter().filter(move |pair| pair.state == state)

@@ -148,6 +148,7 @@ impl<'a> Neighbours<'a> {
             field::PARAMS: 1,
             format!("{}.{}", field::MIRROR, field::TEXT): 1,
             format!("{}.{}", field::MIRROR, field::UNNESTED): 1,
+            format!("{}.{}", field::MIRROR, field::QUARANTINED): 1,
         };
         let mut found = Vec::new();
         for ids in chunks(ids, CHUNK) {

@@ -16,7 +16,7 @@ pub enum Change {
     OnlyA,
     /// Only graph B has the node.
     OnlyB,
-    /// A pair of runs that could not be compared.
+    /// A pair of runs without a known difference that could not be compared, or whose upstream could not.
     Unknown,
 }
 
@@ -67,7 +67,7 @@ impl Change {
             Self::Different => "another version, digest or run",
             Self::OnlyA => "B has no such input",
             Self::OnlyB => "A has no such input",
-            Self::Unknown => "could not be compared",
+            Self::Unknown => "it, or something upstream, could not be compared",
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::picture::{Picture, PictureEdge, PictureNode};
 
 /// A box names at most this many differences of a pair; the tooltip and the page name all.
 const NAMED: usize = 5;
+/// Two names that are longer than this stand on two lines.
+const LONG_NAME: usize = 24;
 /// The length of a short git commit.
 const SHORT_COMMIT: usize = 10;
 
@@ -76,6 +78,10 @@ impl Overlay {
         });
         let (name_a, name_b) = (run_name(a), run_name(b));
         drawn.name = both(&name_a, &name_b);
+        if drawn.name.chars().count() > LONG_NAME && name_a != name_b {
+            drawn.name = format!("A: {name_a}");
+            drawn.lines.push(format!("B: {name_b}"));
+        }
         if a.node != b.node {
             let ids = (short(a.node.key()), short(b.node.key()));
             drawn.lines.push(format!("A {}, B {}", ids.0, ids.1));
@@ -158,6 +164,7 @@ fn reason(unknown: Unknown) -> String {
     let reason = match unknown {
         Unknown::Unmirrored => "a run is not mirrored",
         Unknown::Purged => "a run is purged from the mirror",
+        Unknown::Quarantined => "a run is mirrored in part",
         Unknown::Depth => "beyond the limit on levels",
         Unknown::Pairs => "beyond the limit on pairs",
         _ => "not compared",

@@ -15,6 +15,7 @@ use crate::graph::GraphNode;
 use crate::graph::arena::facts;
 use crate::mongo::neighbours::{LoggedModelsBy, Neighbours, StoredRun};
 use crate::node::{Kind, Node};
+use crate::run::{Run, field};
 
 /// Compares the pair of the starts and all pairs upstream of it.
 pub(super) async fn pairs(
@@ -55,8 +56,16 @@ struct Pairing<'a> {
 
 /// The runs of a level.
 struct Level {
-    runs: HashMap<String, (StoredRun, Texts)>,
+    runs: HashMap<String, ReadRun>,
     names: ModelNames,
+}
+
+/// A mirrored run.
+struct ReadRun {
+    stored: StoredRun,
+    texts: Texts,
+    /// Whether MongoDB refused a part of the run.
+    is_quarantined: bool,
 }
 
 /// Two references under one key, exactly one on each side.
@@ -128,20 +137,25 @@ impl Pairing<'_> {
             self.neighbours.runs(&ids, false),
             self.neighbours.whole_runs(&ids),
         )?;
-        let mut texts: HashMap<String, Texts> = HashMap::new();
         // While a run is being deleted or restored, it may be in both collections. The one in `runs` comes first and counts.
+        let mut found: HashMap<&str, &Run> = HashMap::new();
         for run in &whole {
-            if !texts.contains_key(run.id()) {
-                texts.insert(run.id().to_owned(), Texts::of(run)?);
-            }
+            found.entry(run.id()).or_insert(run);
         }
         let (mut runs, mut models) = (HashMap::new(), BTreeSet::new());
         let (there, deleted): (Vec<_>, Vec<_>) =
             stored.into_iter().partition(|run| !run.is_deleted);
-        for run in there.into_iter().chain(deleted) {
-            if let Some(texts) = texts.remove(run.run.id()) {
-                models.extend(logged_models(&run.run)?);
-                runs.insert(run.run.id().to_owned(), (run, texts));
+        for stored in there.into_iter().chain(deleted) {
+            if let Some(whole) = found.remove(stored.run.id()) {
+                models.extend(logged_models(&stored.run)?);
+                let mirror = whole.as_raw().get_document(field::MIRROR);
+                let quarantined = mirror.and_then(|mirror| mirror.get_bool(field::QUARANTINED));
+                let read = ReadRun {
+                    texts: Texts::of(whole)?,
+                    is_quarantined: quarantined.unwrap_or_default(),
+                    stored,
+                };
+                runs.insert(whole.id().to_owned(), read);
             }
         }
         let models = self.neighbours.logged_models(LoggedModelsBy::Id, &models);
@@ -160,7 +174,8 @@ impl Pairing<'_> {
     fn compare_pair(&mut self, place: usize, level: &Level) -> Result<Vec<Counterparts>> {
         let pair = &mut self.pairs[place];
         for run in [&mut pair.a, &mut pair.b] {
-            let known = level.runs.get(run.node.key()).map(|(run, _)| run);
+            let known = level.runs.get(run.node.key());
+            let known = known.map(|read| &read.stored);
             run.is_known = known.is_some();
             run.is_deleted = known.is_some_and(|run| run.is_deleted);
             run.run = known.map(facts);
@@ -171,7 +186,7 @@ impl Pairing<'_> {
         let is_purged = |run: &GraphNode| run.run.as_ref().is_some_and(|facts| facts.is_purged);
         let runs = &level.runs;
         let known = (runs.get(pair.a.node.key())).zip(runs.get(pair.b.node.key()));
-        let Some(((a, texts_a), (b, texts_b))) = known else {
+        let Some((a, b)) = known else {
             pair.unknown = Some(Unknown::Unmirrored);
             return Ok(Vec::new());
         };
@@ -179,10 +194,14 @@ impl Pairing<'_> {
             pair.unknown = Some(Unknown::Purged);
             return Ok(Vec::new());
         }
-        let inputs = |run: &StoredRun| inputs_of(&run.run, &level.names);
+        if a.is_quarantined || b.is_quarantined {
+            pair.unknown = Some(Unknown::Quarantined);
+            return Ok(Vec::new());
+        }
+        let inputs = |read: &ReadRun| inputs_of(&read.stored.run, &level.names);
         let matched = matched(&inputs(a)?, &inputs(b)?);
         pair.equal = matched.equal;
-        pair.differences = texts::differences(texts_a, texts_b);
+        pair.differences = texts::differences(&a.texts, &b.texts);
         let unmatched = matched.unmatched.into_iter().map(Difference::Input);
         pair.differences.extend(unmatched);
         let compared = matched.compared.into_iter();

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
+use runlineage::Error;
+use runlineage::graph::Diff;
 use runlineage::lineage::NodeArg;
 use runlineage_draw::Format;
 
@@ -27,10 +29,10 @@ Examples:
 A and B are written as NODE for `runlineage graph`. The exit code is 0 whether the two differ or not.")]
 pub(crate) struct DiffArgs {
     /// A run, or a version of a model.
-    #[arg(value_name = "A", value_parser = parse_start)]
+    #[arg(value_name = "A", value_parser = parse_run_or_version)]
     pub(crate) a: NodeArg,
     /// The run or version to compare it with.
-    #[arg(value_name = "B", value_parser = parse_start)]
+    #[arg(value_name = "B", value_parser = parse_run_or_version)]
     pub(crate) b: NodeArg,
     /// Levels of runs upstream, or `all`.
     #[arg(long, value_name = "N", default_value = "all", allow_negative_numbers = true, value_parser = parse_levels)]
@@ -58,4 +60,15 @@ impl DiffArgs {
     pub(crate) fn max_time(&self) -> Duration {
         Duration::from_secs(self.max_time)
     }
+}
+
+fn parse_run_or_version(text: &str) -> Result<NodeArg, String> {
+    let start = parse_start(text)?;
+    if let NodeArg::Node(node) = &start {
+        Diff::check_start(node).map_err(|error| match error {
+            Error::InvalidArgument { reason, .. } => reason,
+            error => error.to_string(),
+        })?;
+    }
+    Ok(start)
 }

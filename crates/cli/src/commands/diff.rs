@@ -1,7 +1,7 @@
 //! `diff`: shows why two runs or versions differ.
 
-mod cells;
 mod report;
+mod rows;
 
 use std::process::ExitCode;
 
@@ -67,10 +67,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: DiffArgs) -> Result {
 /// Fails if the mirror has never met one of the starts.
 async fn check_starts(store: &MongoRunStore, starts: [&Node; 2]) -> Result<()> {
     for start in starts {
-        // Other kinds are no starts of a diff, which the error of the diff says.
-        if start.kind() == runlineage::Kind::RUN || start.kind() == runlineage::Kind::MODEL {
-            check_known(store, start).await?;
-        }
+        check_known(store, start).await?;
     }
     Ok(())
 }

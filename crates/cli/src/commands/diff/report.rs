@@ -3,18 +3,19 @@
 use std::fmt::Write as _;
 
 use runlineage::graph::{Diff, GraphNode, Outcome, Pair, State, Unknown};
+use unicode_width::UnicodeWidthStr as _;
 
-use super::cells::{self, HEADER, Row};
-use crate::output::{printable, table};
+use super::rows::{self, Row};
+use crate::output::printable;
 use crate::say::counted;
 use crate::secret::masked;
 
-/// A table lists this many differences of a pair.
+/// The text lists this many differences of a pair.
 const MAX_ROWS: usize = 100;
 /// A section lists this many pairs.
 const MAX_PAIRS: usize = 50;
-/// The part of a run's id that tells runs of one name apart.
-const SHORT_ID: usize = 8;
+/// The widest column of names.
+const MAX_NAME: usize = 40;
 
 pub(super) fn text(diff: &Diff) -> String {
     let mut text = String::new();
@@ -34,7 +35,7 @@ pub(super) fn text(diff: &Diff) -> String {
     }
     let unknown: Vec<&Pair> = diff.unknown().collect();
     section(&mut text, "Unknown", &unknown, |text, pair| {
-        line(text, &format!("{}: {}", title(pair), reason(pair)));
+        line(text, &format!("  {}: {}", title(pair), reason(pair)));
     });
     text
 }
@@ -78,7 +79,7 @@ fn section(
     if pairs.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\n{heading}\n");
+    let _ = writeln!(text, "\n{heading}");
     for pair in pairs.iter().take(MAX_PAIRS) {
         describe(text, pair);
     }
@@ -88,11 +89,12 @@ fn section(
     }
 }
 
-/// A pair, with a table of all that differs.
+/// A pair, with all that differs.
 fn described(text: &mut String, diff: &Diff, pair: &Pair) {
+    text.push('\n');
     line(text, &title(pair));
-    line(text, &format!("  A {}", run(&pair.a)));
-    line(text, &format!("  B {}", run(&pair.b)));
+    line(text, &format!("  A  {}", run(&pair.a)));
+    line(text, &format!("  B  {}", run(&pair.b)));
     if pair.unknown_upstream {
         line(
             text,
@@ -100,27 +102,39 @@ fn described(text: &mut String, diff: &Diff, pair: &Pair) {
         );
     }
     let followed = pair.followed.iter();
-    let followed = followed.map(|followed| cells::followed(diff, followed));
-    let own = pair.differences.iter().map(cells::difference);
-    // What explains the pair comes first.
-    let rows: Vec<Row> = match pair.state {
-        State::First => own.chain(followed).collect(),
-        _ => followed.chain(own).collect(),
-    };
-    let has_remarks = rows.iter().any(|row| !row[4].is_empty());
-    let columns = if has_remarks { 5 } else { 4 };
-    let header: Vec<String> = HEADER[..columns]
-        .iter()
-        .map(|name| (*name).to_owned())
+    let followed: Vec<Row> = followed
+        .map(|followed| rows::followed(diff, followed))
         .collect();
-    let shown = rows.iter().take(MAX_ROWS);
-    let shown = shown.map(|row| row[..columns].to_vec());
-    let _ = writeln!(text, "{}", table(&header, shown));
+    let own: Vec<Row> = pair.differences.iter().map(rows::difference).collect();
+    let all = || own.iter().chain(&followed);
+    let what = all().map(|row| row.what.width()).max().unwrap_or_default();
+    let name = all().map(|row| row.name.width()).max().unwrap_or_default();
+    let widths = (what, name.min(MAX_NAME));
+    if pair.state == State::First {
+        listed(text, &own, widths);
+        listed(text, &followed, widths);
+    } else {
+        listed(text, &followed, widths);
+        if !(own.is_empty() || followed.is_empty()) {
+            line(text, "  It also differs by itself:");
+        }
+        listed(text, &own, widths);
+    }
+}
+
+fn listed(text: &mut String, rows: &[Row], (what, name): (usize, usize)) {
+    let padded = |text: &str, width: usize| {
+        let missing = width.saturating_sub(text.width());
+        format!("{text}{}", " ".repeat(missing))
+    };
+    for row in rows.iter().take(MAX_ROWS) {
+        let (what, name) = (padded(&row.what, what), padded(&row.name, name));
+        line(text, &format!("     {what}  {name}  {}", row.values));
+    }
     if rows.len() > MAX_ROWS {
         let more = counted((rows.len() - MAX_ROWS) as u64, "more difference");
-        let _ = writeln!(text, "{more}; --format json lists all");
+        line(text, &format!("     {more}; --format json lists all"));
     }
-    text.push('\n');
 }
 
 /// The names of the runs, and their place: `train-a → train-b, 1 level up, by the model churn`.
@@ -128,7 +142,7 @@ fn title(pair: &Pair) -> String {
     let place = match (pair.depth, &pair.key) {
         (0, _) | (_, None) => "the start".to_owned(),
         (depth, Some(key)) => {
-            format!("{} up, {}", counted(depth, "level"), cells::by_key(key))
+            format!("{} up, {}", counted(depth, "level"), rows::by_key(key))
         }
     };
     format!("{}, {place}", name(pair))
@@ -146,10 +160,7 @@ pub(super) fn name(pair: &Pair) -> String {
 fn run_name(run: &GraphNode) -> String {
     let name = run.run.as_ref().and_then(|facts| facts.name.clone());
     let name = name.filter(|name| !name.is_empty());
-    name.unwrap_or_else(|| {
-        let id = run.node.key();
-        id.get(..SHORT_ID).unwrap_or(id).to_owned()
-    })
+    name.unwrap_or_else(|| rows::short_id(run.node.key()))
 }
 
 /// The run, and what is known of it besides its name.
@@ -180,6 +191,9 @@ fn reason(pair: &Pair) -> String {
         Some(Unknown::Purged) => {
             let is_purged = |run: &GraphNode| run.run.as_ref().is_some_and(|facts| facts.is_purged);
             format!("{} purged from the mirror", side(&is_purged))
+        }
+        Some(Unknown::Quarantined) => {
+            "one of the runs is in quarantine, so its params and tags are not mirrored".to_owned()
         }
         Some(Unknown::Depth) => "beyond --upstream".to_owned(),
         Some(Unknown::Pairs) => "beyond --max-pairs".to_owned(),
