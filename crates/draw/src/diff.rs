@@ -1,6 +1,6 @@
 //! Two upstreams laid over each other, as a picture.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use runlineage::graph::{
     Diff, Difference, DifferentInput, Ending, Followed, GraphNode, InputKey, Pair, RunFacts, State,
@@ -58,7 +58,7 @@ impl Picture {
 #[derive(Default)]
 struct Overlay {
     nodes: Vec<PictureNode>,
-    places: HashMap<String, usize>,
+    ids: HashSet<String>,
     edges: Vec<PictureEdge>,
 }
 
@@ -130,8 +130,7 @@ impl Overlay {
     /// A node that was added before stays as it is.
     fn add(&mut self, node: PictureNode) -> String {
         let id = node.id.clone();
-        if !self.places.contains_key(&id) {
-            self.places.insert(id.clone(), self.nodes.len());
+        if self.ids.insert(id.clone()) {
             self.nodes.push(node);
         }
         id

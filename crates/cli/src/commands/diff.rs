@@ -5,7 +5,7 @@ mod rows;
 
 use std::process::ExitCode;
 
-use runlineage::graph::{Diff, Unknown};
+use runlineage::graph::{Diff, Difference, Unknown};
 use runlineage::{Error, MongoRunStore, Node};
 use runlineage_draw::Format;
 
@@ -15,6 +15,7 @@ use crate::args::{ConnectionArgs, DiffArgs};
 use crate::connect::{self, usage};
 use crate::progress::WalkBar;
 use crate::say::{counted, say};
+use crate::secret::masked;
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: DiffArgs) -> Result {
     let format = drawing::format(&args.output, Format::Table)?;
@@ -57,11 +58,30 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: DiffArgs) -> Result {
     let answer = match format {
         Format::Table => report::text(&diff).into_bytes(),
         Format::Json => drawing::json_line(&diff)?,
-        _ => drawing::drawn_diff(&diff, pages.as_ref(), format, args.output.fold)?,
+        _ => {
+            let masked = with_masked_values(diff.clone());
+            drawing::drawn_diff(&masked, pages.as_ref(), format, args.output.fold)?
+        }
     };
     drawing::write(&args.output, &answer)?;
     say_cut(&diff);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The diff for a picture: params and tags may hold addresses with credentials.
+fn with_masked_values(mut diff: Diff) -> Diff {
+    let pairs = diff.pairs.iter_mut();
+    for difference in pairs.flat_map(|pair| &mut pair.differences) {
+        let values = match difference {
+            Difference::GitCommit(values) | Difference::EntryPoint(values) => values,
+            Difference::Param(named) | Difference::Tag(named) => &mut named.values,
+            _ => continue,
+        };
+        for value in [&mut values.a, &mut values.b].into_iter().flatten() {
+            *value = masked(value).into_owned();
+        }
+    }
+    diff
 }
 
 /// Fails if the mirror has never met one of the starts.

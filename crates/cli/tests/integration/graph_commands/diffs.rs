@@ -351,3 +351,16 @@ async fn hostile_values_steer_no_terminal() {
         "{shown:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_in_values_are_masked() {
+    let test = mirror().await;
+    let params = doc! { "store": "postgresql://ana:hush-hush@db/features" };
+    let runs = vec![stored("x", "train", doc! {}, doc! { "params": params })];
+    insert(&test, "runs", runs).await;
+    for format in ["table", "svg", "html"] {
+        let shown = diff(&test, &["x", "same-a", "--format", format]).success();
+        assert!(shown.contains("***@db/features"), "{format}: {shown}");
+        assert!(!shown.contains("hush-hush"), "{format}: {shown}");
+    }
+}
