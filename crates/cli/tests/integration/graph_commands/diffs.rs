@@ -65,7 +65,7 @@ fn stored(id: &str, name: &str, inputs: Document, more: Document) -> Document {
 
 /// Two trainings of one pipeline, and two scorings with little in common.
 async fn mirror() -> TestDatabase {
-    let test = mirror_of(0).await;
+    let test = mirror_of(1).await;
     let mut runs = Vec::new();
     for (side, month, digest, rate, version, commit) in [
         ("a", "may", "1111", "low", "7", "0123456789abcdef"),
