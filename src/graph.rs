@@ -20,6 +20,7 @@
 //! follows two overlap edges in a row.
 
 mod arena;
+mod diff;
 mod downstream;
 mod facts;
 mod fetch;
@@ -43,6 +44,10 @@ use serde::Serialize;
 use crate::mongo::MongoRunStore;
 use crate::node::{Node, Origin};
 
+pub use diff::{
+    Diff, DiffProgress, DiffRequest, Difference, DifferentInput, Ending, EqualInput, Followed,
+    InputKey, NamedValues, Outcome, Pair, State, Unknown, Values,
+};
 pub use impact::{Aliased, CountOf, Impact, ImpactRequest, Reached};
 pub use nodes::{NodeAt, Nodes, NodesRequest};
 pub use paths::{Path, PathRequest, Paths};
@@ -291,5 +296,13 @@ impl MongoRunStore {
     /// Finds the shortest lineage path from one node to another.
     pub fn paths(&self, from: Node, to: Node) -> PathRequest<'_> {
         PathRequest::new(self, from, to)
+    }
+
+    /// Compares the upstreams of two runs or versions of models. A version stands for the run that produced it.
+    ///
+    /// The answer is an [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a node of another kind, and for a version
+    /// without a known producer or with several.
+    pub fn diff(&self, a: Node, b: Node) -> DiffRequest<'_> {
+        DiffRequest::new(self, a, b)
     }
 }

@@ -255,7 +255,7 @@ impl Origins {
     }
 }
 
-fn facts(stored: StoredFacts) -> RunFacts {
+pub(super) fn facts(stored: StoredFacts) -> RunFacts {
     let name = stored.exp_name;
     RunFacts {
         name: stored.name,

@@ -118,14 +118,16 @@ impl<'a> Neighbours<'a> {
         found.try_concat().await
     }
 
-    /// The runs with these ids, with tags and params.
+    /// The runs with these ids, with inputs, tags and params.
     pub(crate) async fn whole_runs(&self, ids: &BTreeSet<String>) -> Result<Vec<Run>> {
         // `mirror` keeps the exact texts and the keys that do not nest.
         let fields = doc! {
+            Direction::Input.field(): 1,
             field::TAGS: 1,
             field::PARAMS: 1,
             format!("{}.{}", field::MIRROR, field::TEXT): 1,
             format!("{}.{}", field::MIRROR, field::UNNESTED): 1,
+            format!("{}.{}", field::MIRROR, field::QUARANTINED): 1,
         };
         let mut found = Vec::new();
         for ids in chunks(ids, CHUNK) {

@@ -12,6 +12,9 @@ use crate::node::{Direction, Kind, Lineage, Node, Origin, Reference};
 /// The field of an entry that names its origin.
 pub(crate) const FROM: &str = "from";
 
+/// The field of an entry that says what a dataset was used for.
+pub(crate) const CONTEXT: &str = "context";
+
 /// A reference, and what else MLflow records of it, such as the context of a dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
@@ -135,6 +138,21 @@ impl Run {
         self.pairs(Direction::Output, Kind::ARTIFACT)
     }
 
+    /// The nodes that the run read, each with its context if MLflow recorded one, such as `training`.
+    ///
+    /// # Errors
+    /// An item is an error where [`lineage`](Self::lineage) would fail.
+    pub(crate) fn inputs_in_context(&self) -> impl Iterator<Item = Result<(Node, Option<&str>)>> {
+        let kinds = Kind::of_direction(Direction::Input);
+        kinds.flat_map(move |kind| {
+            let entries = self.entries(Direction::Input, kind);
+            entries.map(move |entry| {
+                let entry = entry?;
+                Ok((Node::stored(kind, entry.key, entry.detail), entry.context))
+            })
+        })
+    }
+
     fn pairs(
         &self,
         direction: Direction,
@@ -224,7 +242,7 @@ fn entry_of(
     let (spec, path) = (kind.spec(), || kind.path(direction));
     let entry = element.as_document();
     let entry = entry.ok_or_else(|| format!("an entry of `{}` is not a document", path()))?;
-    let (mut key, mut detail, mut origin) = (None, None, None);
+    let (mut key, mut detail, mut origin, mut context) = (None, None, None, None);
     for field in entry.iter_elements() {
         let field = field.map_err(text)?;
         let name = field.key().as_str();
@@ -232,6 +250,8 @@ fn entry_of(
             key = Some(field.value().map_err(text)?);
         } else if name == FROM {
             origin = Some(field.value().map_err(text)?);
+        } else if name == CONTEXT {
+            context = Some(field.value().map_err(text)?);
         } else if spec.detail.is_some_and(|detail| detail.field == name) {
             detail = Some(field.value().map_err(text)?);
         }
@@ -251,6 +271,7 @@ fn entry_of(
         key,
         detail,
         origin: origin.and_then(Origin::parse).unwrap_or_default(),
+        context: context.and_then(|context| context.as_str()),
     })
 }
 
@@ -263,4 +284,5 @@ struct RawEntry<'a> {
     key: &'a str,
     detail: Option<&'a str>,
     origin: Origin,
+    context: Option<&'a str>,
 }

@@ -2,6 +2,10 @@
 
 mod by_hand;
 mod cancel;
+mod diff_answers;
+mod diff_by_hand;
+mod diff_naive;
+mod diff_random;
 mod faults;
 mod naive;
 mod questions;

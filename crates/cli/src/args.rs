@@ -1,6 +1,7 @@
 //! The arguments of every command. They are parsed here, once.
 
 mod column;
+mod diff;
 mod example;
 mod facet;
 mod graph;
@@ -16,6 +17,7 @@ use runlineage::query::{Field, Order};
 use runlineage::{Error, ExperimentSelector, Node, Origin, RunId};
 
 pub(crate) use column::{Column, ColumnArg};
+pub(crate) use diff::DiffArgs;
 pub(crate) use example::parse;
 pub(crate) use facet::FacetArg;
 pub(crate) use graph::{GraphArgs, ImpactArgs, OutputArgs, PathsArgs, ProvenanceArgs};
@@ -86,6 +88,7 @@ pub(crate) enum Command {
     Impact(Box<ImpactArgs>),
     Provenance(ProvenanceArgs),
     Paths(PathsArgs),
+    Diff(DiffArgs),
     Register(RegisterArgs),
     Migrate(MigrateArgs),
     Verify(VerifyArgs),

@@ -70,7 +70,7 @@ impl<'a> Names<'a> {
     }
 }
 
-fn short(id: &str) -> String {
+pub(crate) fn short(id: &str) -> String {
     match id.char_indices().nth(SHORT_ID) {
         Some((end, _)) => format!("{}…", &id[..end]),
         None => id.to_owned(),
@@ -102,7 +102,7 @@ fn picture_node(shown: &GraphNode, names: &Names<'_>) -> PictureNode {
     drawn
 }
 
-fn kind(kind: Kind) -> NodeKind {
+pub(crate) fn kind(kind: Kind) -> NodeKind {
     let noun = kind.spec().noun;
     let drawn = NodeKind::ALL.into_iter().find(|drawn| drawn.name() == noun);
     // A kind that the library has and this crate does not know yet looks like plain data.

@@ -20,6 +20,7 @@
 //! | to | see |
 //! |---|---|
 //! | draw a walked graph | [`Picture::from_graph`] |
+//! | draw two upstreams laid over each other | [`Picture::from_diff`] |
 //! | give nodes and edges | [`Picture`], [`PictureNode`], [`PictureEdge`] |
 //! | fold many siblings into one node | [`Picture::fold`] |
 //! | draw | [`svg()`], [`png()`], [`html()`] |
@@ -30,7 +31,9 @@
 //! Names come from other people. Markup is escaped, control and bidirectional characters are replaced, links are `http` or `https`,
 //! and nothing that is drawn asks another server for anything.
 
+mod change;
 mod csv;
+mod diff;
 mod error;
 mod fold;
 mod font;
@@ -46,6 +49,7 @@ mod table;
 mod text;
 mod tree;
 
+pub use change::Change;
 pub use csv::csv;
 pub use error::{Error, Result};
 pub use format::Format;

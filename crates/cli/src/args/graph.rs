@@ -41,7 +41,7 @@ pub(crate) struct GraphArgs {
     #[arg(long = "where", value_name = "CONDITION", value_parser = parse_condition)]
     pub(crate) condition: Option<Query>,
     /// Stop the walk at this many nodes.
-    #[arg(long, value_name = "N", default_value_t = 1_000, allow_negative_numbers = true, value_parser = parse_nodes)]
+    #[arg(long, value_name = "N", default_value_t = 1_000, allow_negative_numbers = true, value_parser = parse_count)]
     pub(crate) max_nodes: usize,
     #[command(flatten)]
     pub(crate) walk: WalkArgs,
@@ -68,7 +68,7 @@ pub(crate) struct ImpactArgs {
     #[arg(long = "where", value_name = "CONDITION", value_parser = parse_condition)]
     pub(crate) condition: Option<Query>,
     /// Stop the walk at this many nodes.
-    #[arg(long, value_name = "N", default_value_t = 100_000, allow_negative_numbers = true, value_parser = parse_nodes)]
+    #[arg(long, value_name = "N", default_value_t = 100_000, allow_negative_numbers = true, value_parser = parse_count)]
     pub(crate) max_nodes: usize,
     #[command(flatten)]
     pub(crate) walk: WalkArgs,
@@ -96,7 +96,7 @@ pub(crate) struct ProvenanceArgs {
     #[arg(long = "where", value_name = "CONDITION", value_parser = parse_condition)]
     pub(crate) condition: Option<Query>,
     /// Stop the walk at this many nodes.
-    #[arg(long, value_name = "N", default_value_t = 10_000, allow_negative_numbers = true, value_parser = parse_nodes)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, allow_negative_numbers = true, value_parser = parse_count)]
     pub(crate) max_nodes: usize,
     #[command(flatten)]
     pub(crate) walk: WalkArgs,
@@ -123,7 +123,7 @@ pub(crate) struct PathsArgs {
     #[arg(long = "where", value_name = "CONDITION", value_parser = parse_condition)]
     pub(crate) condition: Option<Query>,
     /// Stop each walk at this many nodes.
-    #[arg(long, value_name = "N", default_value_t = 100_000, allow_negative_numbers = true, value_parser = parse_nodes)]
+    #[arg(long, value_name = "N", default_value_t = 100_000, allow_negative_numbers = true, value_parser = parse_count)]
     pub(crate) max_nodes: usize,
     #[command(flatten)]
     pub(crate) walk: WalkArgs,
@@ -159,12 +159,17 @@ pub(crate) struct OutputArgs {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct FormatArg(Format);
+pub(super) struct FormatArg(Format);
 
 impl FormatArg {
     fn parser() -> impl clap::builder::TypedValueParser<Value = Self> {
+        Self::among(&Format::ALL)
+    }
+
+    /// A parser that takes only these formats.
+    pub(super) fn among(formats: &[Format]) -> impl clap::builder::TypedValueParser<Value = Self> {
         use clap::builder::TypedValueParser as _;
-        let names = Format::ALL.map(Format::name);
+        let names: Vec<&'static str> = formats.iter().map(|format| format.name()).collect();
         clap::builder::PossibleValuesParser::new(names)
             .try_map(|name| name.parse().map(Self).map_err(|error| format!("{error}")))
     }
@@ -209,7 +214,7 @@ impl OutputArgs {
 }
 
 /// Parses a node, or a model by what points at one of its versions. A text without a kind is the id of a run.
-fn parse_start(text: &str) -> Result<NodeArg, String> {
+pub(super) fn parse_start(text: &str) -> Result<NodeArg, String> {
     // `models:/m-…` is a logged model.
     if text.starts_with("models:/") && parse_as::<runlineage::Node>(text).is_err() {
         return Kind::MODEL.read(text);
@@ -217,7 +222,7 @@ fn parse_start(text: &str) -> Result<NodeArg, String> {
     parse_node(text).map(NodeArg::Node)
 }
 
-fn parse_levels(text: &str) -> Result<u32, String> {
+pub(super) fn parse_levels(text: &str) -> Result<u32, String> {
     match text {
         "all" => Ok(u32::MAX),
         _ => text
@@ -226,9 +231,9 @@ fn parse_levels(text: &str) -> Result<u32, String> {
     }
 }
 
-fn parse_nodes(text: &str) -> Result<usize, String> {
-    let nodes = text.parse().ok().filter(|nodes| *nodes > 0);
-    nodes.ok_or_else(|| "write a number of at least 1, such as 1000".to_owned())
+pub(super) fn parse_count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "write a number of at least 1, such as 1000".to_owned())
 }
 
 fn parse_condition(text: &str) -> Result<Query, String> {

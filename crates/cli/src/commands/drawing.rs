@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use runlineage::graph::{Edge, Graph, GraphNode, Truncated};
+use runlineage::graph::{Diff, Edge, Graph, GraphNode, Truncated};
 use runlineage_draw::{Format, HtmlOptions, Picture, PngOptions, SvgOptions, TABLE_HEADER};
 use serde::Serialize;
 
@@ -62,13 +62,22 @@ pub(super) fn drawn(
     if format == Format::Csv {
         return Ok(runlineage_draw::csv(&picture).into_bytes());
     }
-    let picture = masked_picture(&picture)?;
+    pictured(&masked_picture(&picture)?, format, fold, None)
+}
+
+/// The picture as SVG, PNG or HTML, as a table of its nodes, or as a tree.
+fn pictured(
+    picture: &Picture,
+    format: Format,
+    fold: usize,
+    title: Option<String>,
+) -> Result<Vec<u8>> {
     let folded = || match fold {
         0 => picture.clone(),
         shown => picture.fold(shown),
     };
     let bytes = match format {
-        Format::Table => node_table(&picture).into_bytes(),
+        Format::Table => node_table(picture).into_bytes(),
         Format::Svg => runlineage_draw::svg(&folded(), &SvgOptions::default()).into_bytes(),
         Format::Png => {
             let png = runlineage_draw::png(&folded(), &PngOptions::default())?;
@@ -78,11 +87,24 @@ pub(super) fn drawn(
         Format::Html => {
             let mut options = HtmlOptions::default();
             options.fold = (fold > 0).then_some(fold);
-            runlineage_draw::html(&picture, &options).into_bytes()
+            options.title = title;
+            runlineage_draw::html(picture, &options).into_bytes()
         }
         _ => runlineage_draw::tree(&folded()).into_bytes(),
     };
     Ok(bytes)
+}
+
+/// The diff in one of the formats of pictures.
+pub(super) fn drawn_diff(
+    diff: &Diff,
+    pages: Option<&Pages>,
+    format: Format,
+    fold: usize,
+) -> Result<Vec<u8>> {
+    let picture = Picture::from_diff(diff, |shown| pages?.node(shown))?;
+    let title = format!("Diff of {} and {}", diff.a, diff.b);
+    pictured(&masked_picture(&picture)?, format, fold, Some(title))
 }
 
 /// Writes the answer into the file of `--out`, or to stdout.

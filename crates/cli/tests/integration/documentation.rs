@@ -207,7 +207,7 @@ fn until_stopped(
 
 #[test]
 fn every_flag_that_the_documentation_names_exists() {
-    const COMMANDS: [&str; 13] = [
+    const COMMANDS: [&str; 14] = [
         "sync",
         "find",
         "show",
@@ -216,6 +216,7 @@ fn every_flag_that_the_documentation_names_exists() {
         "impact",
         "provenance",
         "paths",
+        "diff",
         "register",
         "migrate",
         "verify",

@@ -1,6 +1,7 @@
-//! `graph`, `impact`, `provenance` and `paths` over a small pipeline on real servers.
+//! `graph`, `impact`, `provenance`, `paths` and `diff` over a small pipeline on real servers.
 
 mod answers;
+mod diffs;
 mod files;
 mod formats;
 mod refusals;

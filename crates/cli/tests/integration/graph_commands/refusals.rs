@@ -108,6 +108,8 @@ async fn hostile_names_stay_names() {
         &["impact", &nodes[0]],
         &["provenance", &nodes[4]],
         &["paths", &nodes[0], &nodes[4]],
+        &["diff", &nodes[1], &nodes[4]],
+        &["diff", &nodes[1], &nodes[4], "--format", "svg"],
     ] {
         let (code, shown) = on_terminal(&mut runlineage(command.iter().chain(&uri)), 200);
         assert_eq!(code, Some(0), "{command:?}: {shown}");
