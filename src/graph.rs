@@ -27,6 +27,7 @@ mod fetch;
 mod hidden;
 mod impact;
 mod json;
+mod levels;
 mod nodes;
 mod overlap;
 mod parents;

@@ -6,9 +6,7 @@ use bson::DateTime;
 
 use super::arena::{At, Link, Met};
 use super::walk::Walk;
-use super::{
-    Edge, Graph, GraphNode, Hidden, LoggedModelFacts, NodeAt, Nodes, Relation, VersionFacts,
-};
+use super::{Edge, Graph, GraphNode, Hidden, LoggedModelFacts, Relation, VersionFacts};
 use crate::error::Result;
 use crate::mongo::neighbours::{
     LoggedModel, LoggedModelsBy, RegisteredModel, RegisteredVersion, VersionsBy, version_id,
@@ -106,21 +104,6 @@ impl Walk<'_> {
             self.mark_unknown(&mut graph.nodes);
         }
         graph
-    }
-
-    /// The nodes alone, in their deterministic order.
-    pub(super) fn into_nodes(self) -> Nodes {
-        let shown = self.arena.shown_nodes();
-        let shown = shown.map(|(_, node, met)| NodeAt {
-            depth: met.depth.unwrap_or_default(),
-            node: node.clone(),
-        });
-        let mut nodes: Vec<NodeAt> = shown.collect();
-        nodes.sort_unstable();
-        Nodes {
-            nodes,
-            truncated: self.truncated,
-        }
     }
 
     /// Marks a reference that is a start as unknown if the mirror has neither a record nor an edge of it.

@@ -6,6 +6,7 @@ use std::future::IntoFuture;
 use futures::future::BoxFuture;
 use serde::Serialize;
 
+use super::walk::Walk;
 use super::{GraphRequest, Truncated, json};
 use crate::error::Result;
 use crate::node::{Kind, Node};
@@ -40,10 +41,44 @@ impl Nodes {
     }
 }
 
+impl<'a> GraphRequest<'a> {
+    /// Asks for the nodes alone: without edges, facts and hidden counts, and therefore faster. The limit on edges does not apply.
+    ///
+    /// ```no_run
+    /// # async fn example(store: runlineage::MongoRunStore) -> runlineage::Result<()> {
+    /// use runlineage::Node;
+    ///
+    /// let request = store.graph(Node::model("churn", "7")?).upstream(0).downstream(u32::MAX);
+    /// let reached = request.max_nodes(1_000_000).nodes().await?;
+    /// println!("{} runs depend on it", reached.runs().count());
+    /// # Ok(()) }
+    /// ```
+    pub fn nodes(self) -> NodesRequest<'a> {
+        NodesRequest { walk: self }
+    }
+}
+
+impl Walk<'_> {
+    /// The nodes alone, in their deterministic order.
+    fn into_nodes(self) -> Nodes {
+        let shown = self.arena.shown_nodes();
+        let shown = shown.map(|(_, node, met)| NodeAt {
+            depth: met.depth.unwrap_or_default(),
+            node: node.clone(),
+        });
+        let mut nodes: Vec<NodeAt> = shown.collect();
+        nodes.sort_unstable();
+        Nodes {
+            nodes,
+            truncated: self.truncated,
+        }
+    }
+}
+
 /// A request for the nodes of a graph. Awaiting it runs the walk; dropping the future cancels the walk.
 #[must_use = "the walk runs when the request is awaited"]
 pub struct NodesRequest<'a> {
-    pub(super) walk: GraphRequest<'a>,
+    walk: GraphRequest<'a>,
 }
 
 impl<'a> IntoFuture for NodesRequest<'a> {

@@ -8,10 +8,10 @@ use std::time::Duration;
 use bson::doc;
 use futures::future::BoxFuture;
 
+use super::Graph;
 use super::arena::Arena;
 use super::overlap::{References, Renames};
 use super::walk::{Limits, Walk};
-use super::{Graph, NodesRequest};
 use crate::error::Result;
 use crate::mongo::MongoRunStore;
 use crate::mongo::neighbours::Neighbours;
@@ -149,21 +149,6 @@ impl<'a> GraphRequest<'a> {
             parents: are_wanted,
             ..self
         }
-    }
-
-    /// Asks for the nodes alone: without edges, facts and hidden counts, and therefore faster. The limit on edges does not apply.
-    ///
-    /// ```no_run
-    /// # async fn example(store: runlineage::MongoRunStore) -> runlineage::Result<()> {
-    /// use runlineage::Node;
-    ///
-    /// let request = store.graph(Node::model("churn", "7")?).upstream(0).downstream(u32::MAX);
-    /// let reached = request.max_nodes(1_000_000).nodes().await?;
-    /// println!("{} runs depend on it", reached.runs().count());
-    /// # Ok(()) }
-    /// ```
-    pub fn nodes(self) -> NodesRequest<'a> {
-        NodesRequest { walk: self }
     }
 
     /// Keeps no edges.
