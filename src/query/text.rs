@@ -62,7 +62,7 @@ pub(crate) struct ParseError {
 /// | `true` | every run |
 ///
 /// - `is null` means `missing`, and `is not null` means `exists`.
-/// - Double a quote inside a text: `'it''s'`.
+/// - Double a quote inside a text: `'it''s'`. The words for a status need no quotes: `status = FINISHED`.
 /// - As in MLflow, `x != y` matches only runs with a value of `x`. `not x = y` also matches runs without one.
 /// - A list holds at most 1,000 values.
 /// - `like` on a param or a tag refuses a prefix of a number, such as `'1%'`, because the mirror stores numbers as numbers.

@@ -94,7 +94,15 @@ fn of_edge(edge: &PictureEdge) -> Vec<(String, String)> {
 
 fn texts(attributes: Vec<(String, Value)>) -> impl Iterator<Item = (String, String)> {
     let attributes = attributes.into_iter();
-    attributes.map(|(name, value)| (name, slashed(&cleaned(&value.to_string()))))
+    attributes.map(|(name, value)| {
+        // Graphviz's own JSON has the id of a node as `name`.
+        let name = if name == "name" {
+            "full_name".to_owned()
+        } else {
+            name
+        };
+        (name, slashed(&cleaned(&value.to_string())))
+    })
 }
 
 fn shape(kind: NodeKind) -> &'static str {

@@ -393,3 +393,36 @@ async fn what_lies_between_two_nodes_and_where_it_begins_and_ends() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn nodes_with_hostile_names_are_selected_in_quotes() {
+    // MLflow accepts each of them.
+    let names = ["a b", "c++", "x@y", "and", "2+m", "q\"t", "p(1)"];
+    let mut world = World::default();
+    for name in names {
+        let (made, used) = (format!("model:{name}:1"), format!("dataset:{name}"));
+        world.runs.push(
+            WorldRun::new(&format!("run{}", world.runs.len()))
+                .reads(&used)
+                .writes(&made),
+        );
+    }
+    let test = TestDatabase::new().await;
+    let store = mirror(&test).await;
+    world.store(&test.database).await;
+    for (place, name) in names.iter().enumerate() {
+        let quoted = name.replace('"', "\"\"");
+        let text = format!("\"dataset:{quoted}\"+ and +\"model:{quoted}:1\"");
+        let graph = select(&store, &text, 1_000).await;
+        let nodes: BTreeSet<Node> = graph.nodes.iter().map(|shown| shown.node.clone()).collect();
+        let run = format!("run:run{place}");
+        let expected = [format!("dataset:{name}"), run, format!("model:{name}:1")];
+        assert_eq!(
+            nodes,
+            expected.iter().map(|node| parsed(node)).collect(),
+            "{text}"
+        );
+        let printed = text.parse::<Selection>().expect("a selection").to_string();
+        assert_eq!(select(&store, &printed, 1_000).await, graph, "{printed}");
+    }
+}

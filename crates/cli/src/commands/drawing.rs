@@ -3,8 +3,11 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use runlineage::MongoRunStore;
 use runlineage::graph::{Edge, Graph, GraphNode, Truncated};
-use runlineage_draw::{Format, HtmlOptions, Picture, PngOptions, SvgOptions, TABLE_HEADER};
+use runlineage_draw::{
+    Format, HtmlOptions, MermaidOptions, Picture, PngOptions, SvgOptions, TABLE_HEADER,
+};
 use serde::Serialize;
 
 use super::Result;
@@ -47,7 +50,8 @@ pub(super) fn format(output: &OutputArgs, default: Format) -> Result<Format> {
 }
 
 /// The graph in any format.
-pub(super) fn drawn(
+pub(super) async fn drawn(
+    store: &MongoRunStore,
     graph: &Graph,
     pages: Option<&Pages>,
     format: Format,
@@ -55,6 +59,11 @@ pub(super) fn drawn(
 ) -> Result<Vec<u8>> {
     if format == Format::Json {
         return Ok(linked_json(graph, pages)?);
+    }
+    if format == Format::OpenLineage {
+        let source = store.freshness().await?.source;
+        let namespace = source.unwrap_or_else(|| "mlflow".to_owned());
+        return Ok(runlineage_draw::openlineage(graph, &namespace).into_bytes());
     }
     let picture = Picture::from_graph(graph, |shown| pages?.node(shown))?;
     let folded = || match fold {
@@ -74,6 +83,13 @@ pub(super) fn drawn(
             let mut options = HtmlOptions::default();
             options.fold = (fold > 0).then_some(fold);
             runlineage_draw::html(&picture, &options).into_bytes()
+        }
+        Format::Dot => runlineage_draw::dot(&picture).into_bytes(),
+        Format::GraphMl => runlineage_draw::graphml(&picture).into_bytes(),
+        Format::Mermaid => {
+            let mut options = MermaidOptions::default();
+            options.fold = (fold > 0).then_some(fold);
+            runlineage_draw::mermaid(&picture, &options).into_bytes()
         }
         _ => masked(&runlineage_draw::tree(&folded()))
             .into_owned()

@@ -38,13 +38,14 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ProvenanceArgs) -> Re
         false => Format::Json,
     };
     let format = drawing::format(&args.output, default)?;
+    let depth = args.start.levels("--upstream", args.upstream)?;
     let mirror = connect::mirror(connection).await?;
     let store = &mirror.store;
-    let start = resolve::node(connection, store, args.node).await?;
+    let start = resolve::node(connection, store, args.start.node).await?;
     let bar = WalkBar::new();
     let request = store
         .provenance(start.clone())
-        .depth(args.upstream)
+        .depth(depth)
         .uncertain(args.walk.uncertain)
         .max_nodes(args.max_nodes)
         .max_time(args.walk.max_time())
@@ -56,7 +57,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ProvenanceArgs) -> Re
     if !has_flow(&provenance.graph) {
         check_known(store, &start).await?;
     }
-    let is_whole = args.upstream == u32::MAX;
+    let is_whole = depth == u32::MAX;
     let is_complete = is_whole && report::doubts(&provenance.unresolved).is_empty();
     let answer = match format {
         Format::Json => {
@@ -72,7 +73,10 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ProvenanceArgs) -> Re
             json
         }
         Format::Table => report::text(&provenance, args.max_nodes, is_whole).into_bytes(),
-        _ => drawing::drawn(&provenance.graph, pages.as_ref(), format, args.output.fold)?,
+        _ => {
+            let (graph, fold) = (&provenance.graph, args.output.fold);
+            drawing::drawn(store, graph, pages.as_ref(), format, fold).await?
+        }
     };
     drawing::write(&args.output, &answer)?;
     if !is_complete && format != Format::Table {

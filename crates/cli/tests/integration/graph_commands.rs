@@ -1,9 +1,11 @@
 //! `graph`, `impact`, `provenance` and `paths` over a small pipeline on real servers.
 
 mod answers;
+mod exports;
 mod files;
 mod formats;
 mod refusals;
+mod selections;
 
 use std::path::Path;
 
