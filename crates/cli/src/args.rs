@@ -21,7 +21,6 @@ pub(crate) use example::parse;
 pub(crate) use facet::FacetArg;
 pub(crate) use graph::{GraphArgs, ImpactArgs, OutputArgs, PathsArgs, ProvenanceArgs};
 pub(crate) use lineage::{LineageArgs, PathArgs};
-pub(crate) use selection::Start;
 use selection::parse_node;
 pub(crate) use values::PairArg;
 use values::{parse_database, parse_duration, parse_interval};

@@ -93,6 +93,9 @@ impl Events<'_> {
             let created = shown.version.as_ref().and_then(|version| version.created);
             let mut event = self.event("DatasetEvent", created);
             event["dataset"] = dataset(&shown.node);
+            if let Some((name, facet)) = self.cut("DatasetFacet") {
+                event["dataset"]["facets"][name] = facet;
+            }
             events.push(event);
         }
         events
@@ -152,13 +155,7 @@ impl Events<'_> {
             "runlineage_node".to_owned(),
             own_facet(&format!("{CORE}RunFacet"), shown),
         );
-        if let Some(truncated) = &self.graph.truncated {
-            let cut = json!({ "truncated": truncated });
-            facets.insert(
-                "runlineage_graph".to_owned(),
-                own_facet(&format!("{CORE}RunFacet"), &cut),
-            );
-        }
+        facets.extend(self.cut("RunFacet"));
         if let Some(parent) = parent {
             let body = json!({ "run": { "runId": run_id(&parent.node) }, "job": self.job(parent) });
             facets.insert(
@@ -167,6 +164,14 @@ impl Events<'_> {
             );
         }
         json!({ "runId": run_id(&shown.node), "facets": facets })
+    }
+
+    /// The facet of the limit that cut the graph, if one did.
+    fn cut(&self, schema: &str) -> Option<(String, Value)> {
+        let truncated = self.graph.truncated.as_ref()?;
+        let body = json!({ "truncated": truncated });
+        let facet = own_facet(&format!("{CORE}{schema}"), &body);
+        Some(("runlineage_graph".to_owned(), facet))
     }
 
     fn job(&self, shown: &GraphNode) -> Value {

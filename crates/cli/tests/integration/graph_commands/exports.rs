@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::bson::{DateTime, Document, doc};
 use serde_json::{Value, json};
 
 use super::{Pipeline, ids};
@@ -85,7 +85,8 @@ async fn every_command_with_a_graph_exports_it() {
     }
     let (commands, texts) = of("openlineage");
     for (command, text) in commands.iter().zip(&texts) {
-        let runs = run_ids(&events(text));
+        let events = events(text);
+        let runs = run_ids(&events);
         let expected = if counts[command] == 7 { 3 } else { 2 };
         assert_eq!(runs.len(), expected, "{command}");
     }
@@ -159,10 +160,9 @@ async fn hostile() -> (Pipeline, String) {
         .await
         .expect("they are stored");
     let parent = doc! { "$set": { "tags.mlflow.parentRunId": "writer0" } };
-    let child = database
-        .collection::<Document>("runs")
-        .update_one(doc! { "_id": Bson::from("reader0") }, parent);
-    assert_eq!(child.await.expect("MongoDB answers").modified_count, 1);
+    let runs = database.collection::<Document>("runs");
+    let child = runs.update_one(doc! { "_id": "reader0" }, parent).await;
+    assert_eq!(child.expect("MongoDB answers").modified_count, 1);
     let selection = format!(
         "+model:hub:1+ or logged-model:m-1+ or +{}+",
         pipeline.version()

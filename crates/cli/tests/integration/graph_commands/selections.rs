@@ -131,7 +131,7 @@ async fn an_unknown_node_of_a_selection_is_an_error() {
 fn a_wrong_selection_is_refused_with_its_column() {
     for (args, words) in [
         (
-            &["graph", "model:a:1 adn model:b:1"][..],
+            &["graph", "model:a:1 und model:b:1"][..],
             &["column 11: expected `and`, `or`", "          ^"][..],
         ),
         (
