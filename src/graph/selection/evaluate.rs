@@ -1,6 +1,7 @@
 //! [`Evaluation`]: runs the walks of a selection, and builds the graph of the nodes that remain.
 
 use std::collections::BTreeSet;
+use std::future::IntoFuture;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -16,15 +17,36 @@ use crate::mongo::neighbours::Neighbours;
 use crate::node::{Kind, Node};
 use crate::query::Query;
 
+impl<'a> IntoFuture for SelectRequest<'a> {
+    type Output = Result<Graph>;
+    type IntoFuture = BoxFuture<'a, Result<Graph>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(graph(self))
+    }
+}
+
+async fn graph(mut request: SelectRequest<'_>) -> Result<Graph> {
+    let root = request.selection.root.clone();
+    if let Expression::Walk(span) = &root {
+        let (facts, hidden, parents) = (request.facts, request.hidden, request.parents);
+        let walk = request.walk(span).await?;
+        return walk.facts(facts).hidden(hidden).parents(parents).await;
+    }
+    let mut evaluation = Evaluation::of(request);
+    let selected = evaluation.set(&root).await?;
+    evaluation.finish(selected).await
+}
+
 /// The state of the evaluation of a selection.
-pub(super) struct Evaluation<'a> {
+struct Evaluation<'a> {
     request: SelectRequest<'a>,
     /// The first limit that cut a walk or the graph.
     truncated: Option<Truncated>,
 }
 
 impl<'a> Evaluation<'a> {
-    pub(super) fn of(request: SelectRequest<'a>) -> Self {
+    fn of(request: SelectRequest<'a>) -> Self {
         Self {
             request,
             truncated: None,
@@ -32,7 +54,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// The nodes of an expression that is no condition.
-    pub(super) fn set<'c>(
+    fn set<'c>(
         &'c mut self,
         expression: &'c Expression,
     ) -> BoxFuture<'c, Result<Selected>> {
@@ -153,7 +175,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Builds the graph of the selected nodes, with facts and hidden counts as in a walk.
-    pub(super) async fn finish(mut self, mut selected: Selected) -> Result<Graph> {
+    async fn finish(mut self, mut selected: Selected) -> Result<Graph> {
         let edges = self.within_limits(&mut selected);
         let SelectRequest {
             store,

@@ -1,16 +1,12 @@
 //! [`SelectRequest`]: the parameters of the walks of a selection.
 
 use std::fmt;
-use std::future::IntoFuture;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-
-use super::evaluate::Evaluation;
-use super::{Expression, Selection, Span};
+use super::{Selection, Span};
 use crate::error::{Error, Result};
 use crate::graph::walk::Limits;
-use crate::graph::{Graph, GraphRequest, WalkProgress};
+use crate::graph::{GraphRequest, WalkProgress};
 use crate::mongo::MongoRunStore;
 use crate::node::{Node, NodeArg};
 use crate::query::Query;
@@ -19,7 +15,7 @@ use crate::query::Query;
 #[must_use = "the walks run when the request is awaited"]
 pub struct SelectRequest<'a> {
     pub(super) store: &'a MongoRunStore,
-    selection: Selection,
+    pub(super) selection: Selection,
     uncertain: bool,
     query: Option<Query>,
     pub(super) limits: Limits,
@@ -126,18 +122,6 @@ impl<'a> SelectRequest<'a> {
         }
     }
 
-    async fn graph(mut self) -> Result<Graph> {
-        let root = self.selection.root.clone();
-        if let Expression::Walk(span) = &root {
-            let (facts, hidden, parents) = (self.facts, self.hidden, self.parents);
-            let walk = self.walk(span).await?;
-            return walk.facts(facts).hidden(hidden).parents(parents).await;
-        }
-        let mut evaluation = Evaluation::of(self);
-        let selected = evaluation.set(&root).await?;
-        evaluation.finish(selected).await
-    }
-
     /// The walk around a node of the selection.
     pub(super) async fn walk(&mut self, span: &Span) -> Result<GraphRequest<'_>> {
         let start = resolved(self.store, &span.node).await?;
@@ -169,15 +153,6 @@ async fn resolved(store: &MongoRunStore, node: &NodeArg) -> Result<Node> {
                 format!("the mirror knows no version for {pointer}; sync it, or name a version"),
             )),
         },
-    }
-}
-
-impl<'a> IntoFuture for SelectRequest<'a> {
-    type Output = Result<Graph>;
-    type IntoFuture = BoxFuture<'a, Result<Graph>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.graph())
     }
 }
 
