@@ -91,7 +91,7 @@ async fn a_selection_is_taken_wherever_a_node_is() {
         near,
         pipeline.json(&["impact", dataset, "--downstream", "1"])
     );
-    assert_eq!(near["reached"].as_array().map(Vec::len), Some(2));
+    assert_eq!(near["reached"].as_array().map(Vec::len), Some(1));
     let near = pipeline.json(&["provenance", &format!("1+{version}")]);
     assert_eq!(near["runs"].as_array().map(Vec::len), Some(1));
     let quoted = pipeline.json(&[
