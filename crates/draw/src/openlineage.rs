@@ -46,8 +46,8 @@ struct Events<'a> {
 impl Events<'_> {
     fn list(&self) -> Vec<Value> {
         // The edges by their targets and sources, since a graph may have thousands of both.
-        let (mut into, mut out_of): (BTreeMap<&Node, Vec<&Edge>>, BTreeMap<&Node, Vec<&Edge>>) =
-            Default::default();
+        let mut into: BTreeMap<&Node, Vec<&Edge>> = BTreeMap::new();
+        let mut out_of: BTreeMap<&Node, Vec<&Edge>> = BTreeMap::new();
         for edge in &self.graph.edges {
             into.entry(&edge.to).or_default().push(edge);
             out_of.entry(&edge.from).or_default().push(edge);

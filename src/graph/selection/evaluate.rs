@@ -54,10 +54,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// The nodes of an expression that is no condition.
-    fn set<'c>(
-        &'c mut self,
-        expression: &'c Expression,
-    ) -> BoxFuture<'c, Result<Selected>> {
+    fn set<'c>(&'c mut self, expression: &'c Expression) -> BoxFuture<'c, Result<Selected>> {
         async move {
             match expression {
                 Expression::Walk(span) => {
