@@ -34,6 +34,7 @@ mod parents;
 mod paths;
 mod provenance;
 mod request;
+mod selection;
 mod start;
 mod trace;
 mod upstream;
@@ -56,6 +57,7 @@ pub use provenance::{
     Code, MirrorAge, Provenance, ProvenanceRequest, RunProvenance, UncertainFlow, Unresolved,
 };
 pub use request::{GraphRequest, WalkProgress};
+pub use selection::{SelectRequest, Selection, Span};
 
 /// The nodes and edges around a start node.
 ///
@@ -252,7 +254,8 @@ impl Relation {
 pub struct Truncated {
     /// The limit.
     pub limit: Limit,
-    /// The node that the walk was expanding. Edges of this node and of later nodes may be missing.
+    /// The node that the walk was expanding, or the first node that a selection leaves out. Edges of this node and of later nodes
+    /// may be missing.
     #[serde(serialize_with = "json::text")]
     pub at: Node,
 }

@@ -228,6 +228,13 @@ impl Record {
     }
 }
 
+impl FromIterator<Origin> for Origins {
+    fn from_iter<T: IntoIterator<Item = Origin>>(origins: T) -> Self {
+        let origins = origins.into_iter().map(|origin| Self::of(origin).0);
+        Self(origins.fold(0, |all, origin| all | origin))
+    }
+}
+
 /// Sorts the references by number and merges the entries of each reference.
 fn merge(side: &mut Vec<Use>) {
     side.sort_by_key(|used| used.at);

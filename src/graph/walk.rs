@@ -34,6 +34,16 @@ pub(super) struct Limits {
     pub(super) edges: usize,
 }
 
+impl Limits {
+    /// This many nodes, and ten times as many edges.
+    pub(super) fn of_nodes(nodes: usize) -> Self {
+        Self {
+            nodes,
+            edges: nodes.saturating_mul(10),
+        }
+    }
+}
+
 /// The direction of a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {

@@ -37,7 +37,11 @@ const CRATES: [(&str, &[&str], &[&str]); 5] = [
         &["runlineage", "runlineage-draw", "runlineage-local-mongod"],
         &["runlineage-test-servers"],
     ),
-    ("runlineage-draw", &["runlineage"], &[]),
+    (
+        "runlineage-draw",
+        &["runlineage"],
+        &["runlineage-test-servers"],
+    ),
     ("runlineage-local-mongod", &[], &["runlineage-test-servers"]),
     ("runlineage-test-servers", &[], &[]),
 ];

@@ -10,5 +10,6 @@ mod faults;
 mod naive;
 mod questions;
 mod random;
+mod select;
 mod walks;
 mod world;

@@ -6,6 +6,7 @@ mod example;
 mod facet;
 mod graph;
 mod lineage;
+mod selection;
 mod values;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub(crate) use example::parse;
 pub(crate) use facet::FacetArg;
 pub(crate) use graph::{GraphArgs, ImpactArgs, OutputArgs, PathsArgs, ProvenanceArgs};
 pub(crate) use lineage::{LineageArgs, PathArgs};
+use selection::parse_node;
 pub(crate) use values::PairArg;
 use values::{parse_database, parse_duration, parse_interval};
 
@@ -292,7 +294,8 @@ Examples:
   runlineage show --local model:churn:7
   runlineage show --local dataset:clicks@4f2a91c3")]
 pub(crate) struct ShowArgs {
-    /// Id of a run, or a node: model:NAME, model:NAME:VERSION, logged-model:ID, dataset:NAME[@DIGEST], prompt:NAME[:VERSION].
+    /// Id of a run, or a node: model:NAME, model:NAME:VERSION, logged-model:ID, dataset:NAME[@DIGEST], prompt:NAME[:VERSION]. Put a
+    /// node that holds white space or one of + ( ) " into double quotes.
     #[arg(value_name = "RUN_ID|NODE", value_parser = parse_node)]
     pub(crate) node: Node,
     /// Format of the answer.
@@ -372,15 +375,6 @@ pub(crate) enum ReportFormat {
 pub(crate) enum LogFormat {
     Text,
     Json,
-}
-
-/// Parses a node; a text without a kind is the id of a run.
-fn parse_node(text: &str) -> Result<Node, String> {
-    let is_node = text.contains(':') && !text.starts_with("runs:/");
-    if !is_node && let Ok(id) = text.parse::<RunId>() {
-        return parse_as::<Node>(&format!("run:{id}"));
-    }
-    parse_as::<Node>(text)
 }
 
 fn parse_origin(text: &str) -> Result<Origin, String> {

@@ -10,7 +10,7 @@ use runlineage::{Kind, Node};
 
 use crate::change::Change;
 use crate::error::Result;
-use crate::graph::{kind, short};
+use crate::graph::{drawn_kind, short};
 use crate::picture::{Picture, PictureEdge, PictureNode};
 
 /// A box names at most this many differences of a pair; the tooltip and the page name all.
@@ -65,7 +65,7 @@ struct Overlay {
 impl Overlay {
     fn pair(&mut self, pair: &Pair, link: impl Fn(&GraphNode) -> Option<String>) -> String {
         let (a, b) = (&pair.a, &pair.b);
-        let mut drawn = PictureNode::new(pair_id(pair), kind(Kind::RUN));
+        let mut drawn = PictureNode::new(pair_id(pair), drawn_kind(Kind::RUN));
         drawn.depth = pair.depth;
         drawn.start = pair.depth == 0;
         drawn.known = a.is_known && b.is_known;
@@ -120,7 +120,7 @@ impl Overlay {
         let Some(first) = diff.pairs.first().filter(|_| are_versions == [true; 2]) else {
             return;
         };
-        let mut drawn = PictureNode::new(both_ids(&diff.a, &diff.b), kind(Kind::MODEL));
+        let mut drawn = PictureNode::new(both_ids(&diff.a, &diff.b), drawn_kind(Kind::MODEL));
         drawn.name = both(&name(&diff.a), &name(&diff.b));
         drawn.start = true;
         let id = self.add(drawn);
@@ -224,7 +224,7 @@ fn facts(
 }
 
 fn equal_input(node: &Node, key: &InputKey) -> PictureNode {
-    let mut drawn = PictureNode::new(node.to_string(), kind(node.kind()));
+    let mut drawn = PictureNode::new(node.to_string(), drawn_kind(node.kind()));
     drawn.name = key_name(key);
     drawn.lines.push(identity_text(node));
     drawn.change = Some(Change::Equal);
@@ -236,7 +236,7 @@ fn followed_input(followed: &Followed) -> PictureNode {
 }
 
 fn compared_input(key: &InputKey, a: &Node, b: &Node) -> PictureNode {
-    let mut drawn = PictureNode::new(both_ids(a, b), kind(key.kind));
+    let mut drawn = PictureNode::new(both_ids(a, b), drawn_kind(key.kind));
     drawn.name = key_name(key);
     let ((what, of_a), (_, of_b)) = (identity(a), identity(b));
     drawn.lines.push(format!("{what} {}", both(&of_a, &of_b)));
@@ -270,7 +270,7 @@ fn different_inputs(input: &DifferentInput) -> Vec<PictureNode> {
     let nodes = sides.into_iter().flat_map(|(change, nodes)| {
         nodes.iter().map(move |node| {
             let id = format!("{node} ({})", change.label());
-            let mut drawn = PictureNode::new(id, kind(node.kind()));
+            let mut drawn = PictureNode::new(id, drawn_kind(node.kind()));
             drawn.name = key_name(&input.key);
             drawn.lines.push(identity_text(node));
             drawn.lines.extend(why.map(str::to_owned));

@@ -91,7 +91,7 @@ impl Question {
     }
 }
 
-fn shown(graph: &Graph) -> Shown {
+pub(super) fn shown(graph: &Graph) -> Shown {
     let nodes = graph.nodes.iter();
     let nodes = nodes.map(|shown| (shown.node.clone(), shown.depth));
     let edges = graph.edges.iter();
@@ -134,7 +134,7 @@ fn assert_hidden(world: &World, question: &Question, graph: &Graph) {
     }
 }
 
-fn assert_order(graph: &Graph) {
+pub(super) fn assert_order(graph: &Graph) {
     let place = |shown: &runlineage::graph::GraphNode| {
         (shown.depth, shown.node.kind(), shown.node.to_string())
     };

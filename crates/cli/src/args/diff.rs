@@ -9,7 +9,8 @@ use runlineage::lineage::NodeArg;
 use runlineage_draw::Format;
 
 use super::MAX_TIME;
-use super::graph::{FormatArg, OutputArgs, parse_count, parse_levels, parse_start};
+use super::graph::{FormatArg, OutputArgs, parse_count, parse_levels};
+use super::selection::parse_one;
 
 /// Show why two runs or two versions differ: the first points where their upstreams diverge, and what follows from these.
 #[derive(Debug, ClapArgs)]
@@ -63,7 +64,7 @@ impl DiffArgs {
 }
 
 fn parse_run_or_version(text: &str) -> Result<NodeArg, String> {
-    let start = parse_start(text)?;
+    let start = parse_one(text)?;
     if let NodeArg::Node(node) = &start {
         Diff::check_start(node).map_err(|error| match error {
             Error::InvalidArgument { reason, .. } => reason,

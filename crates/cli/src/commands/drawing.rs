@@ -5,8 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use runlineage::MongoRunStore;
 use runlineage::graph::{Diff, Edge, Graph, GraphNode, Truncated};
-use runlineage_draw::{Format, HtmlOptions, Picture, PngOptions, SvgOptions, TABLE_HEADER};
+use runlineage_draw::{
+    Format, HtmlOptions, MermaidOptions, Picture, PngOptions, SvgOptions, TABLE_HEADER,
+};
 use serde::Serialize;
 
 use super::Result;
@@ -49,7 +52,8 @@ pub(super) fn format(output: &OutputArgs, default: Format) -> Result<Format> {
 }
 
 /// The graph in any format.
-pub(super) fn drawn(
+pub(super) async fn drawn(
+    store: &MongoRunStore,
     graph: &Graph,
     pages: Option<&Pages>,
     format: Format,
@@ -58,14 +62,23 @@ pub(super) fn drawn(
     if format == Format::Json {
         return Ok(linked_json(graph, pages)?);
     }
+    if format == Format::OpenLineage {
+        let source = store.freshness().await?.source;
+        let namespace = source.unwrap_or_else(|| "mlflow".to_owned());
+        return Ok(runlineage_draw::openlineage(graph, &namespace).into_bytes());
+    }
     let picture = Picture::from_graph(graph, |shown| pages?.node(shown))?;
-    if format == Format::Csv {
-        return Ok(runlineage_draw::csv(&picture).into_bytes());
+    // Other programs join on the exact ids.
+    match format {
+        Format::Csv => return Ok(runlineage_draw::csv(&picture).into_bytes()),
+        Format::Dot => return Ok(runlineage_draw::dot(&picture).into_bytes()),
+        Format::GraphMl => return Ok(runlineage_draw::graphml(&picture).into_bytes()),
+        _ => {}
     }
     pictured(&masked_picture(&picture)?, format, fold, None)
 }
 
-/// The picture as SVG, PNG or HTML, as a table of its nodes, or as a tree.
+/// The picture as SVG, PNG, HTML or a Mermaid chart, as a table of its nodes, or as a tree.
 fn pictured(
     picture: &Picture,
     format: Format,
@@ -89,6 +102,11 @@ fn pictured(
             options.fold = (fold > 0).then_some(fold);
             options.title = title;
             runlineage_draw::html(picture, &options).into_bytes()
+        }
+        Format::Mermaid => {
+            let mut options = MermaidOptions::default();
+            options.fold = (fold > 0).then_some(fold);
+            runlineage_draw::mermaid(picture, &options).into_bytes()
         }
         _ => runlineage_draw::tree(&folded()).into_bytes(),
     };

@@ -45,9 +45,9 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: PathsArgs) -> Result 
             let mut graph = Graph::default();
             graph.nodes.clone_from(&path.nodes);
             graph.edges.clone_from(&path.edges);
-            drawing::drawn(&graph, pages.as_ref(), format, 0)?
+            drawing::drawn(store, &graph, pages.as_ref(), format, 0).await?
         }
-        (_, None) => drawing::drawn(&Graph::default(), pages.as_ref(), format, 0)?,
+        (_, None) => drawing::drawn(store, &Graph::default(), pages.as_ref(), format, 0).await?,
     };
     drawing::write(&args.output, &answer)?;
     say_cut(paths.truncated.as_ref(), args.max_nodes);

@@ -38,18 +38,19 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ProvenanceArgs) -> Re
         false => Format::Json,
     };
     let format = drawing::format(&args.output, default)?;
+    let depth = args.start.levels("--upstream", args.upstream)?;
     let mirror = connect::mirror(connection).await?;
     let store = &mirror.store;
-    let start = resolve::node(connection, store, args.node).await?;
+    let start = resolve::node(connection, store, args.start.node).await?;
     let bar = WalkBar::new();
     let mut request = store
         .provenance(start.clone())
-        .depth(args.upstream)
+        .depth(depth)
         .uncertain(args.walk.uncertain)
         .max_nodes(args.max_nodes)
         .max_time(args.walk.max_time())
         .on_progress(|progress| bar.show(progress));
-    let partial = match (&args.condition, args.upstream) {
+    let partial = match (&args.condition, depth) {
         (Some(_), _) => Some("only the runs that match --where"),
         (None, u32::MAX) => None,
         (None, _) => Some("only the levels of --upstream"),
@@ -79,7 +80,10 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ProvenanceArgs) -> Re
             json
         }
         Format::Table => report::text(&provenance, args.max_nodes, partial).into_bytes(),
-        _ => drawing::drawn(&provenance.graph, pages.as_ref(), format, args.output.fold)?,
+        _ => {
+            let (graph, fold) = (&provenance.graph, args.output.fold);
+            drawing::drawn(store, graph, pages.as_ref(), format, fold).await?
+        }
     };
     drawing::write(&args.output, &answer)?;
     if !is_complete && format != Format::Table {

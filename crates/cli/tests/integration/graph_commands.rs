@@ -2,9 +2,11 @@
 
 mod answers;
 mod diffs;
+mod exports;
 mod files;
 mod formats;
 mod refusals;
+mod selections;
 
 use std::path::Path;
 

@@ -18,7 +18,7 @@ fn a_wrong_argument_is_refused_before_anything_is_asked() {
             &["nonsense:x", "is not a node; write run:"],
         ),
         (&["graph", "model:"], &["empty"]),
-        (&["graph", "a b"], &["is not a node"]),
+        (&["graph", "a b"], &["column 3", "into double quotes"]),
         (&["graph", "r1", "--upstream", "-1"], &["--upstream"]),
         (
             &["graph", "r1", "--upstream", "two"],
