@@ -11,9 +11,9 @@ use super::{
 };
 use crate::codec::nest::Texts;
 use crate::error::Result;
-use crate::graph::GraphNode;
 use crate::graph::arena::facts;
-use crate::mongo::neighbours::{LoggedModelsBy, Neighbours, StoredRun};
+use crate::graph::{GraphNode, RunFacts};
+use crate::mongo::neighbours::{LoggedModelsBy, Neighbours};
 use crate::node::{Kind, Node};
 use crate::run::{Run, field};
 
@@ -62,10 +62,10 @@ struct Level {
 
 /// A mirrored run.
 struct ReadRun {
-    stored: StoredRun,
-    texts: Texts,
-    /// The stored inputs, with their contexts.
     whole: Run,
+    facts: RunFacts,
+    is_deleted: bool,
+    texts: Texts,
     /// Whether MongoDB refused a part of the run.
     is_quarantined: bool,
 }
@@ -155,10 +155,11 @@ impl Pairing<'_> {
                 let read = ReadRun {
                     texts: Texts::of(&whole)?,
                     is_quarantined: quarantined.unwrap_or_default(),
+                    facts: facts(stored.facts),
+                    is_deleted: stored.is_deleted,
                     whole,
-                    stored,
                 };
-                runs.insert(read.stored.id.clone(), read);
+                runs.insert(stored.id, read);
             }
         }
         let models = self.neighbours.logged_models(LoggedModelsBy::Id, &models);
@@ -178,10 +179,9 @@ impl Pairing<'_> {
         let pair = &mut self.pairs[place];
         for run in [&mut pair.a, &mut pair.b] {
             let known = level.runs.get(run.node.key());
-            let known = known.map(|read| &read.stored);
             run.is_known = known.is_some();
             run.is_deleted = known.is_some_and(|run| run.is_deleted);
-            run.run = known.map(|run| facts(run.facts.clone()));
+            run.run = known.map(|run| run.facts.clone());
         }
         if pair.a.node == pair.b.node {
             return Ok(Vec::new());

@@ -19,7 +19,7 @@ pub(crate) struct StoredRun {
 }
 
 /// The fields of a run that become facts of a node. Those that were not read are `None`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct StoredFacts {
     pub(crate) name: Option<String>,
     pub(crate) exp_id: Option<String>,

@@ -10,6 +10,8 @@ use super::naive::FullGraph;
 use super::world::{World, WorldRun};
 
 type Runs = (String, String);
+/// A kind, a name and a context.
+type Key = (Kind, Option<String>, Option<&'static str>);
 
 /// The runs that certainly produced what a run read: those that a walk of one level upstream shows.
 pub(crate) fn producers(world: &World, reference: &Node) -> BTreeSet<String> {
@@ -19,7 +21,7 @@ pub(crate) fn producers(world: &World, reference: &Node) -> BTreeSet<String> {
     runs.map(|run| run.key().to_owned()).collect()
 }
 
-fn key(world: &World, run: &WorldRun, node: &Node) -> (Kind, Option<String>, Option<&'static str>) {
+fn key(world: &World, run: &WorldRun, node: &Node) -> Key {
     let name = match node.kind().spec().noun {
         "artifact" => node.detail().map(str::to_owned),
         "logged-model" => {
@@ -32,7 +34,7 @@ fn key(world: &World, run: &WorldRun, node: &Node) -> (Kind, Option<String>, Opt
     (node.kind(), name, run.contexts.get(node).copied())
 }
 
-fn key_text((kind, name, context): &(Kind, Option<String>, Option<&'static str>)) -> String {
+fn key_text((kind, name, context): &Key) -> String {
     let noun = kind.spec().noun.replace('-', " ");
     let name = match name {
         Some(name) => format!(" {name}"),
@@ -44,15 +46,7 @@ fn key_text((kind, name, context): &(Kind, Option<String>, Option<&'static str>)
 }
 
 /// The pair alone, and the pairs of producers by the keys that lead there.
-fn compared(
-    world: &World,
-    runs: &Runs,
-    depth: u32,
-    limit: u32,
-) -> (
-    Answer,
-    BTreeMap<(Kind, Option<String>, Option<&'static str>), Runs>,
-) {
+fn compared(world: &World, runs: &Runs, depth: u32, limit: u32) -> (Answer, BTreeMap<Key, Runs>) {
     let mut answer = Answer {
         runs: runs.clone(),
         depth,
