@@ -9,7 +9,7 @@ mod token;
 use std::str::FromStr;
 
 use super::Query;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TextPosition};
 
 use token::{Kind, Token};
 
@@ -148,7 +148,9 @@ impl Parser<'_> {
         let query = self.term()?;
         // A builder keeps a bad argument without its position, so check each term at its offset.
         match query.check() {
-            Err(Error::InvalidArgument { argument, reason }) => {
+            Err(Error::InvalidArgument {
+                argument, reason, ..
+            }) => {
                 Err(ParseError::new(offset, format!("{argument}: {reason}")))
             }
             _ => Ok(query),
@@ -221,6 +223,10 @@ impl ParseError {
             "query",
             format!("{place}: {}\n  {shown}\n  {mark}^", self.reason),
         )
+        .at(TextPosition {
+            line: number,
+            column: column + 1,
+        })
     }
 }
 

@@ -1,10 +1,10 @@
 //! The arguments of every command. They are parsed here, once.
 
-mod column;
 mod example;
 mod facet;
 mod graph;
 mod lineage;
+mod serve;
 mod values;
 
 use std::net::SocketAddr;
@@ -14,12 +14,13 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use runlineage::query::{Field, Order};
 use runlineage::{Error, ExperimentSelector, Node, Origin, RunId};
+use runlineage_server::answer::{NamedColumn, parse_node};
 
-pub(crate) use column::{Column, ColumnArg};
 pub(crate) use example::parse;
 pub(crate) use facet::FacetArg;
 pub(crate) use graph::{GraphArgs, ImpactArgs, OutputArgs, PathsArgs, ProvenanceArgs};
 pub(crate) use lineage::{LineageArgs, PathArgs};
+pub(crate) use serve::ServeArgs;
 pub(crate) use values::PairArg;
 use values::{parse_database, parse_duration, parse_interval};
 
@@ -86,6 +87,7 @@ pub(crate) enum Command {
     Impact(Box<ImpactArgs>),
     Provenance(ProvenanceArgs),
     Paths(PathsArgs),
+    Serve(ServeArgs),
     Register(RegisterArgs),
     Migrate(MigrateArgs),
     Verify(VerifyArgs),
@@ -253,8 +255,8 @@ pub(crate) struct FindArgs {
     #[arg(long, value_name = "RUN_ID", conflicts_with_all = ["sort", "skip"])]
     pub(crate) after: Option<RunId>,
     /// Columns of a table or CSV, comma-separated, such as _id,name,params.lr. JSON contains these fields, and always _id and start_time.
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',', value_parser = parse_as::<ColumnArg>)]
-    pub(crate) columns: Vec<ColumnArg>,
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',', value_parser = parse_as::<NamedColumn>)]
+    pub(crate) columns: Vec<NamedColumn>,
     /// Format of the results.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
@@ -369,15 +371,6 @@ pub(crate) enum ReportFormat {
 pub(crate) enum LogFormat {
     Text,
     Json,
-}
-
-/// Parses a node; a text without a kind is the id of a run.
-fn parse_node(text: &str) -> Result<Node, String> {
-    let is_node = text.contains(':') && !text.starts_with("runs:/");
-    if !is_node && let Ok(id) = text.parse::<RunId>() {
-        return parse_as::<Node>(&format!("run:{id}"));
-    }
-    parse_as::<Node>(text)
 }
 
 fn parse_origin(text: &str) -> Result<Origin, String> {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use runlineage::Query;
-use runlineage::lineage::{Kind, NodeArg};
+use runlineage::lineage::NodeArg;
 use runlineage_draw::Format;
+use runlineage_server::answer::{parse_levels, parse_start};
 
-use super::{MAX_TIME, parse_as, parse_node};
+use super::{MAX_TIME, parse_as};
 
 /// Unless a flag says otherwise, `graph` walks this many levels of runs in each direction.
 const LEVELS: u32 = 2;
@@ -202,25 +203,7 @@ impl OutputArgs {
     }
 }
 
-/// Parses a node, or a model by what points at one of its versions. A text without a kind is the id of a run.
-fn parse_start(text: &str) -> Result<NodeArg, String> {
-    // `models:/m-…` is a logged model.
-    if text.starts_with("models:/") && parse_as::<runlineage::Node>(text).is_err() {
-        return Kind::MODEL.read(text);
-    }
-    parse_node(text).map(NodeArg::Node)
-}
-
-fn parse_levels(text: &str) -> Result<u32, String> {
-    match text {
-        "all" => Ok(u32::MAX),
-        _ => text
-            .parse()
-            .map_err(|_| "write a number, such as 3, or all".to_owned()),
-    }
-}
-
-fn parse_nodes(text: &str) -> Result<usize, String> {
+pub(super) fn parse_nodes(text: &str) -> Result<usize, String> {
     let nodes = text.parse().ok().filter(|nodes| *nodes > 0);
     nodes.ok_or_else(|| "write a number of at least 1, such as 1000".to_owned())
 }

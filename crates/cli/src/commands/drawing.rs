@@ -3,9 +3,9 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use runlineage::graph::{Edge, Graph, GraphNode, Truncated};
-use runlineage_draw::{Format, HtmlOptions, Picture, PngOptions, SvgOptions, TABLE_HEADER};
-use serde::Serialize;
+use runlineage::graph::Graph;
+use runlineage_draw::{Format, Picture, SvgOptions, TABLE_HEADER};
+use runlineage_server::answer::{self, LinkedGraph};
 
 use super::Result;
 use crate::args::OutputArgs;
@@ -16,22 +16,6 @@ use crate::pages::Pages;
 use crate::say::say;
 use crate::secret::masked;
 use crate::stdout::stdout;
-
-/// The graph as JSON, with links to MLflow.
-#[derive(Serialize)]
-struct LinkedGraph<'a> {
-    nodes: Vec<LinkedNode<'a>>,
-    edges: &'a [Edge],
-    truncated: &'a Option<Truncated>,
-}
-
-#[derive(Serialize)]
-struct LinkedNode<'a> {
-    #[serde(flatten)]
-    shown: &'a GraphNode,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-}
 
 /// The format that was asked for, if the output can take it.
 pub(super) fn format(output: &OutputArgs, default: Format) -> Result<Format> {
@@ -54,30 +38,25 @@ pub(super) fn drawn(
     fold: usize,
 ) -> Result<Vec<u8>> {
     if format == Format::Json {
-        return Ok(linked_json(graph, pages)?);
+        return Ok(answer::json_line(&LinkedGraph::of(graph, pages))?);
     }
     let picture = Picture::from_graph(graph, |shown| pages?.node(shown))?;
-    let folded = || match fold {
-        0 => picture.clone(),
-        shown => picture.fold(shown),
-    };
     let bytes = match format {
         Format::Table => node_table(&picture).into_bytes(),
-        Format::Csv => runlineage_draw::csv(&picture).into_bytes(),
-        Format::Svg => runlineage_draw::svg(&folded(), &SvgOptions::default()).into_bytes(),
-        Format::Png => {
-            let png = runlineage_draw::png(&folded(), &PngOptions::default())?;
-            say_missing(&png.missing_glyphs);
-            png.bytes
+        Format::Tree => {
+            let folded = match fold {
+                0 => picture,
+                shown => picture.fold(shown),
+            };
+            masked(&runlineage_draw::tree(&folded))
+                .into_owned()
+                .into_bytes()
         }
-        Format::Html => {
-            let mut options = HtmlOptions::default();
-            options.fold = (fold > 0).then_some(fold);
-            runlineage_draw::html(&picture, &options).into_bytes()
+        _ => {
+            let drawn = answer::drawn(&picture, format, fold, &SvgOptions::default())?;
+            say_missing(&drawn.missing_glyphs);
+            drawn.bytes
         }
-        _ => masked(&runlineage_draw::tree(&folded()))
-            .into_owned()
-            .into_bytes(),
     };
     Ok(bytes)
 }
@@ -95,25 +74,6 @@ pub(super) fn write(output: &OutputArgs, answer: &[u8]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A value as one line of JSON.
-pub(super) fn json_line(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-fn linked_json(graph: &Graph, pages: Option<&Pages>) -> serde_json::Result<Vec<u8>> {
-    let nodes = graph.nodes.iter().map(|shown| LinkedNode {
-        shown,
-        url: pages.and_then(|pages| pages.node(shown)),
-    });
-    json_line(&LinkedGraph {
-        nodes: nodes.collect(),
-        edges: &graph.edges,
-        truncated: &graph.truncated,
-    })
 }
 
 fn node_table(picture: &Picture) -> String {
