@@ -150,9 +150,7 @@ impl Parser<'_> {
         match query.check() {
             Err(Error::InvalidArgument {
                 argument, reason, ..
-            }) => {
-                Err(ParseError::new(offset, format!("{argument}: {reason}")))
-            }
+            }) => Err(ParseError::new(offset, format!("{argument}: {reason}"))),
             _ => Ok(query),
         }
     }

@@ -68,7 +68,11 @@ impl Tokens {
 }
 
 /// Lets requests with a valid token or session pass. Others get 401.
-pub(crate) async fn check(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn check(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let Some(reader) = reader(&app, request.headers()) else {
         return Problem::unauthorized().into_response();
     };

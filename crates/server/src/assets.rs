@@ -55,7 +55,10 @@ fn is_page(name: &str) -> bool {
     name.ends_with(".html")
 }
 
-fn answer<const N: usize>(asset: &'static Asset, headers: [(HeaderName, HeaderValue); N]) -> Response {
+fn answer<const N: usize>(
+    asset: &'static Asset,
+    headers: [(HeaderName, HeaderValue); N],
+) -> Response {
     let media_type = media_type(asset.name);
     ([(CONTENT_TYPE, media_type)], headers, asset.bytes).into_response()
 }

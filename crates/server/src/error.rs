@@ -9,7 +9,9 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}; choose another address or port, such as --listen 127.0.0.1:0 for any free port")]
+    #[error(
+        "cannot listen on {address}; choose another address or port, such as --listen 127.0.0.1:0 for any free port"
+    )]
     #[non_exhaustive]
     Listen {
         /// The address.

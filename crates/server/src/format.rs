@@ -60,7 +60,10 @@ impl Format {
         if let Some(named) = named {
             let format = offered.iter().find(|format| format.name() == named);
             return format.copied().ok_or_else(|| {
-                Problem::parameter("format", format!("the formats of this answer are {}", names()))
+                Problem::parameter(
+                    "format",
+                    format!("the formats of this answer are {}", names()),
+                )
             });
         }
         let lines = headers.get_all(ACCEPT).into_iter();
@@ -74,7 +77,10 @@ impl Format {
                 Problem::new(
                     StatusCode::NOT_ACCEPTABLE,
                     "not acceptable",
-                    format!("the formats of this answer are {}; name one by ?format=", names()),
+                    format!(
+                        "the formats of this answer are {}; name one by ?format=",
+                        names()
+                    ),
                 )
             });
         };
@@ -150,7 +156,10 @@ mod tests {
     #[test]
     fn a_name_precedes_the_header_and_the_header_precedes_the_first_format() {
         assert_eq!(of(None, None, &LISTS), Some("json"));
-        assert_eq!(of(Some("csv"), Some("application/json"), &LISTS), Some("csv"));
+        assert_eq!(
+            of(Some("csv"), Some("application/json"), &LISTS),
+            Some("csv")
+        );
         assert_eq!(of(None, Some("text/csv"), &LISTS), Some("csv"));
         assert_eq!(of(None, Some("*/*"), &LISTS), Some("json"));
         assert_eq!(of(Some("svg"), None, &LISTS), None);

@@ -6,6 +6,7 @@ use std::time::Instant;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use tokio::time::timeout;
 
 use crate::access::Reader;
 use crate::app::App;
@@ -45,6 +46,19 @@ pub(crate) async fn check_token(
     match taken {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
+    }
+}
+
+/// Ends a question that takes far longer than MongoDB may work on one command, such as while no server answers.
+pub(crate) async fn check_time(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let most = app.limits.max_time.saturating_mul(2);
+    match timeout(most, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::too_late().into_response(),
     }
 }
 

@@ -28,10 +28,7 @@ const EVERYWHERE: [(HeaderName, HeaderValue); 6] = [
         HeaderName::from_static("cross-origin-resource-policy"),
         HeaderValue::from_static("same-origin"),
     ),
-    (
-        CACHE_CONTROL,
-        HeaderValue::from_static("private, no-cache"),
-    ),
+    (CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
 ];
 
 /// Adds the headers that keep a browser from taking an answer for what it is not, and from storing it.
@@ -41,7 +38,10 @@ pub(crate) async fn add(request: Request, next: Next) -> Response {
     for (name, value) in EVERYWHERE {
         headers.entry(name).or_insert(value);
     }
-    headers.append(VARY, HeaderValue::from_static("Accept, Authorization, Cookie"));
+    headers.append(
+        VARY,
+        HeaderValue::from_static("Accept, Authorization, Cookie"),
+    );
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(SANDBOX);
     response
 }

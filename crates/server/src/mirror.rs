@@ -76,7 +76,13 @@ mod tests {
     #[test]
     fn any_text_can_stand_in_a_header() {
         let text = |text| super::text(text).to_str().unwrap().to_owned();
-        assert_eq!(text("http://host:5000 workspace a"), "http://host:5000 workspace a");
-        assert_eq!(text("a\r\nSet-Cookie: x%é"), "a%0D%0ASet-Cookie: x%25%C3%A9");
+        assert_eq!(
+            text("http://host:5000 workspace a"),
+            "http://host:5000 workspace a"
+        );
+        assert_eq!(
+            text("a\r\nSet-Cookie: x%é"),
+            "a%0D%0ASet-Cookie: x%25%C3%A9"
+        );
     }
 }

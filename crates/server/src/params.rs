@@ -15,10 +15,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        query.map(|Query(params)| Self(params)).map_err(|rejection| {
-            let detail = rejection.body_text();
-            let detail = detail.trim_start_matches("Failed to deserialize query string: ");
-            Problem::new(StatusCode::BAD_REQUEST, "invalid parameters", detail)
-        })
+        query
+            .map(|Query(params)| Self(params))
+            .map_err(|rejection| {
+                let detail = rejection.body_text();
+                let detail = detail.trim_start_matches("Failed to deserialize query string: ");
+                Problem::new(StatusCode::BAD_REQUEST, "invalid parameters", detail)
+            })
     }
 }

@@ -85,12 +85,16 @@ impl Problem {
     pub(crate) fn too_many_requests(what: &str, wait: Duration) -> Self {
         let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
         let detail = format!("{what}; try again in {seconds} s");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too many requests", detail).after(seconds)
+    }
+
+    pub(crate) fn too_late() -> Self {
         Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too many requests",
-            detail,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no answer in time",
+            "the answer took longer than this server allows; ask for less",
         )
-        .after(seconds)
+        .after(5)
     }
 
     /// An answer that cannot be written in its format.
@@ -143,11 +147,9 @@ impl From<runlineage::Error> for Problem {
                 column: position.map(|position| position.column),
                 ..Self::parameter(argument, reason)
             },
-            Error::Unsupported { .. } => Self::new(
-                StatusCode::BAD_REQUEST,
-                "not supported",
-                error.to_string(),
-            ),
+            Error::Unsupported { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "not supported", error.to_string())
+            }
             // The cause may name the servers behind this one, so only the log has it.
             error => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);

@@ -20,6 +20,7 @@ const LARGEST_BODY: usize = 4 * 1024;
 /// Every route, with the checks that its requests pass.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let data = Router::from(api::data())
+        .layer(from_fn_with_state(Arc::clone(&app), guard::check_time))
         .layer(from_fn_with_state(Arc::clone(&app), guard::check_token))
         .layer(from_fn_with_state(Arc::clone(&app), access::check));
     let pages = Router::new()

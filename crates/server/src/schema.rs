@@ -1,6 +1,9 @@
 //! The form of the answers that the library writes, for the description of the API.
 
-#![allow(dead_code, reason = "only the description of the API reads these types")]
+#![allow(
+    dead_code,
+    reason = "only the description of the API reads these types"
+)]
 
 use utoipa::ToSchema;
 

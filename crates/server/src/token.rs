@@ -177,7 +177,10 @@ mod tests {
         let tokens = TokenFile::read(&file).unwrap().into_tokens();
         assert_eq!(
             tokens,
-            [(ana.hash(), "ana".to_owned()), (ben.hash(), "ben".to_owned())]
+            [
+                (ana.hash(), "ana".to_owned()),
+                (ben.hash(), "ben".to_owned())
+            ]
         );
         assert_eq!(TokenHash::of(ana.secret()), ana.hash());
         let taken = ana.append_to(&file, "ana").unwrap_err().to_string();
@@ -192,7 +195,13 @@ mod tests {
     fn a_line_of_another_form_is_refused_without_repeating_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tokens");
-        for text in ["", "# nothing\n\n", "rl_secret\n", "ana rl_secret\n", "ana 00 11\n"] {
+        for text in [
+            "",
+            "# nothing\n\n",
+            "rl_secret\n",
+            "ana rl_secret\n",
+            "ana 00 11\n",
+        ] {
             std::fs::write(&file, text).unwrap();
             let refused = TokenFile::read(&file).unwrap_err().to_string();
             assert!(!refused.contains("secret"), "{refused}");

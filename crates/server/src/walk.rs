@@ -58,7 +58,9 @@ pub(crate) fn condition(text: Option<&str>) -> Result<Option<Query>, Problem> {
 
 /// The limit of nodes: what the request asks for, within the limit of the server and of the format.
 pub(crate) fn max_nodes(app: &App, asked: Option<u32>, default: usize, format: Format) -> usize {
-    let asked = asked.map_or(default, |nodes| usize::try_from(nodes).unwrap_or(usize::MAX));
+    let asked = asked.map_or(default, |nodes| {
+        usize::try_from(nodes).unwrap_or(usize::MAX)
+    });
     let is_picture = format != Format::Json && format != Format::CSV;
     let most = match is_picture {
         true => MAX_DRAWN,
@@ -104,7 +106,11 @@ pub(crate) async fn drawn(
 ) -> Result<Answer, Problem> {
     let Format::Drawn(drawn) = format else {
         let json = json_line(&LinkedGraph::of(&graph, mirror.pages.as_ref()));
-        return Ok(Answer::new(format, json.map_err(|_| Problem::unwritten())?, mirror));
+        return Ok(Answer::new(
+            format,
+            json.map_err(|_| Problem::unwritten())?,
+            mirror,
+        ));
     };
     let places = match drawn {
         // Its pixels take much memory.

@@ -64,7 +64,9 @@ fn parse_host(text: &str) -> Result<String, String> {
         .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
     match !text.is_empty() && (is_name || is_address) {
         true => Ok(text.to_owned()),
-        false => Err("write a host without a scheme and without a port, such as lineage.example".to_owned()),
+        false => Err(
+            "write a host without a scheme and without a port, such as lineage.example".to_owned(),
+        ),
     }
 }
 

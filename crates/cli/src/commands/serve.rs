@@ -49,6 +49,9 @@ fn new_token(name: &str, file: &Path) -> Result {
     let token = NewToken::random()?;
     token.append_to(file, name)?;
     writeln!(stdout(), "{}", token.secret())?;
-    say!("{} has its hash. The token is not shown again.", file.display());
+    say!(
+        "{} has its hash. The token is not shown again.",
+        file.display()
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,10 @@
 //! `serve`: the HTTP API, who may ask it, and what it refuses.
 
 mod answers;
+mod description;
 mod hostile;
 mod limits;
+mod load;
 mod questions;
 mod safety;
 

@@ -75,3 +75,11 @@ impl Asked {
         }
     }
 }
+
+/// Awaits a question even if the client leaves: MongoDB works on it either way, and its permit must not be given away meanwhile.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    question: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Problem> {
+    let ended = tokio::spawn(question).await;
+    ended.map_err(|_| Problem::unwritten())
+}

@@ -3,10 +3,14 @@
 use std::sync::LazyLock;
 
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi, SecurityRequirement};
-use utoipa::{Modify, OpenApi as _};
+use utoipa::openapi::{
+    Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement,
+};
+use utoipa::{Modify, OpenApi as _, ToSchema as _};
+
+use crate::problem::Problem;
 
 static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
     // The document has only keys that are texts, so it can always be written.
@@ -56,7 +60,26 @@ fn document() -> OpenApi {
     let mut document = Head::openapi();
     document.merge(super::data().into_openapi());
     document.merge(super::open().into_openapi());
+    let operations = document.paths.paths.values_mut().flat_map(|item| {
+        [&mut item.get, &mut item.post, &mut item.delete]
+            .into_iter()
+            .flatten()
+    });
+    for operation in operations {
+        // What the checks around all endpoints answer, such as 401, 421 and 429.
+        let other = ("default".to_owned(), RefOr::T(problem()));
+        operation.responses.responses.extend([other]);
+    }
     document
+}
+
+fn problem() -> Response {
+    let schema = Ref::from_schema_name(Problem::name());
+    let content = Content::new(Some(schema));
+    ResponseBuilder::new()
+        .description("Any problem: what is wrong, and what to do.")
+        .content("application/problem+json", content)
+        .build()
 }
 
 /// This description, as an OpenAPI 3.1 document.
@@ -68,8 +91,8 @@ fn document() -> OpenApi {
     responses((status = 200, description = "An OpenAPI 3.1 document.", body = Object)),
     security(())
 )]
-pub(crate) async fn description() -> Response {
-    ([(CONTENT_TYPE, "application/json")], DESCRIPTION.as_str()).into_response()
+pub(crate) async fn description() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], DESCRIPTION.as_str())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::asked::Asked;
+use super::asked::{Asked, to_its_end};
 use crate::answer::{facet_csv, facet_json, facets as all_facets, json_line};
 use crate::app::App;
 use crate::body::Answer;
@@ -25,7 +25,10 @@ const MAX_LIMIT: u32 = 1_000;
 #[into_params(parameter_in = Query)]
 pub(crate) struct FacetsParams {
     /// The field, or the nodes of a kind that the runs read or wrote.
-    #[param(example = "exp", pattern = "^(exp|status|user|(input|output)-[a-z-]+)$")]
+    #[param(
+        example = "exp",
+        pattern = "^(exp|status|user|(input|output)-[a-z-]+)$"
+    )]
     facet: String,
     /// The condition of the runs that are counted, as `/search` takes it. Without it, every run is counted.
     #[param(example = "status = 'FINISHED'")]
@@ -75,8 +78,10 @@ pub(crate) async fn facets(
     let scan = asked.scan(&app, &asked.search).await?;
     // One value more than the limit tells whether there are more.
     let search = asked.search.limit(limit + 1);
-    let mut counts = app.store.facet(facet, search).await?;
-    drop(scan);
+    let store = app.store.clone();
+    let count = async move { (store.facet(facet, search).await, scan) };
+    let (counts, _) = to_its_end(count).await?;
+    let mut counts = counts?;
     let has_more = counts.len() > limit as usize;
     counts.truncate(limit as usize);
     let mut bytes = Vec::new();

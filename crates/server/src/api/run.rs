@@ -43,7 +43,10 @@ pub(crate) async fn run(
     Params(params): Params<RunParams>,
 ) -> Result<Answer, Problem> {
     let format = Format::of(None, &headers, &OBJECTS)?;
-    let id: RunId = params.id.parse().map_err(|error: runlineage::Error| error.of_argument("id"))?;
+    let id: RunId = params
+        .id
+        .parse()
+        .map_err(|error: runlineage::Error| error.of_argument("id"))?;
     let (found, mirror) = futures::try_join!(stored(&app, id.as_str()), Mirror::of(&app))?;
     let (mut line, deleted_at) = found.ok_or_else(|| {
         Problem::not_found(format!(

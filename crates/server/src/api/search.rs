@@ -17,7 +17,7 @@ use runlineage::{Run, Search};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::asked::Asked;
+use super::asked::{Asked, to_its_end};
 use crate::access::Reader;
 use crate::answer::{NamedColumn, RunWriter, projection};
 use crate::app::App;
@@ -112,15 +112,23 @@ pub(crate) async fn search(
             columns,
         },
     );
-    if limit == 0 {
-        let open = app.streams.open(&reader)?;
-        let runs = app.store.find_runs(search).await?;
-        let body = Body::from_stream(written.stream(runs, (open, scan)));
+    let open = match limit {
+        0 => Some(app.streams.open(&reader)?),
+        _ => None,
+    };
+    // One run more than the limit tells whether there are more.
+    let search = match limit {
+        0 => search,
+        limit => search.limit(limit + 1),
+    };
+    let store = app.store.clone();
+    let find = async move { (store.find_runs(search).await, scan) };
+    let (runs, scan) = to_its_end(find).await?;
+    if open.is_some() {
+        let body = Body::from_stream(written.stream(runs?, (open, scan)));
         return Ok(Answer::new(format, body, &mirror));
     }
-    // One run more than the limit tells whether there are more.
-    let runs = app.store.find_runs(search.limit(limit + 1)).await?;
-    let mut runs: Vec<Run> = runs.try_collect().await?;
+    let mut runs: Vec<Run> = runs?.try_collect().await?;
     drop(scan);
     let has_more = runs.len() > limit as usize;
     runs.truncate(limit as usize);

@@ -67,7 +67,8 @@ impl Printer {
         let mut out = csv::Writer::from_writer(Vec::new());
         out.write_record(self.writer.header()).map_err(csv_failed)?;
         while let Some(run) = self.next(&mut runs).await? {
-            out.write_record(self.writer.row(&run)?).map_err(csv_failed)?;
+            out.write_record(self.writer.row(&run)?)
+                .map_err(csv_failed)?;
             if out.get_ref().len() >= CHUNK {
                 let full = mem::replace(&mut out, csv::Writer::from_writer(Vec::new()));
                 write_in_thread(full.into_inner().map_err(csv::IntoInnerError::into_error)?)

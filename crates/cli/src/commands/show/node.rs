@@ -24,8 +24,7 @@ pub(super) fn text(shown: &ShownNode, pages: Option<&Pages>) -> Result<String> {
     match &shown.facts {
         Facts::Model(versions) => {
             let model = &versions.model;
-            let alias =
-                |alias: &runlineage::Alias| format!("{} → {}", alias.alias, alias.version);
+            let alias = |alias: &runlineage::Alias| format!("{} → {}", alias.alias, alias.version);
             let aliases: Vec<String> = model.aliases.iter().map(alias).collect();
             line("created", model.created.map(ago))?;
             line("updated", model.updated.map(ago))?;

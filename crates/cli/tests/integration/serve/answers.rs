@@ -1,7 +1,7 @@
 //! The API, the program and the library give the same answer to the same question.
 
-use runlineage::{MongoRunStore, Query, Search};
 use futures::TryStreamExt as _;
+use runlineage::{MongoRunStore, Query, Search};
 use serde_json::Value;
 
 use crate::graph_commands::Pipeline;
@@ -46,19 +46,51 @@ fn questions(pipeline: &Pipeline) -> Vec<Question> {
             &format!("search?where={}", encoded("name = 'nobody'")),
         ),
         question(
-            &["find", "--sort", "name", "--format", "csv", "--columns", "_id,name,params.rate"],
+            &[
+                "find",
+                "--sort",
+                "name",
+                "--format",
+                "csv",
+                "--columns",
+                "_id,name,params.rate",
+            ],
             "search?sort=name&format=csv&columns=_id,name,params.rate",
         ),
         question(
-            &["find", "--sort", "-start_time", "--format", "ndjson", "--columns", "name", "--ui-url"],
+            &[
+                "find",
+                "--sort",
+                "-start_time",
+                "--format",
+                "ndjson",
+                "--columns",
+                "name",
+                "--ui-url",
+            ],
             "search?format=ndjson&columns=name&links=true",
         ),
         question(
-            &["find", "--where", "{\"name\": {\"$in\": [\"score\", \"train\"]}}", "--sort", "-start_time", "--format", "json"],
-            &format!("search?where={}", encoded("{\"name\": {\"$in\": [\"score\", \"train\"]}}")),
+            &[
+                "find",
+                "--where",
+                "{\"name\": {\"$in\": [\"score\", \"train\"]}}",
+                "--sort",
+                "-start_time",
+                "--format",
+                "json",
+            ],
+            &format!(
+                "search?where={}",
+                encoded("{\"name\": {\"$in\": [\"score\", \"train\"]}}")
+            ),
         ),
     ];
-    for (format, name) in [("json", "exp"), ("ndjson", "input-model"), ("csv", "output-artifact")] {
+    for (format, name) in [
+        ("json", "exp"),
+        ("ndjson", "input-model"),
+        ("csv", "output-artifact"),
+    ] {
         questions.push(question(
             &["find", "--facet", name, "--format", format],
             &format!("facets?facet={name}&format={format}"),
@@ -66,12 +98,29 @@ fn questions(pipeline: &Pipeline) -> Vec<Question> {
     }
     for format in ["json", "csv", "svg", "png", "html"] {
         for (command, path) in [
-            (vec!["graph", version.as_str()], format!("graph?select={}", encoded(version))),
             (
-                vec!["graph", data.as_str(), "--downstream", "all", "--parents", "--fold", "0"],
-                format!("graph?select={}&downstream=all&parents=true&fold=0", encoded(data)),
+                vec!["graph", version.as_str()],
+                format!("graph?select={}", encoded(version)),
             ),
-            (vec!["impact", data.as_str()], format!("impact?node={}", encoded(data))),
+            (
+                vec![
+                    "graph",
+                    data.as_str(),
+                    "--downstream",
+                    "all",
+                    "--parents",
+                    "--fold",
+                    "0",
+                ],
+                format!(
+                    "graph?select={}&downstream=all&parents=true&fold=0",
+                    encoded(data)
+                ),
+            ),
+            (
+                vec!["impact", data.as_str()],
+                format!("impact?node={}", encoded(data)),
+            ),
             (
                 vec!["paths", data.as_str(), file.as_str()],
                 format!("paths?from={}&to={}", encoded(data), encoded(file)),
@@ -80,7 +129,10 @@ fn questions(pipeline: &Pipeline) -> Vec<Question> {
                 vec!["paths", file.as_str(), nodes[1].as_str()],
                 format!("paths?from={}&to={}", encoded(file), encoded(&nodes[1])),
             ),
-            (vec!["provenance", version.as_str()], format!("provenance?node={}", encoded(version))),
+            (
+                vec!["provenance", version.as_str()],
+                format!("provenance?node={}", encoded(version)),
+            ),
         ] {
             let args = [&command[..], &["--format", format]].concat();
             questions.push(question(&args, &format!("{path}&format={format}")));
@@ -111,7 +163,9 @@ async fn the_api_the_program_and_the_library_answer_alike() {
             true => {
                 let file = folder.path().join("drawn.png");
                 let out = file.to_str().expect("a text");
-                pipeline.program(&[&args[..], &["--out", out]].concat()).success();
+                pipeline
+                    .program(&[&args[..], &["--out", out]].concat())
+                    .success();
                 std::fs::read(&file).expect("a file")
             }
             false => pipeline.program(&args).success().into_bytes(),
@@ -150,7 +204,9 @@ async fn the_api_the_program_and_the_library_answer_alike() {
         .await
         .expect("runs");
     let condition = encoded(&format!("input.model = '{}'", pipeline.model));
-    let api = served.get(&format!("/api/v1/search?where={condition}")).ok();
+    let api = served
+        .get(&format!("/api/v1/search?where={condition}"))
+        .ok();
     let api: Vec<Value> = serde_json::from_slice(&api.body).expect("an array");
     let found: Vec<&str> = api.iter().filter_map(|run| run["_id"].as_str()).collect();
     assert_eq!(found, ids);
@@ -169,7 +225,10 @@ fn nodes_are_told_as_show_tells_them(pipeline: &Pipeline, served: &Served) {
         (&model, Some(&model), 2),
         (&nodes[2], None, 2),
     ] {
-        let told = served.get(&format!("/api/v1/node?id={}", encoded(node))).ok().json();
+        let told = served
+            .get(&format!("/api/v1/node?id={}", encoded(node)))
+            .ok()
+            .json();
         let details = shown.map_or(Value::Null, |shown| pipeline.json(&["show", shown]));
         assert_eq!(told["details"], details, "{node}");
         let hidden = &told["nodes"][0]["hidden"];

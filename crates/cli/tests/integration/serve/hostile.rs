@@ -79,7 +79,10 @@ async fn mirror(names: &[String], source: &str) -> TestDatabase {
     let state = test.database.collection::<Document>("sync_state");
     let source = doc! { "_id": "source", "name": source, "full_pass": DateTime::now() };
     state.insert_one(source).await.expect("a source");
-    let runs = names.iter().enumerate().map(|(number, name)| document(number, name));
+    let runs = names
+        .iter()
+        .enumerate()
+        .map(|(number, name)| document(number, name));
     let collection = test.database.collection("runs");
     collection.insert_many(runs).await.expect("runs");
     test
@@ -93,8 +96,16 @@ async fn hostile_names_come_back_exactly_in_data_and_harmless_in_pictures_and_pa
     let served = Served::start(&test.uri, &["--rate", "0"]);
     let mut found = 0;
     for (number, name) in names.iter().enumerate() {
-        let run = served.get(&format!("/api/v1/run?id=run{number:03}")).ok().json();
-        for value in [&run["name"], &run["user"], &run["tags"]["note"], &run["inputs"]["models"][0]["name"]] {
+        let run = served
+            .get(&format!("/api/v1/run?id=run{number:03}"))
+            .ok()
+            .json();
+        for value in [
+            &run["name"],
+            &run["user"],
+            &run["tags"]["note"],
+            &run["inputs"]["models"][0]["name"],
+        ] {
             assert_eq!(value, name);
         }
         let node = format!("run:run{number:03}");
@@ -107,7 +118,9 @@ async fn hostile_names_come_back_exactly_in_data_and_harmless_in_pictures_and_pa
             let id = encoded(node["id"].as_str().expect("a text"));
             let again = served.get(&format!("/api/v1/node?id={id}")).ok().json();
             assert_eq!(again["node"], node["id"], "{name:?}");
-            let url = node["url"].as_str().unwrap_or("http://mlflow.example:5000/");
+            let url = node["url"]
+                .as_str()
+                .unwrap_or("http://mlflow.example:5000/");
             assert!(url.starts_with("http://mlflow.example:5000/"), "{url}");
         }
         let svg = served.get(&path("svg")).ok().text();
@@ -115,30 +128,56 @@ async fn hostile_names_come_back_exactly_in_data_and_harmless_in_pictures_and_pa
         let html = served.get(&path("html")).ok().text();
         assert_eq!(html.matches("<script").count(), 2, "{name:?}");
         assert_eq!(html.matches("</script").count(), 2, "{name:?}");
-        assert!(!html.contains("<img") && !html.contains("onload=alert"), "{name:?}");
-        let (start, end) = (html.find("<svg").expect("a picture"), html.find("</svg>").expect("its end"));
+        assert!(
+            !html.contains("<img") && !html.contains("onload=alert"),
+            "{name:?}"
+        );
+        let (start, end) = (
+            html.find("<svg").expect("a picture"),
+            html.find("</svg>").expect("its end"),
+        );
         is_harmless(&html[start..end + 6], name);
         let prefix: String = name.chars().take(100).collect();
-        let suggested = served.get(&format!("/api/v1/suggest?prefix={}", encoded(&prefix))).ok().json();
+        let suggested = served
+            .get(&format!("/api/v1/suggest?prefix={}", encoded(&prefix)))
+            .ok()
+            .json();
         let suggested = suggested.as_array().expect("an array");
-        assert!(suggested.iter().any(|one| one["name"] == name.as_str()), "{name:?}");
+        assert!(
+            suggested.iter().any(|one| one["name"] == name.as_str()),
+            "{name:?}"
+        );
         for one in suggested.iter().filter(|one| one["name"] == name.as_str()) {
             // A condition of more than 10,000 characters is refused anywhere.
             if name.len() > 4_000 {
                 continue;
             }
             let condition = encoded(one["where"].as_str().expect("a condition"));
-            let runs = served.get(&format!("/api/v1/search?columns=_id&where={condition}")).ok().json();
+            let runs = served
+                .get(&format!("/api/v1/search?columns=_id&where={condition}"))
+                .ok()
+                .json();
             assert_eq!(runs[0]["_id"], format!("run{number:03}"), "{one}");
             found += 1;
         }
         let refused = served.get(&format!("/api/v1/graph?select={}", encoded(name)));
-        assert!((400..500).contains(&refused.status), "{name:?}: {}", refused.status);
-        assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+        assert!(
+            (400..500).contains(&refused.status),
+            "{name:?}: {}",
+            refused.status
+        );
+        assert_eq!(
+            refused.header("content-type"),
+            Some("application/problem+json")
+        );
         assert_eq!(refused.header("set-cookie"), None, "{name:?}");
     }
     assert!(found > 100, "{found}");
-    for path in ["/api/v1/search?limit=1000", "/api/v1/search?limit=0&format=csv&columns=name,user", "/api/v1/facets?facet=exp&format=csv"] {
+    for path in [
+        "/api/v1/search?limit=1000",
+        "/api/v1/search?limit=0&format=csv&columns=name,user",
+        "/api/v1/facets?facet=exp&format=csv",
+    ] {
         let answer = served.get(path).ok();
         assert_eq!(answer.header("set-cookie"), None);
         assert!(!answer.body.is_empty());
@@ -151,12 +190,21 @@ fn is_harmless(svg: &str, name: &str) {
     let parsed = parsed.unwrap_or_else(|error| panic!("{name:?}: {error}"));
     for element in parsed.descendants().filter(roxmltree::Node::is_element) {
         let tag = element.tag_name().name();
-        let known = ["svg", "g", "rect", "path", "text", "tspan", "title", "a", "style", "polygon", "circle", "ellipse", "line", "defs", "marker"];
+        let known = [
+            "svg", "g", "rect", "path", "text", "tspan", "title", "a", "style", "polygon",
+            "circle", "ellipse", "line", "defs", "marker",
+        ];
         assert!(known.contains(&tag), "{name:?}: {tag}");
         for attribute in element.attributes() {
-            assert!(!attribute.name().starts_with("on"), "{name:?}: {attribute:?}");
+            assert!(
+                !attribute.name().starts_with("on"),
+                "{name:?}: {attribute:?}"
+            );
             if attribute.name() == "href" {
-                assert!(attribute.value().starts_with("http://mlflow.example:5000/"), "{name:?}: {attribute:?}");
+                assert!(
+                    attribute.value().starts_with("http://mlflow.example:5000/"),
+                    "{name:?}: {attribute:?}"
+                );
             }
         }
         assert!(tag != "style" || !element.text().unwrap_or_default().contains("alert"));
@@ -165,14 +213,25 @@ fn is_harmless(svg: &str, name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_source_reaches_no_header_and_no_link() {
-    for source in ["x\r\nSet-Cookie: a=b", "javascript:alert(1)", "größe \u{202e}"] {
+    for source in [
+        "x\r\nSet-Cookie: a=b",
+        "javascript:alert(1)",
+        "größe \u{202e}",
+    ] {
         let test = mirror(&["train".to_owned()], source).await;
         let served = Served::start(&test.uri, &[]);
-        for path in ["/api/v1/status", "/api/v1/graph?select=run:run000", "/api/v1/graph?select=run:run000&format=svg"] {
+        for path in [
+            "/api/v1/status",
+            "/api/v1/graph?select=run:run000",
+            "/api/v1/graph?select=run:run000&format=svg",
+        ] {
             let answer = served.get(path).ok();
             assert_eq!(answer.header("set-cookie"), None, "{answer:?}");
             assert!(!answer.text().contains("href=\"javascript"), "{answer:?}");
-            assert!(!answer.text().contains("\"url\":\"javascript"), "{answer:?}");
+            assert!(
+                !answer.text().contains("\"url\":\"javascript"),
+                "{answer:?}"
+            );
         }
     }
 }

@@ -18,7 +18,10 @@ const MANY: i64 = 30_000;
 
 /// A stream of all runs, of which nothing was read yet.
 fn stream(served: &Served) -> TcpStream {
-    let (host, bearer) = (served.address.to_string(), format!("Bearer {}", served.token));
+    let (host, bearer) = (
+        served.address.to_string(),
+        format!("Bearer {}", served.token),
+    );
     let headers = [("Host", host.as_str()), ("Authorization", &bearer)];
     let path = "/api/v1/search?limit=0&format=ndjson";
     open(served.address, "GET", path, &headers, "").expect("a connection")
@@ -39,7 +42,9 @@ async fn open_cursors(test: &TestDatabase) -> usize {
         doc! { "$match": { "type": "idleCursor", "ns": namespace } },
     ];
     let found = admin.aggregate(pipeline).await.expect("an answer");
-    let found: Vec<Document> = futures::TryStreamExt::try_collect(found).await.expect("documents");
+    let found: Vec<Document> = futures::TryStreamExt::try_collect(found)
+        .await
+        .expect("documents");
     found.len()
 }
 
@@ -76,11 +81,19 @@ async fn a_stop_finishes_the_answers_that_have_begun() {
     let refused = poll(Duration::from_secs(10), || {
         TcpStream::connect(served.address).is_err().then_some(())
     });
-    assert!(refused.is_some(), "a stopping server takes no new connection");
+    assert!(
+        refused.is_some(),
+        "a stopping server takes no new connection"
+    );
     let mut rest = Vec::new();
-    begun.read_to_end(&mut rest).expect("the rest of the answer");
+    begun
+        .read_to_end(&mut rest)
+        .expect("the rest of the answer");
     assert!(rest.ends_with(b"\r\n0\r\n\r\n"), "the last chunk is there");
-    let lines = rest.windows(7).filter(|window| window == b"{\"_id\":").count();
+    let lines = rest
+        .windows(7)
+        .filter(|window| window == b"{\"_id\":")
+        .count();
     assert_eq!(lines, MANY as usize);
     let (code, _, stderr) = served.running.end_within(Duration::from_secs(15));
     assert_eq!(code, Some(0), "{stderr:#?}");
@@ -93,20 +106,43 @@ async fn few_searches_without_an_index_run_at_once_and_searches_with_one_are_fre
     let at_once = |path: &str| -> Vec<Answer> {
         thread::scope(|scope| {
             let asked: Vec<_> = (0..24).map(|_| scope.spawn(|| served.get(path))).collect();
-            asked.into_iter().map(|asked| asked.join().expect("an answer")).collect()
+            asked
+                .into_iter()
+                .map(|asked| asked.join().expect("an answer"))
+                .collect()
         })
     };
     let scan = format!("/api/v1/search?limit=1&where={}", encoded("params.lr > 5"));
     let answers = at_once(&scan);
-    let count = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    let count = |status: u16| {
+        answers
+            .iter()
+            .filter(|answer| answer.status == status)
+            .count()
+    };
     assert_eq!(count(200) + count(429), answers.len());
-    assert!(count(200) >= 2 && count(429) >= 1, "{} and {}", count(200), count(429));
-    let refused = answers.iter().find(|answer| answer.status == 429).expect("one");
+    assert!(
+        count(200) >= 2 && count(429) >= 1,
+        "{} and {}",
+        count(200),
+        count(429)
+    );
+    let refused = answers
+        .iter()
+        .find(|answer| answer.status == 429)
+        .expect("one");
     assert_eq!(refused.header("retry-after"), Some("5"));
-    assert!(refused.text().contains("no index serves this search"), "{}", refused.text());
+    assert!(
+        refused.text().contains("no index serves this search"),
+        "{}",
+        refused.text()
+    );
     for condition in ["input.model = 'churn:3'", "exp = 'churn' and params.lr > 5"] {
         let path = format!("/api/v1/search?limit=1&where={}", encoded(condition));
-        assert!(at_once(&path).iter().all(|answer| answer.status == 200), "{condition}");
+        assert!(
+            at_once(&path).iter().all(|answer| answer.status == 200),
+            "{condition}"
+        );
     }
     assert_eq!(served.get(&scan).status, 200, "the permits are back");
 }
@@ -131,9 +167,15 @@ async fn no_parameter_exceeds_the_limit_of_nodes() {
     for path in ["impact?node=model:churn:1", "provenance?node=model:churn:1"] {
         let answer = served.get(&format!("/api/v1/{path}&max_nodes=100000")).ok();
         let cut = answer.header("runlineage-truncated").unwrap_or_default();
-        assert_eq!(cut.starts_with("20 nodes, at "), path.starts_with("impact"), "{path}: {cut}");
+        assert_eq!(
+            cut.starts_with("20 nodes, at "),
+            path.starts_with("impact"),
+            "{path}: {cut}"
+        );
     }
-    let small = served.get("/api/v1/graph?select=model:churn:1&downstream=all&max_nodes=5").ok();
+    let small = served
+        .get("/api/v1/graph?select=model:churn:1&downstream=all&max_nodes=5")
+        .ok();
     assert_eq!(small.json()["nodes"].as_array().map(Vec::len), Some(5));
 }
 
@@ -146,9 +188,15 @@ async fn a_picture_that_is_too_large_is_refused() {
     let text = svg.text();
     let size = |name: &str| -> f64 {
         let (_, rest) = text.split_once(&format!(" {name}=\"")).expect("a size");
-        rest.split('"').next().and_then(|size| size.parse().ok()).expect("a number")
+        rest.split('"')
+            .next()
+            .and_then(|size| size.parse().ok())
+            .expect("a number")
     };
-    assert!(size("width") * size("height") > 40e6, "the picture is too small for this test");
+    assert!(
+        size("width") * size("height") > 40e6,
+        "the picture is too small for this test"
+    );
     let png = served.get(&format!("{path}&format=png"));
     assert_eq!(png.status, 422);
     assert!(png.text().contains("40 megapixels"), "{}", png.text());
@@ -170,7 +218,11 @@ async fn a_token_and_an_address_have_so_many_requests() {
         .collect();
     assert!(refused.len() > 10, "{}", refused.len());
     assert_eq!(refused[0].header("retry-after"), Some("1"));
-    assert_eq!(ask("192.0.2.2").status, 401, "another address has its own limit");
+    assert_eq!(
+        ask("192.0.2.2").status,
+        401,
+        "another address has its own limit"
+    );
     // A token has one limit for all its addresses.
     let bearer = format!("Bearer {}", served.token);
     let with_token = |n: usize| {

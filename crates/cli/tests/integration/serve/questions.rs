@@ -10,7 +10,10 @@ use crate::support::stored::mirror_of;
 
 /// The path of the next page.
 fn next(link: &str) -> String {
-    let (path, rest) = link.trim_start_matches('<').split_once('>').expect("a link");
+    let (path, rest) = link
+        .trim_start_matches('<')
+        .split_once('>')
+        .expect("a link");
     assert_eq!(rest, "; rel=\"next\"");
     path.to_owned()
 }
@@ -27,9 +30,14 @@ async fn pages_hold_every_run_once_even_if_the_last_run_of_a_page_is_deleted() {
             let page = served.get(&path).ok();
             let runs = page.json();
             let runs = runs.as_array().expect("an array");
-            ids.extend(runs.iter().map(|run| run["_id"].as_str().expect("an id").to_owned()));
+            ids.extend(
+                runs.iter()
+                    .map(|run| run["_id"].as_str().expect("an id").to_owned()),
+            );
             assert_eq!(page.header("runlineage-truncated"), None);
-            let Some(link) = page.header("link") else { break };
+            let Some(link) = page.header("link") else {
+                break;
+            };
             assert_eq!(runs.len(), 37);
             path = next(link);
         }
@@ -52,11 +60,15 @@ async fn pages_hold_every_run_once_even_if_the_last_run_of_a_page_is_deleted() {
     assert_eq!(after[0]["_id"], "run239");
 
     // Another order has no pages, and says that there is more.
-    let best = served.get("/api/v1/search?sort=-metrics.auc&limit=3&columns=_id").ok();
+    let best = served
+        .get("/api/v1/search?sort=-metrics.auc&limit=3&columns=_id")
+        .ok();
     assert_eq!(best.header("link"), None);
     assert_eq!(best.header("runlineage-truncated"), Some("3 runs"));
     assert_eq!(best.json()[0]["_id"], "run249");
-    let all = served.get("/api/v1/search?limit=0&format=ndjson&columns=_id").ok();
+    let all = served
+        .get("/api/v1/search?limit=0&format=ndjson&columns=_id")
+        .ok();
     assert_eq!(all.text().lines().count(), 249);
 }
 
@@ -71,16 +83,36 @@ async fn an_error_names_the_parameter_and_the_column() {
         let problem = answer.json();
         assert_eq!(problem["status"], answer.status, "{path}");
         let detail = problem["detail"].as_str().expect("a text");
-        assert!(!detail.is_empty() && !detail.contains("--where"), "{path}: {detail}");
+        assert!(
+            !detail.is_empty() && !detail.contains("--where"),
+            "{path}: {detail}"
+        );
         (answer.status, problem)
     };
-    for endpoint in ["search?", "facets?facet=exp&", "graph?select=run:run000&", "impact?node=run:run000&"] {
+    for endpoint in [
+        "search?",
+        "facets?facet=exp&",
+        "graph?select=run:run000&",
+        "impact?node=run:run000&",
+    ] {
         let path = |text: &str| format!("/api/v1/{endpoint}where={}", encoded(text));
         let (status, problem) = ask(&path("status = 'FAILED'\nand metrics.auc >> 1"));
-        assert_eq!((status, &problem["parameter"]), (400, &"where".into()), "{problem}");
-        assert_eq!((&problem["line"], &problem["column"]), (&2.into(), &18.into()), "{problem}");
+        assert_eq!(
+            (status, &problem["parameter"]),
+            (400, &"where".into()),
+            "{problem}"
+        );
+        assert_eq!(
+            (&problem["line"], &problem["column"]),
+            (&2.into(), &18.into()),
+            "{problem}"
+        );
         let (status, problem) = ask(&path(" "));
-        assert_eq!((status, &problem["parameter"]), (400, &"where".into()), "{problem}");
+        assert_eq!(
+            (status, &problem["parameter"]),
+            (400, &"where".into()),
+            "{problem}"
+        );
     }
     for (path, status, parameter) in [
         ("search?where=%7B%22%24where%22%3A%221%22%7D", 400, None),
@@ -112,7 +144,11 @@ async fn an_error_names_the_parameter_and_the_column() {
     ] {
         let (found, problem) = ask(&format!("/api/v1/{path}"));
         assert_eq!(found, status, "{path}: {problem}");
-        assert_eq!(problem["parameter"].as_str(), parameter, "{path}: {problem}");
+        assert_eq!(
+            problem["parameter"].as_str(),
+            parameter,
+            "{path}: {problem}"
+        );
     }
     let bearer = format!("Bearer {}", served.token);
     let posted = served.bare("POST", DATA[1], &[("Authorization", &bearer)], "");
@@ -125,12 +161,19 @@ async fn an_empty_mirror_is_no_answer() {
     let served = Served::start(&test.uri, &[]);
     for path in &DATA[1..] {
         let answer = served.get(path);
-        assert!([404, 503].contains(&answer.status), "{path}: {}", answer.text());
+        assert!(
+            [404, 503].contains(&answer.status),
+            "{path}: {}",
+            answer.text()
+        );
     }
     let found = served.get("/api/v1/search");
     assert_eq!(found.status, 503);
     assert!(found.text().contains("runlineage sync"), "{}", found.text());
-    assert_eq!(served.get("/api/v1/status").ok().json()["source"], serde_json::Value::Null);
+    assert_eq!(
+        served.get("/api/v1/status").ok().json()["source"],
+        serde_json::Value::Null
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,19 +184,29 @@ async fn suggestions_begin_with_the_text_and_say_what_they_name() {
     models.insert_one(only_registered).await.expect("a model");
     let served = Served::start(&test.uri, &[]);
     let names = |prefix: &str| -> Vec<String> {
-        let found = served.get(&format!("/api/v1/suggest?prefix={}", encoded(prefix))).ok().json();
+        let found = served
+            .get(&format!("/api/v1/suggest?prefix={}", encoded(prefix)))
+            .ok()
+            .json();
         let found = found.as_array().expect("an array").clone();
-        let name = |one: &serde_json::Value| format!("{} {}", one["kind"], one["name"]).replace('"', "");
+        let name =
+            |one: &serde_json::Value| format!("{} {}", one["kind"], one["name"]).replace('"', "");
         found.iter().map(name).collect()
     };
-    assert_eq!(names("chu"), ["model churn", "experiment churn", "model churn-2"]);
+    assert_eq!(
+        names("chu"),
+        ["model churn", "experiment churn", "model churn-2"]
+    );
     assert_eq!(names("run00").len(), 10);
     assert_eq!(names("train-5").len(), 11);
     assert_eq!(names("train-").len(), 20, "and no more");
     assert_eq!(names("CHURN"), Vec::<String>::new());
     let found = served.get("/api/v1/suggest?prefix=churn").ok().json();
     let condition = encoded(found[0]["where"].as_str().expect("a condition"));
-    let runs = served.get(&format!("/api/v1/search?where={condition}")).ok().json();
+    let runs = served
+        .get(&format!("/api/v1/search?where={condition}"))
+        .ok()
+        .json();
     assert_eq!(runs.as_array().map(Vec::len), Some(60));
     assert_eq!(found[0]["node"], "model:churn");
 }
@@ -168,11 +221,17 @@ async fn an_unchanged_answer_is_not_sent_again_and_a_large_one_is_compressed() {
             continue;
         }
         let first = served.get(path).ok();
-        let tag = first.header("etag").unwrap_or_else(|| panic!("{path}: {first:?}")).to_owned();
+        let tag = first
+            .header("etag")
+            .unwrap_or_else(|| panic!("{path}: {first:?}"))
+            .to_owned();
         let again = served.get_with(path, &[("If-None-Match", &tag)]);
         assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
         assert_eq!(again.header("etag"), Some(tag.as_str()), "{path}");
-        assert_eq!(again.header("runlineage-full-pass"), first.header("runlineage-full-pass"));
+        assert_eq!(
+            again.header("runlineage-full-pass"),
+            first.header("runlineage-full-pass")
+        );
         let other = served.get_with(path, &[("If-None-Match", "W/\"0\"")]);
         assert_eq!(other.status, 200, "{path}");
     }
@@ -181,16 +240,30 @@ async fn an_unchanged_answer_is_not_sent_again_and_a_large_one_is_compressed() {
     let zipped = served.get_with(path, &[("Accept-Encoding", "gzip")]).ok();
     assert_eq!(zipped.header("content-encoding"), Some("gzip"));
     assert_eq!(zipped.header("etag"), plain.header("etag"));
-    assert!(zipped.body.len() * 4 < plain.body.len(), "{}", zipped.body.len());
+    assert!(
+        zipped.body.len() * 4 < plain.body.len(),
+        "{}",
+        zipped.body.len()
+    );
     assert_eq!(zipped.body[..2], [0x1f, 0x8b]);
     let vary = |answer: &crate::support::http::Answer| {
         let vary = answer.headers.iter().filter(|(name, _)| name == "vary");
-        vary.map(|(_, value)| value.to_ascii_lowercase()).collect::<Vec<_>>().join(", ")
+        vary.map(|(_, value)| value.to_ascii_lowercase())
+            .collect::<Vec<_>>()
+            .join(", ")
     };
-    assert!(vary(&zipped).contains("accept-encoding"), "{}", vary(&zipped));
+    assert!(
+        vary(&zipped).contains("accept-encoding"),
+        "{}",
+        vary(&zipped)
+    );
     let stream = served.get_with(
         "/api/v1/search?limit=0&format=ndjson",
         &[("Accept-Encoding", "gzip")],
     );
-    assert_eq!(stream.ok().header("etag"), None, "the body of a stream is not known before its end");
+    assert_eq!(
+        stream.ok().header("etag"),
+        None,
+        "the body of a stream is not known before its end"
+    );
 }

@@ -42,7 +42,10 @@ async fn data_needs_the_token_or_the_session_that_it_begins() {
     let began = begin(&served, &served.token, &[("Origin", &origin)]);
     assert_eq!(began.status, 204, "{}", began.text());
     let session = cookie(&began);
-    assert!(!session.contains(&served.token), "the cookie is not the token");
+    assert!(
+        !session.contains(&served.token),
+        "the cookie is not the token"
+    );
     let bearer = format!("Bearer {}", served.token);
     for path in DATA {
         let status = |headers: &[(&str, &str)]| served.bare("GET", path, headers, "").status;
@@ -111,7 +114,11 @@ async fn pages_of_other_sites_cannot_ask_even_with_the_session() {
     for path in DATA {
         // Another port of this host is the same site, so the browser would send the cookie.
         for site in ["cross-site", "same-site"] {
-            assert_eq!(status("GET", path, &[("Sec-Fetch-Site", site)]), 403, "{path}");
+            assert_eq!(
+                status("GET", path, &[("Sec-Fetch-Site", site)]),
+                403,
+                "{path}"
+            );
         }
         for origin in ["http://evil.example", "http://127.0.0.1:1", "null"] {
             assert_eq!(status("GET", path, &[("Origin", origin)]), 403, "{path}");
@@ -141,7 +148,11 @@ async fn pages_of_other_sites_cannot_ask_even_with_the_session() {
 async fn every_answer_has_the_headers_that_keep_browsers_from_misusing_it() {
     let test = mirror_of(5).await;
     let served = Served::start(&test.uri, &[]);
-    let other = ["/nowhere", "/api/v1/run?id=unknown", "/api/v1/graph?select="];
+    let other = [
+        "/nowhere",
+        "/api/v1/run?id=unknown",
+        "/api/v1/graph?select=",
+    ];
     for path in DATA.iter().chain(&OPEN).chain(&other) {
         let answer = served.get(path);
         let header = |name: &str| answer.header(name).unwrap_or_default().to_owned();
@@ -149,12 +160,23 @@ async fn every_answer_has_the_headers_that_keep_browsers_from_misusing_it() {
         assert_eq!(header("referrer-policy"), "no-referrer", "{path}");
         assert_eq!(header("x-frame-options"), "DENY", "{path}");
         assert_eq!(header("cache-control"), "private, no-cache", "{path}");
-        let vary: Vec<_> = answer.headers.iter().filter(|(name, _)| name == "vary").collect();
-        assert!(format!("{vary:?}").contains("Accept, Authorization, Cookie"), "{path}: {vary:?}");
+        let vary: Vec<_> = answer
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "vary")
+            .collect();
+        assert!(
+            format!("{vary:?}").contains("Accept, Authorization, Cookie"),
+            "{path}: {vary:?}"
+        );
         let policy = header("content-security-policy");
         let is_page = header("content-type").starts_with("text/html");
         assert!(policy.starts_with("default-src 'none'"), "{path}: {policy}");
-        assert_eq!(policy.contains("script-src 'self'"), is_page, "{path}: {policy}");
+        assert_eq!(
+            policy.contains("script-src 'self'"),
+            is_page,
+            "{path}: {policy}"
+        );
         assert_eq!(policy.contains("sandbox"), !is_page, "{path}: {policy}");
         assert!(!policy.contains("unsafe"), "{path}: {policy}");
     }
@@ -177,7 +199,11 @@ async fn other_computers_need_a_token_of_a_file() {
     let everywhere = ["serve", "--mongodb-uri", &test.uri, "--listen", "0.0.0.0:0"];
     let refused = run(&mut runlineage(everywhere));
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));
-    assert!(refused.stderr.contains("--token-file"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("--token-file"),
+        "{}",
+        refused.stderr
+    );
 
     let new = |name: &str| {
         let args = ["serve", "--new-token", name, "--token-file", file];
@@ -192,7 +218,9 @@ async fn other_computers_need_a_token_of_a_file() {
     let status = |path: &str, token: &str| {
         let bearer = format!("Bearer {token}");
         let headers = [("Host", "localhost"), ("Authorization", bearer.as_str())];
-        send(local, "GET", path, &headers, "").expect("an answer").status
+        send(local, "GET", path, &headers, "")
+            .expect("an answer")
+            .status
     };
     for path in ["/api/v1/status", "/metrics"] {
         assert_eq!(status(path, &ana), 200, "{path}");
@@ -230,7 +258,10 @@ async fn no_token_reaches_the_log_or_the_metrics() {
     let (code, _, stderr) = served.running.end_within(Duration::from_secs(15));
     assert_eq!(code, Some(0), "{stderr:#?}");
     let log = stderr.join("\n");
-    assert!(log.contains("answered") && log.contains("/api/v1/run"), "{log}");
+    assert!(
+        log.contains("answered") && log.contains("/api/v1/run"),
+        "{log}"
+    );
     for secret in [token.as_str(), session_id] {
         assert!(!log.contains(secret) && !metrics.contains(secret));
     }

@@ -27,7 +27,11 @@ impl Served {
         let mut running = Running::start(command);
         let printed = poll(Duration::from_secs(60), || {
             let line = running.stdout().first().cloned();
-            assert!(line.is_some() || !running.has_ended(), "{:#?}", running.stderr());
+            assert!(
+                line.is_some() || !running.has_ended(),
+                "{:#?}",
+                running.stderr()
+            );
             line
         });
         let url = printed.expect("the server prints its address");

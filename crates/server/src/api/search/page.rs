@@ -22,7 +22,10 @@ impl Sorted {
         let orders: Result<Vec<Order>, _> = text.split(',').map(str::parse).collect();
         let orders = orders.map_err(|error: runlineage::Error| error.of_argument("sort"))?;
         for (index, order) in orders.iter().enumerate() {
-            if orders[..index].iter().any(|other| other.field() == order.field()) {
+            if orders[..index]
+                .iter()
+                .any(|other| other.field() == order.field())
+            {
                 let reason = format!("{} is named twice; name each field once", order.field());
                 return Err(Problem::parameter("sort", reason));
             }
