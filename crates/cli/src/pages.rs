@@ -12,6 +12,7 @@ pub(crate) async fn of(
     address: Option<&str>,
 ) -> Result<Option<Pages>, runlineage::Error> {
     let source = store.freshness().await?.source;
-    let tracking_uri = args.tracking_uri.as_deref();
-    Ok(Pages::of(address, source.as_deref(), tracking_uri))
+    // Without a valid address, only the link is missing. The variable is often set for other programs.
+    let named = || Pages::address(args.tracking_uri.as_deref()?);
+    Ok(Pages::of(address, source.as_deref(), named))
 }

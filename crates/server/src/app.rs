@@ -31,7 +31,7 @@ pub(crate) struct App {
     /// The places for drawings in progress.
     pub(crate) drawings: Arc<Semaphore>,
     /// The address of MLflow, where the mirror does not name it.
-    pub(crate) tracking_uri: Option<String>,
+    pub(crate) mlflow: Option<String>,
     /// Whether only programs of this computer reach the server.
     pub(crate) is_loopback: bool,
     pub(crate) metrics: PrometheusHandle,

@@ -41,7 +41,7 @@ impl Mirror {
         }
         let source = freshness.source.as_deref();
         Ok(Self {
-            pages: Pages::of(None, source, app.tracking_uri.as_deref()),
+            pages: Pages::of(None, source, || app.mlflow.clone()),
             freshness,
         })
     }

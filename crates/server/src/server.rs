@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::access::{Access, Tokens};
+use crate::answer::Pages;
 use crate::app::{App, Limits};
 use crate::connection;
 use crate::error::Error;
@@ -155,7 +156,7 @@ impl Server {
             scans: Scans::default(),
             streams: Streams::default(),
             drawings: Arc::new(Semaphore::new(App::DRAWINGS as usize)),
-            tracking_uri: self.tracking_uri,
+            mlflow: self.tracking_uri.as_deref().and_then(Pages::address),
             is_loopback,
             metrics: monitor::metrics()?,
         };

@@ -15,11 +15,12 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// The pages of the mirrored MLflow, at the first known of: `address`, the address in the name of the source, the tracking URI.
+    /// The pages of the mirrored MLflow, at the first known of: `address`, the address in the name of the source, and what `named`
+    /// gives.
     pub fn of(
         address: Option<&str>,
         source: Option<&str>,
-        tracking_uri: Option<&str>,
+        named: impl FnOnce() -> Option<String>,
     ) -> Option<Self> {
         let source = source.unwrap_or_default();
         let (known, workspace) = match source.split_once(" workspace ") {
@@ -27,16 +28,18 @@ impl Pages {
             None => (source, None),
         };
         let known = Some(known).filter(|known| known.starts_with("http"));
-        // Without a valid address, only the link is missing. The variable is often set for other programs.
-        let named = || {
-            let client = MlflowClient::builder(tracking_uri?).build().ok()?;
-            Some(client.address().to_owned())
-        };
         let address = address.or(known).map(str::to_owned).or_else(named)?;
         Some(Self {
             address: address.trim_end_matches('/').to_owned(),
             workspace,
         })
+    }
+
+    /// The address that a tracking URI names; `None` for one that is not valid.
+    #[must_use]
+    pub fn address(tracking_uri: &str) -> Option<String> {
+        let client = MlflowClient::builder(tracking_uri).build().ok()?;
+        Some(client.address().to_owned())
     }
 
     /// The page of a run.

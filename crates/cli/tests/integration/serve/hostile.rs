@@ -129,7 +129,7 @@ async fn hostile_names_come_back_exactly_in_data_and_harmless_in_pictures_and_pa
         assert_eq!(html.matches("<script").count(), 2, "{name:?}");
         assert_eq!(html.matches("</script").count(), 2, "{name:?}");
         assert!(
-            !html.contains("<img") && !html.contains("onload=alert"),
+            !html.contains("<img") && !html.contains("<svg/onload"),
             "{name:?}"
         );
         let (start, end) = (

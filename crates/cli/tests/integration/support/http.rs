@@ -99,7 +99,8 @@ fn parse(bytes: &[u8], ended: bool) -> Option<Answer> {
         answer.body = body;
         answer.is_whole &= is_whole;
     } else if let Some(length) = answer.header("content-length") {
-        answer.is_whole &= length.parse() == Ok(answer.body.len());
+        let length = length.parse::<usize>();
+        answer.is_whole &= length.is_ok_and(|length| length == answer.body.len());
     }
     Some(answer)
 }

@@ -74,12 +74,23 @@ impl Served {
     }
 }
 
+/// The command of a server on a free port of the loopback, unless the arguments say otherwise.
 pub(crate) fn command(mongodb: &str, args: &[&str]) -> Command {
-    let own = ["serve", "--mongodb-uri", mongodb, "--listen", "127.0.0.1:0"];
+    let mut own = vec!["serve", "--mongodb-uri", mongodb];
+    if !args.contains(&"--listen") {
+        own.extend(["--listen", "127.0.0.1:0"]);
+    }
     runlineage(own.iter().chain(args))
 }
 
 /// A text as the value of a parameter.
 pub(crate) fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte.is_ascii_alphanumeric() {
+            true => encoded.push(byte.into()),
+            false => encoded += &format!("%{byte:02X}"),
+        }
+    }
+    encoded
 }
