@@ -25,7 +25,7 @@ fn names() -> Vec<String> {
         "javascript:alert(1)",
         "JaVaScRiPt:alert(1)",
         "data:text/html,<script>alert(1)</script>",
-        "http://evil.example/",
+        "http://evil.example",
         "{{title}}",
         "${alert(1)}",
         "`${alert(1)}`",

@@ -104,7 +104,10 @@ async fn every_answer_is_right_or_an_honest_error_while_a_sync_runs_and_mongodb_
     assert!(first.seen >= 600, "{first:?}");
     let runs = (0..RUNS).map(|n| {
         let mut run = document(n);
-        run.insert("exp", doc! { "id": format!("unlisted-{}", n % 3), "name": "churn" });
+        run.insert(
+            "exp",
+            doc! { "id": format!("unlisted-{}", n % 3), "name": "churn" },
+        );
         run
     });
     let collection = lab.test.database.collection::<Document>("runs");
