@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,8 +26,9 @@ pub(crate) struct Problem {
     /// The column of the error in that line, in characters, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<usize>,
+    /// When to try again, in seconds.
     #[serde(skip)]
-    headers: HeaderMap,
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -39,7 +40,7 @@ impl Problem {
             parameter: None,
             line: None,
             column: None,
-            headers: HeaderMap::new(),
+            retry_after: None,
         }
     }
 
@@ -56,14 +57,11 @@ impl Problem {
     }
 
     pub(crate) fn unauthorized() -> Self {
-        let mut problem = Self::new(
+        Self::new(
             StatusCode::UNAUTHORIZED,
             "token needed",
             "this needs a token; send `Authorization: Bearer TOKEN`, or open the address that `runlineage serve` printed",
-        );
-        let scheme = HeaderValue::from_static("Bearer");
-        problem.headers.insert(WWW_AUTHENTICATE, scheme);
-        problem
+        )
     }
 
     pub(crate) fn misdirected() -> Self {
@@ -115,9 +113,11 @@ impl Problem {
         )
     }
 
-    pub(crate) fn after(mut self, seconds: u64) -> Self {
-        self.headers.insert(RETRY_AFTER, seconds.into());
-        self
+    pub(crate) fn after(self, seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
     }
 }
 
@@ -126,9 +126,19 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = (status, self.headers, body).into_response();
-        let media_type = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(CONTENT_TYPE, media_type);
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        headers.extend(
+            self.retry_after
+                .map(|seconds| (RETRY_AFTER, seconds.into())),
+        );
         response
     }
 }
