@@ -7,7 +7,9 @@ use runlineage::lineage::NodeArg;
 use runlineage::{Node, Query};
 use runlineage_draw::{Picture, SvgOptions};
 
-use crate::answer::{self, LinkedGraph, is_met, json_line, parse_levels, parse_start};
+use crate::answer::{
+    self, LinkedGraph, is_met, json_line, masked_picture, parse_levels, parse_start,
+};
 use crate::app::App;
 use crate::body::Answer;
 use crate::format::Format;
@@ -122,6 +124,11 @@ pub(crate) async fn drawn(
     let pages = mirror.pages.clone();
     let draw = move || {
         let picture = Picture::from_graph(&graph, |shown| pages.as_ref()?.node(shown))?;
+        // Other programs join on the exact ids.
+        let picture = match drawn {
+            runlineage_draw::Format::Csv => picture,
+            _ => masked_picture(&picture)?,
+        };
         let drawn = answer::drawn(&picture, drawn, fold, &svg);
         drop(place);
         drawn

@@ -245,6 +245,7 @@ fn every_flag_that_the_documentation_names_exists() {
         "impact",
         "provenance",
         "paths",
+        "diff",
         "register",
         "migrate",
         "verify",
