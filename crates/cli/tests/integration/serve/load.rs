@@ -105,6 +105,8 @@ async fn every_answer_is_right_or_an_honest_error_while_a_sync_runs_and_mongodb_
     let model = unique("static");
     let runs = (0..RUNS).map(|n| {
         let mut run = document(n);
+        let read = doc! { "name": &model, "version": (n % 4).to_string(), "from": "tag" };
+        run.insert("inputs", doc! { "models": [read], "runs": [] });
         run.insert(
             "exp",
             doc! { "id": format!("unlisted-{}", n % 3), "name": "churn" },
