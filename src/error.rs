@@ -23,6 +23,8 @@ pub enum Error {
         argument: &'static str,
         /// Why it is invalid, and what is accepted.
         reason: String,
+        /// Where in the text of the argument the error is, if it is a text with a grammar.
+        position: Option<TextPosition>,
     },
 
     /// A filter that this store cannot evaluate exactly, or that callers may not use.
@@ -194,6 +196,16 @@ pub enum Error {
     },
 }
 
+/// A place in a text, counted in characters from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TextPosition {
+    /// The line.
+    pub line: usize,
+    /// The column in that line.
+    pub column: usize,
+}
+
 /// What has to change before a failed operation can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Remedy {
@@ -211,7 +223,25 @@ impl Error {
         Self::InvalidArgument {
             argument,
             reason: reason.into(),
+            position: None,
         }
+    }
+
+    /// The same error, with this position in the text of the argument.
+    pub(crate) fn at(mut self, at: TextPosition) -> Self {
+        if let Self::InvalidArgument { position, .. } = &mut self {
+            *position = Some(at);
+        }
+        self
+    }
+
+    /// The same error, with the name that the caller gives to the argument.
+    #[must_use]
+    pub fn of_argument(mut self, name: &'static str) -> Self {
+        if let Self::InvalidArgument { argument, .. } = &mut self {
+            *argument = name;
+        }
+        self
     }
 
     /// An [`Error::Unsupported`].

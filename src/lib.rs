@@ -80,7 +80,7 @@ pub use bson;
 pub use mongodb;
 
 pub use codec::nest::{Texts, text_of};
-pub use error::{Error, MlflowCode, Result};
+pub use error::{Error, MlflowCode, Result, TextPosition};
 pub use mlflow::MlflowClient;
 pub use mongo::MongoRunStore;
 pub use node::{Direction, Inputs, Kind, Lineage, Node, Origin, Outputs, Reference};

@@ -21,6 +21,7 @@ pub(crate) mod registry;
 mod retry;
 pub(crate) mod save;
 pub(crate) mod source;
+mod suggest;
 mod terms;
 pub(crate) mod ticket;
 pub(crate) mod tombstones;
@@ -36,6 +37,7 @@ pub use migrate::MigrationStatus;
 #[cfg(feature = "unstable")]
 pub use save::Saved;
 pub use source::Freshness;
+pub use suggest::Suggestion;
 #[cfg(feature = "unstable")]
 pub use ticket::Ticket;
 

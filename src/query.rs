@@ -40,6 +40,7 @@ pub use field::Field;
 pub(crate) use matches::Matcher;
 pub use order::Order;
 pub(crate) use order::without_keys;
+pub(crate) use prefix::begins_with;
 pub use search::Search;
 pub(crate) use text::{Input, ParseError, Parsed, in_quotes, parse};
 pub use time::{parse_time, parse_time_from};

@@ -5,7 +5,7 @@ use bson::{Document, doc};
 use crate::node::Refused;
 
 /// The range of the texts with this prefix. MongoDB compares texts byte by byte.
-pub(super) fn begins_with(prefix: &str) -> Document {
+pub(crate) fn begins_with(prefix: &str) -> Document {
     let mut tests = doc! { "$gte": prefix };
     if let Some(next) = successor(prefix) {
         tests.insert("$lt", next);

@@ -9,7 +9,7 @@ mod token;
 use std::str::FromStr;
 
 use super::Query;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TextPosition};
 
 pub(crate) use token::{Input, Parsed, in_quotes};
 use token::{Kind, Token};
@@ -150,9 +150,9 @@ impl Parser<'_> {
         let query = self.term()?;
         // A builder keeps a bad argument without its position, so check each term at its offset.
         match query.check() {
-            Err(Error::InvalidArgument { argument, reason }) => {
-                Err(ParseError::new(offset, format!("{argument}: {reason}")))
-            }
+            Err(Error::InvalidArgument {
+                argument, reason, ..
+            }) => Err(ParseError::new(offset, format!("{argument}: {reason}"))),
             _ => Ok(query),
         }
     }
@@ -223,6 +223,10 @@ impl ParseError {
             argument,
             format!("{place}: {}\n  {shown}\n  {mark}^", self.reason),
         )
+        .at(TextPosition {
+            line: number,
+            column: column + 1,
+        })
     }
 }
 

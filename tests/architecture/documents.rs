@@ -96,9 +96,14 @@ fn entries(folder: &str) -> Vec<String> {
 
 /// The text of every source file of the library and the program, with each string literal on one line.
 fn sources() -> String {
-    let mut folders: Vec<PathBuf> = ["src", "crates/cli/src", "crates/local-mongod/src"]
-        .map(|folder| Path::new(ROOT).join(folder))
-        .into();
+    let mut folders: Vec<PathBuf> = [
+        "src",
+        "crates/cli/src",
+        "crates/local-mongod/src",
+        "crates/server/src",
+    ]
+    .map(|folder| Path::new(ROOT).join(folder))
+    .into();
     let mut text = String::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder") {

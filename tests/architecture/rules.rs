@@ -25,7 +25,7 @@ const OWNERS: [(&str, &str); 2] = [("mongodb", "mongo"), ("reqwest", "mlflow")];
 const ACYCLIC: [&str; 2] = ["graph", "sync"];
 
 /// Each crate of this workspace, the workspace crates that it may depend on, and those that only its tests may depend on.
-const CRATES: [(&str, &[&str], &[&str]); 5] = [
+const CRATES: [(&str, &[&str], &[&str]); 6] = [
     // Its own tests use it with the feature `unstable`.
     (
         "runlineage",
@@ -34,7 +34,12 @@ const CRATES: [(&str, &[&str], &[&str]); 5] = [
     ),
     (
         "runlineage-cli",
-        &["runlineage", "runlineage-draw", "runlineage-local-mongod"],
+        &[
+            "runlineage",
+            "runlineage-draw",
+            "runlineage-local-mongod",
+            "runlineage-server",
+        ],
         &["runlineage-test-servers"],
     ),
     (
@@ -43,6 +48,7 @@ const CRATES: [(&str, &[&str], &[&str]); 5] = [
         &["runlineage-test-servers"],
     ),
     ("runlineage-local-mongod", &[], &["runlineage-test-servers"]),
+    ("runlineage-server", &["runlineage", "runlineage-draw"], &[]),
     ("runlineage-test-servers", &[], &[]),
 ];
 

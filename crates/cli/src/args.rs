@@ -1,12 +1,12 @@
 //! The arguments of every command. They are parsed here, once.
 
-mod column;
 mod diff;
 mod example;
 mod facet;
 mod graph;
 mod lineage;
 mod selection;
+mod serve;
 mod values;
 
 use std::net::SocketAddr;
@@ -16,14 +16,15 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use runlineage::query::{Field, Order};
 use runlineage::{Error, ExperimentSelector, Node, Origin, RunId};
+use runlineage_server::answer::NamedColumn;
 
-pub(crate) use column::{Column, ColumnArg};
 pub(crate) use diff::DiffArgs;
 pub(crate) use example::parse;
 pub(crate) use facet::FacetArg;
 pub(crate) use graph::{GraphArgs, ImpactArgs, OutputArgs, PathsArgs, ProvenanceArgs};
 pub(crate) use lineage::{LineageArgs, PathArgs};
 use selection::parse_node;
+pub(crate) use serve::ServeArgs;
 pub(crate) use values::PairArg;
 use values::{parse_database, parse_duration, parse_interval};
 
@@ -91,6 +92,7 @@ pub(crate) enum Command {
     Provenance(ProvenanceArgs),
     Paths(PathsArgs),
     Diff(DiffArgs),
+    Serve(ServeArgs),
     Register(RegisterArgs),
     Migrate(MigrateArgs),
     Verify(VerifyArgs),
@@ -258,8 +260,8 @@ pub(crate) struct FindArgs {
     #[arg(long, value_name = "RUN_ID", conflicts_with_all = ["sort", "skip"])]
     pub(crate) after: Option<RunId>,
     /// Columns of a table or CSV, comma-separated, such as _id,name,params.lr. JSON contains these fields, and always _id and start_time.
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',', value_parser = parse_as::<ColumnArg>)]
-    pub(crate) columns: Vec<ColumnArg>,
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',', value_parser = parse_as::<NamedColumn>)]
+    pub(crate) columns: Vec<NamedColumn>,
     /// Format of the results.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,

@@ -4,7 +4,6 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod args;
-mod cell;
 mod commands;
 mod connect;
 mod date;
@@ -80,6 +79,7 @@ async fn run(args: Args) -> commands::Result {
         Command::Provenance(command) => commands::provenance::run(&args.connection, command).await,
         Command::Paths(command) => commands::paths::run(&args.connection, command).await,
         Command::Diff(command) => commands::diff::run(&args.connection, command).await,
+        Command::Serve(command) => commands::serve::run(&args.connection, command).await,
         Command::Register(command) => commands::register::run(&args.connection, command).await,
         Command::Verify(command) => commands::verify::run(&args.connection, command).await,
         Command::Purge(command) => commands::purge::run(&args.connection, &command).await,

@@ -1,122 +1,18 @@
 //! Links to pages of MLflow.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
-use runlineage::graph::GraphNode;
-use runlineage::{MlflowClient, MongoRunStore, Run};
+use runlineage::MongoRunStore;
+pub(crate) use runlineage_server::answer::Pages;
 
 use crate::args::ConnectionArgs;
 
-/// Characters that a URL parameter need not encode.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
-
-/// The address of an MLflow server, and one of its workspaces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pages {
-    address: String,
-    workspace: Option<String>,
-}
-
-impl Pages {
-    /// The pages of the mirrored MLflow, at the first known of: `address`, the address in the mirror, the tracking URI.
-    pub(crate) async fn of(
-        args: &ConnectionArgs,
-        store: &MongoRunStore,
-        address: Option<&str>,
-    ) -> Result<Option<Self>, runlineage::Error> {
-        let source = store.freshness().await?.source.unwrap_or_default();
-        let (known, workspace) = match source.split_once(" workspace ") {
-            Some((known, workspace)) => (known, Some(workspace.to_owned())),
-            None => (source.as_str(), None),
-        };
-        let known = Some(known).filter(|known| known.starts_with("http"));
-        // Without a valid address, only the link is missing. The variable is often set for other programs.
-        let named = || {
-            let client = MlflowClient::builder(args.tracking_uri.as_deref()?)
-                .build()
-                .ok()?;
-            Some(client.address().to_owned())
-        };
-        let address = address.or(known).map(str::to_owned).or_else(named);
-        Ok(address.map(|address| Self {
-            address: address.trim_end_matches('/').to_owned(),
-            workspace,
-        }))
-    }
-
-    /// The page of a run.
-    pub(crate) fn run(&self, run: &Run) -> Option<String> {
-        let experiment = run.exp()?.id;
-        Some(self.page(&format!("experiments/{experiment}/runs/{}", run.id())))
-    }
-
-    /// The page of a node of a graph, if MLflow has one.
-    pub(crate) fn node(&self, shown: &GraphNode) -> Option<String> {
-        let (node, key) = (&shown.node, shown.node.key());
-        if let Some(run) = &shown.run {
-            let experiment = &run.experiment.as_ref()?.id;
-            let (experiment, run) = (encoded(experiment), encoded(key));
-            return Some(self.page(&format!("experiments/{experiment}/runs/{run}")));
-        }
-        if let Some(model) = &shown.logged_model {
-            return Some(self.logged_model(model.experiment.as_deref()?, key));
-        }
-        // A version that the registry does not have, such as a deleted one, has no page.
-        let version = shown.version.as_ref().and(node.detail());
-        let version = version.filter(|_| !shown.is_deleted);
-        version.map(|version| self.version(key, version))
-    }
-
-    /// The page of a registered model.
-    pub(crate) fn model(&self, name: &str) -> String {
-        self.page(&format!("models/{}", encoded(name)))
-    }
-
-    /// The page of a version of a registered model.
-    pub(crate) fn version(&self, name: &str, version: &str) -> String {
-        self.page(&format!(
-            "models/{}/versions/{}",
-            encoded(name),
-            encoded(version)
-        ))
-    }
-
-    /// The page of a logged model.
-    pub(crate) fn logged_model(&self, experiment: &str, id: &str) -> String {
-        self.page(&format!("experiments/{experiment}/models/{id}"))
-    }
-
-    fn page(&self, path: &str) -> String {
-        let address = &self.address;
-        let workspace = self.workspace.as_deref();
-        let workspace = workspace.map(|workspace| format!("?workspace={}", encoded(workspace)));
-        format!("{address}/#/{path}{}", workspace.unwrap_or_default())
-    }
-}
-
-fn encoded(text: &str) -> PercentEncode<'_> {
-    utf8_percent_encode(text, PLAIN)
-}
-
-#[cfg(test)]
-mod tests {
-    use bson::doc;
-    use runlineage::Run;
-
-    use super::Pages;
-
-    #[test]
-    fn a_link_names_the_workspace() {
-        let run = Run::try_from(&doc! { "_id": "8f2c", "exp": { "id": "12", "name": "churn" } });
-        let run = run.unwrap();
-        let page = |workspace: Option<&str>| {
-            let workspace = workspace.map(str::to_owned);
-            let address = "http://host:5000".to_owned();
-            Pages { address, workspace }.run(&run).unwrap()
-        };
-        assert_eq!(page(None), "http://host:5000/#/experiments/12/runs/8f2c");
-        assert_eq!(
-            page(Some("team a/b")),
-            "http://host:5000/#/experiments/12/runs/8f2c?workspace=team%20a%2Fb"
-        );
-    }
+/// The pages of the mirrored MLflow, at the first known of: `address`, the address in the mirror, the tracking URI.
+pub(crate) async fn of(
+    args: &ConnectionArgs,
+    store: &MongoRunStore,
+    address: Option<&str>,
+) -> Result<Option<Pages>, runlineage::Error> {
+    let source = store.freshness().await?.source;
+    // Without a valid address, only the link is missing. The variable is often set for other programs.
+    let named = || Pages::address(args.tracking_uri.as_deref()?);
+    Ok(Pages::of(address, source.as_deref(), named))
 }

@@ -151,7 +151,7 @@ impl Drawing {
             r#"<svg xmlns="http://www.w3.org/2000/svg" class="lineage" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="group" aria-label="{}">"#,
             escaped(&summary(picture)),
         );
-        let _ = write!(out, "<style>{}</style>", options.theme.rules());
+        let _ = write!(out, "<style>{}</style>", options.theme.style_sheet());
         let _ = write!(
             out,
             r#"<rect class="paper" width="{width}" height="{height}"/>"#

@@ -1,8 +1,8 @@
-//! The facets by which runs can be counted: some fields, and each kind of node in each direction.
+//! A facet by which runs are counted.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use runlineage::lineage::{Direction, Kind};
 use runlineage::mongo::Facet;
+use runlineage_server::answer::facets;
 
 /// A facet, parsed from its name.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,18 +16,4 @@ impl FacetArg {
             Self(facet.map_or(Facet::Experiment, |(_, facet)| facet))
         })
     }
-}
-
-fn facets() -> impl Iterator<Item = (String, Facet)> {
-    let own = [
-        ("exp", Facet::Experiment),
-        ("status", Facet::Status),
-        ("user", Facet::User),
-    ];
-    let own = own.map(|(name, facet)| (name.to_owned(), facet));
-    let nodes = Direction::BOTH.into_iter().flat_map(|direction| {
-        Kind::of_direction(direction)
-            .map(move |kind| (kind.flag(direction), Facet::Nodes(direction, kind)))
-    });
-    own.into_iter().chain(nodes)
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use runlineage::graph::{Diff, Unknown};
 use runlineage::{Error, MongoRunStore, Node};
 use runlineage_draw::Format;
+use runlineage_server::answer::json_line;
 
 use super::walk::{check_known, walked};
 use super::{Result, drawing, resolve};
@@ -56,7 +57,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: DiffArgs) -> Result {
     }
     let answer = match format {
         Format::Table => report::text(&diff).into_bytes(),
-        Format::Json => drawing::json_line(&diff)?,
+        Format::Json => json_line(&diff)?,
         _ => drawing::drawn_diff(&diff, pages.as_ref(), format, args.output.fold)?,
     };
     drawing::write(&args.output, &answer)?;

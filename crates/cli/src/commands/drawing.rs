@@ -1,16 +1,14 @@
 //! Writes a graph in the format that was asked for, to stdout or into a file.
 
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use runlineage::MongoRunStore;
-use runlineage::graph::{Diff, Edge, Graph, GraphNode, Truncated};
+use runlineage::graph::{Diff, Graph};
 use runlineage_draw::{
     Format, HtmlOptions, MermaidOptions, Picture, PngOptions, SvgOptions, TABLE_HEADER,
 };
-use serde::Serialize;
+use runlineage_server::answer::{self, LinkedGraph, masked_picture};
 
 use super::Result;
 use crate::args::OutputArgs;
@@ -19,24 +17,7 @@ use crate::file;
 use crate::output::table;
 use crate::pages::Pages;
 use crate::say::say;
-use crate::secret::masked;
 use crate::stdout::stdout;
-
-/// The graph as JSON, with links to MLflow.
-#[derive(Serialize)]
-struct LinkedGraph<'a> {
-    nodes: Vec<LinkedNode<'a>>,
-    edges: &'a [Edge],
-    truncated: &'a Option<Truncated>,
-}
-
-#[derive(Serialize)]
-struct LinkedNode<'a> {
-    #[serde(flatten)]
-    shown: &'a GraphNode,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-}
 
 /// The format that was asked for, if the output can take it.
 pub(super) fn format(output: &OutputArgs, default: Format) -> Result<Format> {
@@ -60,7 +41,7 @@ pub(super) async fn drawn(
     fold: usize,
 ) -> Result<Vec<u8>> {
     if format == Format::Json {
-        return Ok(linked_json(graph, pages)?);
+        return Ok(answer::json_line(&LinkedGraph::of(graph, pages))?);
     }
     if format == Format::OpenLineage {
         let source = store.freshness().await?.source;
@@ -138,66 +119,6 @@ pub(super) fn write(output: &OutputArgs, answer: &[u8]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A value as one line of JSON.
-pub(super) fn json_line(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-/// The picture with credentials masked in all of its texts. People share pictures, so this comes before layout, which shortens
-/// names. JSON and CSV are for programs, which need the exact ids.
-fn masked_picture(picture: &Picture) -> runlineage_draw::Result<Picture> {
-    let mask = |text: &mut String| {
-        if let Cow::Owned(masked) = masked(text) {
-            *text = masked;
-        }
-    };
-    let mut nodes = picture.nodes().to_vec();
-    let mut ids = HashMap::new();
-    let mut taken = HashSet::new();
-    for node in &mut nodes {
-        let exact = node.id.clone();
-        mask(&mut node.id);
-        // Two addresses may differ in their credentials alone.
-        let masked = node.id.clone();
-        for number in 2.. {
-            if taken.insert(node.id.clone()) {
-                break;
-            }
-            node.id = format!("{masked} ({number})");
-        }
-        ids.insert(exact, node.id.clone());
-        mask(&mut node.name);
-        node.lines.iter_mut().for_each(mask);
-        node.aliases.iter_mut().for_each(mask);
-        node.facts.iter_mut().for_each(|(_, value)| mask(value));
-    }
-    let mut edges = picture.edges().to_vec();
-    for edge in &mut edges {
-        for end in [&mut edge.from, &mut edge.to] {
-            if let Some(id) = ids.get(end) {
-                end.clone_from(id);
-            }
-        }
-    }
-    let mut truncation = picture.truncation().map(str::to_owned);
-    truncation.iter_mut().for_each(mask);
-    Ok(Picture::new(nodes, edges)?.truncated(truncation))
-}
-
-fn linked_json(graph: &Graph, pages: Option<&Pages>) -> serde_json::Result<Vec<u8>> {
-    let nodes = graph.nodes.iter().map(|shown| LinkedNode {
-        shown,
-        url: pages.and_then(|pages| pages.node(shown)),
-    });
-    json_line(&LinkedGraph {
-        nodes: nodes.collect(),
-        edges: &graph.edges,
-        truncated: &graph.truncated,
-    })
 }
 
 fn node_table(picture: &Picture) -> String {

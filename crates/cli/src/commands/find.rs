@@ -1,11 +1,8 @@
 //! `find`: builds one search from the flags, and prints its runs, a summary of them, or the query plan.
 
-mod condition;
-mod filter_names;
 mod named;
 mod print;
 mod search;
-mod trim;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -13,12 +10,13 @@ use std::time::Duration;
 
 use bson::Bson;
 use runlineage::{MongoRunStore, Run, Search};
+use runlineage_server::answer::{RunWriter, projection};
 
 use super::{Result, resolve, say_freshness};
 use crate::args::{ConnectionArgs, FindArgs, Format};
 use crate::connect::{self, usage};
 use crate::output::mongosh;
-use crate::pages::Pages;
+use crate::pages::{self, Pages};
 use crate::say::{counted, say};
 use crate::stdout::stdout;
 
@@ -93,7 +91,7 @@ impl Find<'_> {
         if self.prints_documents() {
             return search;
         }
-        search.projection(trim::projection(&self.flags.columns))
+        search.projection(projection(&self.flags.columns))
     }
 
     fn is_json(&self) -> bool {
@@ -189,9 +187,11 @@ impl Find<'_> {
         }
         let runs = runs?;
         let mut printer = print::Printer {
-            links: self.links(connection).await?,
-            trims: self.is_json() && !self.prints_documents(),
-            columns: self.flags.columns.clone(),
+            writer: RunWriter {
+                links: self.links(connection).await?,
+                trims: self.is_json() && !self.prints_documents(),
+                columns: self.flags.columns.clone(),
+            },
             limit,
             shown: 0,
             more: false,
@@ -217,7 +217,7 @@ impl Find<'_> {
             return Ok(None);
         };
         let given = Some(url.as_str()).filter(|url| !url.is_empty());
-        let pages = Pages::of(connection, self.store, given).await?;
+        let pages = pages::of(connection, self.store, given).await?;
         let pages = pages.ok_or_else(|| {
             usage(
                 "--ui-url",

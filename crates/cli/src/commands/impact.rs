@@ -5,6 +5,7 @@ mod report;
 use std::process::ExitCode;
 
 use runlineage_draw::Format;
+use runlineage_server::answer::{impact_csv, json_line};
 
 use super::graph::GraphAnswer;
 use super::walk::{check_known, say_cut, walked};
@@ -12,6 +13,7 @@ use super::{Result, drawing, resolve};
 use crate::args::{ConnectionArgs, ImpactArgs};
 use crate::connect;
 use crate::progress::WalkBar;
+use crate::stdout::csv_failed;
 
 use report::Report;
 
@@ -64,8 +66,8 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: ImpactArgs) -> Re
         check_known(store, &start).await?;
     }
     let answer = match format {
-        Format::Json => drawing::json_line(&impact)?,
-        Format::Csv => report::csv(&impact)?,
+        Format::Json => json_line(&impact)?,
+        Format::Csv => impact_csv(&impact).map_err(csv_failed)?,
         _ => Report::of(&impact, args.max_nodes)?.text().into_bytes(),
     };
     drawing::write(&args.output, &answer)?;

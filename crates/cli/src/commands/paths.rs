@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use runlineage::graph::Graph;
 use runlineage_draw::Format;
+use runlineage_server::answer::json_line;
 
 use super::walk::{check_known, say_cut, walked};
 use super::{Result, drawing, resolve};
@@ -40,7 +41,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: PathsArgs) -> Result 
         }
     }
     let answer = match (format, &paths.shortest) {
-        (Format::Json, _) => drawing::json_line(&paths)?,
+        (Format::Json, _) => json_line(&paths)?,
         (_, Some(path)) => {
             let mut graph = Graph::default();
             graph.nodes.clone_from(&path.nodes);

@@ -5,32 +5,15 @@ mod report;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use bson::DateTime;
-use runlineage::graph::Provenance;
 use runlineage_draw::Format;
-use serde::Serialize;
+use runlineage_server::answer::{ProvenanceFile, doubts, has_flow};
 
-use super::walk::{check_known, has_flow, say_cut, walked};
+use super::walk::{check_known, say_cut, walked};
 use super::{Result, drawing, resolve};
 use crate::args::{ConnectionArgs, ProvenanceArgs};
 use crate::connect;
 use crate::progress::WalkBar;
 use crate::say::say;
-
-/// The name of the file's form. A change that breaks readers gets the next number.
-const FORM: &str = "runlineage.provenance/1";
-
-/// The file: the provenance, and what a reader needs to judge it years later.
-#[derive(Serialize)]
-struct ProvenanceFile<'a> {
-    form: &'static str,
-    written_at: String,
-    program: &'static str,
-    /// Whether nothing upstream is missing or in doubt.
-    complete: bool,
-    #[serde(flatten)]
-    provenance: &'a Provenance,
-}
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: ProvenanceArgs) -> Result {
     let default = match std::io::stdout().is_terminal() {
@@ -65,16 +48,10 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ProvenanceArgs) -> Re
     if !has_flow(&provenance.graph) {
         check_known(store, &start).await?;
     }
-    let is_complete = partial.is_none() && report::doubts(&provenance.unresolved).is_empty();
+    let is_complete = partial.is_none() && doubts(&provenance.unresolved).is_empty();
     let answer = match format {
         Format::Json => {
-            let file = ProvenanceFile {
-                form: FORM,
-                written_at: DateTime::now().try_to_rfc3339_string().unwrap_or_default(),
-                program: concat!("runlineage ", env!("CARGO_PKG_VERSION")),
-                complete: is_complete,
-                provenance: &provenance,
-            };
+            let file = ProvenanceFile::of(&provenance, partial.is_none());
             let mut json = serde_json::to_vec_pretty(&file)?;
             json.push(b'\n');
             json
@@ -90,7 +67,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ProvenanceArgs) -> Re
         match partial {
             None => say!(
                 "The provenance is incomplete: {}.",
-                report::doubts(&provenance.unresolved).join("; ")
+                doubts(&provenance.unresolved).join("; ")
             ),
             Some(part) => say!("The provenance covers {part}."),
         }

@@ -8,11 +8,12 @@ use std::process::ExitCode;
 
 use runlineage::RunId;
 use runlineage::lineage::Kind;
+use runlineage_server::answer::ShownNode;
 
 use super::{Result, say_freshness};
 use crate::args::{ConnectionArgs, ReportFormat, ShowArgs};
 use crate::connect::{self, usage};
-use crate::pages::Pages;
+use crate::pages;
 use crate::stdout::stdout;
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
@@ -25,19 +26,22 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ShowArgs) -> Result {
     if !say_freshness(&mirror.store).await? {
         return Ok(ExitCode::FAILURE);
     }
-    let pages = Pages::of(connection, &mirror.store, None).await?;
+    let pages = pages::of(connection, &mirror.store, None).await?;
     if node.kind() == Kind::RUN {
         let id: RunId = node.key().parse()?;
         return run::show(&mirror.store, &id, pages.as_ref(), args.format).await;
     }
-    let shown = node::Shown::of(&mirror.store, node).await?;
+    let Some(shown) = ShownNode::of(&mirror.store, node, None).await? else {
+        let what = node.kind().spec().key_means;
+        anyhow::bail!("the mirror has never seen the {what} {:?}", node.key());
+    };
     match args.format {
         ReportFormat::Json => {
             serde_json::to_writer(stdout(), &shown)?;
             stdout().write_all(b"\n")?;
         }
         ReportFormat::Table => {
-            let text = shown.text(pages.as_ref())?;
+            let text = node::text(&shown, pages.as_ref())?;
             stdout().write_all(text.as_bytes())?;
         }
     }

@@ -5,12 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use runlineage::MongoRunStore;
-use runlineage::sync::{
-    CancellationToken, Incomplete, PassEnded, PassKind, Report, SyncJob, Watch,
-};
-use tokio::signal::unix::{SignalKind, signal};
+use runlineage::sync::{Incomplete, PassEnded, PassKind, Report, SyncJob, Watch};
 
 use super::Result;
+use super::stop::cancelled_by_signals;
 use crate::args::{ConnectionArgs, ModelInputs, ReportFormat, SyncArgs};
 use crate::monitor::Monitor;
 use crate::output::{ago, table};
@@ -100,22 +98,6 @@ async fn once(job: &SyncJob, args: &SyncArgs) -> Result {
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// A token that SIGTERM or SIGINT cancels.
-fn cancelled_by_signals() -> std::io::Result<CancellationToken> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let stop = CancellationToken::new();
-    let cancel = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        cancel.cancel();
-    });
-    Ok(stop)
 }
 
 fn print(report: &Report, format: ReportFormat) -> Result<()> {

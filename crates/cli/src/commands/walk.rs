@@ -1,11 +1,12 @@
 //! What the commands that walk through lineage share: the start, the progress, and checks of the answer.
 
-use runlineage::graph::{Graph, Hidden, Limit, Relation, Truncated};
-use runlineage::{Kind, MongoRunStore, Node};
+use runlineage::graph::{Graph, Limit, Truncated};
+use runlineage::{MongoRunStore, Node};
+use runlineage_server::answer::is_met;
 
 use super::{Result, say_freshness};
 use crate::args::ConnectionArgs;
-use crate::pages::Pages;
+use crate::pages::{self, Pages};
 use crate::progress::WalkBar;
 use crate::say::say;
 use crate::secret::masked;
@@ -20,7 +21,7 @@ pub(super) async fn walked<T>(
     // Concurrent: a short walk takes as long as the question how fresh the mirror is.
     let (walked, pages, is_filled) = tokio::join!(
         bar.during(walk),
-        Pages::of(connection, store, None),
+        pages::of(connection, store, None),
         say_freshness(store),
     );
     if !is_filled? {
@@ -37,38 +38,12 @@ pub(super) async fn check_known(store: &MongoRunStore, node: &Node) -> Result<()
 
 /// Fails if the mirror has never met the start of this graph.
 pub(super) async fn check_start(store: &MongoRunStore, graph: &Graph, start: &Node) -> Result<()> {
-    let is_met = if has_flow(graph) {
-        true
-    } else if start.kind() == Kind::ARTIFACT {
-        let run = store.graph(Node::run(start.key())?);
-        is_met(&run.upstream(0).downstream(0).await?)
-    } else {
-        is_met(graph)
-    };
-    if !is_met {
+    if !is_met(store, graph, start).await? {
         anyhow::bail!(
             "the mirror has never seen {start}, and no mirrored run names it; check the spelling, or run `runlineage sync` if it is new in MLflow"
         );
     }
     Ok(())
-}
-
-/// Whether a run, or the registry, names a node of the graph. Every artifact has an edge from its run, even if the mirror has met
-/// neither.
-pub(super) fn has_flow(graph: &Graph) -> bool {
-    let mut edges = graph.edges.iter();
-    edges.any(|edge| edge.relation != Relation::Made)
-}
-
-/// Whether the mirror has the start of this graph, or a run names it.
-fn is_met(graph: &Graph) -> bool {
-    let mut nodes = graph.nodes.iter();
-    nodes.any(|shown| {
-        shown.is_known
-            || shown
-                .hidden
-                .is_some_and(|hidden| hidden != Hidden::default())
-    })
 }
 
 /// Reports on stderr that a limit cut the walk.

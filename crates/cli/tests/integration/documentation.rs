@@ -19,6 +19,7 @@ use crate::support::mongodb::TestDatabase;
 use crate::support::mongosh::mongosh_expression;
 use crate::support::program::{run, runlineage};
 use crate::support::running::Running;
+use crate::support::served::Served;
 use crate::support::tool;
 use crate::support::watching::{is_full, metrics};
 
@@ -128,6 +129,7 @@ async fn every_example_of_the_documentation_runs_and_answers_as_shown() {
         "README",
         "docs/querying",
         "docs/graph",
+        "docs/serving",
         "docs/cookbook",
         "docs/document",
     ] {
@@ -155,7 +157,22 @@ async fn differs(scene: &Scene, database: &TestDatabase, page: &str, kind: Kind)
             let missing = commands.into_iter().find(|command| !runs(command));
             missing.map(|command| format!(".ci/run does not run `{command}`"))
         }
+        Kind::UntilStopped(script) if script.starts_with("runlineage serve") => {
+            serves_until_stopped(scene, database, &script)
+        }
         Kind::UntilStopped(script) => until_stopped(scene, database, page, &script),
+        Kind::WithServer(commands) => {
+            let served = Served::start(&database.uri, &[]);
+            let address = served.address.to_string();
+            commands.into_iter().find_map(|(command, shown)| {
+                let here = command.replace("127.0.0.1:8321", &address);
+                let mut shell = scene.bash(&here, database);
+                let finished = run(shell.env("TOKEN", &served.token).current_dir(folder.path()));
+                let is_same = shown.is_none_or(|shown| is_as_shown(&shown, &finished.stdout));
+                let is_right = finished.code == Some(0) && is_same;
+                (!is_right).then(|| format!("$ {command}\n{finished:?}"))
+            })
+        }
         Kind::Query(script, shown) => {
             let answer = mongosh_expression(&database.uri, &script);
             let is_same = match &shown {
@@ -205,13 +222,25 @@ fn until_stopped(
     (listed != served).then(|| format!("metrics listed {listed:?}, served {served:?}"))
 }
 
+/// Starts a server, asks whether it runs, and stops it.
+fn serves_until_stopped(scene: &Scene, database: &TestDatabase, script: &str) -> Option<String> {
+    let script = format!("exec {}", script.replace("127.0.0.1:8321", "127.0.0.1:0"));
+    let served = Served::of(&mut scene.bash(&script, database));
+    let health = served.bare("GET", "/health", &[], "").status;
+    served.running.signal("-INT");
+    let (code, _, stderr) = served.running.end_within(Duration::from_secs(15));
+    let is_right = health == 200 && code == Some(0);
+    (!is_right).then(|| format!("{script}\nanswers {health} and ends with {code:?}: {stderr:#?}"))
+}
+
 #[test]
 fn every_flag_that_the_documentation_names_exists() {
-    const COMMANDS: [&str; 14] = [
+    const COMMANDS: [&str; 15] = [
         "sync",
         "find",
         "show",
         "versions",
+        "serve",
         "graph",
         "impact",
         "provenance",

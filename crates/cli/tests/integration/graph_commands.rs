@@ -49,16 +49,16 @@ with mlflow.start_run(run_name="score") as run:
 output = {"prepare": prepare, "train": train, "trial": trial, "score": score, "digest": data.digest}
 "#;
 
-struct Pipeline {
-    scene: Scene,
-    model: String,
+pub(crate) struct Pipeline {
+    pub(crate) scene: Scene,
+    pub(crate) model: String,
     dataset: String,
     output: Value,
     _proxy: Proxy,
 }
 
 impl Pipeline {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with_name("train").await
     }
 
@@ -84,12 +84,12 @@ impl Pipeline {
         }
     }
 
-    fn id(&self, run: &str) -> &str {
+    pub(crate) fn id(&self, run: &str) -> &str {
         self.output[run].as_str().expect("the workload names it")
     }
 
     /// The nodes along the data, the dataset first.
-    fn nodes(&self) -> [String; 7] {
+    pub(crate) fn nodes(&self) -> [String; 7] {
         let (prepare, score) = (self.id("prepare"), self.id("score"));
         [
             format!("dataset:{}@{}", self.dataset, self.id("digest")),
@@ -102,15 +102,15 @@ impl Pipeline {
         ]
     }
 
-    fn version(&self) -> String {
+    pub(crate) fn version(&self) -> String {
         format!("model:{}:1", self.model)
     }
 
-    fn program(&self, args: &[&str]) -> Finished {
+    pub(crate) fn program(&self, args: &[&str]) -> Finished {
         self.scene.program(args)
     }
 
-    fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         let printed = self.program(&[args, &["--format", "json"]].concat());
         serde_json::from_str(&printed.success()).expect("JSON")
     }

@@ -37,6 +37,7 @@ mod registry_questions;
 mod resume;
 mod secrets;
 mod secrets_end_to_end;
+mod serve;
 mod show;
 mod standby;
 mod support;

@@ -97,8 +97,8 @@ const LAYOUT_RULES: &str = "\
 .lineage .node a{text-decoration:none}";
 
 impl Theme {
-    /// The style sheet.
-    pub(super) fn rules(self) -> String {
+    /// The style sheet that a picture of this theme holds. A page whose policy forbids other style sheets allows it by its hash.
+    pub fn style_sheet(self) -> String {
         let mut rules = LAYOUT_RULES.to_owned();
         match self {
             Self::Light => LIGHT.write(&mut rules),

@@ -2,7 +2,8 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 use runlineage::lineage::{Direction, Kind};
-use runlineage::{ExperimentSelector, MongoRunStore, Node, Query, Run, Search};
+use runlineage::{ExperimentSelector, MongoRunStore, Node, Query};
+use runlineage_server::answer::{ExperimentNames, any_run, check_experiment};
 
 use super::super::Result;
 use crate::connect::usage;
@@ -54,36 +55,18 @@ async fn check(
     experiment: &ExperimentSelector,
 ) -> Result<()> {
     let text = experiment.text();
-    let by_id = async {
-        match experiment {
-            ExperimentSelector::Name(_) => Ok(None),
-            _ => any_run(store, Query::new().with_exp_id(text)).await,
-        }
-    };
-    let by_name = async {
-        match experiment {
-            ExperimentSelector::Id(_) => Ok(None),
-            _ => any_run(store, Query::new().with_exp_name(text)).await,
-        }
-    };
-    let (by_id, by_name) = tokio::try_join!(by_id, by_name)?;
-    match (
-        by_id.as_ref().and_then(Run::exp),
-        by_name.as_ref().and_then(Run::exp),
-    ) {
-        (None, None) => anyhow::bail!(
+    match check_experiment(store, experiment).await? {
+        ExperimentNames::One => Ok(()),
+        ExperimentNames::None => anyhow::bail!(
             "no experiment {text:?} is mirrored; `runlineage find --facet exp` lists the mirrored experiments"
         ),
-        (Some(by_id), Some(by_name)) if by_id.id != by_name.id => {
+        ExperimentNames::Ambiguous { name, id } => {
             let reason = format!(
-                "{text:?} is the id of experiment {:?} and the name of experiment {}; write {}",
-                by_id.name.unwrap_or_default(),
-                by_name.id,
+                "{text:?} is the id of experiment {name:?} and the name of experiment {id}; write {}",
                 unambiguous(argument, text)
             );
             Err(usage(argument, reason).into())
         }
-        _ => Ok(()),
     }
 }
 
@@ -121,12 +104,4 @@ async fn is_known(store: &MongoRunStore, node: &Node) -> Result<bool> {
         }
     }
     Ok(false)
-}
-
-/// A run that matches, with its experiment.
-async fn any_run(store: &MongoRunStore, query: Query) -> Result<Option<Run>> {
-    let search = Search::from(query)
-        .limit(1)
-        .projection(bson::doc! { "exp": 1 });
-    Ok(store.find_runs(search).await?.try_next().await?)
 }

@@ -4,11 +4,11 @@ use bson::{DateTime, Document};
 use runlineage::lineage::{Direction, NodeArg};
 use runlineage::query::Order;
 use runlineage::{Origin, Query, Search};
+use runlineage_server::answer::{NamedColumn, parse_condition};
 
 use super::super::Result;
-use super::condition;
 use super::named::Named;
-use crate::args::{ColumnArg, FindArgs, Format};
+use crate::args::{FindArgs, Format};
 use crate::connect::usage;
 use crate::date;
 
@@ -25,7 +25,7 @@ pub(super) struct FlagSearch {
     pub(super) named: Named,
     pub(super) since: Option<DateTime>,
     pub(super) orders: Vec<Order>,
-    pub(super) columns: Vec<ColumnArg>,
+    pub(super) columns: Vec<NamedColumn>,
     /// 0: no limit.
     pub(super) limit: u32,
 }
@@ -40,7 +40,7 @@ impl FlagSearch {
         let condition = args
             .condition
             .as_deref()
-            .map(condition::parse)
+            .map(|condition| parse_condition("--where", condition))
             .transpose()?;
         let mut search = Search::from(&flags);
         let mut names = Query::new();
@@ -138,15 +138,15 @@ fn orders(args: &FindArgs) -> Result<Vec<Order>> {
     Ok(args.sort.clone())
 }
 
-fn columns(args: &FindArgs) -> Result<Vec<ColumnArg>> {
+fn columns(args: &FindArgs) -> Result<Vec<NamedColumn>> {
     let mut columns = if args.columns.is_empty() {
         let columns = COLUMNS.iter().map(|column| column.parse());
         columns.collect::<Result<_, _>>()?
     } else {
         args.columns.clone()
     };
-    if args.ui_url.is_some() && !columns.contains(&ColumnArg::link()) {
-        columns.push(ColumnArg::link());
+    if args.ui_url.is_some() && !columns.contains(&NamedColumn::link()) {
+        columns.push(NamedColumn::link());
     }
     Ok(columns)
 }

@@ -7,12 +7,10 @@ use runlineage::graph::{Graph, Impact, Reached};
 use runlineage::{Kind, Node};
 use runlineage_draw::Picture;
 
-use super::super::Result;
 use super::super::walk::cut_text;
 use crate::output::{printable, table};
 use crate::say::counted;
 use crate::secret::masked;
-use crate::stdout::csv_failed;
 
 /// A table lists this many nodes of each kind, the nearest first.
 const MAX_ROWS: usize = 100;
@@ -25,7 +23,7 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn of(impact: &'a Impact, max_nodes: usize) -> Result<Self> {
+    pub(super) fn of(impact: &'a Impact, max_nodes: usize) -> runlineage_draw::Result<Self> {
         let mut graph = Graph::default();
         graph.nodes = impact
             .reached
@@ -195,35 +193,6 @@ impl<'a> Report<'a> {
         }
         section(text, &heading, &["node", "name"], rows);
     }
-}
-
-/// One row for each node that was reached.
-pub(super) fn csv(impact: &Impact) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let header = [
-        "distance", "kind", "node", "name", "certain", "deleted", "aliases", "path",
-    ];
-    writer.write_record(header).map_err(csv_failed)?;
-    for reached in &impact.reached {
-        let node = &reached.shown;
-        let name = node.run.as_ref().and_then(|run| run.name.clone());
-        let aliases = node.version.iter().flat_map(|version| &version.aliases);
-        let path = reached.path.iter().map(Node::to_string);
-        let row = [
-            node.depth.to_string(),
-            node.node.kind().to_string(),
-            node.node.to_string(),
-            name.unwrap_or_default(),
-            reached.is_certain.to_string(),
-            node.is_deleted.to_string(),
-            aliases.cloned().collect::<Vec<_>>().join(" "),
-            path.collect::<Vec<_>>().join(" → "),
-        ];
-        writer.write_record(row).map_err(csv_failed)?;
-    }
-    writer
-        .into_inner()
-        .map_err(|error| anyhow::anyhow!("cannot write CSV: {error}"))
 }
 
 fn section(

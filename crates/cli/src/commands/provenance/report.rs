@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use bson::DateTime;
 use runlineage::Node;
 use runlineage::graph::{Code, Provenance, RunProvenance, Unresolved};
+use runlineage_server::answer::{doubts, reasons};
 
 use super::super::walk::cut_text;
 use crate::output::{ago, printable, table};
@@ -49,48 +50,6 @@ pub(super) fn text(provenance: &Provenance, max_nodes: usize, partial: Option<&s
         let _ = writeln!(text, "\nThis covers {part}.");
     }
     text
-}
-
-/// What keeps the provenance from being complete, in words.
-pub(super) fn doubts(unresolved: &Unresolved) -> Vec<String> {
-    reasons(unresolved)
-        .into_iter()
-        .filter(|(_, nodes)| !nodes.is_empty())
-        .map(|(reason, nodes)| format!("{} {reason}", nodes.len()))
-        .chain(
-            unresolved
-                .truncated
-                .as_ref()
-                .map(|_| "a limit cut the walk".to_owned()),
-        )
-        .chain(
-            unresolved
-                .mirror
-                .full_pass
-                .is_none()
-                .then(|| "the mirror never saw a full pass".to_owned()),
-        )
-        .collect()
-}
-
-/// Each reason of doubt with its nodes.
-fn reasons(unresolved: &Unresolved) -> [(&'static str, Vec<String>); 5] {
-    let texts = |nodes: &[Node]| nodes.iter().map(Node::to_string).collect();
-    let uncertain = unresolved.uncertain.iter();
-    let uncertain = uncertain.map(|flow| format!("{} → {}", flow.written, flow.read));
-    [
-        ("not mirrored", texts(&unresolved.unmirrored)),
-        ("deleted in MLflow", texts(&unresolved.deleted)),
-        (
-            "without version or digest",
-            texts(&unresolved.without_version),
-        ),
-        ("uncertain", uncertain.collect()),
-        (
-            "registered only after a run had read this number",
-            texts(&unresolved.made_anew),
-        ),
-    ]
 }
 
 fn unresolved(text: &mut String, unresolved: &Unresolved, max_nodes: usize) {

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use runlineage::lineage::{Direction, Kind, LineageInfo};
 use runlineage::mongo::DeletedRun;
 use runlineage::{MongoRunStore, Run, RunId};
+use runlineage_server::answer::at_path;
 
 use super::super::Result;
 use crate::args::ReportFormat;
-use crate::cell::at_path;
 use crate::output::{ago, printable, table};
 use crate::pages::Pages;
 use crate::say::say;

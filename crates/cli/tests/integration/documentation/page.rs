@@ -15,6 +15,8 @@ pub(super) enum Kind {
     Script(String),
     /// A command that runs until a signal stops it.
     UntilStopped(String),
+    /// Commands that ask a running server, each with the output that the page shows, if it shows one.
+    WithServer(Vec<(String, Option<String>)>),
     /// Commands that `.ci/run` runs, because they take minutes.
     InCi(Vec<String>),
     /// Commands, each with the output that the page shows.
@@ -48,6 +50,18 @@ pub(super) fn examples(page: &str, text: &str) -> Vec<Example> {
         let kind = match (language, marker) {
             ("sh", "<!-- run by .ci/run -->") => Kind::InCi(commands(&code)),
             ("sh", "<!-- runs until it is stopped -->") => Kind::UntilStopped(code.join("\n")),
+            ("sh", "<!-- while the server runs -->") => {
+                let command = |line: &&str| ((*line).to_owned(), None);
+                Kind::WithServer(code.iter().map(command).collect())
+            }
+            ("console", "<!-- while the server runs -->") => {
+                let session = session(&code).into_iter();
+                Kind::WithServer(
+                    session
+                        .map(|(command, shown)| (command, Some(shown)))
+                        .collect(),
+                )
+            }
             ("sh", _) => Kind::Script(code.join("\n")),
             ("console", _) => Kind::Session(session(&code)),
             ("js", "<!-- a document that the collection accepts -->") => {

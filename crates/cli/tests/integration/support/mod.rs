@@ -5,8 +5,10 @@ mod mirrored;
 
 pub(crate) mod experiment;
 pub(crate) mod failing;
+pub(crate) mod http;
 pub(crate) mod program;
 pub(crate) mod running;
+pub(crate) mod served;
 pub(crate) mod stored;
 pub(crate) mod terminal;
 pub(crate) mod watching;

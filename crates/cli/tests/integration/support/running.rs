@@ -48,6 +48,11 @@ impl Running {
         signal(name, self.pid());
     }
 
+    /// The lines on stdout so far.
+    pub(crate) fn stdout(&self) -> Vec<String> {
+        self.stdout.lines.lock().unwrap().clone()
+    }
+
     /// The lines on stderr so far.
     pub(crate) fn stderr(&self) -> Vec<String> {
         self.stderr.lines.lock().unwrap().clone()

@@ -1,11 +1,11 @@
-//! Text of table and CSV cells.
+//! The texts of table and CSV cells.
 
 use bson::{Bson, Document};
 use runlineage::query::Field;
 use runlineage::text_of;
 
 /// The text of a field. Tags, params and metrics have the text that MLflow shows.
-pub(crate) fn cell(document: &Document, field: &Field) -> String {
+pub(super) fn cell(document: &Document, field: &Field) -> String {
     let own = field
         .data()
         .and_then(|(root, key)| text_of(document, root, key));
@@ -13,7 +13,7 @@ pub(crate) fn cell(document: &Document, field: &Field) -> String {
 }
 
 /// The text of all values at a dotted path, through arrays.
-pub(crate) fn at_path(document: &Document, path: &str) -> String {
+pub fn at_path(document: &Document, path: &str) -> String {
     let mut found = Vec::new();
     collect(document, path, &mut found);
     found
@@ -42,7 +42,7 @@ fn collect<'a>(document: &'a Document, path: &str, found: &mut Vec<&'a Bson>) {
 }
 
 /// The text of a value; for a document, the texts of its values.
-pub(crate) fn value_text(value: &Bson) -> String {
+pub fn value_text(value: &Bson) -> String {
     match value {
         Bson::Document(fields) => {
             let values = fields.values().map(text);

@@ -7,28 +7,33 @@ use runlineage::query::Field;
 
 /// A column: a field of a run, or the link to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ColumnArg {
+pub struct NamedColumn {
     /// As typed, trimmed. It is the header of the column.
-    pub(crate) name: String,
-    pub(crate) what: Column,
+    pub name: String,
+    /// What stands in the column.
+    pub what: Column,
 }
 
+/// What stands in a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Column {
+pub enum Column {
+    /// A field of the run.
     Field(Field),
+    /// The page of the run in MLflow.
     Link,
 }
 
-impl ColumnArg {
-    /// The column that `--ui-url` adds. It is not a field of the run.
-    pub(crate) fn link() -> Self {
+impl NamedColumn {
+    /// The link to the run. It is not a field of the run.
+    pub fn link() -> Self {
         Self {
             name: "url".into(),
             what: Column::Link,
         }
     }
 
-    pub(crate) fn field(&self) -> Option<&Field> {
+    /// The field; `None` for the link.
+    pub fn field(&self) -> Option<&Field> {
         match &self.what {
             Column::Field(field) => Some(field),
             Column::Link => None,
@@ -36,7 +41,7 @@ impl ColumnArg {
     }
 }
 
-impl FromStr for ColumnArg {
+impl FromStr for NamedColumn {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {

@@ -1,4 +1,4 @@
-//! `--where`: a condition in the style of MLflow's `filter_string`, or a MongoDB filter as JSON.
+//! A condition in the style of MLflow's `filter_string`, or a MongoDB filter as JSON.
 
 use std::fmt;
 
@@ -8,20 +8,21 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_json::Value;
 
 use super::filter_names;
-use crate::connect::usage;
 
-/// A parsed `--where`.
+/// A parsed condition.
 #[derive(Debug, Clone)]
-pub(super) struct Condition {
-    pub(super) search: Search,
+pub struct Condition {
+    /// The search of the condition alone.
+    pub search: Search,
     /// Names the same experiments, models and runs as the condition.
-    pub(super) names: Query,
+    pub names: Query,
     is_text: bool,
 }
 
 impl Condition {
     /// Limits lineage to this origin. A MongoDB filter names origins itself, as in `{"from": "registry"}`.
-    pub(super) fn of_origin(self, origin: Origin) -> Self {
+    #[must_use]
+    pub fn of_origin(self, origin: Origin) -> Self {
         if !self.is_text {
             return self;
         }
@@ -34,21 +35,25 @@ impl Condition {
     }
 }
 
-pub(super) fn parse(condition: &str) -> Result<Condition, Error> {
+/// Parses a condition. `argument` names it in errors.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] or [`Error::Unsupported`] says what cannot be used.
+pub fn parse_condition(argument: &'static str, condition: &str) -> Result<Condition, Error> {
     let text = condition.trim_start();
     if text.is_empty() {
-        return Err(usage(
-            "--where",
+        return Err(Error::invalid_argument(
+            argument,
             "the condition is empty; write one such as \"metrics.auc > 0.9\"",
         ));
     }
     // No text begins with a bracket, so a JSON array gets the error about JSON.
     if text.starts_with(['{', '[']) {
-        return json(text);
+        return json(argument, text);
     }
     // Untrimmed, so that the columns in an error are those of the argument.
     match condition.parse::<Query>() {
-        Err(Error::InvalidArgument { reason, .. }) => Err(usage("--where", reason)),
+        Err(error) => Err(error.of_argument(argument)),
         query => {
             let names = query?;
             Ok(Condition {
@@ -60,17 +65,17 @@ pub(super) fn parse(condition: &str) -> Result<Condition, Error> {
     }
 }
 
-fn json(text: &str) -> Result<Condition, Error> {
+fn json(argument: &'static str, text: &str) -> Result<Condition, Error> {
     let example = "write a MongoDB filter such as '{\"metrics.auc\": {\"$gt\": 0.9}}'";
     let Unambiguous(value) = serde_json::from_str(text).map_err(|error| {
-        usage(
-            "--where",
+        Error::invalid_argument(
+            argument,
             format!("this is not valid JSON: {error}; {example}"),
         )
     })?;
     if !value.is_object() {
-        return Err(usage(
-            "--where",
+        return Err(Error::invalid_argument(
+            argument,
             format!("the JSON is not an object; {example}"),
         ));
     }
@@ -81,12 +86,12 @@ fn json(text: &str) -> Result<Condition, Error> {
             names: filter_names::names(&filter),
             is_text: false,
         }),
-        Ok(_) => Err(usage(
-            "--where",
+        Ok(_) => Err(Error::invalid_argument(
+            argument,
             format!("this is an Extended JSON value, not a filter; {example}"),
         )),
-        Err(error) => Err(usage(
-            "--where",
+        Err(error) => Err(Error::invalid_argument(
+            argument,
             format!("this is not valid Extended JSON: {error}; {example}"),
         )),
     }

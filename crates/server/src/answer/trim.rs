@@ -4,14 +4,13 @@ use bson::{Bson, Document};
 use runlineage::Run;
 use runlineage::query::Field;
 
-use super::super::Result;
-use crate::args::ColumnArg;
+use super::NamedColumn;
 
 /// The projection of the columns. No field of it contains another one, which MongoDB would refuse.
-pub(super) fn projection(columns: &[ColumnArg]) -> Document {
+pub fn projection(columns: &[NamedColumn]) -> Document {
     let mut fields: Vec<String> = columns
         .iter()
-        .filter_map(ColumnArg::field)
+        .filter_map(NamedColumn::field)
         .flat_map(Field::stored_in)
         .collect();
     if columns.iter().any(|column| column.field().is_none()) {
@@ -29,8 +28,8 @@ pub(super) fn projection(columns: &[ColumnArg]) -> Document {
 }
 
 /// The run without the entries of `mirror` that are about other keys than those of the columns.
-pub(super) fn to_columns(run: &Run, columns: &[ColumnArg]) -> Result<Run> {
-    let is_of_mirror = |column: &ColumnArg| {
+pub(super) fn to_columns(run: &Run, columns: &[NamedColumn]) -> runlineage::Result<Run> {
+    let is_of_mirror = |column: &NamedColumn| {
         let path = column.field().map(Field::path).unwrap_or_default();
         path.split('.').next() == Some("mirror")
     };
@@ -50,7 +49,7 @@ pub(super) fn to_columns(run: &Run, columns: &[ColumnArg]) -> Result<Run> {
             document.insert("mirror", mirror);
         }
     }
-    Ok(Run::try_from(&document)?)
+    Run::try_from(&document)
 }
 
 /// The entries of these keys in a list under `mirror`, such as the exact texts. `None` if there are none.

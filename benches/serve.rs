@@ -1,0 +1,196 @@
+//! What answers of `runlineage serve` cost beside the program and the raw driver, on a real `mongod` with many runs.
+//!
+//! `cargo bench --package runlineage-cli --bench serve -- [RUNS]` (1,000,000 unless said). The server is the one of `MONGOD`, else of
+//! `.tools/bin`; its data is in a folder under `target/`, which the benchmark removes at its end. With `KEEP=1`, it keeps the data and
+//! uses it again.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot measure ends"
+)]
+
+#[path = "query/generator.rs"]
+#[allow(dead_code, reason = "the benchmark of searches uses all of it")]
+mod generator;
+mod server;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the fixtures of the tests; a benchmark needs a few of them"
+)]
+#[path = "../crates/cli/tests/integration/support/mod.rs"]
+mod support;
+
+use std::error::Error;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mongodb::bson::raw::RawDocumentBuf;
+use mongodb::bson::{DateTime, Document, doc};
+use mongodb::{Client, Database};
+use runlineage::MongoRunStore;
+
+use server::Server;
+use support::program::{run, runlineage};
+use support::served::{Served, encoded};
+
+const ROUNDS: usize = 101;
+const CLIENTS: usize = 20;
+/// Runs of one export.
+const EXPORTED: usize = 2_000;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let asked = std::env::args().find_map(|argument| argument.parse().ok());
+    let runs: u64 = asked.unwrap_or(1_000_000);
+    let mongod = Server::start("bench-serve").await?;
+    let database = loaded(&mongod, runs).await?;
+    let uri = format!("{}/{}", mongod.uri, database.name());
+    let served = Served::start(&uri, &["--rate", "0"]);
+    thread::sleep(Duration::from_secs(5));
+    let idle = memory(served.running.pid());
+    println!("\n| figure ({runs} runs) | ours | beside |\n|---|---|---|");
+    println!("| idle memory | {idle} MiB | |");
+    node_pages(&served, runs);
+    one_hit(&served, &database, runs).await?;
+    export(&served, &uri);
+    Ok(())
+}
+
+/// What a page of a node asks for, by many clients at once.
+fn node_pages(served: &Served, runs: u64) {
+    let page = |n: u64| {
+        let node = format!("run:{}", generator::id(n));
+        let start = Instant::now();
+        served.get(&format!("/api/v1/node?id={node}")).ok();
+        let graph = format!("/api/v1/graph?select={node}&upstream=1&downstream=1&max_nodes=40");
+        served.get(&graph).ok();
+        served.get(&format!("{graph}&format=svg")).ok();
+        start.elapsed()
+    };
+    page(runs / 2);
+    let mut times: Vec<Duration> = thread::scope(|scope| {
+        let clients = (0..CLIENTS as u64).map(|client| {
+            let page = &page;
+            scope.spawn(move || {
+                let nodes = (0..25).map(|n| (client * 7_919 + n * 104_729) % runs);
+                nodes.map(page).collect::<Vec<_>>()
+            })
+        });
+        let clients: Vec<_> = clients.collect();
+        let times = clients
+            .into_iter()
+            .map(|client| client.join().expect("times"));
+        times.flatten().collect()
+    });
+    times.sort();
+    let at = |part: usize| times[times.len() * part / 100].as_secs_f64() * 1e3;
+    println!("| node page, {CLIENTS} clients, p50 | {:.1} ms | |", at(50));
+    println!("| node page, {CLIENTS} clients, p99 | {:.1} ms | |", at(99));
+}
+
+/// A search with one hit, beside the same find of the raw driver.
+async fn one_hit(served: &Served, database: &Database, runs: u64) -> Result<(), Box<dyn Error>> {
+    let collection = database.collection::<RawDocumentBuf>("runs");
+    let (mut ours, mut raw) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS as u64 {
+        let id = generator::id(round * 9_973 % runs);
+        let start = Instant::now();
+        collection
+            .find_one(doc! { "_id": &id })
+            .await?
+            .expect("a run");
+        raw.push(start.elapsed());
+        let condition = encoded(&format!("run_id = '{id}'"));
+        let start = Instant::now();
+        served
+            .get(&format!("/api/v1/search?where={condition}"))
+            .ok();
+        ours.push(start.elapsed());
+    }
+    row(
+        "/search with one hit, beside the raw driver",
+        &mut ours,
+        &mut raw,
+    );
+    Ok(())
+}
+
+/// Runs as ndjson, beside `find`.
+fn export(served: &Served, uri: &str) {
+    let limit = EXPORTED.to_string();
+    let (mut ours, mut program) = (Vec::new(), Vec::new());
+    for _ in 0..7 {
+        let start = Instant::now();
+        for _ in 0..2 {
+            served.get("/api/v1/search?limit=1000&format=ndjson").ok();
+        }
+        ours.push(start.elapsed());
+        let start = Instant::now();
+        let args = [
+            "find",
+            "--mongodb-uri",
+            uri,
+            "--sort",
+            "-start_time",
+            "--format",
+            "ndjson",
+        ];
+        let limited = [&args[..], &["--limit", &limit]].concat();
+        let printed = run(&mut runlineage(limited)).success();
+        program.push(start.elapsed());
+        assert_eq!(printed.lines().count(), EXPORTED);
+    }
+    row(
+        "2,000 runs as ndjson, beside `find`",
+        &mut ours,
+        &mut program,
+    );
+}
+
+fn row(what: &str, ours: &mut [Duration], beside: &mut [Duration]) {
+    let median = |times: &mut [Duration]| {
+        times.sort();
+        times[times.len() / 2].as_secs_f64() * 1e3
+    };
+    let (ours, beside) = (median(ours), median(beside));
+    println!(
+        "| {what} | {ours:.2} ms | {beside:.2} ms, ratio {:.2} |",
+        ours / beside
+    );
+}
+
+/// The resident memory of a process, in MiB.
+fn memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line
+        .and_then(|line| line.split_whitespace().nth(1))
+        .expect("a number");
+    kib.parse::<u64>().expect("a number") / 1024
+}
+
+async fn loaded(server: &Server, count: u64) -> Result<Database, Box<dyn Error>> {
+    let database = Client::with_uri_str(&server.uri).await?.database("bench");
+    let runs = database.collection::<RawDocumentBuf>("runs");
+    if runs.estimated_document_count().await? == count {
+        return Ok(database);
+    }
+    database.drop().await?;
+    MongoRunStore::from_database(database.clone())
+        .migrate()
+        .await?;
+    let source =
+        doc! { "_id": "source", "name": "http://localhost:5000", "full_pass": DateTime::now() };
+    database
+        .collection::<Document>("sync_state")
+        .insert_one(source)
+        .await?;
+    for first in (0..count).step_by(2_000) {
+        let batch = (first..count.min(first + 2_000)).map(|n| generator::run(n, count));
+        runs.insert_many(batch).ordered(false).await?;
+    }
+    Ok(database)
+}

@@ -1,0 +1,23 @@
+//! `serve`: the HTTP API, who may ask it, and what it refuses.
+
+mod answers;
+mod description;
+mod hostile;
+mod limits;
+mod load;
+mod questions;
+mod safety;
+
+/// Every path of the API that shows mirrored data, with parameters.
+const DATA: [&str; 10] = [
+    "/api/v1/status",
+    "/api/v1/search",
+    "/api/v1/facets?facet=exp",
+    "/api/v1/run?id=run000",
+    "/api/v1/node?id=run:run000",
+    "/api/v1/graph?select=run:run000",
+    "/api/v1/impact?node=run:run000",
+    "/api/v1/provenance?node=run:run000",
+    "/api/v1/paths?from=run:run000&to=model:churn:0",
+    "/api/v1/suggest?prefix=c",
+];

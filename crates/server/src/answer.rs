@@ -1,0 +1,39 @@
+//! Answers in the forms that the program and the HTTP API share: the same question gives the same bytes in both.
+//!
+//! - runs: `runs` writes them, `column`, `cell` and `trim` reduce them, `condition` and `experiments` read what is asked for
+//! - counts: `facet`
+//! - nodes: `start` reads them, `node` and `versions` tell what is known of one
+//! - graphs: `graph`, `impact`, `provenance`, with links to MLflow by `pages`
+
+mod cell;
+mod column;
+mod condition;
+mod experiments;
+mod facet;
+mod filter_names;
+mod graph;
+mod impact;
+mod node;
+mod pages;
+mod provenance;
+mod runs;
+mod secret;
+mod start;
+mod trim;
+mod versions;
+
+pub use cell::{at_path, value_text};
+pub use column::{Column, NamedColumn};
+pub use condition::{Condition, parse_condition};
+pub use experiments::{ExperimentNames, any_run, check_experiment};
+pub use facet::{facet_csv, facet_json, facets};
+pub use graph::{Drawn, LinkedGraph, LinkedNode, drawn, json_line, masked_picture};
+pub use impact::impact_csv;
+pub use node::{Facts, ListedRun, Runs, ShownNode};
+pub use pages::Pages;
+pub use provenance::{ProvenanceFile, doubts, reasons};
+pub use runs::RunWriter;
+pub use secret::masked;
+pub use start::{has_flow, is_met, parse_levels, parse_node, parse_start};
+pub use trim::projection;
+pub use versions::{ListedVersion, UsedBy, Versions};

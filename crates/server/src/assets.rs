@@ -1,0 +1,94 @@
+//! The files of the page, which are part of the program. `ASSETS` lists them; the page names them as `assets/NAME`.
+
+use axum::extract::Path;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse as _, Response};
+
+use crate::headers::page_policy;
+use crate::problem::Problem;
+
+struct Asset {
+    name: &'static str,
+    bytes: &'static [u8],
+}
+
+macro_rules! assets {
+    ($($name:literal),* $(,)?) => {
+        [$(Asset { name: $name, bytes: include_bytes!(concat!("../assets/", $name)) }),*]
+    };
+}
+
+/// Every file of `assets/`.
+const ASSETS: [Asset; 5] = assets!["api.html", "api.js", "app.js", "index.html", "style.css"];
+
+/// The first page.
+pub(crate) async fn page() -> Response {
+    html("index.html")
+}
+
+/// The page that shows the description of the API.
+pub(crate) async fn api_page() -> Response {
+    html("api.html")
+}
+
+/// A script or style sheet of the page.
+pub(crate) async fn asset(Path(name): Path<String>) -> Response {
+    match find(&name) {
+        Some(asset) if !is_page(asset.name) => answer(asset, []),
+        _ => Problem::not_found("there is no such file").into_response(),
+    }
+}
+
+fn html(name: &str) -> Response {
+    match find(name) {
+        Some(asset) => answer(asset, [(CONTENT_SECURITY_POLICY, page_policy())]),
+        None => Problem::not_found("there is no such page").into_response(),
+    }
+}
+
+fn find(name: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|asset| asset.name == name)
+}
+
+fn is_page(name: &str) -> bool {
+    name.ends_with(".html")
+}
+
+fn answer<const N: usize>(
+    asset: &'static Asset,
+    headers: [(HeaderName, HeaderValue); N],
+) -> Response {
+    let media_type = media_type(asset.name);
+    ([(CONTENT_TYPE, media_type)], headers, asset.bytes).into_response()
+}
+
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ASSETS, media_type};
+
+    #[test]
+    fn every_file_of_the_folder_is_served_with_its_type() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
+        let files = std::fs::read_dir(folder).unwrap();
+        let mut files: Vec<String> = files
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let served: Vec<&str> = ASSETS.iter().map(|asset| asset.name).collect();
+        assert_eq!(served, files);
+        for name in files {
+            assert_ne!(media_type(&name), "application/octet-stream", "{name}");
+        }
+    }
+}
