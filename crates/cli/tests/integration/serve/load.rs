@@ -36,7 +36,7 @@ fn questions(model: &str) -> Vec<String> {
             encoded("exp = 'churn'")
         ),
         format!("/api/v1/impact?node=model:{model}:1"),
-        format!("/api/v1/graph?select=model:{model}:3&downstream=1&max_nodes=40&format=svg"),
+        format!("/api/v1/graph?select=model:{model}:3&downstream=1&format=svg"),
         "/api/v1/suggest?prefix=train-1".to_owned(),
         format!("/api/v1/node?id=model:{model}:0"),
     ];
