@@ -5,7 +5,7 @@
 //! - `branches`: nodes of one kind on one side of one node, each with all that hangs on it alone, such as the forty runs that
 //!   used a model and what they wrote
 //!
-//! A start is never folded.
+//! A start is never folded, nor is a node that the caller keeps.
 
 mod branches;
 mod twins;

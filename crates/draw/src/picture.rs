@@ -1,6 +1,6 @@
 //! The input of every format: the nodes, the edges, and where a limit cut the graph.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
 
@@ -47,6 +47,8 @@ pub struct PictureNode {
     pub link: Option<String>,
     /// The ids of the nodes that [`fold`](Picture::fold) replaced by this node; empty for a node that stands for itself.
     pub folded: Vec<String>,
+    /// Whether [`fold`](Picture::fold) leaves this node in the picture, as it does a start.
+    pub kept: bool,
 }
 
 /// One edge, in the direction of the data.
@@ -149,6 +151,16 @@ impl Picture {
         self
     }
 
+    /// Keeps the nodes with these ids out of folds. An id without a node changes nothing.
+    #[must_use]
+    pub fn keep(mut self, ids: &[String]) -> Self {
+        let ids: HashSet<&str> = ids.iter().map(String::as_str).collect();
+        for node in &mut self.nodes {
+            node.kept |= ids.contains(node.id.as_str());
+        }
+        self
+    }
+
     /// The nodes, in the order in which they were given.
     pub fn nodes(&self) -> &[PictureNode] {
         &self.nodes
@@ -190,7 +202,13 @@ impl PictureNode {
             hidden_down: Hidden::default(),
             link: None,
             folded: Vec::new(),
+            kept: false,
         }
+    }
+
+    /// Whether no fold takes the node.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.start || self.kept
     }
 
     /// The node's page in MLflow, where it is an `http` or `https` address.

@@ -20,7 +20,40 @@ macro_rules! assets {
 }
 
 /// Every file of `assets/`.
-const ASSETS: [Asset; 5] = assets!["api.html", "api.js", "app.js", "index.html", "style.css"];
+const ASSETS: [Asset; 32] = assets![
+    "api.html",
+    "api.js",
+    "ask.js",
+    "closure.js",
+    "dom.js",
+    "explorer.js",
+    "export.js",
+    "facets.js",
+    "find.js",
+    "fold.js",
+    "freshness.js",
+    "graph.js",
+    "guide.js",
+    "icon.svg",
+    "impact.js",
+    "index.html",
+    "meaning.js",
+    "names.js",
+    "node.js",
+    "nodes.js",
+    "notice.js",
+    "panel.js",
+    "picture.js",
+    "provenance.js",
+    "results.js",
+    "searchbox.js",
+    "session.js",
+    "state.js",
+    "style.css",
+    "times.js",
+    "versions.js",
+    "zoom.js",
+];
 
 /// The first page.
 pub(crate) async fn page() -> Response {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Group;
-use crate::picture::{NodeKind, Picture};
+use crate::picture::{NodeKind, Picture, PictureNode};
 
 /// The branches beyond the first few of each node, side and kind.
 pub(super) fn groups(picture: &Picture, shown: usize) -> Vec<Group> {
@@ -55,8 +55,8 @@ struct Search {
     size: Vec<usize>,
     /// The earliest place that an edge from each node's subtree leads to.
     lowest: Vec<usize>,
-    /// Whether a start is in each node's subtree.
-    has_start: Vec<bool>,
+    /// Whether a start or a kept node is in each node's subtree.
+    has_fixed: Vec<bool>,
 }
 
 impl Search {
@@ -82,7 +82,7 @@ impl Search {
             parent: vec![None; nodes.len()],
             size: vec![1; nodes.len()],
             lowest: vec![usize::MAX; nodes.len()],
-            has_start: nodes.iter().map(|node| node.start).collect(),
+            has_fixed: nodes.iter().map(PictureNode::is_fixed).collect(),
         };
         let starts = (0..nodes.len()).filter(|&node| nodes[node].start);
         for root in starts.chain(0..nodes.len()) {
@@ -130,7 +130,7 @@ impl Search {
             if let Some(parent) = self.parent[node] {
                 self.size[parent] += self.size[node];
                 self.lowest[parent] = self.lowest[parent].min(self.lowest[node]);
-                self.has_start[parent] |= self.has_start[node];
+                self.has_fixed[parent] |= self.has_fixed[node];
             }
         }
     }
@@ -168,7 +168,7 @@ impl Search {
         let mut siblings: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (below, edges) in children.into_iter().zip(edges) {
             let child = self.order[below.start];
-            let hangs_alone = self.lowest[child] >= self.place[parent] && !self.has_start[child];
+            let hangs_alone = self.lowest[child] >= self.place[parent] && !self.has_fixed[child];
             if let [join] = edges[..]
                 && hangs_alone
             {
