@@ -105,13 +105,12 @@ export class GraphView {
     if (!isSelection(state.node)) {
       parts.push(levels("up", "Upstream", state), levels("down", "Downstream", state));
     }
-    const more = (state.unfold_up?.length ?? 0) + (state.unfold_down?.length ?? 0) + (state.keep?.length ?? 0);
-    if (more > 0) {
-      parts.push(button(`Fold ${more} again`, () => go({ ...state, unfold_up: undefined, unfold_down: undefined, keep: undefined, at: undefined })));
+    if (state.unfold_up || state.unfold_down || state.keep) {
+      parts.push(button("Fold again", () => go({ ...state, unfold_up: undefined, unfold_down: undefined, keep: undefined, at: undefined })));
     }
     const { graph } = this.answer;
     const counts = `${graph.nodes.length.toLocaleString("en")} nodes, ${graph.edges.length.toLocaleString("en")} edges`;
-    parts.push(startFind(graph, this.picture.drawn, this.act), make("span", { class: "quiet grow" }, counts), this.zoomTools(), this.files());
+    parts.push(startFind(graph, this.picture.drawn, this.act), make("span", { class: "quiet grow" }, counts), make("span", { class: "toolbar" }, this.zoomTools(), this.files()));
     this.tools.replaceChildren(...parts);
   }
 
@@ -149,6 +148,6 @@ function levels(name, title, state) {
   const known = state[name] ?? "1";
   const options = LEVELS.includes(known) ? LEVELS : [...LEVELS, known];
   const select = make("select", { onchange: () => go({ ...state, [name]: select.value }) },
-    options.map((level) => make("option", { value: level, selected: level === known }, level === "all" ? "all levels" : `${level} ${level === "1" ? "level" : "levels"}`)));
+    options.map((level) => make("option", { value: level, selected: level === known }, level)));
   return make("label", {}, `${title} `, select);
 }
