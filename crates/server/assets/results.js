@@ -31,7 +31,6 @@ export async function showResults(main, state, signal) {
   const all = { ...question, limit: isByTime ? 0 : MOST_ROWS };
   main.replaceChildren(
     make("div", { class: "results" },
-      facets,
       make("section", { "aria-label": "Runs" },
         make("div", { class: "toolbar" },
           make("h2", {}, title(text, runs.length, more || cut)),
@@ -45,7 +44,8 @@ export async function showResults(main, state, signal) {
           button("status = 'FAILED' and start_time >= '7d'", () => go({ q: "status = 'FAILED' and start_time >= '7d'" }), { class: "link" }), "."),
         cut && notice(`Only the first ${cut} in this order are shown. Sort by time to reach all, or narrow the search.`),
         runs.length === 0 ? make("p", {}, "No run matches.") : table(runs, columns, sort, state),
-        more && continuation(state, rows))),
+        more && continuation(state, rows)),
+      facets),
   );
   document.title = text ? `${text.slice(0, 80)} · runlineage` : "runlineage";
   // Facets read many runs, so the table comes first.

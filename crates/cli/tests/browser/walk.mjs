@@ -15,7 +15,9 @@ await browse(async (reader) => {
   const counted = [];
   const weigh = async (answer) => {
     const { pathname } = new URL(answer.url());
-    if (pathname === "/" || pathname.startsWith("/assets/")) size += gzipSync(await answer.body()).length;
+    if (pathname !== "/" && !pathname.startsWith("/assets/")) return;
+    const body = await answer.body();
+    size += gzipSync(body).length;
   };
   page.on("response", (answer) => counted.push(weigh(answer)));
 

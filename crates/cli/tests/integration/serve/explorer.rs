@@ -3,23 +3,24 @@
 use std::path::Path;
 
 use mongodb::bson::{DateTime, Document, doc};
+use runlineage_test_servers::browser::drive;
 use serde_json::json;
 
 use super::hostile::{mirror, names};
 use crate::graph_commands::Pipeline;
-use crate::support::browser::drive;
 use crate::support::served::Served;
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
 
 /// A run that read the version.
 fn reader(n: usize, model: &str) -> Document {
+    let user = ["ana", "ben", "chris"][n % 3];
     doc! {
         "_id": format!("fa{n:030}"),
         "name": format!("fan-{n}"),
         "exp": { "id": "77", "name": "fan" },
         "status": if n % 7 == 3 { "FAILED" } else { "FINISHED" },
-        "user": ["ana", "ben", "chris"][n % 3],
+        "user": user,
         "start_time": DateTime::now(),
         "inputs": { "models": [{ "name": model, "version": "1", "from": "tag" }], "runs": [] },
         "outputs": { "models": [], "runs": [] },
