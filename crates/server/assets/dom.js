@@ -37,6 +37,11 @@ export function webLink(address, text) {
   return make("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, text);
 }
 
+/** A name, or what stands for it where a reader would see nothing. */
+export function legible(name, instead) {
+  return clean(name ?? "").trim() === "" ? instead : name;
+}
+
 /** A list of names with values, without the values that are not known. */
 export function facts(pairs) {
   const shown = pairs.filter(([, value]) => isShown(value) && value !== "");

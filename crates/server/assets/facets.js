@@ -1,7 +1,7 @@
 // How many of the runs have each value, beside the table. A click narrows the search to a value.
 
 import { ask } from "./ask.js";
-import { button, make } from "./dom.js";
+import { button, legible, make } from "./dom.js";
 import { quoted } from "./meaning.js";
 import { counted, nameOf } from "./nodes.js";
 import { notice } from "./notice.js";
@@ -30,7 +30,7 @@ export async function showFacets(element, state, where, signal) {
       const values = data.filter(({ value }) => value !== null);
       if (values.length === 0) continue;
       part.append(make("ul", {}, values.map(({ value, runs }) =>
-        make("li", {}, button([make("bdi", {}, text(value)), make("span", { class: "count" }, runs.toLocaleString("en"))],
+        make("li", {}, button([make("bdi", {}, legible(text(value), "(blank)")), make("span", { class: "count" }, runs.toLocaleString("en"))],
           () => go({ ...state, q: narrowed(where, condition(value)), rows: undefined }))))));
       if (cut) part.append(make("p", { class: "quiet" }, `The ${SHOWN} most frequent are shown.`));
     } catch (error) {

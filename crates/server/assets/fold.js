@@ -1,6 +1,6 @@
 // The nodes that stand behind one "+37 more", with a search in them.
 
-import { button, make } from "./dom.js";
+import { button, legible, make } from "./dom.js";
 import { badges } from "./notice.js";
 import { nodeHref } from "./state.js";
 
@@ -38,7 +38,7 @@ export function showFold({ node, members }, act) {
 function entry(member, act) {
   return make("li", {},
     make("span", { class: `kind ${member.kind}` }, member.kind.replace("-", " ")),
-    make("a", { href: nodeHref(member.id) }, make("bdi", {}, member.name.slice(0, 200))),
+    make("a", { href: nodeHref(member.id) }, make("bdi", {}, legible(member.name, member.id).slice(0, 200))),
     member.status && make("span", { class: "quiet" }, ` ${member.status.toLowerCase()} `),
     badges(member),
     button("Into the picture", () => act.keep([member.id]), { class: "small", "aria-label": `Put ${member.name.slice(0, 100)} into the picture` }));

@@ -1,7 +1,7 @@
 // What a node reached: runs, versions and their aliases, per experiment and user.
 
 import { address, ask } from "./ask.js";
-import { button, make } from "./dom.js";
+import { button, legible, make } from "./dom.js";
 import { downloads } from "./export.js";
 import { nameOf } from "./nodes.js";
 import { badge, badges, notice } from "./notice.js";
@@ -80,5 +80,5 @@ function row(shown) {
 }
 
 function link(id, name) {
-  return make("a", { href: nodeHref(id), title: id.slice(0, 1000) }, make("bdi", {}, (name || nameOf(id)).slice(0, 300)));
+  return make("a", { href: nodeHref(id), title: id.slice(0, 1000) }, make("bdi", {}, legible(name, legible(nameOf(id), id)).slice(0, 300)));
 }

@@ -1,7 +1,7 @@
 // The names that begin with a text, when the text is neither a node nor a condition.
 
 import { ask } from "./ask.js";
-import { make } from "./dom.js";
+import { legible, make } from "./dom.js";
 import { quoted } from "./meaning.js";
 import { go, href, nodeHref } from "./state.js";
 
@@ -26,6 +26,6 @@ export async function showNames(main, text, signal) {
 function entry({ kind, name, node, where }) {
   return make("li", {},
     make("span", { class: `kind ${kind}` }, kind.replace("-", " ")),
-    make("a", { href: node ? nodeHref(node) : href({ q: where }) }, make("bdi", {}, name)),
+    make("a", { href: node ? nodeHref(node) : href({ q: where }) }, make("bdi", {}, legible(name, "(a name without letters)"))),
     node && kind !== "run" && make("a", { class: "quiet", href: href({ q: where }) }, "runs that read it"));
 }

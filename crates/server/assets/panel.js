@@ -1,7 +1,7 @@
 // The side panel: what is known of the chosen node.
 
 import { ask } from "./ask.js";
-import { button, facts, make, section, webLink } from "./dom.js";
+import { button, facts, legible, make, section, webLink } from "./dom.js";
 import { showFold } from "./fold.js";
 import { kindOf, nameOf, references } from "./nodes.js";
 import { badges, notice } from "./notice.js";
@@ -78,7 +78,7 @@ function lineage(title, side) {
   const found = references(side);
   if (found.length === 0) return [];
   const item = ({ id, kind, from }) => make("li", {}, make("span", { class: `kind ${kind}` }, kind.replace("-", " ")),
-    make("a", { href: nodeHref(id) }, make("bdi", {}, short(nameOf(id)))), make("span", { class: "quiet" }, ` from ${[...from].join(", ")}`));
+    make("a", { href: nodeHref(id) }, make("bdi", {}, short(legible(nameOf(id), id)))), make("span", { class: "quiet" }, ` from ${[...from].join(", ")}`));
   return [section(`${title} (${found.length})`, found.length <= MANY, make("ul", { class: "lineage-list" }, found.slice(0, 500).map(item),
     found.length > 500 && make("li", {}, notice(`${found.length - 500} more are not listed here.`))))];
 }
@@ -134,7 +134,7 @@ function runs(title, side) {
   if (!side?.count) return [];
   const rest = side.count - side.newest.length;
   return [section(`${title} ${side.count.toLocaleString("en")} ${side.count === 1 ? "run" : "runs"}`, true, make("ul", { class: "lineage-list" },
-    side.newest.map(({ run, name, experiment, status, started }) => make("li", {}, make("a", { href: nodeHref(`run:${run}`) }, make("bdi", {}, short(name || run))),
+    side.newest.map(({ run, name, experiment, status, started }) => make("li", {}, make("a", { href: nodeHref(`run:${run}`) }, make("bdi", {}, short(legible(name, run)))),
       make("span", { class: "quiet" }, ` ${[experiment, status?.toLowerCase(), moment(started)].filter(Boolean).map(short).join(" · ")}`))),
     rest > 0 && make("li", { class: "quiet" }, `The newest ${side.newest.length} are listed; ${rest.toLocaleString("en")} are older.`)))];
 }

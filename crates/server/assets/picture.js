@@ -8,6 +8,9 @@ import { Zoom } from "./zoom.js";
 const ELEMENTS = new Set(["svg", "style", "title", "g", "path", "rect", "circle", "text", "tspan"]);
 const ATTRIBUTES = /^(xmlns|class|width|height|viewBox|role|transform|d|x|y|cx|cy|r|rx|ry|fill|stroke|aria-label|data-(node|edge|id|kind|from|to))$/;
 
+/** A tooltip with a longer text would cover the picture. */
+const LONGEST_TITLE = 600;
+
 /** A picture in a frame. `act` has `choose(id)`, `unfold(id, side)` and `open(id)`. */
 export class PictureView {
   constructor(frame, { svg, drawn }, act) {
@@ -56,9 +59,13 @@ export class PictureView {
 
   prepare(element, place) {
     const node = this.drawn.nodes[place];
+    const title = element.querySelector("title");
+    if (title) title.textContent = title.textContent.slice(0, LONGEST_TITLE);
+    // The lines of a box are words apart for programs that read them.
+    for (const line of element.querySelectorAll("text")) line.after(" ");
     element.setAttribute("role", "button");
     element.setAttribute("tabindex", "-1");
-    element.setAttribute("aria-label", clean(spoken(node)));
+    element.setAttribute("aria-label", clean(spoken(node, element)));
     element.addEventListener("click", (event) => {
       event.stopPropagation();
       const pill = event.target.closest(".pill");
@@ -129,12 +136,13 @@ function parsed(text) {
   return document.importNode(root, true);
 }
 
-/** What a screen reader says of a node. */
-function spoken(node) {
+/** What a screen reader says of a node: what is seen, and in words what is seen as a mark. */
+function spoken(node, element) {
+  const seen = [...element.querySelectorAll("text.name, text.says")].map((text) => text.textContent);
   const more = (hidden, side) => hidden && `${hidden.or_more ? "over " : ""}${hidden.count} more ${side}`;
   const words = [
-    node.folded ? `${node.name}, folded` : node.name.slice(0, 200),
-    node.kind.replace("-", " "),
+    seen.join(" "),
+    node.folded && "folded",
     node.status?.toLowerCase(),
     node.start && "start",
     node.deleted && "deleted in MLflow",
@@ -142,7 +150,7 @@ function spoken(node) {
     more(node.hidden_up, "upstream"),
     more(node.hidden_down, "downstream"),
   ];
-  return words.filter(Boolean).join(", ");
+  return words.filter(Boolean).join(", ").replace(/\s+/g, " ");
 }
 
 function middle(element) {

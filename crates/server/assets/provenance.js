@@ -1,7 +1,7 @@
 // Where a node came from: data, code, params, people, times, and what is in doubt.
 
 import { address, ask } from "./ask.js";
-import { facts, make, section } from "./dom.js";
+import { facts, legible, make, section } from "./dom.js";
 import { downloads } from "./export.js";
 import { nameOf } from "./nodes.js";
 import { badge, notice } from "./notice.js";
@@ -72,5 +72,5 @@ function nodes(ids) {
 }
 
 function link(id, name) {
-  return make("a", { href: nodeHref(id), title: id.slice(0, 1000) }, make("bdi", {}, (name || nameOf(id)).slice(0, 300)));
+  return make("a", { href: nodeHref(id), title: id.slice(0, 1000) }, make("bdi", {}, legible(name, legible(nameOf(id), id)).slice(0, 300)));
 }

@@ -1,7 +1,7 @@
 // The runs that match a condition: a table, and facets beside it.
 
 import { address, ask } from "./ask.js";
-import { button, make, webLink } from "./dom.js";
+import { button, legible, make, webLink } from "./dom.js";
 import { downloads } from "./export.js";
 import { showFacets } from "./facets.js";
 import { isCondition } from "./meaning.js";
@@ -87,7 +87,7 @@ function cell(run, column, place) {
   const value = valueAt(run, column);
   const text = /_time$/.test(column) ? moment(value) : textOf(value);
   if (place > 0) return make("bdi", {}, text);
-  return make("a", { href: nodeHref(`run:${run._id}`) }, make("bdi", {}, text || run._id));
+  return make("a", { href: nodeHref(`run:${run._id}`) }, make("bdi", {}, legible(text, run._id)));
 }
 
 /** The value at a path. A key may itself hold dots. */
