@@ -11,7 +11,7 @@ import { duration, moment } from "./times.js";
 /** More values than this are closed at first. */
 const MANY = 30;
 /** A longer text is shortened in the panel. MLflow has the rest. */
-const LONG = 2_000;
+const LONG = 500;
 
 /** Shows a node. `drawn` is what the picture knows of it, `act` what can be done with it. */
 export async function showPanel(panel, drawn, act, signal) {

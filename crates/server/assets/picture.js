@@ -138,7 +138,7 @@ function parsed(text) {
 
 /** What a screen reader says of a node: what is seen, and in words what is seen as a mark. */
 function spoken(node, element) {
-  const seen = [...element.querySelectorAll("text.name, text.says")].map((text) => text.textContent);
+  const seen = [...element.querySelectorAll("text")].map((text) => text.textContent);
   const more = (hidden, side) => hidden && `${hidden.or_more ? "over " : ""}${hidden.count} more ${side}`;
   const words = [
     seen.join(" "),
