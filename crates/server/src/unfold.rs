@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use runlineage::graph::{Edge, Graph, GraphNode, Hidden, Relation};
 use runlineage::Node;
+use runlineage::graph::{Edge, Graph, GraphNode, Hidden, Relation};
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -53,7 +53,9 @@ impl Unfolded {
                     parents: false,
                     matching: reach.matching.clone(),
                     // The start of this walk is in the graph already.
-                    max_nodes: (reach.max_nodes + 1).saturating_sub(union.graph.nodes.len()).max(1),
+                    max_nodes: (reach.max_nodes + 1)
+                        .saturating_sub(union.graph.nodes.len())
+                        .max(1),
                 };
                 let around = Selection::Around(node.clone());
                 union.add(&node, around.graph(app, &step).await?);
@@ -92,7 +94,9 @@ impl Union {
     fn of(graph: Graph) -> Self {
         let places = graph.nodes.iter().enumerate();
         Self {
-            places: places.map(|(place, shown)| (shown.node.clone(), place)).collect(),
+            places: places
+                .map(|(place, shown)| (shown.node.clone(), place))
+                .collect(),
             edges: graph.edges.iter().map(ends).collect(),
             graph,
         }
@@ -110,7 +114,8 @@ impl Union {
             if !self.places.contains_key(&shown.node) {
                 shown.is_start = false;
                 shown.depth = shown.depth.saturating_add(depth);
-                self.places.insert(shown.node.clone(), self.graph.nodes.len());
+                self.places
+                    .insert(shown.node.clone(), self.graph.nodes.len());
                 self.graph.nodes.push(shown);
             }
         }
@@ -124,7 +129,10 @@ impl Union {
         for node in &mut self.graph.nodes {
             if let Some(total) = all.get(&node.node) {
                 let (up, down) = counts.get(&node.node).copied().unwrap_or_default();
-                let (up, down) = (total.up.count.saturating_sub(up), total.down.count.saturating_sub(down));
+                let (up, down) = (
+                    total.up.count.saturating_sub(up),
+                    total.down.count.saturating_sub(down),
+                );
                 node.hidden = Some(with_counts(*total, up, down));
             }
         }
@@ -138,7 +146,9 @@ fn ends(edge: &Edge) -> (Node, Node) {
 /// How many edges lead to each node and from it.
 fn shown(edges: &[Edge]) -> HashMap<Node, (u64, u64)> {
     let mut counts: HashMap<Node, (u64, u64)> = HashMap::new();
-    let flows = edges.iter().filter(|edge| edge.relation != Relation::Parent);
+    let flows = edges
+        .iter()
+        .filter(|edge| edge.relation != Relation::Parent);
     for edge in flows {
         counts.entry(edge.to.clone()).or_default().0 += 1;
         counts.entry(edge.from.clone()).or_default().1 += 1;

@@ -33,7 +33,8 @@ fn chromium() -> PathBuf {
         return named.into();
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut programs = std::env::split_paths(&path).flat_map(|folder| NAMES.map(|name| folder.join(name)));
+    let mut programs =
+        std::env::split_paths(&path).flat_map(|folder| NAMES.map(|name| folder.join(name)));
     programs.find(|program| program.is_file()).unwrap_or_else(|| {
         panic!("Chromium is missing: install it (Debian, Ubuntu: apt-get install chromium), or set CHROMIUM to the program")
     })

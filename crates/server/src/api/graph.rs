@@ -123,7 +123,11 @@ pub(super) struct Walked {
 }
 
 /// Walks the graph for an answer in this format.
-pub(super) async fn walked(app: &App, params: &GraphParams, format: Format) -> Result<Walked, Problem> {
+pub(super) async fn walked(
+    app: &App,
+    params: &GraphParams,
+    format: Format,
+) -> Result<Walked, Problem> {
     let (up, down) = (params.upstream.as_deref(), params.downstream.as_deref());
     // To ask for one direction alone leaves the other out.
     let default = match (up, down) {

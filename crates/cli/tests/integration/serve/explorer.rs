@@ -38,8 +38,14 @@ async fn a_reader_goes_from_a_name_to_its_lineage_and_takes_it_home() {
     let deleted = runs[0].clone();
     let deleted_id = format!("run:{}", deleted.get_str("_id").expect("an id"));
     let collection = |name: &str| database.collection::<Document>(name);
-    collection("runs").insert_many(&runs[1..]).await.expect("runs");
-    collection("deleted_runs").insert_one(deleted).await.expect("a tombstone");
+    collection("runs")
+        .insert_many(&runs[1..])
+        .await
+        .expect("runs");
+    collection("deleted_runs")
+        .insert_one(deleted)
+        .await
+        .expect("a tombstone");
     let served = Served::start(&pipeline.scene.test.uri, &["--rate", "0"]);
     let status = served.get("/api/v1/status").ok().json();
     let told = drive(
