@@ -75,7 +75,7 @@ function row(shown) {
     make("td", {}, link(id, run?.name)),
     make("td", { class: "number" }, String(shown.depth)),
     make("td", {}, make("bdi", {}, run?.user ?? "")),
-    make("td", {}, moment(run?.start_time)),
+    make("td", { class: "short" }, moment(run?.start_time)),
     make("td", {}, badges({ ...shown, aliases: version?.aliases }), !shown.certain && badge("uncertain", "doubt")));
 }
 

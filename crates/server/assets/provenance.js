@@ -61,7 +61,7 @@ function row({ run, depth, name, status, user, start_time, code, params, purged 
     make("td", { class: "number" }, String(depth)),
     make("td", { class: `status ${status}` }, status ?? ""),
     make("td", {}, make("bdi", {}, user ?? "")),
-    make("td", {}, moment(start_time)),
+    make("td", { class: "short" }, moment(start_time)),
     make("td", {}, make("bdi", { title: code.git_commit?.slice(0, 100) }, source.slice(0, 200))),
     make("td", {}, make("bdi", {}, pairs.slice(0, 4).map(([key, value]) => `${key}=${value}`.slice(0, 60)).join(", ")), pairs.length > 4 && make("span", { class: "quiet" }, ` and ${pairs.length - 4} more`)));
 }

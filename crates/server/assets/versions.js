@@ -23,7 +23,7 @@ export function showVersions({ nodes }, cut, draw) {
         make("tbody", {}, sorted.slice(0, LISTED).map((node) => make("tr", {},
           make("td", {}, make("a", { href: nodeHref(node.id) }, make("bdi", {}, node.id.slice(node.id.indexOf(":") + 1)))),
           make("td", {}, badges({ ...node, aliases: node.version?.aliases })),
-          make("td", {}, moment(node.version?.created)),
+          make("td", { class: "short" }, moment(node.version?.created)),
           make("td", { class: "number" }, String(node.hidden?.up.count ?? "")),
           make("td", { class: "number" }, String(node.hidden?.down.count ?? ""))))))));
 }
