@@ -23,10 +23,10 @@ macro_rules! assets {
 const ASSETS: [Asset; 32] = assets![
     "api.html",
     "api.js",
+    "app.js",
     "ask.js",
     "closure.js",
     "dom.js",
-    "explorer.js",
     "export.js",
     "facets.js",
     "find.js",
@@ -122,6 +122,16 @@ mod tests {
         assert_eq!(served, files);
         for name in files {
             assert_ne!(media_type(&name), "application/octet-stream", "{name}");
+        }
+    }
+
+    #[test]
+    fn the_page_fetches_all_its_modules_at_once() {
+        let page = include_str!("../assets/index.html");
+        let modules = ASSETS.iter().map(|asset| asset.name);
+        let modules = modules.filter(|name| name.ends_with(".js") && *name != "api.js");
+        for module in modules {
+            assert!(page.contains(&format!("\"assets/{module}\"")), "{module}");
         }
     }
 }
