@@ -3,6 +3,7 @@
 import { make } from "./dom.js";
 import { guide } from "./guide.js";
 import { keepFresh } from "./freshness.js";
+import { closeLeftMenus } from "./menus.js";
 import { showNode } from "./node.js";
 import { notice } from "./notice.js";
 import { showResults } from "./results.js";
@@ -49,5 +50,6 @@ function fail(error, state) {
 }
 
 keepFresh(document.getElementById("freshness"));
+closeLeftMenus();
 await beginSession();
 follow(show);

@@ -20,7 +20,7 @@ macro_rules! assets {
 }
 
 /// Every file of `assets/`.
-const ASSETS: [Asset; 32] = assets![
+const ASSETS: [Asset; 33] = assets![
     "api.html",
     "api.js",
     "app.js",
@@ -38,6 +38,7 @@ const ASSETS: [Asset; 32] = assets![
     "impact.js",
     "index.html",
     "meaning.js",
+    "menus.js",
     "names.js",
     "node.js",
     "nodes.js",
