@@ -206,8 +206,8 @@ impl PictureNode {
         }
     }
 
-    /// Whether no fold takes the node.
-    pub(crate) fn is_fixed(&self) -> bool {
+    /// Whether folding must not hide the node: a start, or a node that the caller keeps.
+    pub(crate) fn stays(&self) -> bool {
         self.start || self.kept
     }
 

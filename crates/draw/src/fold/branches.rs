@@ -55,8 +55,8 @@ struct Search {
     size: Vec<usize>,
     /// The earliest place that an edge from each node's subtree leads to.
     lowest: Vec<usize>,
-    /// Whether a start or a kept node is in each node's subtree.
-    has_fixed: Vec<bool>,
+    /// Whether each node's subtree has a node that must not be hidden.
+    stays: Vec<bool>,
 }
 
 impl Search {
@@ -82,7 +82,7 @@ impl Search {
             parent: vec![None; nodes.len()],
             size: vec![1; nodes.len()],
             lowest: vec![usize::MAX; nodes.len()],
-            has_fixed: nodes.iter().map(PictureNode::is_fixed).collect(),
+            stays: nodes.iter().map(PictureNode::stays).collect(),
         };
         let starts = (0..nodes.len()).filter(|&node| nodes[node].start);
         for root in starts.chain(0..nodes.len()) {
@@ -130,7 +130,7 @@ impl Search {
             if let Some(parent) = self.parent[node] {
                 self.size[parent] += self.size[node];
                 self.lowest[parent] = self.lowest[parent].min(self.lowest[node]);
-                self.has_fixed[parent] |= self.has_fixed[node];
+                self.stays[parent] |= self.stays[node];
             }
         }
     }
@@ -168,7 +168,7 @@ impl Search {
         let mut siblings: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (below, edges) in children.into_iter().zip(edges) {
             let child = self.order[below.start];
-            let hangs_alone = self.lowest[child] >= self.place[parent] && !self.has_fixed[child];
+            let hangs_alone = self.lowest[child] >= self.place[parent] && !self.stays[child];
             if let [join] = edges[..]
                 && hangs_alone
             {

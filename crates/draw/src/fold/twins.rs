@@ -24,7 +24,7 @@ pub(super) fn groups(picture: &Picture, shown: usize) -> Vec<Group> {
         likeness.1.sort_unstable();
         likeness.2.sort_unstable();
         let reads_itself = likeness.1.iter().any(|&(from, _)| from == node);
-        if likeness.1.len() + likeness.2.len() > 1 && !reads_itself && !nodes[node].is_fixed() {
+        if likeness.1.len() + likeness.2.len() > 1 && !reads_itself && !nodes[node].stays() {
             twins.entry(likeness).or_default().push(node);
         }
     }
