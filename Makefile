@@ -7,7 +7,7 @@ SHELL := /bin/bash
 TOOLS := $(or $(TOOLS_DIR),.tools)
 # Most tests mainly wait for a server or a timeout, so twice as many tests run at once as there are cores.
 THREADS := $(or $(RUST_TEST_THREADS),$(shell echo $$((2 * $$(nproc)))))
-TESTED := mongod mongosh mlopus pymongo schemathesis browser mlflow$(or $(RUNLINEAGE_TEST_MLFLOW),3)
+TESTED := mongod mongosh mlopus pymongo readers schemathesis browser mlflow$(or $(RUNLINEAGE_TEST_MLFLOW),3)
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22

@@ -20,17 +20,21 @@
 //! follows two overlap edges in a row.
 
 mod arena;
+mod diff;
 mod downstream;
 mod facts;
 mod fetch;
 mod hidden;
 mod impact;
 mod json;
+mod levels;
+mod nodes;
 mod overlap;
 mod parents;
 mod paths;
 mod provenance;
 mod request;
+mod selection;
 mod start;
 mod trace;
 mod upstream;
@@ -42,12 +46,18 @@ use serde::Serialize;
 use crate::mongo::MongoRunStore;
 use crate::node::{Node, Origin};
 
+pub use diff::{
+    Diff, DiffProgress, DiffRequest, Difference, DifferentInput, Ending, EqualInput, Followed,
+    InputKey, NamedValues, Outcome, Pair, State, Unknown, Values,
+};
 pub use impact::{Aliased, CountOf, Impact, ImpactRequest, Reached};
+pub use nodes::{NodeAt, Nodes, NodesRequest};
 pub use paths::{Path, PathRequest, Paths};
 pub use provenance::{
     Code, MirrorAge, Provenance, ProvenanceRequest, RunProvenance, UncertainFlow, Unresolved,
 };
 pub use request::{GraphRequest, WalkProgress};
+pub use selection::{SelectRequest, Selection, Span};
 
 /// The nodes and edges around a start node.
 ///
@@ -244,7 +254,8 @@ impl Relation {
 pub struct Truncated {
     /// The limit.
     pub limit: Limit,
-    /// The node that the walk was expanding. Edges of this node and of later nodes may be missing.
+    /// The node that the walk was expanding, or the first node that a selection leaves out. Edges of this node and of later nodes
+    /// may be missing.
     #[serde(serialize_with = "json::text")]
     pub at: Node,
 }
@@ -289,5 +300,13 @@ impl MongoRunStore {
     /// Finds the shortest lineage path from one node to another.
     pub fn paths(&self, from: Node, to: Node) -> PathRequest<'_> {
         PathRequest::new(self, from, to)
+    }
+
+    /// Compares the upstreams of two runs or versions of models. A version stands for the run that produced it.
+    ///
+    /// The answer is an [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a node of another kind, and for a version
+    /// without a known producer or with several.
+    pub fn diff(&self, a: Node, b: Node) -> DiffRequest<'_> {
+        DiffRequest::new(self, a, b)
     }
 }

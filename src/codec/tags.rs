@@ -34,6 +34,11 @@ pub(crate) fn fits_mlopus(key: &str) -> bool {
     MLOPUS_KEY.is_match(key)
 }
 
+/// Whether the tag holds lineage.
+pub(crate) fn is_lineage(key: &str) -> bool {
+    key.starts_with(PREFIX) || key.starts_with(OVERFLOW)
+}
+
 /// The references in the tags of a run, and a problem for each lineage tag that cannot be read.
 pub(crate) fn read<'a>(
     tags: impl IntoIterator<Item = (&'a str, &'a str)>,

@@ -5,22 +5,22 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 
 use super::{ExperimentFacts, Relation, RunFacts};
-use crate::mongo::neighbours::{LoggedModel, RegisteredVersion, StoredRun};
+use crate::mongo::neighbours::{LoggedModel, RegisteredVersion, StoredFacts, StoredRun};
 use crate::node::{Direction, Kind, Node, Origin};
-use crate::run::field;
 
-/// The number of a node.
+/// The number of a node: its place among all that the walk has met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct At(usize);
+pub(super) struct At(pub(super) usize);
 
 /// The aliases of each version, by model name and version.
 pub(super) type Aliases = BTreeMap<(String, String), Vec<String>>;
 
 /// The nodes that a walk has met, and the edges that the graph shows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Arena {
     nodes: IndexMap<Node, Met>,
-    edges: IndexMap<(At, At), Link>,
+    /// `None` if only the nodes are wanted.
+    edges: Option<IndexMap<(At, At), Link>>,
     shown: usize,
 }
 
@@ -31,11 +31,11 @@ pub(super) struct Met {
     pub(super) depth: Option<u32>,
     pub(super) is_start: bool,
     /// The mirrored run; `None` for other kinds and for a run that is not mirrored or not read yet.
-    pub(super) run: Option<Record>,
+    pub(super) run: Option<Box<Record>>,
     /// The registry's record of a version.
-    pub(super) version: Option<RegisteredVersion>,
+    pub(super) version: Option<Box<RegisteredVersion>>,
     /// The mirror's record of a logged model.
-    pub(super) logged: Option<LoggedModel>,
+    pub(super) logged: Option<Box<LoggedModel>>,
     pub(super) up: Progress,
     pub(super) down: Progress,
 }
@@ -80,6 +80,14 @@ pub(super) struct Link {
 }
 
 impl Arena {
+    pub(super) fn new(has_edges: bool) -> Self {
+        Self {
+            nodes: IndexMap::new(),
+            edges: has_edges.then(IndexMap::new),
+            shown: 0,
+        }
+    }
+
     /// The number of the node. A new node gets the next number.
     pub(super) fn meet(&mut self, node: Node) -> At {
         let entry = self.nodes.entry(node);
@@ -108,15 +116,14 @@ impl Arena {
 
     /// Adds a mirrored run, unless the arena has it already.
     pub(super) fn meet_run(&mut self, stored: StoredRun) -> At {
-        let run = &stored.run;
-        let at = self.meet(Node::stored(Kind::RUN, run.id(), None));
+        let at = self.meet(Node::stored(Kind::RUN, &stored.id, None));
         // While a run is being deleted or restored, it may be in both collections. The one in `runs` counts.
         let known = self.met(at).run.as_ref();
         if known.is_some_and(|known| !known.is_deleted || stored.is_deleted) {
             return at;
         }
         let mut record = Record {
-            facts: facts(&stored),
+            facts: facts(stored.facts),
             is_deleted: stored.is_deleted,
             inputs: Vec::new(),
             outputs: Vec::new(),
@@ -133,8 +140,12 @@ impl Arena {
         }
         merge(&mut record.inputs);
         merge(&mut record.outputs);
-        self.node_mut(at).run = Some(record);
+        self.node_mut(at).run = Some(Box::new(record));
         at
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
     }
 
     pub(super) fn shown(&self) -> usize {
@@ -142,21 +153,20 @@ impl Arena {
     }
 
     pub(super) fn edges(&self) -> impl Iterator<Item = (At, At, &Link)> {
-        self.edges
-            .iter()
-            .map(|((from, to), link)| (*from, *to, link))
+        let edges = self.edges.iter().flatten();
+        edges.map(|((from, to), link)| (*from, *to, link))
     }
 
     pub(super) fn link(&self, from: At, to: At) -> Option<&Link> {
-        self.edges.get(&(from, to))
+        self.edges.as_ref()?.get(&(from, to))
     }
 
     pub(super) fn edge_count(&self) -> usize {
-        self.edges.len()
+        self.edges.as_ref().map_or(0, IndexMap::len)
     }
 
     pub(super) fn has_edge(&self, from: At, to: At) -> bool {
-        self.edges.contains_key(&(from, to))
+        self.link(from, to).is_some()
     }
 
     pub(super) fn shown_nodes(&self) -> impl Iterator<Item = (At, &Node, &Met)> {
@@ -179,7 +189,10 @@ impl Arena {
 
     /// Shows an edge. If the two nodes have one already, the edge gets the origins of both.
     pub(super) fn connect(&mut self, from: At, to: At, link: Link) {
-        let shown = self.edges.entry((from, to)).or_insert(link);
+        let Some(edges) = &mut self.edges else {
+            return;
+        };
+        let shown = edges.entry((from, to)).or_insert(link);
         shown.relation = shown.relation.min(link.relation);
         shown.is_certain |= link.is_certain;
         shown.origins.0 |= link.origins.0;
@@ -215,6 +228,13 @@ impl Record {
     }
 }
 
+impl FromIterator<Origin> for Origins {
+    fn from_iter<T: IntoIterator<Item = Origin>>(origins: T) -> Self {
+        let origins = origins.into_iter().map(|origin| Self::of(origin).0);
+        Self(origins.fold(0, |all, origin| all | origin))
+    }
+}
+
 /// Sorts the references by number and merges the entries of each reference.
 fn merge(side: &mut Vec<Use>) {
     side.sort_by_key(|used| used.at);
@@ -242,19 +262,15 @@ impl Origins {
     }
 }
 
-fn facts(stored: &StoredRun) -> RunFacts {
-    let run = &stored.run;
-    let mirror = run.as_raw().get_document(field::MIRROR);
+pub(super) fn facts(stored: StoredFacts) -> RunFacts {
+    let name = stored.exp_name;
     RunFacts {
-        name: run.name().map(str::to_owned),
-        experiment: run.exp().map(|exp| ExperimentFacts {
-            id: exp.id,
-            name: exp.name,
-        }),
-        status: run.status().map(str::to_owned),
-        start_time: run.start_time(),
-        end_time: run.end_time(),
-        user: run.user().map(str::to_owned),
-        is_purged: mirror.is_ok_and(|mirror| mirror.get_bool(field::PURGED).unwrap_or_default()),
+        name: stored.name,
+        experiment: stored.exp_id.map(|id| ExperimentFacts { id, name }),
+        status: stored.status,
+        start_time: stored.start_time,
+        end_time: stored.end_time,
+        user: stored.user,
+        is_purged: stored.is_purged,
     }
 }

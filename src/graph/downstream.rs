@@ -4,13 +4,36 @@ use std::collections::BTreeSet;
 
 use super::Relation;
 use super::arena::{At, Link, Progress};
-use super::fetch::{Asked, Users};
+use super::fetch::{Answers, Asked, Users};
 use super::walk::{Stop, Walk, Way};
 use crate::error::Result;
 use crate::mongo::neighbours::{
     LoggedModel, LoggedModelsBy, RegisteredVersion, VersionsBy, version_id,
 };
 use crate::node::{Direction, Kind, Node};
+
+/// One level downstream.
+pub(super) struct Descent {
+    depth: u32,
+    /// The runs of the level, until they are expanded.
+    makers: Vec<At>,
+    /// References that a run wrote, and that are still to expand.
+    written: Vec<At>,
+    /// The runs that the walk reached for the first time.
+    pub(super) next: Vec<At>,
+}
+
+/// What a level expands at once.
+pub(super) struct Round {
+    makers: Vec<At>,
+    written: Vec<At>,
+}
+
+/// The answers of the mirror to a round.
+pub(super) struct Found {
+    links: Links,
+    readers: Answers,
+}
 
 /// Versions and logged models that the registry links to references or runs.
 struct Links {
@@ -20,93 +43,90 @@ struct Links {
     logged: Vec<LoggedModel>,
 }
 
-impl Walk<'_> {
-    /// Expands the runs and the references, and returns the runs that the walk reaches for the first time.
-    pub(super) async fn downstream(
-        &mut self,
+impl Descent {
+    /// Shows the outputs of the runs, and expands them and the references.
+    pub(super) fn begin(
+        walk: &mut Walk<'_>,
         runs: &[At],
         references: &[At],
         depth: u32,
-    ) -> Result<Vec<At>, Stop> {
-        let runs = self.in_order(runs.to_vec());
-        let mut written = self.show_sides(Way::Down, &runs, depth)?;
+    ) -> Result<Self, Stop> {
+        let makers = walk.in_order(runs.to_vec());
+        let mut written = walk.show_sides(Way::Down, &makers, depth)?;
         written.extend(references);
-        let mut makers = runs.as_slice();
-        let mut next = Vec::new();
-        loop {
-            written.retain(|at| self.arena.met(*at).down < Progress::All);
-            let pending = self.in_order(std::mem::take(&mut written));
-            if pending.is_empty() && makers.is_empty() {
-                return Ok(next);
-            }
-            let asked = Asked {
-                overlapping: &pending,
-                artifacts_of: makers,
-                ..Asked::default()
-            };
-            let (links, users) = futures::try_join!(
-                self.read_links(&pending, makers),
-                self.read_users(Direction::Input, asked),
-            )?;
-            let users = self.users(Direction::Input, users);
-            let first = pending.first().or(makers.first()).copied();
-            for run in makers {
-                self.show_made(*run, &users, depth, &mut next)?;
-            }
-            for reference in pending {
-                self.advance(Way::Down, reference, Progress::All);
-                self.show_readers(reference, &users, depth, &mut next, true)?;
-                self.show_overlaps(reference, &users, depth, &mut next)?;
-            }
-            self.check_complete(&users, first)?;
-            for (before, after, relation) in self.meet_links(links) {
-                self.reach(Way::Down, before, after, depth, Link::registry(relation))?;
-                written.push(after);
-            }
-            makers = &[];
+        Ok(Self {
+            depth,
+            makers,
+            written,
+            next: Vec::new(),
+        })
+    }
+
+    /// The next runs and references to expand; `None` at the end of the level.
+    pub(super) fn round(&mut self, walk: &Walk<'_>) -> Option<Round> {
+        let makers = std::mem::take(&mut self.makers);
+        let mut written = std::mem::take(&mut self.written);
+        written.retain(|at| walk.arena.met(*at).down < Progress::All);
+        let written = walk.in_order(written);
+        let is_empty = makers.is_empty() && written.is_empty();
+        (!is_empty).then_some(Round { makers, written })
+    }
+
+    /// Shows what was found around the runs and references of the round.
+    pub(super) fn show(
+        &mut self,
+        walk: &mut Walk<'_>,
+        round: Round,
+        found: Found,
+    ) -> Result<(), Stop> {
+        let users = walk.users(Direction::Input, found.readers);
+        let first = round.written.first().or(round.makers.first()).copied();
+        for run in round.makers {
+            self.show_made(walk, run, &users)?;
         }
+        for reference in round.written {
+            walk.advance(Way::Down, reference, Progress::All);
+            self.show_readers(walk, reference, &users)?;
+            self.show_overlaps(walk, reference, &users)?;
+        }
+        walk.check_complete(&users, first)?;
+        for (before, after, relation) in walk.meet_links(found.links) {
+            let link = Link::registry(relation);
+            walk.reach(Way::Down, before, after, self.depth, link)?;
+            self.written.push(after);
+        }
+        Ok(())
     }
 
     /// Shows the artifacts of the run that other runs read. The run made them, declared or not.
-    fn show_made(
-        &mut self,
-        run: At,
-        users: &Users,
-        depth: u32,
-        next: &mut Vec<At>,
-    ) -> Result<(), Stop> {
-        let id = self.arena.node(run).key().to_owned();
-        let read = users.references.of_key(Kind::ARTIFACT, &id);
-        let made = read.chain(self.starts.of_key(Kind::ARTIFACT, &id));
-        for reference in self.in_order(made.collect()) {
-            self.reach(Way::Down, run, reference, depth, Link::made())?;
-            let is_new = self.advance(Way::Down, reference, Progress::Runs);
-            self.show_readers(reference, users, depth, next, is_new)?;
+    fn show_made(&mut self, walk: &mut Walk<'_>, run: At, users: &Users) -> Result<(), Stop> {
+        let id = walk.arena.node(run).key();
+        let read = users.references.of_key(Kind::ARTIFACT, id);
+        let made = read.chain(walk.starts.of_key(Kind::ARTIFACT, id));
+        for reference in walk.in_order(made.collect()) {
+            walk.reach(Way::Down, run, reference, self.depth, Link::made())?;
+            if walk.advance(Way::Down, reference, Progress::Runs) {
+                self.show_readers(walk, reference, users)?;
+            }
         }
         Ok(())
     }
 
     fn show_overlaps(
         &mut self,
+        walk: &mut Walk<'_>,
         reference: At,
         users: &Users,
-        depth: u32,
-        next: &mut Vec<At>,
     ) -> Result<(), Stop> {
-        let node = self.arena.node(reference).clone();
-        let mut overlapping = users.references.overlapping(&node, &self.renames);
-        overlapping.extend(self.starts.overlapping(&node, &self.renames));
+        let node = walk.arena.node(reference);
+        let mut overlapping = users.references.overlapping(node, &walk.renames);
+        overlapping.extend(walk.starts.overlapping(node, &walk.renames));
         for (other, is_certain) in overlapping {
-            self.reach(
-                Way::Down,
-                reference,
-                other,
-                depth,
-                Link::overlap(is_certain),
-            )?;
-            if is_certain || self.takes_uncertain {
-                let is_new = self.advance(Way::Down, other, Progress::Runs);
-                self.show_readers(other, users, depth, next, is_new)?;
+            let link = Link::overlap(is_certain);
+            walk.reach(Way::Down, reference, other, self.depth, link)?;
+            let is_walked = is_certain || walk.takes_uncertain;
+            if is_walked && walk.advance(Way::Down, other, Progress::Runs) {
+                self.show_readers(walk, other, users)?;
             }
         }
         Ok(())
@@ -114,18 +134,32 @@ impl Walk<'_> {
 
     fn show_readers(
         &mut self,
+        walk: &mut Walk<'_>,
         reference: At,
         users: &Users,
-        depth: u32,
-        next: &mut Vec<At>,
-        is_new: bool,
     ) -> Result<(), Stop> {
-        match is_new {
-            true => self.show_runs(Way::Down, reference, users.of(reference), depth, next),
-            false => Ok(()),
-        }
+        let readers = users.of(reference);
+        walk.show_runs(Way::Down, reference, readers, self.depth, &mut self.next)
     }
+}
 
+impl Round {
+    /// Reads the readers of the references and of the artifacts of the runs, and what the registry made of them.
+    pub(super) async fn read(&self, walk: &Walk<'_>) -> Result<Found> {
+        let asked = Asked {
+            overlapping: &self.written,
+            artifacts_of: &self.makers,
+            ..Asked::default()
+        };
+        let (links, readers) = futures::try_join!(
+            walk.read_links(&self.written, &self.makers),
+            walk.read_users(Direction::Input, asked),
+        )?;
+        Ok(Found { links, readers })
+    }
+}
+
+impl Walk<'_> {
     async fn read_links(&self, references: &[At], runs: &[At]) -> Result<Links> {
         let ids = |kind: Kind, id: &dyn Fn(&Node) -> Option<String>| -> BTreeSet<String> {
             let nodes = references.iter().map(|at| self.arena.node(*at));
@@ -175,7 +209,7 @@ impl Walk<'_> {
                 let run = self.run_at(run);
                 let id = Node::stored(Kind::LOGGED_MODEL, &model.id, None);
                 let at = self.arena.meet(id);
-                self.arena.node_mut(at).logged = Some(model);
+                self.arena.node_mut(at).logged = Some(Box::new(model));
                 met.push((run, at, Relation::Wrote));
             }
         }
@@ -192,7 +226,7 @@ impl Walk<'_> {
     ) -> Option<(At, At, Relation)> {
         let before = self.arena.meet(before?);
         let after = self.arena.meet(version.node.clone());
-        self.arena.node_mut(after).version = Some(version);
+        self.arena.node_mut(after).version = Some(Box::new(version));
         Some((before, after, relation))
     }
 }

@@ -8,12 +8,28 @@ use super::arena::{At, Link, Met};
 use super::walk::Walk;
 use super::{Edge, Graph, GraphNode, Hidden, LoggedModelFacts, Relation, VersionFacts};
 use crate::error::Result;
-use crate::mongo::neighbours::{LoggedModelsBy, VersionsBy, version_id};
+use crate::mongo::neighbours::{
+    LoggedModel, LoggedModelsBy, RegisteredModel, RegisteredVersion, VersionsBy, version_id,
+};
 use crate::node::{Kind, Node};
 
+/// The registry records of nodes.
+pub(super) struct Records {
+    versions: Vec<RegisteredVersion>,
+    logged: Vec<LoggedModel>,
+    models: Vec<RegisteredModel>,
+}
+
 impl Walk<'_> {
-    /// Reads the registry records of the versions and logged models in the graph.
+    /// Reads the registry records of the versions and logged models in the graph, and keeps them.
     pub(super) async fn learn_facts(&mut self) -> Result<()> {
+        let records = self.read_records().await?;
+        self.keep_records(records);
+        Ok(())
+    }
+
+    /// Reads the registry records of the versions and logged models in the graph that the walk has not met.
+    pub(super) async fn read_records(&self) -> Result<Records> {
         let (mut versions, mut models, mut names) =
             (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for (_, node, met) in self.arena.shown_nodes() {
@@ -27,70 +43,75 @@ impl Walk<'_> {
                 models.insert(node.key().to_owned());
             }
         }
-        let (versions, models, registered) = futures::try_join!(
+        let (versions, logged, models) = futures::try_join!(
             self.neighbours.versions(VersionsBy::Id, &versions),
             self.neighbours.logged_models(LoggedModelsBy::Id, &models),
             self.neighbours.models(&names),
         )?;
-        for version in versions {
+        Ok(Records {
+            versions,
+            logged,
+            models,
+        })
+    }
+
+    pub(super) fn keep_records(&mut self, records: Records) {
+        for version in records.versions {
             let at = self.arena.meet(version.node.clone());
-            self.arena.node_mut(at).version = Some(version);
+            self.arena.node_mut(at).version = Some(Box::new(version));
         }
-        for model in models {
+        for model in records.logged {
             let id = Node::stored(Kind::LOGGED_MODEL, &model.id, None);
             let at = self.arena.meet(id);
-            self.arena.node_mut(at).logged = Some(model);
+            self.arena.node_mut(at).logged = Some(Box::new(model));
         }
-        for model in registered {
+        for model in records.models {
             for (alias, version) in model.aliases {
                 let of_version = self.aliases.entry((model.name.clone(), version));
                 of_version.or_default().push(alias);
             }
         }
-        Ok(())
     }
 
     /// Builds the graph, in its deterministic order.
     pub(super) fn into_graph(self, has_facts: bool, hidden: Option<&HashMap<At, Hidden>>) -> Graph {
-        let mut nodes: Vec<(String, GraphNode)> = self
-            .arena
-            .shown_nodes()
+        let shown = self.arena.shown_nodes();
+        let mut order: Vec<(u32, Kind, String, At)> = shown
             .map(|(at, node, met)| {
-                let hidden = hidden.and_then(|hidden| hidden.get(&at).copied());
-                (
-                    node.to_string(),
-                    self.graph_node(node, met, has_facts, hidden),
-                )
+                let depth = met.depth.unwrap_or_default();
+                (depth, node.kind(), node.to_string(), at)
             })
             .collect();
-        let place =
-            |(text, shown): &(String, GraphNode)| (shown.depth, shown.node.kind(), text.clone());
-        nodes.sort_by_cached_key(place);
+        order.sort_unstable();
+        let mut places = vec![0; self.arena.len()];
+        for (place, (.., at)) in order.iter().enumerate() {
+            places[at.0] = place;
+        }
+        let mut edges: Vec<(At, At, &Link)> = self.arena.edges().collect();
+        edges.sort_unstable_by_key(|(from, to, _)| (places[from.0], places[to.0]));
+        let edges = edges.into_iter();
+        let edges = edges.map(|(from, to, link)| self.edge(from, to, link));
+        let nodes = order.into_iter().map(|(.., at)| {
+            let hidden = hidden.and_then(|hidden| hidden.get(&at).copied());
+            self.graph_node(self.arena.node(at), self.arena.met(at), has_facts, hidden)
+        });
+        let mut graph = Graph {
+            edges: edges.collect(),
+            nodes: nodes.collect(),
+            truncated: self.truncated.clone(),
+        };
         if hidden.is_some() {
-            self.mark_unknown(&mut nodes);
+            self.mark_unknown(&mut graph.nodes);
         }
-        let mut places: Vec<(usize, usize, Edge)> = Vec::new();
-        let order: HashMap<At, usize> = nodes
-            .iter()
-            .enumerate()
-            .filter_map(|(place, (_, shown))| Some((self.arena.find(&shown.node)?, place)))
-            .collect();
-        for (from, to, link) in self.arena.edges() {
-            let place = |at: At| order.get(&at).copied().unwrap_or_default();
-            places.push((place(from), place(to), self.edge(from, to, link)));
-        }
-        places.sort_by_key(|(from, to, _)| (*from, *to));
-        Graph {
-            nodes: nodes.into_iter().map(|(_, shown)| shown).collect(),
-            edges: places.into_iter().map(|(.., edge)| edge).collect(),
-            truncated: self.truncated,
-        }
+        graph
     }
 
     /// Marks a reference that is a start as unknown if the mirror has neither a record nor an edge of it.
-    fn mark_unknown(&self, nodes: &mut [(String, GraphNode)]) {
-        let starts = nodes.iter_mut().map(|(_, shown)| shown);
-        for shown in starts.filter(|shown| shown.is_start && shown.node.kind() != Kind::RUN) {
+    fn mark_unknown(&self, nodes: &mut [GraphNode]) {
+        for shown in nodes
+            .iter_mut()
+            .filter(|shown| shown.is_start && shown.node.kind() != Kind::RUN)
+        {
             let Some(at) = self.arena.find(&shown.node) else {
                 continue;
             };
@@ -112,9 +133,9 @@ impl Walk<'_> {
         has_facts: bool,
         hidden: Option<Hidden>,
     ) -> GraphNode {
-        let record = met.run.as_ref();
-        let version = met.version.as_ref();
-        let logged = met.logged.as_ref();
+        let record = met.run.as_deref();
+        let version = met.version.as_deref();
+        let logged = met.logged.as_deref();
         let is_deleted = record.map(|record| record.is_deleted);
         let is_deleted = is_deleted.or(version.map(|version| version.is_deleted));
         let is_deleted = is_deleted.or(logged.map(|logged| logged.is_deleted));

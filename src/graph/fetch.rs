@@ -52,8 +52,8 @@ struct Wanted<'a> {
 
 /// The runs that the mirror returned.
 pub(super) struct Answers {
+    lookups: Vec<Lookup>,
     found: Vec<Vec<StoredRun>>,
-    keys: HashMap<Kind, BTreeSet<String>>,
     is_cut: bool,
 }
 
@@ -107,14 +107,9 @@ impl Walk<'_> {
             read.boxed()
         });
         let found = try_join_all(reads).await?;
-        let mut keys: HashMap<Kind, BTreeSet<String>> = HashMap::new();
-        for lookup in &lookups {
-            let keys = keys.entry(lookup.kind).or_default();
-            keys.extend(lookup.keys.iter().cloned());
-        }
         Ok(Answers {
+            lookups,
             found,
-            keys,
             is_cut: is_cut.into_inner(),
         })
     }
@@ -135,8 +130,10 @@ impl Walk<'_> {
             let record = self.arena.met(run).run.as_ref();
             for used in record.into_iter().flat_map(|record| record.side(direction)) {
                 let node = self.arena.node(used.at);
-                let keys = answers.keys.get(&node.kind());
-                if keys.is_some_and(|keys| keys.contains(node.key())) {
+                let mut lookups = answers.lookups.iter();
+                let is_asked = lookups
+                    .any(|asked| asked.kind == node.kind() && asked.keys.contains(node.key()));
+                if is_asked {
                     let runs = users.runs.entry(used.at).or_insert_with(|| {
                         users.references.insert(node, used.at);
                         Vec::new()
@@ -266,9 +263,7 @@ impl Reader<'_> {
         if !is_walked {
             return if is_new { Reading::Keep } else { Reading::Drop };
         }
-        let at = walk
-            .arena
-            .find(&Node::stored(Kind::RUN, stored.run.id(), None));
+        let at = walk.arena.find(&Node::stored(Kind::RUN, &stored.id, None));
         let is_shown = at.is_some_and(|at| walk.arena.met(at).depth.is_some());
         // The walk needs one run more than the limit allows, to learn at which node it exceeds the limit.
         if !is_shown && self.read.fetch_add(1, Ordering::Relaxed) > self.room {

@@ -12,7 +12,7 @@ use super::walk::{Walk, Way};
 use super::{Hidden, HiddenCount, Relation};
 use crate::error::Result;
 use crate::mongo::neighbours::{
-    LoggedModel, LoggedModelsBy, RegisteredVersion, StoredRun, Tally, VersionsBy, version_id,
+    LoggedModel, LoggedModelsBy, RegisteredVersion, Tally, VersionsBy, version_id,
 };
 use crate::node::{Direction, Kind, Node};
 
@@ -33,8 +33,8 @@ struct Surroundings {
     before: HashMap<At, HashSet<At>>,
 }
 
-/// The answers of the mirror.
-struct Answers {
+/// The answers of the mirror to the question what is adjacent to the nodes of the graph.
+pub(super) struct Answers {
     readers: Vec<Tally>,
     writers: Vec<Tally>,
     /// Versions that overlap with nodes of the graph.
@@ -42,14 +42,16 @@ struct Answers {
     /// Versions to which registry links lead from nodes of the graph.
     later_versions: Vec<RegisteredVersion>,
     later_models: Vec<LoggedModel>,
-    /// The runs that made nodes of the graph, according to the registry.
-    makers: Vec<StoredRun>,
 }
 
 impl Walk<'_> {
     /// Counts, for each node of the graph, the edges in the whole mirror that the graph leaves out.
-    pub(super) async fn count_hidden(&mut self) -> Result<HashMap<At, Hidden>> {
-        let answers = self.read_surroundings().await?;
+    pub(super) async fn count_hidden(&mut self, answers: Answers) -> Result<HashMap<At, Hidden>> {
+        // Only now are all registry records of the graph known, and with them the runs that made its versions.
+        let makers = self.makers_to_read();
+        for run in self.neighbours.runs(&makers, false).await? {
+            self.arena.meet_run(run);
+        }
         let around = self.surroundings(answers);
         let mut shown: HashMap<At, (u64, u64)> = HashMap::new();
         let edges = self.arena.edges();
@@ -116,7 +118,8 @@ impl Walk<'_> {
         runs + others.len() as u64
     }
 
-    async fn read_surroundings(&self) -> Result<Answers> {
+    /// Reads what is adjacent to the nodes of the graph.
+    pub(super) async fn read_surroundings(&self) -> Result<Answers> {
         let nodes: Vec<&Node> = self.arena.shown_nodes().map(|(_, node, _)| node).collect();
         let ids = |kind: Kind, id: &dyn Fn(&Node) -> Option<String>| -> BTreeSet<String> {
             let of_kind = nodes.iter().filter(|node| node.kind() == kind);
@@ -133,10 +136,9 @@ impl Walk<'_> {
                 None => names.extend(renamed.chain([node.key()]).map(str::to_owned)),
             }
         }
-        let makers = self.makers_to_read();
         let run_ids: Vec<&str> = runs.iter().map(String::as_str).collect();
         let neighbours = &self.neighbours;
-        let (readers, writers, by_id, by_name, copies, registered, of_runs, logged, makers) = futures::try_join!(
+        let (readers, writers, by_id, by_name, copies, registered, of_runs, logged) = futures::try_join!(
             self.tally(Direction::Input, &nodes, &run_ids),
             self.tally(Direction::Output, &nodes, &[]),
             neighbours.versions(VersionsBy::Id, &same),
@@ -145,7 +147,6 @@ impl Walk<'_> {
             neighbours.versions(VersionsBy::LoggedModel, &models),
             neighbours.versions(VersionsBy::Run, &runs),
             neighbours.logged_models(LoggedModelsBy::SourceRun, &runs),
-            neighbours.runs(&makers, false),
         )?;
         Ok(Answers {
             readers,
@@ -156,7 +157,6 @@ impl Walk<'_> {
                 .flatten()
                 .collect(),
             later_models: logged,
-            makers,
         })
     }
 
@@ -192,9 +192,6 @@ impl Walk<'_> {
     }
 
     fn surroundings(&mut self, answers: Answers) -> Surroundings {
-        for run in answers.makers {
-            self.arena.meet_run(run);
-        }
         let mut around = Surroundings {
             readers: HashMap::new(),
             writers: HashMap::new(),
@@ -259,7 +256,7 @@ impl Walk<'_> {
         let sources: Vec<(At, Vec<Node>, bool)> = shown
             .map(|(at, _, met)| {
                 let makers = met.makers().map(|run| Node::stored(Kind::RUN, run, None));
-                let version = met.version.as_ref();
+                let version = met.version.as_deref();
                 let model = version.and_then(|version| version.logged_model.as_deref());
                 let model = model.map(|model| Node::stored(Kind::LOGGED_MODEL, model, None));
                 let copied = version.and_then(|version| version.copied_from.clone());

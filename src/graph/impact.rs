@@ -15,7 +15,6 @@ use super::{ExperimentFacts, GraphNode, GraphRequest, Truncated, json};
 use crate::error::Result;
 use crate::mongo::MongoRunStore;
 use crate::node::{Kind, Node};
-use crate::query::Query;
 
 /// Everything downstream of a node.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -90,13 +89,6 @@ impl<'a> ImpactRequest<'a> {
             .downstream(u32::MAX);
         Self {
             walk: walk.max_nodes(Self::MAX_NODES),
-        }
-    }
-
-    /// Walks only through runs that match the query. The start does not have to match.
-    pub fn matching(self, query: impl Into<Query>) -> Self {
-        Self {
-            walk: self.walk.matching(query),
         }
     }
 

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::Relation;
-use super::arena::{Link, Origins};
+use super::arena::{At, Link, Origins};
 use super::walk::{Stop, Walk, Way};
 use crate::error::Result;
 use crate::mongo::neighbours::ChildOf;
-use crate::node::{Kind, Node, Origin};
+use crate::node::{Kind, Origin};
+
+/// An edge between relatives: its depth, and its ends as seen from a run that the graph shows.
+type Kinship = (u32, Way, At, At);
 
 impl Walk<'_> {
     /// Shows the parents and the children of the runs that the graph shows. No data flows along these edges, so the walk does
@@ -44,16 +47,26 @@ impl Walk<'_> {
             is_certain: true,
             origins: Origins::of(Origin::Tag),
         };
+        let mut kinships: Vec<Kinship> = Vec::new();
         for ChildOf { parent, child } in family {
-            let run = |id: &str| Node::stored(Kind::RUN, id, None);
-            let (parent_at, child_at) =
-                (self.arena.meet(run(&parent)), self.arena.meet(run(&child)));
-            let (way, known, other) = match shown.contains(&parent) {
-                true => (Way::Down, parent_at, child_at),
-                false => (Way::Up, child_at, parent_at),
+            let is_shown = [shown.contains(&parent), shown.contains(&child)];
+            let (parent, child) = (self.run_at(&parent), self.run_at(&child));
+            let (way, known, other) = match is_shown[0] {
+                true => (Way::Down, parent, child),
+                false => (Way::Up, child, parent),
             };
-            // A relative is as far from the start as the run that it belongs to.
-            let depth = self.arena.met(known).depth.unwrap_or_default();
+            // A relative is as far from the start as the run that it belongs to; a run that lineage reached keeps its depth.
+            let nearest = if is_shown == [true, true] {
+                other
+            } else {
+                known
+            };
+            let depth = self.arena.met(nearest).depth.unwrap_or_default();
+            kinships.push((depth, way, known, other));
+        }
+        // The nearest first, so that a relative of several runs gets the smallest depth even if a limit cuts.
+        kinships.sort_by_key(|(depth, ..)| *depth);
+        for (depth, way, known, other) in kinships {
             self.reach(way, known, other, depth, link)?;
         }
         Ok(())

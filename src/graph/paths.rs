@@ -14,6 +14,7 @@ use super::{Edge, GraphNode, GraphRequest, Truncated};
 use crate::error::Result;
 use crate::mongo::MongoRunStore;
 use crate::node::Node;
+use crate::query::Query;
 
 /// The shortest lineage path between two nodes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,6 +44,7 @@ pub struct PathRequest<'a> {
     from: Node,
     to: Node,
     uncertain: bool,
+    query: Option<Query>,
     max_nodes: usize,
     max_time: Option<Duration>,
 }
@@ -56,6 +58,7 @@ impl<'a> PathRequest<'a> {
             from,
             to,
             uncertain: false,
+            query: None,
             max_nodes: Self::MAX_NODES,
             max_time: None,
         }
@@ -65,6 +68,14 @@ impl<'a> PathRequest<'a> {
     pub fn uncertain(self, is_walked: bool) -> Self {
         Self {
             uncertain: is_walked,
+            ..self
+        }
+    }
+
+    /// Follows only paths whose inner runs match the query. The ends do not have to match.
+    pub fn matching(self, query: impl Into<Query>) -> Self {
+        Self {
+            query: Some(query.into()),
             ..self
         }
     }
@@ -106,6 +117,10 @@ impl<'a> PathRequest<'a> {
             .until(to.clone());
         let request = match self.max_time {
             Some(time) => request.max_time(time),
+            None => request,
+        };
+        let request = match &self.query {
+            Some(query) => request.matching(query.clone()),
             None => request,
         };
         let mut walk = request.walk().await?;

@@ -258,7 +258,7 @@ fn unresolved(graph: &Graph, mirror: MirrorAge) -> Unresolved {
 }
 
 impl Code {
-    fn of(texts: &Texts) -> Self {
+    pub(super) fn of(texts: &Texts) -> Self {
         let tag = |key: &str| texts.tags.get(key).cloned();
         Self {
             git_commit: tag("mlflow.source.git.commit"),

@@ -14,7 +14,7 @@ use super::overlap::{References, Renames};
 use super::walk::{Limits, Walk};
 use crate::error::Result;
 use crate::mongo::MongoRunStore;
-use crate::mongo::neighbours::Neighbours;
+use crate::mongo::neighbours::{Neighbours, StoredRun};
 use crate::node::{Kind, Node};
 use crate::query::Query;
 use crate::run::field;
@@ -32,6 +32,7 @@ pub struct GraphRequest<'a> {
     pub(super) facts: bool,
     pub(super) hidden: bool,
     pub(super) parents: bool,
+    pub(super) edges: bool,
     pub(super) target: Option<Node>,
     pub(super) max_time: Option<Duration>,
     pub(super) progress: Option<Box<dyn FnMut(WalkProgress) + Send + 'a>>,
@@ -50,8 +51,7 @@ pub struct WalkProgress {
 }
 
 impl<'a> GraphRequest<'a> {
-    const MAX_NODES: usize = 1_000;
-    const EDGES_PER_NODE: usize = 10;
+    pub(super) const MAX_NODES: usize = 1_000;
 
     pub(super) fn new(store: &'a MongoRunStore, start: Node) -> Self {
         Self {
@@ -61,13 +61,11 @@ impl<'a> GraphRequest<'a> {
             downstream: 1,
             uncertain: false,
             query: None,
-            limits: Limits {
-                nodes: Self::MAX_NODES,
-                edges: Self::MAX_NODES * Self::EDGES_PER_NODE,
-            },
+            limits: Limits::of_nodes(Self::MAX_NODES),
             facts: true,
             hidden: true,
             parents: false,
+            edges: true,
             target: None,
             max_time: None,
             progress: None,
@@ -108,9 +106,8 @@ impl<'a> GraphRequest<'a> {
 
     /// Limits the graph to this many nodes and ten times as many edges; 1,000 nodes by default.
     pub fn max_nodes(self, nodes: usize) -> Self {
-        let edges = nodes.saturating_mul(Self::EDGES_PER_NODE);
         Self {
-            limits: Limits { nodes, edges },
+            limits: Limits::of_nodes(nodes),
             ..self
         }
     }
@@ -149,6 +146,14 @@ impl<'a> GraphRequest<'a> {
         }
     }
 
+    /// Keeps no edges.
+    pub(super) fn without_edges(self) -> Self {
+        Self {
+            edges: false,
+            ..self
+        }
+    }
+
     /// Stops after the level on which a lineage path reaches this node.
     pub(super) fn until(self, target: Node) -> Self {
         Self {
@@ -175,40 +180,25 @@ impl<'a> GraphRequest<'a> {
 
     /// Runs the walk, without facts and hidden counts.
     pub(super) async fn walk(self) -> Result<Walk<'a>> {
-        let is_run = self.start.kind() == Kind::RUN;
+        let ends = [Some(&self.start), self.target.as_ref()];
+        let ends = ends.into_iter().flatten();
+        let ends = ends.filter(|end| end.kind() == Kind::RUN).map(Node::key);
+        let ends: Vec<&str> = ends.collect();
         let filter = self.query.as_ref().map(Query::render).transpose()?;
-        let filter = filter.map(|filter| match is_run {
-            true => doc! { "$or": [filter, { field::ID: self.start.key() }] },
-            false => filter,
+        let filter = filter.map(|filter| match ends.is_empty() {
+            false => doc! { "$or": [filter, { field::ID: { "$in": ends } }] },
+            true => filter,
         });
         let is_filtered = filter.is_some();
-        let mut neighbours = Neighbours::of(self.store, filter, self.facts, self.max_time);
-        let run = match is_run {
+        let neighbours = Neighbours::of(self.store, filter, self.facts, self.max_time);
+        let run = match self.start.kind() == Kind::RUN {
             true => BTreeSet::from([self.start.key().to_owned()]),
             false => BTreeSet::new(),
         };
-        let (filled, renamed, run) = futures::try_join!(
-            neighbours.survey(),
-            neighbours.renamed(),
-            neighbours.runs(&run, false),
-        )?;
-        neighbours.ask_only(filled);
-        let renamed = renamed.into_iter().map(|model| {
-            let names = model.former_names.into_iter();
-            names.chain([model.name]).collect()
-        });
-        let mut walk = Walk {
-            neighbours,
-            limits: self.limits,
-            takes_uncertain: self.uncertain,
-            is_filtered,
-            renames: Renames::of(renamed),
-            arena: Arena::default(),
-            starts: References::new(),
-            targets: Vec::new(),
-            truncated: None,
-            aliases: BTreeMap::new(),
-        };
+        let arena = Arena::new(self.edges);
+        let (mut walk, run) = Walk::begin(neighbours, self.limits, arena, &run).await?;
+        walk.takes_uncertain = self.uncertain;
+        walk.is_filtered = is_filtered;
         let starts = walk.select(&self.start, run).await?;
         if let Some(target) = &self.target {
             walk.aim_at(target).await?;
@@ -229,6 +219,61 @@ impl<'a> GraphRequest<'a> {
     }
 }
 
+impl<'a> Walk<'a> {
+    /// A walk that shows nothing yet, and these runs.
+    pub(super) async fn begin(
+        mut neighbours: Neighbours<'a>,
+        limits: Limits,
+        arena: Arena,
+        runs: &BTreeSet<String>,
+    ) -> Result<(Self, Vec<StoredRun>)> {
+        let (survey, runs) = futures::try_join!(neighbours.survey(), neighbours.runs(runs, false))?;
+        neighbours.ask_only(survey.filled);
+        let renamed = survey.renamed.into_iter().map(|model| {
+            let names = model.former_names.into_iter();
+            names.chain([model.name]).collect()
+        });
+        let walk = Self {
+            neighbours,
+            limits,
+            takes_uncertain: false,
+            is_filtered: false,
+            renames: Renames::of(renamed),
+            arena,
+            starts: References::new(),
+            targets: Vec::new(),
+            truncated: None,
+            aliases: BTreeMap::new(),
+        };
+        Ok((walk, runs))
+    }
+
+    /// The graph of what the walk shows. Parents and children come last, so that they use up no limit of the walk.
+    pub(super) async fn finish(
+        mut self,
+        facts: bool,
+        hidden: bool,
+        parents: bool,
+    ) -> Result<Graph> {
+        if parents && self.truncated.is_none() {
+            self.show_families().await?;
+        }
+        let hidden = match hidden {
+            true => {
+                let asked = futures::try_join!(self.read_records(), self.read_surroundings());
+                let (records, surroundings) = asked?;
+                self.keep_records(records);
+                Some(self.count_hidden(surroundings).await?)
+            }
+            false => None,
+        };
+        if facts && hidden.is_none() {
+            self.learn_facts().await?;
+        }
+        Ok(self.into_graph(facts, hidden.as_ref()))
+    }
+}
+
 impl<'a> IntoFuture for GraphRequest<'a> {
     type Output = Result<Graph>;
     type IntoFuture = BoxFuture<'a, Result<Graph>>;
@@ -236,18 +281,8 @@ impl<'a> IntoFuture for GraphRequest<'a> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let (facts, hidden, parents) = (self.facts, self.hidden, self.parents);
-            let mut walk = self.walk().await?;
-            if parents && walk.truncated.is_none() {
-                walk.show_families().await?;
-            }
-            if facts || hidden {
-                walk.learn_facts().await?;
-            }
-            let hidden = match hidden {
-                true => Some(walk.count_hidden().await?),
-                false => None,
-            };
-            Ok(walk.into_graph(facts, hidden.as_ref()))
+            let walk = self.walk().await?;
+            walk.finish(facts, hidden, parents).await
         })
     }
 }
@@ -265,6 +300,13 @@ impl fmt::Debug for GraphRequest<'_> {
 /// Adds the setters that a request passes on to its `walk`.
 macro_rules! walk_setters {
     (max_nodes: $max_nodes:literal) => {
+        /// Walks only through runs that match the query. The start does not have to match.
+        pub fn matching(self, query: impl Into<$crate::query::Query>) -> Self {
+            Self {
+                walk: self.walk.matching(query),
+            }
+        }
+
         /// Also follows uncertain edges. A reference without a version may mean any version.
         pub fn uncertain(self, is_walked: bool) -> Self {
             Self {

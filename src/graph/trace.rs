@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn arena(edges: &[(&str, Relation, &str)]) -> Arena {
-        let mut arena = Arena::default();
+        let mut arena = Arena::new(true);
         for (from, relation, to) in edges {
             let (from, to) = (at(&mut arena, from), at(&mut arena, to));
             let link = Link {

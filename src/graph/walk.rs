@@ -34,6 +34,16 @@ pub(super) struct Limits {
     pub(super) edges: usize,
 }
 
+impl Limits {
+    /// This many nodes, and ten times as many edges.
+    pub(super) fn of_nodes(nodes: usize) -> Self {
+        Self {
+            nodes,
+            edges: nodes.saturating_mul(10),
+        }
+    }
+}
+
 /// The direction of a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
@@ -54,59 +64,7 @@ impl From<Error> for Stop {
 }
 
 impl Walk<'_> {
-    /// Walks from these starts, and calls `tell` after each level.
-    pub(super) async fn go(
-        &mut self,
-        starts: &[At],
-        up: u32,
-        down: u32,
-        tell: &mut (dyn FnMut(u32, &Arena) + Send),
-    ) -> Result<()> {
-        match self.levels(starts, up, down, tell).await {
-            Ok(()) => Ok(()),
-            Err(Stop::Cut(cut)) => {
-                self.truncated = Some(cut);
-                Ok(())
-            }
-            Err(Stop::Failed(error)) => Err(error),
-        }
-    }
-
-    async fn levels(
-        &mut self,
-        starts: &[At],
-        up: u32,
-        down: u32,
-        tell: &mut (dyn FnMut(u32, &Arena) + Send),
-    ) -> Result<(), Stop> {
-        self.show_starts(starts)?;
-        let is_run = |at: &&At| self.arena.node(**at).kind() == Kind::RUN;
-        let (runs, references): (Vec<At>, Vec<At>) = starts.iter().partition(is_run);
-        for run in &runs {
-            let met = self.arena.node_mut(*run);
-            (met.up, met.down) = (Progress::Runs, Progress::Runs);
-        }
-        let (mut above, mut below) = (runs.clone(), runs);
-        let mut references = references.as_slice();
-        // The levels alternate, so that neither direction uses up the limits of the other.
-        for depth in 0..up.max(down) {
-            if depth < up && !(above.is_empty() && references.is_empty()) {
-                above = self.upstream(&above, references, depth).await?;
-            }
-            if depth < down && !(below.is_empty() && references.is_empty()) {
-                below = self.downstream(&below, references, depth).await?;
-            }
-            references = &[];
-            tell(depth + 1, &self.arena);
-            let is_done = |way: &[At], last: u32| depth + 1 >= last || way.is_empty();
-            if is_done(&above, up) && is_done(&below, down) || self.is_found() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn show_starts(&mut self, starts: &[At]) -> Result<(), Stop> {
+    pub(super) fn show_starts(&mut self, starts: &[At]) -> Result<(), Stop> {
         for start in starts {
             self.arena.node_mut(*start).is_start = true;
             let node = self.arena.node(*start).clone();
@@ -237,7 +195,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn is_found(&self) -> bool {
+    pub(super) fn is_found(&self) -> bool {
         let mut targets = self.targets.iter();
         if !targets.any(|target| self.arena.met(*target).depth.is_some()) {
             return false;

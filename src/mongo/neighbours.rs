@@ -5,6 +5,8 @@
 mod family;
 mod lookup;
 mod registry;
+mod stored;
+mod survey;
 mod tally;
 
 use std::collections::BTreeSet;
@@ -12,26 +14,40 @@ use std::time::Duration;
 
 use bson::{Bson, Document, doc};
 use futures::future::try_join_all;
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, join};
 use mongodb::Collection;
 use mongodb::action::Action as _;
 use mongodb::options::Hint;
+use mongodb::raw_batch_cursor::RawBatch;
 
 use super::MongoRunStore;
-use super::batches::documents;
 use super::collections::Collections;
 use super::failure::{code, code_of, failed};
 use crate::error::Result;
-use crate::node::{Direction, Reference};
+use crate::node::Direction;
 use crate::run::{Run, field};
 
 pub(crate) use family::ChildOf;
 pub(crate) use lookup::Lookup;
-pub(crate) use registry::{LoggedModel, LoggedModelsBy, RegisteredVersion, VersionsBy, version_id};
+pub(crate) use registry::{
+    LoggedModel, LoggedModelsBy, RegisteredModel, RegisteredVersion, VersionsBy, version_id,
+};
+pub(crate) use stored::{StoredFacts, StoredRun};
+use survey::Filled;
 pub(crate) use tally::Tally;
 
 /// The largest number of keys in one query.
 const CHUNK: usize = 10_000;
+
+/// How many queries of one look-up run at the same time.
+const CONCURRENT: usize = 4;
+
+/// The number of runs in a batch. MongoDB gathers a batch while the one before it is parsed.
+const BATCH: u32 = 1_000;
+
+/// How many runs are parsed in a row. Between them, the request for the next batch gets its turn.
+const TURN: usize = 50;
 
 /// Reads the neighbours of nodes from the mirror.
 pub(crate) struct Neighbours<'a> {
@@ -41,22 +57,6 @@ pub(crate) struct Neighbours<'a> {
     with_facts: bool,
     max_time: Option<Duration>,
     filled: Filled,
-}
-
-/// The collections that were not empty when the walk began. Queries of empty collections are skipped.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Filled {
-    deleted_runs: bool,
-    versions: bool,
-    logged_models: bool,
-}
-
-/// A mirrored run.
-pub(crate) struct StoredRun {
-    pub(crate) run: Run,
-    /// The run's inputs and outputs.
-    pub(crate) references: Vec<Reference>,
-    pub(crate) is_deleted: bool,
 }
 
 /// What happens to a run that was read.
@@ -81,30 +81,8 @@ impl<'a> Neighbours<'a> {
             filter,
             with_facts,
             max_time,
-            filled: Filled {
-                deleted_runs: true,
-                versions: true,
-                logged_models: true,
-            },
+            filled: Filled::ALL,
         }
-    }
-
-    /// Finds out which collections are not empty.
-    ///
-    /// # Errors
-    /// [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not answer, as of each method.
-    pub(crate) async fn survey(&self) -> Result<Filled> {
-        let collections = Collections::of(self.store);
-        let (deleted_runs, versions, logged_models) = futures::try_join!(
-            is_filled(collections.deleted_runs()),
-            is_filled(collections.model_versions()),
-            is_filled(collections.logged_models()),
-        )?;
-        Ok(Filled {
-            deleted_runs,
-            versions,
-            logged_models,
-        })
     }
 
     /// Skips queries of the collections that are empty.
@@ -132,30 +110,33 @@ impl<'a> Neighbours<'a> {
         lookup: &Lookup,
         take: &(dyn Fn(&StoredRun) -> Reading + Sync),
     ) -> Result<Vec<StoredRun>> {
-        let mut found = Vec::new();
-        for filter in lookup.filters() {
+        let reads = lookup.filters().into_iter().map(|filter| async {
             let filter = self.filtered(filter, true);
-            found.extend(self.find_runs(&filter, Some(lookup.index()), take).await?);
-        }
-        Ok(found)
+            self.find_runs(&filter, Some(lookup.index()), take).await
+        });
+        let found = stream::iter(reads).buffered(CONCURRENT);
+        found.try_concat().await
     }
 
-    /// The runs with these ids, with tags and params.
+    /// The runs with these ids, with inputs, tags and params.
     pub(crate) async fn whole_runs(&self, ids: &BTreeSet<String>) -> Result<Vec<Run>> {
         // `mirror` keeps the exact texts and the keys that do not nest.
         let fields = doc! {
+            Direction::Input.field(): 1,
             field::TAGS: 1,
             field::PARAMS: 1,
             format!("{}.{}", field::MIRROR, field::TEXT): 1,
             format!("{}.{}", field::MIRROR, field::UNNESTED): 1,
+            format!("{}.{}", field::MIRROR, field::QUARANTINED): 1,
         };
         let mut found = Vec::new();
         for ids in chunks(ids, CHUNK) {
             for (runs, _) in self.run_collections() {
                 let find = async {
                     let find = runs.find(doc! { field::ID: { "$in": &ids } });
-                    let found = find.projection(fields.clone()).await?;
-                    found.try_collect::<Vec<_>>().await
+                    let find = find.projection(fields.clone());
+                    let find = find.optional(self.max_time, |find, time| find.max_time(time));
+                    find.await?.try_collect::<Vec<_>>().await
                 };
                 for run in find.await.map_err(cannot_read)? {
                     found.push(Run::try_from(run)?);
@@ -187,36 +168,31 @@ impl<'a> Neighbours<'a> {
     ) -> Result<Vec<StoredRun>> {
         let mut fields = doc! { Direction::Input.field(): 1, Direction::Output.field(): 1 };
         if self.with_facts {
-            fields.extend(FACTS.map(|field| (field.to_owned(), Bson::from(1))));
+            fields.extend(StoredFacts::FIELDS.map(|field| (field.to_owned(), Bson::from(1))));
         }
         if is_deleted {
-            fields.insert("mirror.purged", 1);
+            fields.insert(format!("{}.{}", field::MIRROR, field::PURGED), 1);
         }
         let find = async |index: Option<&'static str>| {
             runs.find(filter.clone())
                 .projection(fields.clone())
+                .batch_size(BATCH)
+                .optional(self.max_time, |find, time| find.max_time(time))
                 .optional(index, |find, index| find.hint(Hint::Name(index.to_owned())))
                 .batch()
                 .await
         };
         let mut batches = with_index(index, find).await.map_err(cannot_read)?;
         let mut found = Vec::new();
-        while let Some(batch) = batches.next().await {
-            let batch = batch.and_then(|batch| documents(&batch));
-            for document in batch.map_err(cannot_read)? {
-                let run = Run::try_from(document)?;
-                let references = run.references().collect::<Result<_>>()?;
-                let run = StoredRun {
-                    run,
-                    references,
-                    is_deleted,
-                };
-                match take(&run) {
-                    Reading::Keep => found.push(run),
-                    Reading::Drop => {}
-                    Reading::Stop => return Ok(found),
-                }
+        let mut batch = batches.next().await;
+        while let Some(read) = batch {
+            let read = read.map_err(cannot_read)?;
+            let parsing = parse(&read, is_deleted, take, &mut found);
+            let (next, goes_on) = join!(batches.next(), parsing);
+            if !goes_on? {
+                break;
             }
+            batch = next;
         }
         Ok(found)
     }
@@ -238,25 +214,32 @@ impl<'a> Neighbours<'a> {
     }
 }
 
-/// The fields of a run that become facts of a node.
-const FACTS: [&str; 6] = [
-    field::NAME,
-    field::EXP,
-    field::STATUS,
-    field::START_TIME,
-    field::END_TIME,
-    field::USER,
-];
-
-async fn is_filled<T: Send + Sync + serde::de::DeserializeOwned>(
-    collection: Collection<T>,
+/// Parses the runs of a batch and keeps those that `take` keeps. Returns whether reading goes on.
+async fn parse(
+    batch: &RawBatch,
+    is_deleted: bool,
+    take: &(dyn Fn(&StoredRun) -> Reading + Sync),
+    found: &mut Vec<StoredRun>,
 ) -> Result<bool> {
-    let any = collection
-        .clone_with_type::<Document>()
-        .find_one(doc! {})
-        .projection(doc! { field::ID: 1 })
-        .await;
-    Ok(any.map_err(cannot_read)?.is_some())
+    let documents = batch.doc_slices().map_err(cannot_read)?;
+    for (place, document) in documents.into_iter().enumerate() {
+        if place % TURN == TURN - 1 {
+            tokio::task::yield_now().await;
+        }
+        let document = document.map_err(|error| cannot_read(error.into()))?;
+        let Some(document) = document.as_document() else {
+            return Err(cannot_read(mongodb::error::Error::custom(
+                "a batch contains a value that is not a document",
+            )));
+        };
+        let run = StoredRun::parse(document, is_deleted)?;
+        match take(&run) {
+            Reading::Keep => found.push(run),
+            Reading::Drop => {}
+            Reading::Stop => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 /// Sends a command with an index hint, and without the hint if the index does not exist yet.
@@ -276,9 +259,11 @@ where
 }
 
 fn chunks(keys: &BTreeSet<String>, size: usize) -> impl Iterator<Item = Vec<String>> {
-    let keys: Vec<String> = keys.iter().cloned().collect();
-    let chunks: Vec<Vec<String>> = keys.chunks(size).map(<[String]>::to_vec).collect();
-    chunks.into_iter()
+    let mut keys = keys.iter();
+    std::iter::from_fn(move || {
+        let chunk: Vec<String> = keys.by_ref().take(size).cloned().collect();
+        (!chunk.is_empty()).then_some(chunk)
+    })
 }
 
 fn cannot_read(error: mongodb::error::Error) -> crate::Error {

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use super::Query;
 use crate::error::{Error, Result, TextPosition};
 
+pub(crate) use token::{Input, Parsed, in_quotes};
 use token::{Kind, Token};
 
 /// The maximum nesting of parentheses and `not`: the parser is recursive, and its stack is finite.
@@ -18,11 +19,11 @@ const MAX_NESTING: usize = 40;
 /// The maximum length of the text in bytes.
 const MAX_LENGTH: usize = 100_000;
 
-/// An error and the byte offset where it occurred.
+/// An error in a text, and the byte offset where it occurred.
 #[derive(Debug)]
-struct ParseError {
-    offset: usize,
-    reason: String,
+pub(crate) struct ParseError {
+    pub(crate) offset: usize,
+    pub(crate) reason: String,
 }
 
 /// Parses a query from text. The language is MLflow's `filter_string` with `or`, `not`, parentheses and lineage.
@@ -61,7 +62,7 @@ struct ParseError {
 /// | `true` | every run |
 ///
 /// - `is null` means `missing`, and `is not null` means `exists`.
-/// - Double a quote inside a text: `'it''s'`.
+/// - Double a quote inside a text: `'it''s'`. The words for a status need no quotes: `status = FINISHED`.
 /// - As in MLflow, `x != y` matches only runs with a value of `x`. `not x = y` also matches runs without one.
 /// - A list holds at most 1,000 values.
 /// - `like` on a param or a tag refuses a prefix of a number, such as `'1%'`, because the mirror stores numbers as numbers.
@@ -72,11 +73,12 @@ impl FromStr for Query {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        parse(text).map_err(|error| error.into_error(text))
+        parse(text).map_err(|error| error.into_error("query", text))
     }
 }
 
-fn parse(text: &str) -> Result<Query, ParseError> {
+/// Parses a query that may stand inside another text, so the error keeps its offset.
+pub(crate) fn parse(text: &str) -> Result<Query, ParseError> {
     if text.len() > MAX_LENGTH {
         return Err(ParseError::new(
             0,
@@ -194,15 +196,15 @@ impl Parser<'_> {
 }
 
 impl ParseError {
-    fn new(offset: usize, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(offset: usize, reason: impl Into<String>) -> Self {
         Self {
             offset,
             reason: reason.into(),
         }
     }
 
-    /// Converts into an error with the reason, the line, and a mark under the column.
-    fn into_error(self, text: &str) -> Error {
+    /// Converts into an error of the argument, with the reason, the line, and a mark under the column.
+    pub(crate) fn into_error(self, argument: &'static str, text: &str) -> Error {
         let before = text.get(..self.offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
         let line = text[line_start..].lines().next().unwrap_or_default();
@@ -218,7 +220,7 @@ impl ParseError {
         };
         let mark = " ".repeat(column - shown_from);
         Error::invalid_argument(
-            "query",
+            argument,
             format!("{place}: {}\n  {shown}\n  {mark}^", self.reason),
         )
         .at(TextPosition {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bson::raw::{RawArray, RawBsonRef};
+use bson::raw::{RawArray, RawBsonRef, RawDocument};
 use bson::{Bson, Document, doc};
 
 use super::Run;
@@ -11,6 +11,9 @@ use crate::node::{Direction, Kind, Lineage, Node, Origin, Reference};
 
 /// The field of an entry that names its origin.
 pub(crate) const FROM: &str = "from";
+
+/// The field of an entry that says what a dataset was used for.
+pub(crate) const CONTEXT: &str = "context";
 
 /// A reference, and what else MLflow records of it, such as the context of a dataset.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,23 +88,10 @@ impl Run {
     /// # Errors
     /// An item is an error where [`lineage`](Self::lineage) would fail.
     pub fn references(&self) -> impl Iterator<Item = Result<Reference>> {
-        let kinds = Direction::BOTH
-            .into_iter()
-            .flat_map(|direction| Kind::of_direction(direction).map(move |kind| (direction, kind)));
-        kinds.flat_map(move |(direction, kind)| {
-            self.entries(direction, kind).map(move |entry| {
-                let RawEntry {
-                    key,
-                    detail,
-                    origin,
-                } = entry?;
-                Ok(Reference {
-                    direction,
-                    node: Node::stored(kind, key, detail),
-                    origin,
-                })
-            })
-        })
+        let mut found = Vec::new();
+        let read = each_reference(&self.document, |reference| found.push(Ok(reference)));
+        found.extend(read.err().map(|reason| Err(self.malformed(reason))));
+        found.into_iter()
     }
 
     /// The models that the run read, each with its version if one is recorded. Borrows from the document.
@@ -148,6 +138,21 @@ impl Run {
         self.pairs(Direction::Output, Kind::ARTIFACT)
     }
 
+    /// The nodes that the run read, each with its context if MLflow recorded one, such as `training`.
+    ///
+    /// # Errors
+    /// An item is an error where [`lineage`](Self::lineage) would fail.
+    pub(crate) fn inputs_in_context(&self) -> impl Iterator<Item = Result<(Node, Option<&str>)>> {
+        let kinds = Kind::of_direction(Direction::Input);
+        kinds.flat_map(move |kind| {
+            let entries = self.entries(Direction::Input, kind);
+            entries.map(move |entry| {
+                let entry = entry?;
+                Ok((Node::stored(kind, entry.key, entry.detail), entry.context))
+            })
+        })
+    }
+
     fn pairs(
         &self,
         direction: Direction,
@@ -169,64 +174,109 @@ impl Run {
         let elements = array.into_iter().flat_map(<&RawArray>::into_iter);
         let entries = elements.map(move |element| {
             let element = element.map_err(|error| self.malformed(error))?;
-            self.entry(direction, kind, element)
+            entry_of(direction, kind, element).map_err(|reason| self.malformed(reason))
         });
         error.into_iter().map(Err).chain(entries)
     }
 
     fn array(&self, direction: Direction, kind: Kind) -> Result<Option<&RawArray>> {
-        let (document, side) = (&self.document, direction.field());
-        let side_field = document.get(side);
-        let array = match side_field.map_err(|error| self.malformed(error))? {
-            None => return Ok(None),
-            Some(RawBsonRef::Document(side)) => side.get(kind.spec().field),
-            Some(_) => return Err(self.malformed(format!("`{side}` is not a document"))),
+        let document = &self.document;
+        let side = document.get(direction.field());
+        let Some(side) = side.map_err(|error| self.malformed(error))? else {
+            return Ok(None);
         };
-        match array.map_err(|error| self.malformed(error))? {
-            None => Ok(None),
-            Some(RawBsonRef::Array(array)) => Ok(Some(array)),
-            Some(_) => {
-                let path = kind.path(direction);
-                Err(self.malformed(format!("`{path}` is not an array")))
+        let side = side_of(direction, side).map_err(|reason| self.malformed(reason))?;
+        let array = side.get(kind.spec().field);
+        let array = array.map_err(|error| self.malformed(error))?;
+        let array = array.map(|array| array_of(direction, kind, array));
+        array.transpose().map_err(|reason| self.malformed(reason))
+    }
+}
+
+/// Calls `take` with each reference of a stored run, in one pass over the document's bytes. The error is the reason why a field
+/// of the lineage cannot be read.
+pub(crate) fn each_reference(
+    document: &RawDocument,
+    mut take: impl FnMut(Reference),
+) -> Result<(), String> {
+    for field in document.iter_elements() {
+        let field = field.map_err(text)?;
+        let Some(direction) = Direction::of_field(field.key().as_str()) else {
+            continue;
+        };
+        let side = field.value().map_err(text)?;
+        for array in side_of(direction, side)?.iter_elements() {
+            let array = array.map_err(text)?;
+            let Some(kind) = Kind::of_field(direction, array.key().as_str()) else {
+                continue;
+            };
+            let elements = array.value().map_err(text)?;
+            for element in array_of(direction, kind, elements)? {
+                let entry = entry_of(direction, kind, element.map_err(text)?)?;
+                take(Reference {
+                    direction,
+                    node: Node::stored(kind, entry.key, entry.detail),
+                    origin: entry.origin,
+                });
             }
         }
     }
+    Ok(())
+}
 
-    fn entry<'a>(
-        &self,
-        direction: Direction,
-        kind: Kind,
-        element: RawBsonRef<'a>,
-    ) -> Result<RawEntry<'a>> {
-        let (spec, path) = (kind.spec(), || kind.path(direction));
-        let entry = element
-            .as_document()
-            .ok_or_else(|| self.malformed(format!("an entry of `{}` is not a document", path())))?;
-        let key = entry.get_str(spec.key);
-        let key = key.map_err(|error| self.malformed(error))?;
-        let detail = match spec.detail {
-            None => None,
-            Some(detail) => {
-                let value = entry.get(detail.field);
-                match value.map_err(|error| self.malformed(error))? {
-                    None | Some(RawBsonRef::Null) => None,
-                    Some(RawBsonRef::String(value)) => Some(value),
-                    Some(_) => {
-                        let field = detail.field;
-                        let reason = format!("a `{field}` of `{}` is not a string", path());
-                        return Err(self.malformed(reason));
-                    }
-                }
-            }
-        };
-        // Only documents of other programs lack `from`. Their entries count as lineage from a tag.
-        let origin = entry.get_str(FROM).ok().and_then(Origin::parse);
-        Ok(RawEntry {
-            key,
-            detail,
-            origin: origin.unwrap_or_default(),
-        })
+fn side_of(direction: Direction, side: RawBsonRef<'_>) -> Result<&RawDocument, String> {
+    let reason = || format!("`{}` is not a document", direction.field());
+    side.as_document().ok_or_else(reason)
+}
+
+fn array_of(direction: Direction, kind: Kind, array: RawBsonRef<'_>) -> Result<&RawArray, String> {
+    let reason = || format!("`{}` is not an array", kind.path(direction));
+    array.as_array().ok_or_else(reason)
+}
+
+fn entry_of(
+    direction: Direction,
+    kind: Kind,
+    element: RawBsonRef<'_>,
+) -> Result<RawEntry<'_>, String> {
+    let (spec, path) = (kind.spec(), || kind.path(direction));
+    let entry = element.as_document();
+    let entry = entry.ok_or_else(|| format!("an entry of `{}` is not a document", path()))?;
+    let (mut key, mut detail, mut origin, mut context) = (None, None, None, None);
+    for field in entry.iter_elements() {
+        let field = field.map_err(text)?;
+        let name = field.key().as_str();
+        if name == spec.key {
+            key = Some(field.value().map_err(text)?);
+        } else if name == FROM {
+            origin = Some(field.value().map_err(text)?);
+        } else if name == CONTEXT {
+            context = Some(field.value().map_err(text)?);
+        } else if spec.detail.is_some_and(|detail| detail.field == name) {
+            detail = Some(field.value().map_err(text)?);
+        }
     }
+    let not_a_text = |field: &str| format!("a `{field}` of `{}` is not a string", path());
+    let Some(RawBsonRef::String(key)) = key else {
+        return Err(not_a_text(spec.key));
+    };
+    let detail = match detail {
+        None | Some(RawBsonRef::Null) => None,
+        Some(RawBsonRef::String(detail)) => Some(detail),
+        Some(_) => return Err(not_a_text(spec.detail.map_or("", |detail| detail.field))),
+    };
+    // Only documents of other programs lack `from`. Their entries count as lineage from a tag.
+    let origin = origin.and_then(|origin| origin.as_str());
+    Ok(RawEntry {
+        key,
+        detail,
+        origin: origin.and_then(Origin::parse).unwrap_or_default(),
+        context: context.and_then(|context| context.as_str()),
+    })
+}
+
+fn text(error: bson::error::Error) -> String {
+    error.to_string()
 }
 
 /// An entry of a side, in the document's own bytes.
@@ -234,4 +284,5 @@ struct RawEntry<'a> {
     key: &'a str,
     detail: Option<&'a str>,
     origin: Origin,
+    context: Option<&'a str>,
 }

@@ -42,7 +42,11 @@ const CRATES: [(&str, &[&str], &[&str]); 6] = [
         ],
         &["runlineage-test-servers"],
     ),
-    ("runlineage-draw", &["runlineage"], &[]),
+    (
+        "runlineage-draw",
+        &["runlineage"],
+        &["runlineage-test-servers"],
+    ),
     ("runlineage-local-mongod", &[], &["runlineage-test-servers"]),
     ("runlineage-server", &["runlineage", "runlineage-draw"], &[]),
     ("runlineage-test-servers", &[], &[]),

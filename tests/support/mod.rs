@@ -15,5 +15,5 @@ pub(crate) mod synthetic;
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use runlineage_test_servers::{
     fake_mlflow, free_port, keeper, mlflow, mlopus, mongodb, mongosh, poll, program, proxy,
-    replica_set, rest, scale, small_disk, sql, tcp_proxy, tls_proxy, tool, unique,
+    readers, replica_set, rest, scale, small_disk, sql, tcp_proxy, tls_proxy, tool, unique,
 };

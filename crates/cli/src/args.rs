@@ -1,9 +1,11 @@
 //! The arguments of every command. They are parsed here, once.
 
+mod diff;
 mod example;
 mod facet;
 mod graph;
 mod lineage;
+mod selection;
 mod serve;
 mod values;
 
@@ -14,12 +16,14 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use runlineage::query::{Field, Order};
 use runlineage::{Error, ExperimentSelector, Node, Origin, RunId};
-use runlineage_server::answer::{NamedColumn, parse_node};
+use runlineage_server::answer::NamedColumn;
 
+pub(crate) use diff::DiffArgs;
 pub(crate) use example::parse;
 pub(crate) use facet::FacetArg;
 pub(crate) use graph::{GraphArgs, ImpactArgs, OutputArgs, PathsArgs, ProvenanceArgs};
 pub(crate) use lineage::{LineageArgs, PathArgs};
+use selection::parse_node;
 pub(crate) use serve::ServeArgs;
 pub(crate) use values::PairArg;
 use values::{parse_database, parse_duration, parse_interval};
@@ -87,6 +91,7 @@ pub(crate) enum Command {
     Impact(Box<ImpactArgs>),
     Provenance(ProvenanceArgs),
     Paths(PathsArgs),
+    Diff(DiffArgs),
     Serve(ServeArgs),
     Register(RegisterArgs),
     Migrate(MigrateArgs),
@@ -291,7 +296,8 @@ Examples:
   runlineage show --local model:churn:7
   runlineage show --local dataset:clicks@4f2a91c3")]
 pub(crate) struct ShowArgs {
-    /// Id of a run, or a node: model:NAME, model:NAME:VERSION, logged-model:ID, dataset:NAME[@DIGEST], prompt:NAME[:VERSION].
+    /// Id of a run, or a node: model:NAME, model:NAME:VERSION, logged-model:ID, dataset:NAME[@DIGEST], prompt:NAME[:VERSION]. Put a
+    /// node that holds white space or one of + ( ) " into double quotes.
     #[arg(value_name = "RUN_ID|NODE", value_parser = parse_node)]
     pub(crate) node: Node,
     /// Format of the answer.

@@ -1,6 +1,7 @@
 //! The commands, one file each, and what they share.
 
 pub(crate) mod db;
+pub(crate) mod diff;
 mod drawing;
 pub(crate) mod find;
 pub(crate) mod graph;

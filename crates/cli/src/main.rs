@@ -61,7 +61,8 @@ fn runtime(command: &Command) -> io::Result<Runtime> {
         | Command::Graph(_)
         | Command::Impact(_)
         | Command::Provenance(_)
-        | Command::Paths(_) => Builder::new_current_thread(),
+        | Command::Paths(_)
+        | Command::Diff(_) => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
     };
     threads.enable_all().build()
@@ -77,6 +78,7 @@ async fn run(args: Args) -> commands::Result {
         Command::Impact(command) => commands::impact::run(&args.connection, *command).await,
         Command::Provenance(command) => commands::provenance::run(&args.connection, command).await,
         Command::Paths(command) => commands::paths::run(&args.connection, command).await,
+        Command::Diff(command) => commands::diff::run(&args.connection, command).await,
         Command::Serve(command) => commands::serve::run(&args.connection, command).await,
         Command::Register(command) => commands::register::run(&args.connection, command).await,
         Command::Verify(command) => commands::verify::run(&args.connection, command).await,

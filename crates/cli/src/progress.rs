@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use runlineage::graph::WalkProgress;
+use runlineage::graph::{DiffProgress, WalkProgress};
 use runlineage::sync::Progress;
 
 use crate::say;
@@ -88,6 +88,13 @@ impl WalkBar {
         let levels = say::counted(depth, "level");
         self.0
             .set_message(format!("{levels}, {nodes} nodes, {edges} edges"));
+    }
+
+    /// Tells how far the comparison of two upstreams is.
+    pub(crate) fn show_pairs(&self, progress: DiffProgress) {
+        let levels = say::counted(progress.depth, "level");
+        self.0
+            .set_message(format!("{levels}, {} pairs of runs", progress.pairs));
     }
 
     /// Awaits the walk, with the bar from half a second on.

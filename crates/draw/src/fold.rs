@@ -5,7 +5,7 @@
 //! - `branches`: nodes of one kind on one side of one node, each with all that hangs on it alone, such as the forty runs that
 //!   used a model and what they wrote
 //!
-//! A start is never folded, nor is a node that the caller keeps.
+//! A start, a difference between two graphs and a node that the caller keeps are never folded.
 
 mod branches;
 mod twins;
@@ -89,6 +89,7 @@ impl Picture {
         let mut folded = PictureNode::new(id, members[0].kind);
         folded.name = format!("+{} more", Hidden::exactly(count as u64));
         folded.depth = members[0].depth;
+        folded.change = members[0].change;
         let counted = |what: &str, applies: fn(&PictureNode) -> bool| {
             let count = members.iter().filter(|node| applies(node)).count();
             (count > 0).then(|| format!("{count} {what}"))

@@ -23,11 +23,19 @@ pub enum Format {
     Png,
     /// One page with the picture, search and the data: [`html`](crate::html()).
     Html,
+    /// The language of Graphviz: [`dot`](crate::dot()).
+    Dot,
+    /// A flowchart for Markdown pages: [`mermaid`](crate::mermaid()).
+    Mermaid,
+    /// XML for graph programs: [`graphml`](crate::graphml()).
+    GraphMl,
+    /// Events for catalogues of lineage, one a line: [`openlineage`](crate::openlineage()).
+    OpenLineage,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Tree,
         Self::Table,
         Self::Json,
@@ -35,6 +43,10 @@ impl Format {
         Self::Svg,
         Self::Png,
         Self::Html,
+        Self::Dot,
+        Self::Mermaid,
+        Self::GraphMl,
+        Self::OpenLineage,
     ];
 
     /// The name, as in `--format`.
@@ -47,15 +59,23 @@ impl Format {
             Self::Svg => "svg",
             Self::Png => "png",
             Self::Html => "html",
+            Self::Dot => "dot",
+            Self::Mermaid => "mermaid",
+            Self::GraphMl => "graphml",
+            Self::OpenLineage => "openlineage",
         }
     }
 
-    /// The format of a file of this name; `.txt` is a tree, and a name without a known ending has none.
+    /// The format of a file of this name; `.txt` is a tree, and a name without a known ending has none. `.ndjson` is OpenLineage, whose
+    /// events are one JSON object a line.
     pub fn of_file(path: &Path) -> Option<Self> {
         let ending = path.extension()?.to_str()?.to_ascii_lowercase();
         match ending.as_str() {
             "txt" => Some(Self::Tree),
             "htm" => Some(Self::Html),
+            "gv" => Some(Self::Dot),
+            "mmd" => Some(Self::Mermaid),
+            "ndjson" => Some(Self::OpenLineage),
             "table" => None,
             name => name.parse().ok(),
         }
@@ -70,6 +90,10 @@ impl Format {
             Self::Svg => "image/svg+xml",
             Self::Png => "image/png",
             Self::Html => "text/html; charset=utf-8",
+            Self::Dot => "text/vnd.graphviz; charset=utf-8",
+            Self::Mermaid => "text/vnd.mermaid; charset=utf-8",
+            Self::GraphMl => "application/graphml+xml",
+            Self::OpenLineage => "application/x-ndjson",
         }
     }
 
@@ -101,6 +125,10 @@ mod tests {
         assert_eq!(of("a/graph.SVG"), Some("svg"));
         assert_eq!(of("graph.htm"), Some("html"));
         assert_eq!(of("graph.txt"), Some("tree"));
+        assert_eq!(of("graph.gv"), Some("dot"));
+        assert_eq!(of("graph.mmd"), Some("mermaid"));
+        assert_eq!(of("graph.graphml"), Some("graphml"));
+        assert_eq!(of("events.ndjson"), Some("openlineage"));
         assert_eq!(of("graph"), None);
         assert_eq!(of("graph.pdf"), None);
     }

@@ -70,7 +70,7 @@ impl<'a> Names<'a> {
     }
 }
 
-fn short(id: &str) -> String {
+pub(crate) fn short(id: &str) -> String {
     match id.char_indices().nth(SHORT_ID) {
         Some((end, _)) => format!("{}…", &id[..end]),
         None => id.to_owned(),
@@ -79,7 +79,7 @@ fn short(id: &str) -> String {
 
 fn picture_node(shown: &GraphNode, names: &Names<'_>) -> PictureNode {
     let node = &shown.node;
-    let mut drawn = PictureNode::new(node.to_string(), kind(node.kind()));
+    let mut drawn = PictureNode::new(node.to_string(), drawn_kind(node.kind()));
     drawn.depth = shown.depth;
     drawn.start = shown.is_start;
     drawn.known = shown.is_known;
@@ -102,7 +102,7 @@ fn picture_node(shown: &GraphNode, names: &Names<'_>) -> PictureNode {
     drawn
 }
 
-fn kind(kind: Kind) -> NodeKind {
+pub(crate) fn drawn_kind(kind: Kind) -> NodeKind {
     let noun = kind.spec().noun;
     let drawn = NodeKind::ALL.into_iter().find(|drawn| drawn.name() == noun);
     // A kind that the library has and this crate does not know yet looks like plain data.
@@ -119,7 +119,7 @@ fn hidden_edges(hidden: HiddenCount) -> Hidden {
 /// The name for people. The id has the rest.
 fn name(node: &Node, names: &Names<'_>) -> String {
     let key = node.key();
-    match (kind(node.kind()), node.detail()) {
+    match (drawn_kind(node.kind()), node.detail()) {
         (NodeKind::Run, _) => names.run(key),
         (NodeKind::Artifact, Some(path)) => path.to_owned(),
         (NodeKind::Artifact, None) => "all artifacts".to_owned(),
@@ -130,7 +130,7 @@ fn name(node: &Node, names: &Names<'_>) -> String {
 }
 
 fn lines(node: &Node, names: &Names<'_>) -> Vec<String> {
-    let line = match (kind(node.kind()), node.detail()) {
+    let line = match (drawn_kind(node.kind()), node.detail()) {
         (NodeKind::Artifact, _) => Some(format!("of {}", names.run(node.key()))),
         (NodeKind::Dataset, Some(digest)) => Some(format!("digest {digest}")),
         (NodeKind::Dataset, None) => Some("without digest".to_owned()),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::change::Change;
 use crate::picture::{Hidden, Picture, PictureEdge, PictureNode};
 
 /// The graph: `{"nodes": […], "edges": […], "truncated": null}`.
@@ -31,6 +32,8 @@ struct NodeJson<'a> {
     hidden_down: Option<HiddenJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<&'static str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     facts: &'a [(String, String)],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -91,6 +94,7 @@ impl<'a> From<&'a PictureNode> for NodeJson<'a> {
             hidden_up: HiddenJson::of(node.hidden_up),
             hidden_down: HiddenJson::of(node.hidden_down),
             link: node.web_link(),
+            change: node.change.map(Change::label),
             facts: &node.facts,
             folded: &node.folded,
         }

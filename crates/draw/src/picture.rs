@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::change::Change;
 use crate::error::{Error, Result};
 
 /// A graph to draw: every edge joins two of its nodes, and two nodes have at most one edge in each direction.
@@ -45,6 +46,8 @@ pub struct PictureNode {
     pub hidden_down: Hidden,
     /// The node's page in MLflow. Pictures link to `http` and `https` addresses only.
     pub link: Option<String>,
+    /// What is different about the node, in a picture of two graphs.
+    pub change: Option<Change>,
     /// The ids of the nodes that [`fold`](Picture::fold) replaced by this node; empty for a node that stands for itself.
     pub folded: Vec<String>,
     /// Whether [`fold`](Picture::fold) leaves this node in the picture, as it does a start.
@@ -201,14 +204,15 @@ impl PictureNode {
             hidden_up: Hidden::default(),
             hidden_down: Hidden::default(),
             link: None,
+            change: None,
             folded: Vec::new(),
             kept: false,
         }
     }
 
-    /// Whether folding must not hide the node: a start, or a node that the caller keeps.
+    /// Whether folding must not hide the node: a start, a difference, or a node that the caller keeps.
     pub(crate) fn stays(&self) -> bool {
-        self.start || self.kept
+        self.start || self.kept || !matches!(self.change, None | Some(Change::Equal))
     }
 
     /// The node's page in MLflow, where it is an `http` or `https` address.

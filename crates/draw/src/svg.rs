@@ -1,9 +1,10 @@
 //! The picture as SVG.
 //!
 //! - `style`: colours, light and dark; `shape`: the outline of each kind; `mark`: the symbol of each status
-//! - `node`, `edge`: what a box and an edge look like; `legend`: what occurs in the picture, explained; `notice`: where a
+//! - `node`, `edge`: what a box and an edge look like; `change`: what is different, in a picture of two graphs; `legend`: what occurs in the picture, explained; `notice`: where a
 //!   limit cut the graph
 
+mod change;
 mod edge;
 mod legend;
 mod mark;

@@ -7,7 +7,9 @@ use runlineage::lineage::NodeArg;
 use runlineage::{Node, Query};
 use runlineage_draw::{Picture, SvgOptions};
 
-use crate::answer::{self, LinkedGraph, is_met, json_line, parse_levels, parse_start};
+use crate::answer::{
+    self, LinkedGraph, is_met, json_line, masked_picture, parse_levels, parse_start,
+};
 use crate::app::App;
 use crate::body::Answer;
 use crate::format::Format;
@@ -128,7 +130,14 @@ pub(crate) async fn drawn(
         _ => 1,
     };
     let Look { fold, kept, svg } = look;
-    let draw = move |picture: Picture| answer::drawn(&picture, drawn, fold, &svg);
+    let draw = move |picture: Picture| {
+        // Other programs join on the exact ids.
+        let picture = match drawn {
+            runlineage_draw::Format::Csv => picture,
+            _ => masked_picture(&picture)?,
+        };
+        answer::drawn(&picture, drawn, fold, &svg)
+    };
     let drawn = in_place(app, graph, mirror, kept, places, draw).await?;
     let drawn = drawn.map_err(|error| Problem::undrawn(&error))?;
     Ok(Answer::new(format, drawn.bytes, mirror))

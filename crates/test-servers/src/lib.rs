@@ -20,6 +20,7 @@ pub mod mongodb;
 pub mod mongosh;
 pub mod program;
 pub mod proxy;
+pub mod readers;
 pub mod replica_set;
 pub mod rest;
 pub mod scale;

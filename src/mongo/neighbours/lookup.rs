@@ -63,8 +63,7 @@ impl Lookup {
         let size = details.map_or(CHUNK, |(_, details)| {
             (COMBINATIONS / (details.len() + 1)).clamp(1, CHUNK)
         });
-        let keys: Vec<Vec<String>> = chunks(&self.keys, size).collect();
-        keys.into_iter().map(move |keys| {
+        chunks(&self.keys, size).map(move |keys| {
             let mut element = doc! { spec.key: { "$in": keys } };
             if let Some((detail, details)) = details {
                 let details = details.iter().map(|detail| Bson::from(detail.as_str()));

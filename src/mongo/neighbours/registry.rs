@@ -72,22 +72,15 @@ const VERSION_FIELDS: &[&str] = &[
     "deleted_at",
 ];
 
-const LOGGED_MODEL_FIELDS: &[&str] = &["name", "experiment", "source_run", "deleted_at"];
+const LOGGED_MODEL_FIELDS: &[&str] = &["name", field::EXP_ID, "source_run", "deleted_at"];
 
 impl Neighbours<'_> {
-    /// The registered models that have former names.
-    pub(crate) async fn renamed(&self) -> Result<Vec<RegisteredModel>> {
-        let filter = doc! { "former_names": { "$exists": true } };
-        self.find_models(filter).await
-    }
-
     /// The registered models of these names.
     pub(crate) async fn models(&self, names: &BTreeSet<String>) -> Result<Vec<RegisteredModel>> {
-        let mut models = Vec::new();
-        for names in chunks(names, CHUNK) {
-            models.extend(self.find_models(doc! { "_id": { "$in": names } }).await?);
-        }
-        Ok(models)
+        let models = Collections::of(self.store).models();
+        let fields = ["aliases"];
+        let found = self.find_by(models, field::ID, names, &fields).await?;
+        Ok(found.iter().filter_map(RegisteredModel::of).collect())
     }
 
     pub(crate) async fn versions(
@@ -121,23 +114,15 @@ impl Neighbours<'_> {
             Some(LoggedModel {
                 id: model.get_str(field::ID).ok()?.to_owned(),
                 name: text(model, "name"),
-                experiment: text(model, "experiment"),
+                experiment: model
+                    .get_document(field::EXP)
+                    .ok()
+                    .and_then(|exp| text(exp, "id")),
                 source_run: text(model, "source_run"),
                 is_deleted: model.contains_key("deleted_at"),
             })
         });
         Ok(models.collect())
-    }
-
-    async fn find_models(&self, filter: Document) -> Result<Vec<RegisteredModel>> {
-        let models = Collections::of(self.store).models();
-        let find = async {
-            let find = models.find(filter);
-            let fields = doc! { "former_names": 1, "aliases": 1 };
-            find.projection(fields).await?.try_collect::<Vec<_>>().await
-        };
-        let found = find.await.map_err(cannot_read)?;
-        Ok(found.iter().filter_map(RegisteredModel::of).collect())
     }
 
     async fn find_by(
@@ -213,7 +198,7 @@ impl RegisteredVersion {
 }
 
 impl RegisteredModel {
-    fn of(model: &Document) -> Option<Self> {
+    pub(super) fn of(model: &Document) -> Option<Self> {
         let array = |field: &str| model.get_array(field).ok().into_iter().flatten();
         let alias = |alias: &Bson| {
             let alias = alias.as_document()?;

@@ -11,6 +11,9 @@ use crate::query::parse_time;
 /// The largest date of JavaScript, and so of mongosh.
 const MAX_MILLIS: u64 = 8_640_000_000_000_000;
 
+/// The statuses of a run, which need no quotes.
+const STATUSES: [&str; 5] = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"];
+
 /// A value and the byte offset where it begins.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Literal {
@@ -28,6 +31,10 @@ impl Parser<'_> {
             }
             Some(Token::Word(word)) if non_finite(word).is_some() => {
                 Operand::Float(non_finite(word).unwrap_or(f64::NAN))
+            }
+            // MLflow's words for a status are no keywords, and quotes are hard to write inside the quotes of a shell.
+            Some(Token::Word(word)) if STATUSES.contains(&word.as_str()) => {
+                Operand::Text(word.clone())
             }
             Some(Token::Word(word)) => {
                 return Err(ParseError::new(

@@ -33,8 +33,8 @@ pub(super) enum Kind {
     Comma,
 }
 
-type Input<'a> = LocatingSlice<&'a str>;
-type Parsed<T> = Result<T, ErrMode<ParseError>>;
+pub(crate) type Input<'a> = LocatingSlice<&'a str>;
+pub(crate) type Parsed<T> = Result<T, ErrMode<ParseError>>;
 
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {
     let tokens = repeat(0.., terminated(token, multispace0));
@@ -77,7 +77,7 @@ fn operator(input: &mut Input<'_>) -> Parsed<&'static str> {
 }
 
 /// A text between two quotes; a doubled quote inside stands for one.
-fn in_quotes<'a>(quote: char) -> impl Parser<Input<'a>, String, ErrMode<ParseError>> {
+pub(crate) fn in_quotes<'a>(quote: char) -> impl Parser<Input<'a>, String, ErrMode<ParseError>> {
     let doubled = move |input: &mut Input<'a>| (quote, quote).value(quote).parse_next(input);
     let inner =
         move |input: &mut Input<'a>| repeat(0.., alt((doubled, none_of(quote)))).parse_next(input);

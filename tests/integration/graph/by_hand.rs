@@ -168,6 +168,7 @@ async fn a_graph_as_json_names_nodes_by_their_texts_and_tells_what_it_knows() {
     let logged = WorldLogged {
         id: "m-1".to_owned(),
         source_run: None,
+        name: None,
     };
     let world = World {
         runs: vec![WorldRun::new("reader").reads("model:churn:7")],

@@ -3,7 +3,7 @@
 use mongodb::bson::doc;
 use runlineage::{Error, MongoRunStore};
 
-use super::world::{World, WorldRun, parsed};
+use super::world::{World, WorldLogged, WorldRun, WorldVersion, parsed};
 use crate::support::faulty::Faulty;
 
 /// Runs that each read what the one before wrote, and more than one batch of readers at the end.
@@ -16,10 +16,10 @@ fn chain() -> World {
             _ => run.reads(&format!("model:m:{}", n - 1)),
         });
     }
-    for n in 0..300 {
+    for n in 0..1_100 {
         world
             .runs
-            .push(WorldRun::new(&format!("reader{n:03}")).reads("model:m:3"));
+            .push(WorldRun::new(&format!("reader{n:04}")).reads("model:m:3"));
     }
     world
 }
@@ -38,11 +38,12 @@ async fn a_failure_in_mid_walk_is_an_error() {
         let request = store
             .graph(parsed("run:run0"))
             .downstream(u32::MAX)
+            .max_nodes(10_000)
             .hidden(hidden);
         request.await
     };
     let whole = walk(true).await.expect("nothing fails yet");
-    assert_eq!(whole.nodes.len(), 308);
+    assert_eq!(whole.nodes.len(), 1_108);
 
     // Each command of the walk in its turn, the first one too, until none is left to fail.
     let mut failed = 0;
@@ -76,4 +77,66 @@ async fn a_failure_in_mid_walk_is_an_error() {
     assert!(faulty.mend().await > 0, "there is no second batch");
     assert!(matches!(result, Err(Error::Mongo { .. })), "{result:?}");
     assert_eq!(walk(true).await.expect("nothing fails any more"), whole);
+}
+
+/// Two chains of runs, each of which reads what the run before it wrote, and a registry that names the producers.
+fn chains() -> World {
+    let mut world = World::default();
+    for side in ["a", "b"] {
+        let model = |n: usize| format!("model:m{n}:{side}");
+        for n in 0..4 {
+            let run = WorldRun::new(&format!("{side}{n}")).reads(&format!("logged-model:m-{side}"));
+            world.runs.push(match n {
+                3 => run.writes(&model(n)),
+                _ => run.writes(&model(n)).reads(&model(n + 1)),
+            });
+            let mut version = WorldVersion::new(&model(n));
+            version.run = Some(format!("{side}{n}"));
+            world.versions.push(version);
+        }
+        world.logged.push(WorldLogged {
+            id: format!("m-{side}"),
+            source_run: None,
+            name: Some("net".to_owned()),
+        });
+    }
+    world
+}
+
+#[tokio::test]
+async fn a_failure_in_the_middle_of_a_diff_is_an_error() {
+    let faulty = Faulty::start().await;
+    let store = MongoRunStore::connect(&faulty.uri())
+        .await
+        .expect("a server");
+    store.migrate().await.expect("it can be migrated");
+    chains().store(store.database()).await;
+    let diff = async || {
+        let (a, b) = (parsed("model:m0:a"), parsed("model:m0:b"));
+        store.diff(a, b).await
+    };
+    let whole = diff().await.expect("nothing fails yet");
+    assert_eq!(whole.pairs.len(), 4);
+
+    for (collection, least) in [("runs", 10), ("model_versions", 4), ("logged_models", 4)] {
+        let on = format!("{}.{collection}", store.database().name());
+        // Each command in its turn, until none is left to fail.
+        let mut failed = 0;
+        for skipped in 0..100 {
+            let refused = doc! { "errorCode": 8000 };
+            let mode = doc! { "skip": skipped };
+            faulty.fail(mode, &on, &["find"], refused).await;
+            let result = diff().await;
+            faulty.mend().await;
+            match result {
+                Err(Error::Mongo { .. }) => failed += 1,
+                Err(other) => panic!("{other}"),
+                Ok(diff) => {
+                    assert_eq!(diff, whole);
+                    break;
+                }
+            }
+        }
+        assert!((least..100).contains(&failed), "{failed} of {collection}");
+    }
 }

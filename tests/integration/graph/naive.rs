@@ -303,6 +303,42 @@ impl FullGraph {
     }
 }
 
+/// Every edge that there is without the runs of another status. The starts stay.
+pub(crate) fn filtered(world: &World, starts: &BTreeSet<Node>, status: Option<&str>) -> FullGraph {
+    let Some(status) = status else {
+        return FullGraph::of(world, starts);
+    };
+    let mut walked = world.clone();
+    let is_start = |id: &str| starts.contains(&run_node(id));
+    walked
+        .runs
+        .retain(|run| run.status == status || is_start(&run.id));
+    let ids: BTreeSet<&str> = walked.runs.iter().map(|run| run.id.as_str()).collect();
+    let mut graph = FullGraph::of(&walked, starts);
+    graph
+        .keep(|node| node.kind() != Kind::RUN || ids.contains(node.key()) || starts.contains(node));
+    graph
+}
+
+/// Adds the parents and the children of the runs that are shown. A new one is as deep as the nearest of its relatives.
+pub(crate) fn add_families(world: &World, shown: &mut Shown) {
+    let depths = shown.nodes.clone();
+    for run in &world.runs {
+        let Some(parent) = &run.parent else { continue };
+        let (parent, child) = (run_node(parent), run_node(&run.id));
+        for (known, other) in [(&parent, &child), (&child, &parent)] {
+            let Some(depth) = depths.get(known) else {
+                continue;
+            };
+            shown.edges.insert((parent.clone(), child.clone()), true);
+            if !depths.contains_key(other) {
+                let nearest = shown.nodes.entry(other.clone()).or_insert(*depth);
+                *nearest = *depth.min(nearest);
+            }
+        }
+    }
+}
+
 /// The runs downstream by the definition of a flow: what a run wrote, or was made of that, overlaps with what the next read.
 pub(crate) fn flows(
     world: &World,

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 use mongodb::bson::{Document, doc};
-use runlineage::{Kind, MongoRunStore, Node};
+use runlineage::{Kind, MongoRunStore, Node, Query};
 
-use super::naive::{FullGraph, Way, flows, selected};
+use super::naive::{FullGraph, Way, filtered, flows, selected};
 use super::random;
 use super::world::World;
 use crate::support::mirror::mirror;
@@ -98,16 +98,17 @@ async fn assert_paths(
     from: &Node,
     to: &Node,
     uncertain: bool,
+    status: Option<&str>,
 ) -> bool {
-    let found = store
-        .paths(from.clone(), to.clone())
-        .uncertain(uncertain)
-        .await;
-    let found = found.expect("an answer");
+    let mut request = store.paths(from.clone(), to.clone()).uncertain(uncertain);
+    if let Some(status) = status {
+        request = request.matching(Query::new().with_status(status));
+    }
+    let found = request.await.expect("an answer");
     let (from, to) = (selected(world, from), selected(world, to));
     // Both ends are asked for, so both may overlap with what was read or written.
     let ends: BTreeSet<Node> = from.union(&to).cloned().collect();
-    let full = FullGraph::of(world, &ends);
+    let full = filtered(world, &ends, status);
     let distance = |from: &BTreeSet<Node>, to: &BTreeSet<Node>| {
         let distances = full.distances(from, uncertain);
         to.iter()
@@ -133,10 +134,19 @@ async fn assert_paths(
     path.is_some_and(|path| path.len() > 2)
 }
 
-async fn assert_provenance(store: &MongoRunStore, world: &World, start: &Node) {
+async fn assert_provenance(
+    store: &MongoRunStore,
+    world: &World,
+    start: &Node,
+    status: Option<&str>,
+) {
     let starts = selected(world, start);
-    let full = FullGraph::of(world, &starts);
-    let provenance = store.provenance(start.clone()).await.expect("a provenance");
+    let full = filtered(world, &starts, status);
+    let mut request = store.provenance(start.clone());
+    if let Some(status) = status {
+        request = request.matching(Query::new().with_status(status));
+    }
+    let provenance = request.await.expect("a provenance");
     let shown = full.walk(&starts, u32::MAX, 0, false);
     let runs: BTreeMap<Node, u32> = provenance
         .runs
@@ -192,8 +202,10 @@ async fn impact_provenance_and_paths_over_random_lineage_are_what_their_definiti
                 false => [start.clone(), nodes[rng.usize(..nodes.len())].clone()],
             };
             rng.shuffle(&mut ends);
-            paths += usize::from(assert_paths(&store, &world, &ends[0], &ends[1], uncertain).await);
-            assert_provenance(&store, &world, &start).await;
+            let status = (rng.usize(..3) == 0).then_some("FINISHED");
+            let [from, to] = &ends;
+            paths += usize::from(assert_paths(&store, &world, from, to, uncertain, status).await);
+            assert_provenance(&store, &world, &start, status).await;
         }
     }
     assert!(

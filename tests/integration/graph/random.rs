@@ -59,6 +59,9 @@ pub(crate) fn world(rng: &mut Rng) -> World {
         world.runs.push(run);
     }
     registry(rng, &mut world, count, names);
+    for run in &mut world.runs {
+        run.parent = (rng.usize(..3) == 0).then(|| run_id(rng, count));
+    }
     world
 }
 
@@ -89,7 +92,12 @@ fn registry(rng: &mut Rng, world: &mut World, count: usize, names: usize) {
     for id in 0..rng.usize(..3) {
         let source_run = rng.bool().then(|| run_id(rng, count));
         let id = format!("m-{id}");
-        world.logged.push(WorldLogged { id, source_run });
+        let name = None;
+        world.logged.push(WorldLogged {
+            id,
+            source_run,
+            name,
+        });
     }
     if rng.usize(..3) == 0 {
         let former = vec!["m1".to_owned(), "older".to_owned()];

@@ -1,14 +1,14 @@
 //! Walks over random lineage, and over lineage made by hand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use runlineage::graph::{Graph, Limit};
-use runlineage::{Kind, MongoRunStore, Node, Query};
+use runlineage::graph::{Edge, Graph, GraphRequest, Limit, Relation};
+use runlineage::{MongoRunStore, Node, Query};
 
-use super::naive::{FullGraph, Shown, Way, selected};
+use super::naive::{FullGraph, Shown, Way, add_families, filtered, selected};
 use super::random;
-use super::world::{World, WorldRun};
+use super::world::World;
 use crate::support::mirror::mirror;
 use crate::support::mongodb::TestDatabase;
 use crate::support::scale::scaled;
@@ -20,6 +20,7 @@ struct Question {
     up: u32,
     down: u32,
     uncertain: bool,
+    parents: bool,
     status: Option<&'static str>,
     max_nodes: usize,
     max_edges: usize,
@@ -37,47 +38,60 @@ impl Question {
             up: depth(rng),
             down: depth(rng),
             uncertain: rng.bool(),
+            parents: rng.usize(..3) == 0,
             status: (rng.usize(..3) == 0).then_some("FINISHED"),
             max_nodes: limit(rng),
             max_edges: limit(rng),
         }
     }
 
-    async fn ask(&self, store: &MongoRunStore) -> Graph {
+    fn request<'a>(&self, store: &'a MongoRunStore) -> GraphRequest<'a> {
         let mut request = store
             .graph(self.start.clone())
             .upstream(self.up)
             .downstream(self.down)
             .uncertain(self.uncertain)
+            .parents(self.parents)
             .max_nodes(self.max_nodes)
             .max_edges(self.max_edges);
         if let Some(status) = self.status {
             request = request.matching(Query::new().with_status(status));
         }
-        request.await.expect("a graph")
+        request
+    }
+
+    async fn ask(&self, store: &MongoRunStore) -> Graph {
+        self.request(store).await.expect("a graph")
+    }
+
+    /// The nodes alone are those of the graph, as long as no limit cuts.
+    async fn assert_nodes(&self, store: &MongoRunStore, graph: &Graph) {
+        let alone = self.request(store).nodes().await.expect("the nodes");
+        let is: BTreeMap<&Node, u32> = alone.nodes.iter().map(|at| (&at.node, at.depth)).collect();
+        assert_eq!(is.len(), alone.nodes.len(), "a node stands twice");
+        assert!(alone.nodes.is_sorted());
+        if graph.truncated.is_none() {
+            let nodes = graph.nodes.iter();
+            let expected = nodes.map(|shown| (&shown.node, shown.depth)).collect();
+            assert_eq!((is, &alone.truncated), (expected, &None), "{self:?}");
+        } else {
+            assert!(alone.truncated.is_none() || is.len() == self.max_nodes);
+        }
     }
 
     /// What a walk through all runs, or through those of the status, shows; without limits.
     fn answer(&self, world: &World) -> Shown {
         let starts = selected(world, &self.start);
-        let is_start = |id: &str| starts.contains(&Node::run(id).expect("an id"));
-        let mut walked = world.clone();
-        if let Some(status) = self.status {
-            let is_walked = |run: &WorldRun| run.status == status || is_start(&run.id);
-            walked.runs.retain(is_walked);
+        let graph = filtered(world, &starts, self.status);
+        let mut shown = graph.walk(&starts, self.up, self.down, self.uncertain);
+        if self.parents {
+            add_families(world, &mut shown);
         }
-        let mut graph = FullGraph::of(&walked, &starts);
-        if self.status.is_some() {
-            let ids: BTreeSet<&str> = walked.runs.iter().map(|run| run.id.as_str()).collect();
-            graph.keep(|node| {
-                node.kind() != Kind::RUN || ids.contains(node.key()) || starts.contains(node)
-            });
-        }
-        graph.walk(&starts, self.up, self.down, self.uncertain)
+        shown
     }
 }
 
-fn shown(graph: &Graph) -> Shown {
+pub(super) fn shown(graph: &Graph) -> Shown {
     let nodes = graph.nodes.iter();
     let nodes = nodes.map(|shown| (shown.node.clone(), shown.depth));
     let edges = graph.edges.iter();
@@ -95,7 +109,8 @@ fn shown(graph: &Graph) -> Shown {
 fn assert_hidden(world: &World, question: &Question, graph: &Graph) {
     let full = FullGraph::of(world, &selected(world, &question.start));
     let mut counted: BTreeMap<(Node, bool), u64> = BTreeMap::new();
-    for edge in &graph.edges {
+    let lineage = |edge: &&Edge| edge.relation != Relation::Parent;
+    for edge in graph.edges.iter().filter(lineage) {
         *counted.entry((edge.to.clone(), true)).or_default() += 1;
         *counted.entry((edge.from.clone(), false)).or_default() += 1;
     }
@@ -119,7 +134,7 @@ fn assert_hidden(world: &World, question: &Question, graph: &Graph) {
     }
 }
 
-fn assert_order(graph: &Graph) {
+pub(super) fn assert_order(graph: &Graph) {
     let place = |shown: &runlineage::graph::GraphNode| {
         (shown.depth, shown.node.kind(), shown.node.to_string())
     };
@@ -130,7 +145,7 @@ fn assert_order(graph: &Graph) {
         .enumerate()
         .map(|(place, shown)| (&shown.node, place))
         .collect();
-    let ends = |edge: &runlineage::graph::Edge| (order[&edge.from], order[&edge.to]);
+    let ends = |edge: &Edge| (order[&edge.from], order[&edge.to]);
     assert!(graph.edges.is_sorted_by_key(ends));
 }
 
@@ -175,7 +190,7 @@ async fn walks_over_random_lineage_show_what_their_definition_says() {
     let worlds = scaled(50, 500);
     let test = TestDatabase::new().await;
     let store = mirror(&test).await;
-    let (mut cut, mut walked) = (0, 0);
+    let (mut cut, mut walked, mut related) = (0, 0, 0);
     for seed in 0..worlds {
         let rng = &mut Rng::with_seed(seed);
         let world = random::world(rng);
@@ -184,13 +199,19 @@ async fn walks_over_random_lineage_show_what_their_definition_says() {
             let question = Question::random(rng, &world);
             let graph = question.ask(&store).await;
             assert_answers(&world, &question, &graph);
+            question.assert_nodes(&store, &graph).await;
             if round == 0 {
                 let again = question.ask(&store).await;
                 assert_eq!(graph, again, "a second walk differs");
             }
             cut += usize::from(graph.truncated.is_some());
             walked += usize::from(graph.edges.len() > 5);
+            let is_parent = |edge: &Edge| edge.relation == Relation::Parent;
+            related += graph.edges.iter().filter(|edge| is_parent(edge)).count();
         }
     }
-    assert!(cut > 50 && walked > 100, "{cut} cut, {walked} of some size");
+    assert!(
+        cut > 50 && walked > 100 && related > 100,
+        "{cut} cut, {walked} of some size, {related} edges to parents"
+    );
 }

@@ -1,5 +1,7 @@
 //! What a mirror holds of lineage, as a list in memory and as stored documents.
 
+use std::collections::BTreeMap;
+
 use mongodb::Database;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use runlineage::{Direction, Kind, Node, Origin};
@@ -19,11 +21,21 @@ pub(crate) struct WorldRun {
     pub(crate) id: String,
     pub(crate) status: &'static str,
     pub(crate) is_deleted: bool,
+    /// Whether only its id is left, in `deleted_runs`.
+    pub(crate) is_purged: bool,
     /// Hours at which it started and ended.
     pub(crate) start: i64,
     pub(crate) end: Option<i64>,
+    pub(crate) parent: Option<String>,
     pub(crate) inputs: Vec<(Node, Origin)>,
     pub(crate) outputs: Vec<(Node, Origin)>,
+    /// The contexts of datasets that it read.
+    pub(crate) contexts: BTreeMap<Node, &'static str>,
+    pub(crate) params: BTreeMap<&'static str, String>,
+    /// Tags without dots.
+    pub(crate) tags: BTreeMap<&'static str, String>,
+    pub(crate) commit: Option<String>,
+    pub(crate) entry_point: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -41,6 +53,7 @@ pub(crate) struct WorldVersion {
 pub(crate) struct WorldLogged {
     pub(crate) id: String,
     pub(crate) source_run: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
 pub(crate) fn hour(hour: i64) -> DateTime {
@@ -53,10 +66,17 @@ impl WorldRun {
             id: id.to_owned(),
             status: "FINISHED",
             is_deleted: false,
+            is_purged: false,
             start: 0,
             end: Some(1),
+            parent: None,
             inputs: Vec::new(),
             outputs: Vec::new(),
+            contexts: BTreeMap::new(),
+            params: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            commit: None,
+            entry_point: None,
         }
     }
 
@@ -70,7 +90,26 @@ impl WorldRun {
         self
     }
 
+    pub(crate) fn reads_for(self, node: &str, context: &'static str) -> Self {
+        let mut run = self.reads(node);
+        run.contexts.insert(parsed(node), context);
+        run
+    }
+
+    pub(crate) fn param(mut self, name: &'static str, value: &str) -> Self {
+        self.params.insert(name, value.to_owned());
+        self
+    }
+
+    pub(crate) fn tag(mut self, name: &'static str, value: &str) -> Self {
+        self.tags.insert(name, value.to_owned());
+        self
+    }
+
     fn document(&self) -> Document {
+        if self.is_purged {
+            return doc! { "_id": &self.id, "mirror": { "ticket": 1_i64, "purged": true } };
+        }
         let side = |direction: Direction, uses: &[(Node, Origin)]| {
             let mut arrays = doc! { "models": [], "runs": [] };
             for kind in Kind::of_direction(direction) {
@@ -82,6 +121,9 @@ impl WorldRun {
                         let mut entry = doc! { spec.key: node.key() };
                         if let (Some(detail), Some(value)) = (spec.detail, node.detail()) {
                             entry.insert(detail.field, value);
+                        }
+                        if let Some(context) = self.contexts.get(node) {
+                            entry.insert("context", *context);
                         }
                         entry.insert("from", origin.as_str());
                         entry.into()
@@ -107,6 +149,26 @@ impl WorldRun {
         if let Some(end) = self.end {
             run.insert("end_time", hour(end));
         }
+        let document = |texts: &BTreeMap<&'static str, String>| -> Document {
+            let texts = texts.iter();
+            texts
+                .map(|(name, text)| ((*name).to_owned(), text.into()))
+                .collect()
+        };
+        let mut tags = document(&self.tags);
+        let mut mlflow = doc! { "user": &self.id };
+        if let Some(parent) = &self.parent {
+            mlflow.insert("parentRunId", parent);
+        }
+        if let Some(commit) = &self.commit {
+            mlflow.insert("source", doc! { "git": { "commit": commit } });
+        }
+        if let Some(entry_point) = &self.entry_point {
+            mlflow.insert("project", doc! { "entryPoint": entry_point });
+        }
+        tags.insert("mlflow", mlflow);
+        run.insert("params", document(&self.params));
+        run.insert("tags", tags);
         run
     }
 }
@@ -161,13 +223,18 @@ pub(crate) fn parsed(node: &str) -> Node {
 impl World {
     /// Stores it in place of what the database holds.
     pub(crate) async fn store(&self, database: &Database) {
-        let (deleted, runs): (Vec<&WorldRun>, Vec<&WorldRun>) =
-            self.runs.iter().partition(|run| run.is_deleted);
+        let (deleted, runs): (Vec<&WorldRun>, Vec<&WorldRun>) = self
+            .runs
+            .iter()
+            .partition(|run| run.is_deleted || run.is_purged);
         let models: Vec<Document> = self.models();
         let logged = self.logged.iter().map(|model| {
             let mut document = doc! { "_id": &model.id, "exp": { "id": "1" }, "created": hour(0) };
             if let Some(run) = &model.source_run {
                 document.insert("source_run", run);
+            }
+            if let Some(name) = &model.name {
+                document.insert("name", name);
             }
             document
         });

@@ -43,7 +43,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = Server::RATE)]
     pub(crate) rate: u32,
     /// Maximum number of nodes of one graph, whatever a request asks for.
-    #[arg(long, value_name = "N", default_value_t = Server::MAX_NODES, value_parser = super::graph::parse_nodes)]
+    #[arg(long, value_name = "N", default_value_t = Server::MAX_NODES, value_parser = super::graph::parse_count)]
     pub(crate) max_nodes: usize,
     /// Fail an answer after MongoDB has worked on one query for this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = Server::MAX_TIME.as_secs(), value_parser = clap::value_parser!(u64).range(1..=MAX_TIME))]

@@ -3,9 +3,12 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use runlineage::graph::Graph;
-use runlineage_draw::{Format, Picture, SvgOptions, TABLE_HEADER};
-use runlineage_server::answer::{self, LinkedGraph};
+use runlineage::MongoRunStore;
+use runlineage::graph::{Diff, Graph};
+use runlineage_draw::{
+    Format, HtmlOptions, MermaidOptions, Picture, PngOptions, SvgOptions, TABLE_HEADER,
+};
+use runlineage_server::answer::{self, LinkedGraph, masked_picture};
 
 use super::Result;
 use crate::args::OutputArgs;
@@ -14,7 +17,6 @@ use crate::file;
 use crate::output::table;
 use crate::pages::Pages;
 use crate::say::say;
-use crate::secret::masked;
 use crate::stdout::stdout;
 
 /// The format that was asked for, if the output can take it.
@@ -31,7 +33,8 @@ pub(super) fn format(output: &OutputArgs, default: Format) -> Result<Format> {
 }
 
 /// The graph in any format.
-pub(super) fn drawn(
+pub(super) async fn drawn(
+    store: &MongoRunStore,
     graph: &Graph,
     pages: Option<&Pages>,
     format: Format,
@@ -40,25 +43,67 @@ pub(super) fn drawn(
     if format == Format::Json {
         return Ok(answer::json_line(&LinkedGraph::of(graph, pages))?);
     }
+    if format == Format::OpenLineage {
+        let source = store.freshness().await?.source;
+        let namespace = source.unwrap_or_else(|| "mlflow".to_owned());
+        return Ok(runlineage_draw::openlineage(graph, &namespace).into_bytes());
+    }
     let picture = Picture::from_graph(graph, |shown| pages?.node(shown))?;
+    // Other programs join on the exact ids.
+    match format {
+        Format::Csv => return Ok(runlineage_draw::csv(&picture).into_bytes()),
+        Format::Dot => return Ok(runlineage_draw::dot(&picture).into_bytes()),
+        Format::GraphMl => return Ok(runlineage_draw::graphml(&picture).into_bytes()),
+        _ => {}
+    }
+    pictured(&masked_picture(&picture)?, format, fold, None)
+}
+
+/// The picture as SVG, PNG, HTML or a Mermaid chart, as a table of its nodes, or as a tree.
+fn pictured(
+    picture: &Picture,
+    format: Format,
+    fold: usize,
+    title: Option<String>,
+) -> Result<Vec<u8>> {
+    let folded = || match fold {
+        0 => picture.clone(),
+        shown => picture.fold(shown),
+    };
     let bytes = match format {
-        Format::Table => node_table(&picture).into_bytes(),
-        Format::Tree => {
-            let folded = match fold {
-                0 => picture,
-                shown => picture.fold(shown),
-            };
-            masked(&runlineage_draw::tree(&folded))
-                .into_owned()
-                .into_bytes()
+        Format::Table => node_table(picture).into_bytes(),
+        Format::Svg => runlineage_draw::svg(&folded(), &SvgOptions::default()).into_bytes(),
+        Format::Png => {
+            let png = runlineage_draw::png(&folded(), &PngOptions::default())?;
+            say_missing(&png.missing_glyphs);
+            png.bytes
         }
-        _ => {
-            let drawn = answer::drawn(&picture, format, fold, &SvgOptions::default())?;
-            say_missing(&drawn.missing_glyphs);
-            drawn.bytes
+        Format::Html => {
+            let mut options = HtmlOptions::default();
+            options.fold = (fold > 0).then_some(fold);
+            options.title = title;
+            runlineage_draw::html(picture, &options).into_bytes()
         }
+        Format::Mermaid => {
+            let mut options = MermaidOptions::default();
+            options.fold = (fold > 0).then_some(fold);
+            runlineage_draw::mermaid(picture, &options).into_bytes()
+        }
+        _ => runlineage_draw::tree(&folded()).into_bytes(),
     };
     Ok(bytes)
+}
+
+/// The diff in one of the formats of pictures.
+pub(super) fn drawn_diff(
+    diff: &Diff,
+    pages: Option<&Pages>,
+    format: Format,
+    fold: usize,
+) -> Result<Vec<u8>> {
+    let picture = Picture::from_diff(diff, |shown| pages?.node(shown))?;
+    let title = format!("Diff of {} and {}", diff.a, diff.b);
+    pictured(&masked_picture(&picture)?, format, fold, Some(title))
 }
 
 /// Writes the answer into the file of `--out`, or to stdout.
@@ -110,5 +155,47 @@ pub(super) fn code(format: Format, is_cut: bool) -> ExitCode {
     match format == Format::Csv && is_cut {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runlineage_draw::{HtmlOptions, NodeKind, Picture, PictureEdge, PictureNode, SvgOptions};
+
+    use super::{masked_picture, node_table};
+
+    /// A run that reads two addresses, which differ in their passwords alone.
+    fn picture() -> Picture {
+        let mut nodes = vec![PictureNode::new("run:r1", NodeKind::Run)];
+        let mut edges = Vec::new();
+        for password in ["pw1", "pw2"] {
+            let id = format!(
+                "dataset:https://ana:{password}%40host/a-long-path/of-a-file/clicks.csv@4f"
+            );
+            let mut node = PictureNode::new(&id, NodeKind::Dataset);
+            node.name = format!("https://ana:{password}@host/a-long-path/of-a-file/clicks.csv");
+            node.lines = vec![format!("from s3://k:{password}@bucket")];
+            node.facts = vec![("source".to_owned(), format!("s3://k:{password}@bucket"))];
+            edges.push(PictureEdge::new(id.as_str(), "run:r1"));
+            nodes.push(node);
+        }
+        let cut = "The graph stops at dataset:https://ana:pw1%40host/x.".to_owned();
+        let picture = Picture::new(nodes, edges).expect("the edges join its nodes");
+        picture.truncated(cut)
+    }
+
+    #[test]
+    fn whatever_people_see_of_a_graph_has_no_credentials() {
+        let masked = masked_picture(&picture()).expect("the nodes are still apart");
+        assert_eq!((masked.nodes().len(), masked.edges().len()), (3, 2));
+        for text in [
+            runlineage_draw::svg(&masked, &SvgOptions::default()),
+            runlineage_draw::html(&masked, &HtmlOptions::default()),
+            runlineage_draw::tree(&masked),
+            node_table(&masked),
+        ] {
+            assert!(text.contains("***"), "{text}");
+            assert!(!text.contains("pw1") && !text.contains("pw2"), "{text}");
+        }
     }
 }

@@ -19,16 +19,17 @@ use report::Report;
 
 pub(crate) async fn run(connection: &ConnectionArgs, mut args: ImpactArgs) -> Result {
     let format = drawing::format(&args.output, Format::Table)?;
+    let depth = args.start.levels("--downstream", args.downstream)?;
     let mirror = connect::mirror(connection).await?;
     let store = &mirror.store;
-    let start = resolve::node(connection, store, args.node).await?;
+    let start = resolve::node(connection, store, args.start.node).await?;
     let bar = WalkBar::new();
     let condition = args.condition.take();
     if !matches!(format, Format::Table | Format::Json | Format::Csv) {
         let mut request = store
             .graph(start.clone())
             .upstream(0)
-            .downstream(args.downstream)
+            .downstream(depth)
             .uncertain(args.walk.uncertain)
             .max_nodes(args.max_nodes)
             .max_time(args.walk.max_time())
@@ -39,16 +40,17 @@ pub(crate) async fn run(connection: &ConnectionArgs, mut args: ImpactArgs) -> Re
         let answer = GraphAnswer {
             connection,
             store,
-            start: &start,
+            starts: std::slice::from_ref(&start),
+            is_one_walk: true,
             format,
             output: &args.output,
             max_nodes: args.max_nodes,
         };
-        return answer.write(&bar, request).await;
+        return answer.write(&bar, request.into_future()).await;
     }
     let mut request = store
         .impact(start.clone())
-        .depth(args.downstream)
+        .depth(depth)
         .uncertain(args.walk.uncertain)
         .max_nodes(args.max_nodes)
         .max_time(args.walk.max_time())

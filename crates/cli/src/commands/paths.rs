@@ -20,11 +20,14 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: PathsArgs) -> Result 
     let from = resolve::node(connection, store, args.from).await?;
     let to = resolve::node(connection, store, args.to).await?;
     let bar = WalkBar::new();
-    let request = store
+    let mut request = store
         .paths(from.clone(), to.clone())
         .uncertain(args.walk.uncertain)
         .max_nodes(args.max_nodes)
         .max_time(args.walk.max_time());
+    if let Some(condition) = args.condition {
+        request = request.matching(condition);
+    }
     let walked = walked(connection, store, &bar, request.into_future()).await?;
     let Some((paths, pages)) = walked else {
         return Ok(ExitCode::FAILURE);
@@ -43,9 +46,9 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: PathsArgs) -> Result 
             let mut graph = Graph::default();
             graph.nodes.clone_from(&path.nodes);
             graph.edges.clone_from(&path.edges);
-            drawing::drawn(&graph, pages.as_ref(), format, 0)?
+            drawing::drawn(store, &graph, pages.as_ref(), format, 0).await?
         }
-        (_, None) => drawing::drawn(&Graph::default(), pages.as_ref(), format, 0)?,
+        (_, None) => drawing::drawn(store, &Graph::default(), pages.as_ref(), format, 0).await?,
     };
     drawing::write(&args.output, &answer)?;
     say_cut(paths.truncated.as_ref(), args.max_nodes);

@@ -21,17 +21,26 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ProvenanceArgs) -> Re
         false => Format::Json,
     };
     let format = drawing::format(&args.output, default)?;
+    let depth = args.start.levels("--upstream", args.upstream)?;
     let mirror = connect::mirror(connection).await?;
     let store = &mirror.store;
-    let start = resolve::node(connection, store, args.node).await?;
+    let start = resolve::node(connection, store, args.start.node).await?;
     let bar = WalkBar::new();
-    let request = store
+    let mut request = store
         .provenance(start.clone())
-        .depth(args.upstream)
+        .depth(depth)
         .uncertain(args.walk.uncertain)
         .max_nodes(args.max_nodes)
         .max_time(args.walk.max_time())
         .on_progress(|progress| bar.show(progress));
+    let partial = match (&args.condition, depth) {
+        (Some(_), _) => Some("only the runs that match --where"),
+        (None, u32::MAX) => None,
+        (None, _) => Some("only the levels of --upstream"),
+    };
+    if let Some(condition) = args.condition {
+        request = request.matching(condition);
+    }
     let walked = walked(connection, store, &bar, request.into_future()).await?;
     let Some((provenance, pages)) = walked else {
         return Ok(ExitCode::FAILURE);
@@ -39,26 +48,28 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ProvenanceArgs) -> Re
     if !has_flow(&provenance.graph) {
         check_known(store, &start).await?;
     }
-    let is_whole = args.upstream == u32::MAX;
-    let is_complete = is_whole && doubts(&provenance.unresolved).is_empty();
+    let is_complete = partial.is_none() && doubts(&provenance.unresolved).is_empty();
     let answer = match format {
         Format::Json => {
-            let file = ProvenanceFile::of(&provenance, is_whole);
+            let file = ProvenanceFile::of(&provenance, partial.is_none());
             let mut json = serde_json::to_vec_pretty(&file)?;
             json.push(b'\n');
             json
         }
-        Format::Table => report::text(&provenance, args.max_nodes, is_whole).into_bytes(),
-        _ => drawing::drawn(&provenance.graph, pages.as_ref(), format, args.output.fold)?,
+        Format::Table => report::text(&provenance, args.max_nodes, partial).into_bytes(),
+        _ => {
+            let (graph, fold) = (&provenance.graph, args.output.fold);
+            drawing::drawn(store, graph, pages.as_ref(), format, fold).await?
+        }
     };
     drawing::write(&args.output, &answer)?;
     if !is_complete && format != Format::Table {
-        match is_whole {
-            true => say!(
+        match partial {
+            None => say!(
                 "The provenance is incomplete: {}.",
                 doubts(&provenance.unresolved).join("; ")
             ),
-            false => say!("The provenance covers only the levels of --upstream."),
+            Some(part) => say!("The provenance covers {part}."),
         }
     }
     say_cut(provenance.unresolved.truncated.as_ref(), args.max_nodes);

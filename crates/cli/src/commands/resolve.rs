@@ -1,5 +1,6 @@
 //! Resolves model URIs that name a stage, an alias or the latest version.
 
+use runlineage::graph::Selection;
 use runlineage::lineage::{ModelPointer, NodeArg};
 use runlineage::mongo::Freshness;
 use runlineage::{MongoRunStore, Node};
@@ -28,6 +29,21 @@ pub(crate) async fn in_mirror(
         *node = NodeArg::Node(pointed_at(connection, store, &pointer).await?);
     }
     Ok(())
+}
+
+/// Replaces each pointer of a selection, and returns the nodes of the selection.
+pub(crate) async fn selection(
+    connection: &ConnectionArgs,
+    store: &MongoRunStore,
+    selection: &mut Selection,
+) -> Result<Vec<Node>> {
+    let mut nodes = Vec::new();
+    for span in selection.spans_mut() {
+        let found = node(connection, store, span.node.clone()).await?;
+        span.node = NodeArg::Node(found.clone());
+        nodes.push(found);
+    }
+    Ok(nodes)
 }
 
 /// The node; for a pointer, the version that the mirror names. Only where the mirror knows none, MLflow is asked.

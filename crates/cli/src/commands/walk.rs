@@ -9,6 +9,7 @@ use crate::args::ConnectionArgs;
 use crate::pages::{self, Pages};
 use crate::progress::WalkBar;
 use crate::say::say;
+use crate::secret::masked;
 
 /// Awaits a walk, and reports on stderr how fresh the mirror is. `None` if no run was ever mirrored.
 pub(super) async fn walked<T>(
@@ -60,6 +61,6 @@ pub(super) fn cut_text(cut: &Truncated, max_nodes: usize) -> String {
     };
     format!(
         "The walk stopped at its limit of {limit}, at {}, so the answer is incomplete.",
-        cut.at
+        masked(&cut.at.to_string())
     )
 }

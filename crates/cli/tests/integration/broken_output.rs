@@ -83,6 +83,8 @@ async fn unwritable_results_are_an_error_and_a_closed_pipe_is_not() {
         &["impact", "model:churn:3", "--format", "csv"],
         &["provenance", "r1"],
         &["paths", "model:churn:3", "r1"],
+        &["diff", "r1", "r1"],
+        &["diff", "r1", "r1", "--format", "svg"],
         &["migrate", "--status"],
         &["verify", "--format", "json"],
         &["--help"],

@@ -235,7 +235,7 @@ fn serves_until_stopped(scene: &Scene, database: &TestDatabase, script: &str) ->
 
 #[test]
 fn every_flag_that_the_documentation_names_exists() {
-    const COMMANDS: [&str; 14] = [
+    const COMMANDS: [&str; 15] = [
         "sync",
         "find",
         "show",
@@ -245,6 +245,7 @@ fn every_flag_that_the_documentation_names_exists() {
         "impact",
         "provenance",
         "paths",
+        "diff",
         "register",
         "migrate",
         "verify",

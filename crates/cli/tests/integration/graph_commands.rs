@@ -1,9 +1,12 @@
-//! `graph`, `impact`, `provenance` and `paths` over a small pipeline on real servers.
+//! `graph`, `impact`, `provenance`, `paths` and `diff` over a small pipeline on real servers.
 
 mod answers;
+mod diffs;
+mod exports;
 mod files;
 mod formats;
 mod refusals;
+mod selections;
 
 use std::path::Path;
 

@@ -94,6 +94,7 @@
     fact("kind", node.kind.replace("-", " "));
     if (node.status) fact("status", node.status.toLowerCase());
     if (!node.folded) fact("depth", node.depth);
+    if (node.change) fact("A and B", node.change);
     if (node.deleted) fact("deleted", "in MLflow");
     if (!node.known) fact("known", "not mirrored");
     fact("in the picture", inPicture);

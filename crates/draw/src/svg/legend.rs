@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use super::change;
 use super::edge::{self, EdgeStyle};
 use super::mark::{self, Mark};
 use super::node::{self, LINE_SIZE};
 use super::{number, shape};
+use crate::change::Change;
 use crate::layout::HEAD;
 use crate::picture::{NodeKind, Picture};
 use crate::text::{escaped, width};
@@ -20,6 +22,7 @@ const ITEM_GAP: f64 = 22.0;
 pub(super) enum Item {
     Kind(NodeKind),
     Status(Mark),
+    Change(Change),
     Start,
     Deleted,
     Unknown,
@@ -45,6 +48,12 @@ pub(super) fn items(picture: &Picture, styles: &[EdgeStyle]) -> Vec<Item> {
             .into_iter()
             .filter(|mark| marks.contains(mark))
             .map(Item::Status),
+    );
+    items.extend(
+        Change::ALL
+            .into_iter()
+            .filter(|change| nodes.iter().any(|node| node.change == Some(*change)))
+            .map(Item::Change),
     );
     for (item, occurs) in [
         (Item::Start, nodes.iter().any(|node| node.start)),
@@ -110,6 +119,7 @@ impl Item {
         match self {
             Self::Kind(kind) => kind.label(),
             Self::Status(mark) => mark.label(),
+            Self::Change(change) => change.meaning(),
             Self::Start => "start",
             Self::Deleted => "deleted in MLflow",
             Self::Unknown => "not mirrored",
@@ -122,6 +132,7 @@ impl Item {
     fn symbol_width(self) -> f64 {
         match self {
             Self::Status(_) => mark::SIZE,
+            Self::Change(change) => change::tag_width(change),
             _ => SYMBOL_WIDTH,
         }
     }
@@ -140,6 +151,11 @@ impl Item {
         match self {
             Self::Kind(kind) => outlined(kind, "", ""),
             Self::Status(mark) => mark.draw(w / 2.0, h / 2.0),
+            Self::Change(change) => {
+                let mut out = String::new();
+                change::tag(&mut out, change, 0.0, h / 2.0);
+                out
+            }
             Self::Start => {
                 let shape = shape::shape(NodeKind::Run, w - 10.0, h - 8.0);
                 format!(

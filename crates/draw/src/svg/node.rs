@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::mark::{self, Mark};
-use super::{number, shape};
+use super::{change, number, shape};
 use crate::layout::{Place, Size};
 use crate::picture::{Hidden, NodeKind, PictureNode};
 use crate::text::{escaped, one_line, shortened, width};
@@ -56,16 +56,22 @@ impl NodeBox {
             .flatten()
             .map(|pill| pill_width(pill) + 12.0)
             .sum();
+        let tag_room = node
+            .change
+            .map_or(0.0, |change| change::tag_width(change) + 20.0);
         let height = 2.0 * PADDING + NAME_LINE + LINE * lines.len() as f64 + extra(node.kind);
         let has_pill = pills.iter().any(Option::is_some);
         let margins = [
             (node.start, RING),
             (has_pill, PILL_HEIGHT / 2.0),
+            (node.change.is_some(), change::HEIGHT / 2.0),
             (!node.folded.is_empty(), 2.0 * SHEET),
             (has_loop, LOOP_ROOM + if node.start { RING } else { 0.0 }),
         ];
         let size = Size {
-            width: (padding.0 + text.ceil() + mark_room + padding.1).max(pill_room + 16.0),
+            width: (padding.0 + text.ceil() + mark_room + padding.1)
+                .max(pill_room + 16.0)
+                .max(tag_room),
             height,
             reach: if node.start { RING } else { 0.0 },
             margin: margins
@@ -161,6 +167,9 @@ impl NodeBox {
             let x = w - shape.padding.1 - mark::SIZE / 2.0;
             out.push_str(&mark.draw(x, PADDING + NAME_LINE / 2.0 + extra_above(node.kind)));
         }
+        if let Some(change) = node.change {
+            change::tag(out, change, 10.0, 0.0);
+        }
         let [up, down] = &self.pills;
         if let Some(up) = up {
             pill(out, "up", 8.0, h, up);
@@ -222,6 +231,9 @@ fn title(node: &PictureNode) -> String {
     if node.start {
         lines.push("start of this picture".into());
     }
+    if let Some(change) = node.change {
+        lines.push(change.label().into());
+    }
     if node.deleted {
         lines.push("deleted in MLflow".into());
     }
@@ -250,6 +262,10 @@ fn classes(node: &PictureNode) -> String {
         if applies {
             classes.push_str(class);
         }
+    }
+    if let Some(change) = node.change {
+        classes.push_str(" is-");
+        classes.push_str(change.name());
     }
     classes
 }

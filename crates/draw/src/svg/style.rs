@@ -78,7 +78,10 @@ const DARK: Palette = Palette {
 const LAYOUT_RULES: &str = "\
 .lineage text{font-family:'DejaVu Sans',Verdana,sans-serif;font-size:10.5px}\
 .lineage .name{font-size:13px}\
-.lineage .pill text{font-size:9.5px}\
+.lineage .pill text,.lineage .tag text{font-size:9.5px}\
+.lineage .tag rect{stroke-width:1.2}\
+.lineage .tag.follows rect{stroke-dasharray:4 2}\
+.lineage .tag.unclear rect{stroke-dasharray:1.5 3;stroke-linecap:round}\
 .lineage .box{stroke-width:1.4;stroke-linejoin:round}\
 .lineage .ring{fill:none;stroke-width:10;stroke-linejoin:round}.lineage .ring-gap{fill:none;stroke-width:5.6;stroke-linejoin:round}\
 .lineage .detail,.lineage .line,.lineage .mark path,.lineage .strike{fill:none}\
@@ -88,6 +91,7 @@ const LAYOUT_RULES: &str = "\
 .lineage .back.uncertain .line{stroke-dasharray:2 3}\
 .lineage .parent .line{stroke-dasharray:1.5 4;stroke-linecap:round}\
 .lineage .mark path{stroke-width:2;stroke-linecap:round;stroke-linejoin:round}\
+.lineage .is-first .box,.lineage .is-different .box,.lineage .is-only-a .box,.lineage .is-only-b .box{stroke-width:2.6}\
 .lineage .deleted .box{stroke-dasharray:6 4}\
 .lineage .unknown .box{stroke-dasharray:1.5 3;stroke-linecap:round}\
 .lineage .node a{text-decoration:none}";
@@ -134,6 +138,10 @@ impl Palette {
              .lineage .back .line{{stroke:{back}}}.lineage .back .head{{fill:{back}}}\
              .lineage .back.uncertain .head{{fill:{paper};stroke:{back}}}\
              .lineage .pill rect{{fill:{paper};stroke:{quiet}}}\
+             .lineage .tag rect{{fill:{paper};stroke:{quiet}}}.lineage .tag text{{fill:{text}}}\
+             .lineage .tag.first rect{{fill:{bad};stroke:{bad}}}.lineage .tag.first text{{fill:{paper}}}\
+             .lineage .tag.different rect,.lineage .tag.follows rect{{stroke:{bad}}}\
+             .lineage .tag.only-a rect{{stroke:{busy}}}.lineage .tag.only-b rect{{stroke:{back}}}\
              .lineage .notice rect{{fill:{};stroke:{}}}.lineage .notice text{{fill:{text}}}\
              .lineage .notice path{{fill:{}}}\
              .lineage .mark path{{stroke:{quiet}}}.lineage .mark .solid{{fill:{quiet}}}\

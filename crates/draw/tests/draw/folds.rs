@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use runlineage_draw::{NodeKind, Picture, PictureEdge, PictureNode};
+use runlineage_draw::{Change, NodeKind, Picture, PictureEdge, PictureNode};
 
 use crate::scenes;
 
@@ -100,6 +100,37 @@ fn nodes_that_two_runs_share_are_folded_beside_both() {
 }
 
 #[test]
+fn equal_inputs_of_two_graphs_are_folded_and_differences_stay() {
+    let mut run = PictureNode::new("run:a → run:b", NodeKind::Run);
+    (run.start, run.change) = (true, Some(Change::First));
+    let mut nodes = vec![run];
+    for dataset in 0..30 {
+        let mut node = PictureNode::new(format!("dataset:{dataset:02}"), NodeKind::Dataset);
+        let is_changed = dataset == 20;
+        node.change = Some(if is_changed {
+            Change::Different
+        } else {
+            Change::Equal
+        });
+        nodes.push(node);
+    }
+    let edges = nodes[1..].iter();
+    let edges = edges.map(|node| PictureEdge::new(&node.id, "run:a → run:b"));
+    let edges = edges.collect();
+    let folded = Picture::new(nodes, edges).unwrap().fold(3);
+    let shown = [
+        "run:a → run:b",
+        "dataset:00",
+        "dataset:01",
+        "dataset:02",
+        "+26 more",
+        "dataset:20",
+    ];
+    assert_eq!(names(&folded), shown);
+    assert_eq!(folded.nodes()[4].change, Some(Change::Equal));
+}
+
+#[test]
 fn what_is_unusual_of_folded_runs_is_counted() {
     let mut nodes = fan(9, 0).nodes().to_vec();
     let edges = fan(9, 0).edges().to_vec();
@@ -113,7 +144,7 @@ fn what_is_unusual_of_folded_runs_is_counted() {
 }
 
 #[test]
-fn no_node_is_lost_and_no_start_is_folded() {
+fn no_node_is_lost_and_no_start_or_difference_is_folded() {
     let mut folds = 0;
     for seed in 0..300 {
         let picture = scenes::random(seed);
@@ -132,8 +163,10 @@ fn no_node_is_lost_and_no_start_is_folded() {
         }
         let all: BTreeSet<String> = picture.nodes().iter().map(|node| node.id.clone()).collect();
         assert_eq!((count, ids), (all.len(), all), "graph {seed}");
-        for start in picture.nodes().iter().filter(|node| node.start) {
-            assert!(folded.nodes().contains(start), "graph {seed}");
+        let differs = |node: &PictureNode| !matches!(node.change, None | Some(Change::Equal));
+        let stays = |node: &&PictureNode| node.start || differs(node);
+        for node in picture.nodes().iter().filter(stays) {
+            assert!(folded.nodes().contains(node), "graph {seed}");
         }
         // Every edge is either drawn or inside one fold.
         let place = |id: &str| {

@@ -9,6 +9,7 @@
 mod crossings;
 mod data;
 mod drawn;
+mod exports;
 mod folds;
 mod page;
 mod pixels;

@@ -1,7 +1,7 @@
 //! Graphs to draw: a few that look like real lineage, and random ones with hostile names.
 
 use fastrand::Rng;
-use runlineage_draw::{Hidden, NodeKind, Picture, PictureEdge, PictureNode};
+use runlineage_draw::{Change, Hidden, NodeKind, Picture, PictureEdge, PictureNode};
 
 /// The scenes that people look at and whose crossings are compared with Graphviz.
 pub(crate) fn fixed() -> Vec<(&'static str, Picture)> {
@@ -407,4 +407,7 @@ fn decorate(node: &mut PictureNode, random: &mut Rng) {
         "HTTP://host/",
     ];
     node.link = Some(links[random.usize(..links.len())].into());
+    if random.usize(..4) == 0 {
+        node.change = Some(Change::ALL[random.usize(..Change::ALL.len())]);
+    }
 }

@@ -1,10 +1,13 @@
 //! A graph in the formats that need no terminal.
 
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
 use runlineage::graph::{Edge, Graph, GraphNode, Truncated};
 use runlineage_draw::{Format, HtmlOptions, Picture, PngOptions, SvgOptions};
 use serde::Serialize;
 
-use super::Pages;
+use super::{Pages, masked};
 
 /// A node of a graph as JSON, with its page in MLflow.
 #[derive(Debug, Clone, Serialize)]
@@ -97,4 +100,48 @@ pub fn json_line(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
     Ok(line)
+}
+
+/// The picture with credentials masked in all of its texts. People share pictures, so this comes before layout, which shortens
+/// names. JSON and CSV are for programs, which need the exact ids.
+///
+/// # Errors
+/// Never: masked ids stay different.
+pub fn masked_picture(picture: &Picture) -> runlineage_draw::Result<Picture> {
+    let mask = |text: &mut String| {
+        if let Cow::Owned(masked) = masked(text) {
+            *text = masked;
+        }
+    };
+    let mut nodes = picture.nodes().to_vec();
+    let mut ids = HashMap::new();
+    let mut taken = HashSet::new();
+    for node in &mut nodes {
+        let exact = node.id.clone();
+        mask(&mut node.id);
+        // Two addresses may differ in their credentials alone.
+        let masked = node.id.clone();
+        for number in 2.. {
+            if taken.insert(node.id.clone()) {
+                break;
+            }
+            node.id = format!("{masked} ({number})");
+        }
+        ids.insert(exact, node.id.clone());
+        mask(&mut node.name);
+        node.lines.iter_mut().for_each(mask);
+        node.aliases.iter_mut().for_each(mask);
+        node.facts.iter_mut().for_each(|(_, value)| mask(value));
+    }
+    let mut edges = picture.edges().to_vec();
+    for edge in &mut edges {
+        for end in [&mut edge.from, &mut edge.to] {
+            if let Some(id) = ids.get(end) {
+                end.clone_from(id);
+            }
+        }
+    }
+    let mut truncation = picture.truncation().map(str::to_owned);
+    truncation.iter_mut().for_each(mask);
+    Ok(Picture::new(nodes, edges)?.truncated(truncation))
 }

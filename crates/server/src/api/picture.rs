@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::graph::{GraphParams, Walked, look, walked};
-use crate::answer::json_line;
+use crate::answer::{json_line, masked_picture};
 use crate::app::App;
 use crate::body::Answer;
 use crate::format::{Format, OBJECTS};
@@ -59,14 +59,18 @@ pub(crate) async fn picture(
             0 => picture.clone(),
             shown => picture.fold(shown),
         };
-        let data = |picture| RawValue::from_string(runlineage_draw::json(picture));
-        json_line(&PictureAnswer {
-            svg: runlineage_draw::svg(&folded, &svg),
+        let shown = masked_picture(&folded).map_err(|error| Problem::undrawn(&error))?;
+        let data = |picture| {
+            let json = RawValue::from_string(runlineage_draw::json(picture));
+            json.map_err(|_| Problem::unwritten())
+        };
+        let answer = PictureAnswer {
+            svg: runlineage_draw::svg(&shown, &svg),
             graph: data(&picture)?,
             drawn: data(&folded)?,
-        })
+        };
+        json_line(&answer).map_err(|_| Problem::unwritten())
     };
-    let json = walk::in_place(&app, graph, &mirror, kept, 1, draw).await?;
-    let json = json.map_err(|_| Problem::unwritten())?;
+    let json = walk::in_place(&app, graph, &mirror, kept, 1, draw).await??;
     Ok(Answer::new(format, json, &mirror).cut(cut))
 }

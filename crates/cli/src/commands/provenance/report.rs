@@ -18,7 +18,7 @@ const MAX_NAMED: usize = 20;
 /// The length of a short git commit.
 const SHORT_COMMIT: usize = 10;
 
-pub(super) fn text(provenance: &Provenance, max_nodes: usize, is_whole: bool) -> String {
+pub(super) fn text(provenance: &Provenance, max_nodes: usize, partial: Option<&str>) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -46,8 +46,8 @@ pub(super) fn text(provenance: &Provenance, max_nodes: usize, is_whole: bool) ->
     }
     list(&mut text, "Data from outside these runs", &provenance.data);
     unresolved(&mut text, &provenance.unresolved, max_nodes);
-    if !is_whole {
-        text.push_str("\nOnly the levels of --upstream were walked.\n");
+    if let Some(part) = partial {
+        let _ = writeln!(text, "\nThis covers {part}.");
     }
     text
 }

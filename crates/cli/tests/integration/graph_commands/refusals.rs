@@ -18,7 +18,7 @@ fn a_wrong_argument_is_refused_before_anything_is_asked() {
             &["nonsense:x", "is not a node; write run:"],
         ),
         (&["graph", "model:"], &["empty"]),
-        (&["graph", "a b"], &["is not a node"]),
+        (&["graph", "a b"], &["column 3", "into double quotes"]),
         (&["graph", "r1", "--upstream", "-1"], &["--upstream"]),
         (
             &["graph", "r1", "--upstream", "two"],
@@ -108,6 +108,8 @@ async fn hostile_names_stay_names() {
         &["impact", &nodes[0]],
         &["provenance", &nodes[4]],
         &["paths", &nodes[0], &nodes[4]],
+        &["diff", &nodes[1], &nodes[4]],
+        &["diff", &nodes[1], &nodes[4], "--format", "svg"],
     ] {
         let (code, shown) = on_terminal(&mut runlineage(command.iter().chain(&uri)), 200);
         assert_eq!(code, Some(0), "{command:?}: {shown}");

@@ -19,14 +19,14 @@ const CLIENTS: usize = 50;
 /// Runs of experiments that MLflow does not list, so that no sync changes them.
 const RUNS: i64 = 300;
 
-/// Questions about runs that do not change.
-fn questions() -> Vec<String> {
+/// Questions about runs that do not change. No other test registers this model, so no sync changes it either.
+fn questions(model: &str) -> Vec<String> {
     let search = |condition: &str, rest: &str| {
         let condition = encoded(condition);
         format!("/api/v1/search?where={condition}{rest}")
     };
     let mut questions = vec![
-        search("input.model = 'churn:2' and exp = 'churn'", ""),
+        search(&format!("input.model = '{model}:2' and exp = 'churn'"), ""),
         search("exp = 'churn'", "&limit=50&columns=_id,name"),
         search("exp = 'churn'", "&limit=0&format=ndjson"),
         search("exp = 'churn'", "&sort=-metrics.auc&limit=20&format=csv"),
@@ -35,10 +35,10 @@ fn questions() -> Vec<String> {
             "/api/v1/facets?facet=input-model&where={}",
             encoded("exp = 'churn'")
         ),
-        "/api/v1/impact?node=model:churn:1".to_owned(),
-        "/api/v1/graph?select=model:churn:3&downstream=1&max_nodes=40&format=svg".to_owned(),
+        format!("/api/v1/impact?node=model:{model}:1"),
+        format!("/api/v1/graph?select=model:{model}:3&downstream=1&max_nodes=40&format=svg"),
         "/api/v1/suggest?prefix=train-1".to_owned(),
-        "/api/v1/node?id=model:churn:0".to_owned(),
+        format!("/api/v1/node?id=model:{model}:0"),
     ];
     questions.extend((0..20).map(|n| format!("/api/v1/run?id=run{:03}", n * 11)));
     questions.extend((0..10).map(|n| format!("/api/v1/graph?select=run:run{:03}", n * 7)));
@@ -102,8 +102,11 @@ async fn every_answer_is_right_or_an_honest_error_while_a_sync_runs_and_mongodb_
     let (lab, _) = lab_on(&uri, 200).await;
     let first = lab.sync().run(|_| {}).await.expect("a first sync");
     assert!(first.seen >= 600, "{first:?}");
+    let model = unique("static");
     let runs = (0..RUNS).map(|n| {
         let mut run = document(n);
+        let read = doc! { "name": &model, "version": (n % 4).to_string(), "from": "tag" };
+        run.insert("inputs", doc! { "models": [read], "runs": [] });
         run.insert(
             "exp",
             doc! { "id": format!("unlisted-{}", n % 3), "name": "churn" },
@@ -118,7 +121,7 @@ async fn every_answer_is_right_or_an_honest_error_while_a_sync_runs_and_mongodb_
     assert_eq!(known.expect("a count"), RUNS as u64);
 
     let served = Served::start(&uri, &["--rate", "0"]);
-    let questions = questions();
+    let questions = questions(&model);
     let expected: Vec<Vec<u8>> = questions
         .iter()
         .map(|path| served.get(path).ok().body)
