@@ -2,12 +2,12 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint spelling dependencies release-check bench tools cargo python
+.PHONY: help demo test soak lint spelling dependencies release-check bench tools cargo python chromium
 
 TOOLS := $(or $(TOOLS_DIR),.tools)
 # Most tests mainly wait for a server or a timeout, so twice as many tests run at once as there are cores.
 THREADS := $(or $(RUST_TEST_THREADS),$(shell echo $$((2 * $$(nproc)))))
-TESTED := mongod mongosh mlopus pymongo readers schemathesis mlflow$(or $(RUNLINEAGE_TEST_MLFLOW),3)
+TESTED := mongod mongosh mlopus pymongo readers schemathesis browser mlflow$(or $(RUNLINEAGE_TEST_MLFLOW),3)
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -17,7 +17,7 @@ demo: cargo python ## start an MLflow server, run a small pipeline, mirror and s
 	@cargo build --locked --quiet --package runlineage-cli
 	@tools/demo
 
-test: cargo python ## run every test against real servers (RUNLINEAGE_TEST_MLFLOW=2: against MLflow 2.22)
+test: cargo python chromium ## run every test against real servers (RUNLINEAGE_TEST_MLFLOW=2: against MLflow 2.22)
 	@tools/install $(TESTED)
 	@RUST_TEST_THREADS=$(THREADS) tools/with-servers cargo test --locked --workspace
 
@@ -47,6 +47,10 @@ bench: cargo tools ## measure what a sync, the searches and the walks cost
 
 tools: python ## install every server and client into .tools (or TOOLS_DIR)
 	@tools/install
+
+chromium:
+	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome; do command -v "$$name" >/dev/null && exit 0; done; \
+		echo "Chromium is missing: the tests of the web page need it. Debian, Ubuntu: apt-get install chromium; or set CHROMIUM to the program" >&2; exit 1
 
 python:
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3.10 or later" >&2; exit 1; }

@@ -5,7 +5,7 @@
 //! - `branches`: nodes of one kind on one side of one node, each with all that hangs on it alone, such as the forty runs that
 //!   used a model and what they wrote
 //!
-//! A start and a difference between two graphs are never folded.
+//! A start, a difference between two graphs and a node that the caller keeps are never folded.
 
 mod branches;
 mod twins;

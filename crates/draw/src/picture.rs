@@ -1,6 +1,6 @@
 //! The input of every format: the nodes, the edges, and where a limit cut the graph.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::change::Change;
 use crate::error::{Error, Result};
@@ -50,6 +50,8 @@ pub struct PictureNode {
     pub change: Option<Change>,
     /// The ids of the nodes that [`fold`](Picture::fold) replaced by this node; empty for a node that stands for itself.
     pub folded: Vec<String>,
+    /// Whether [`fold`](Picture::fold) leaves this node in the picture, as it does a start.
+    pub kept: bool,
 }
 
 /// One edge, in the direction of the data.
@@ -152,6 +154,16 @@ impl Picture {
         self
     }
 
+    /// Keeps the nodes with these ids out of folds. An id without a node changes nothing.
+    #[must_use]
+    pub fn keep(mut self, ids: &[String]) -> Self {
+        let ids: HashSet<&str> = ids.iter().map(String::as_str).collect();
+        for node in &mut self.nodes {
+            node.kept |= ids.contains(node.id.as_str());
+        }
+        self
+    }
+
     /// The nodes, in the order in which they were given.
     pub fn nodes(&self) -> &[PictureNode] {
         &self.nodes
@@ -194,12 +206,13 @@ impl PictureNode {
             link: None,
             change: None,
             folded: Vec::new(),
+            kept: false,
         }
     }
 
-    /// Whether folding must not hide the node: a start, or a difference.
+    /// Whether folding must not hide the node: a start, a difference, or a node that the caller keeps.
     pub(crate) fn stays(&self) -> bool {
-        self.start || !matches!(self.change, None | Some(Change::Equal))
+        self.start || self.kept || !matches!(self.change, None | Some(Change::Equal))
     }
 
     /// The node's page in MLflow, where it is an `http` or `https` address.

@@ -1,40 +1,55 @@
-// The first page: exchanges the token for a session, and shows how fresh the mirror is.
+// The explorer: shows what the address says, in the main part of the page.
 
-const status = document.getElementById("status");
-const signIn = document.getElementById("sign-in");
+import { make } from "./dom.js";
+import { guide } from "./guide.js";
+import { keepFresh } from "./freshness.js";
+import { closeLeftMenus } from "./menus.js";
+import { showNode } from "./node.js";
+import { notice } from "./notice.js";
+import { showResults } from "./results.js";
+import { startSearchbox } from "./searchbox.js";
+import { beginSession, showSignIn } from "./session.js";
+import { follow } from "./state.js";
 
-async function begin(token) {
-  const answer = await fetch("api/v1/session", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ token }),
-  });
-  return answer.ok;
-}
+/** A reader sees that something is read when it takes longer than this. */
+const PATIENCE = 150;
 
-async function show() {
-  const answer = await fetch("api/v1/status");
-  const told = await answer.json();
-  signIn.hidden = answer.status !== 401;
-  if (!answer.ok) {
-    status.textContent = told.detail;
-  } else if (told.source === null) {
-    status.textContent = "This database mirrors nothing yet. Run: runlineage sync";
-  } else {
-    status.textContent = `Mirror of ${told.source}; last full pass ${told.full_pass ?? "never"}.`;
+const main = document.getElementById("main");
+const progress = document.getElementById("progress");
+const searchbox = startSearchbox(document.getElementById("search"));
+let reading = new AbortController();
+
+async function show(state) {
+  reading.abort();
+  reading = new AbortController();
+  const { signal } = reading;
+  const waiting = setTimeout(() => (progress.hidden = false), PATIENCE);
+  main.setAttribute("aria-busy", "true");
+  searchbox.show(state.node ?? state.q ?? "");
+  try {
+    await (state.node === undefined ? showResults : showNode)(main, state, signal);
+  } catch (error) {
+    if (error.name !== "AbortError") fail(error, state);
   }
+  clearTimeout(waiting);
+  if (signal.aborted) return;
+  progress.hidden = true;
+  main.removeAttribute("aria-busy");
+  main.dataset.ready = location.hash;
 }
 
-signIn.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  await begin(document.getElementById("token").value);
-  await show();
-});
-
-const token = new URLSearchParams(location.hash.slice(1)).get("token");
-if (token !== null) {
-  // The token must not stay in the address, the history or a bookmark.
-  history.replaceState(null, "", location.pathname);
-  await begin(token);
+function fail(error, state) {
+  if (error.status === 401) return showSignIn(main, () => show(state));
+  if (error.status === 400) {
+    searchbox.fail(error);
+    main.replaceChildren(guide());
+    return;
+  }
+  if (error.status === undefined) console.error(error);
+  main.replaceChildren(make("section", { class: "report" }, make("h2", {}, error.status === 404 ? "Not found" : "No answer"), notice(error.message)));
 }
-await show();
+
+keepFresh(document.getElementById("freshness"));
+closeLeftMenus();
+await beginSession();
+follow(show);

@@ -7,6 +7,7 @@ mod graph;
 mod impact;
 mod node;
 mod paths;
+mod picture;
 mod provenance;
 mod run;
 mod search;
@@ -29,6 +30,7 @@ pub(crate) fn data() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(run::run))
         .routes(routes!(node::node))
         .routes(routes!(graph::graph))
+        .routes(routes!(picture::picture))
         .routes(routes!(impact::impact))
         .routes(routes!(provenance::provenance))
         .routes(routes!(paths::paths))

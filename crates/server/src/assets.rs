@@ -20,7 +20,41 @@ macro_rules! assets {
 }
 
 /// Every file of `assets/`.
-const ASSETS: [Asset; 5] = assets!["api.html", "api.js", "app.js", "index.html", "style.css"];
+const ASSETS: [Asset; 33] = assets![
+    "api.html",
+    "api.js",
+    "app.js",
+    "ask.js",
+    "closure.js",
+    "dom.js",
+    "export.js",
+    "facets.js",
+    "find.js",
+    "fold.js",
+    "freshness.js",
+    "graph.js",
+    "guide.js",
+    "icon.svg",
+    "impact.js",
+    "index.html",
+    "meaning.js",
+    "menus.js",
+    "names.js",
+    "node.js",
+    "nodes.js",
+    "notice.js",
+    "panel.js",
+    "picture.js",
+    "provenance.js",
+    "results.js",
+    "searchbox.js",
+    "session.js",
+    "state.js",
+    "style.css",
+    "times.js",
+    "versions.js",
+    "zoom.js",
+];
 
 /// The first page.
 pub(crate) async fn page() -> Response {
@@ -89,6 +123,16 @@ mod tests {
         assert_eq!(served, files);
         for name in files {
             assert_ne!(media_type(&name), "application/octet-stream", "{name}");
+        }
+    }
+
+    #[test]
+    fn the_page_fetches_all_its_modules_at_once() {
+        let page = include_str!("../assets/index.html");
+        let modules = ASSETS.iter().map(|asset| asset.name);
+        let modules = modules.filter(|name| name.ends_with(".js") && *name != "api.js");
+        for module in modules {
+            assert!(page.contains(&format!("\"assets/{module}\"")), "{module}");
         }
     }
 }

@@ -19,7 +19,7 @@
 //! | `params`, `format`, `body`, `mirror`, `problem` | what all questions and answers share |
 //! | `etag`, `headers`, `monitor` | what is added to every answer, and counted |
 //! | `api`, `schema` | the endpoints, one file each, and the form of their answers |
-//! | `walk`, `selection`, `streams` | what endpoints about lineage share, and what is limited |
+//! | `walk`, `selection`, `unfold`, `streams` | what endpoints about lineage share, and what is limited |
 //! | [`answer`] | answers in the forms that the program and the API share |
 //! | `assets` | the files of the page |
 
@@ -49,6 +49,7 @@ mod server;
 mod session;
 mod streams;
 mod token;
+mod unfold;
 mod walk;
 
 pub use access::Access;

@@ -5,6 +5,7 @@
     reason = "only the description of the API reads these types"
 )]
 
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A graph. Edges follow the data.
@@ -17,6 +18,18 @@ pub(crate) struct GraphSchema {
     /// The limit that stopped the walk, and the node at which it stopped.
     #[schema(required)]
     truncated: Option<TruncatedSchema>,
+}
+
+/// A graph as pictures show it.
+#[derive(ToSchema)]
+pub(crate) struct PictureSchema {
+    /// The nodes: `id`, `kind`, `name`, and what else is known.
+    nodes: Vec<Value>,
+    /// The edges, in the direction of the data.
+    edges: Vec<Value>,
+    /// Which limit cut the graph, in words.
+    #[schema(required)]
+    truncated: Option<String>,
 }
 
 /// A node. It may have more fields than these, by its kind: `run`, `version`, `logged_model`.
@@ -89,7 +102,7 @@ pub(crate) struct TruncatedSchema {
 #[derive(ToSchema)]
 pub(crate) struct CountedSchema {
     /// The value; null for runs without the field.
-    value: serde_json::Value,
+    value: Value,
     /// How many runs have it.
     runs: u64,
 }

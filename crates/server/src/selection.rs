@@ -34,7 +34,7 @@ impl Selection {
     }
 
     /// Walks the graph.
-    pub(crate) async fn graph(&self, app: &App, reach: Reach) -> Result<Graph, Problem> {
+    pub(crate) async fn graph(&self, app: &App, reach: &Reach) -> Result<Graph, Problem> {
         let Self::Around(node) = self;
         let mut request = app
             .store
@@ -45,8 +45,8 @@ impl Selection {
             .parents(reach.parents)
             .max_nodes(reach.max_nodes)
             .max_time(app.limits.max_time);
-        if let Some(query) = reach.matching {
-            request = request.matching(query);
+        if let Some(query) = &reach.matching {
+            request = request.matching(query.clone());
         }
         Ok(request.await?)
     }

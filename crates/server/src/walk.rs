@@ -97,14 +97,23 @@ pub(crate) fn cut(truncated: Option<&Truncated>, max_nodes: usize) -> Option<Str
     })
 }
 
+/// How a graph is drawn.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Look {
+    /// More siblings of one kind than this become one node; 0 folds none.
+    pub(crate) fold: usize,
+    /// The ids of nodes that are never folded.
+    pub(crate) kept: Vec<String>,
+    pub(crate) svg: SvgOptions,
+}
+
 /// The graph in a format.
 pub(crate) async fn drawn(
     app: &Arc<App>,
     graph: Graph,
     mirror: &Mirror,
     format: Format,
-    fold: usize,
-    svg: SvgOptions,
+    look: Look,
 ) -> Result<Answer, Problem> {
     let Format::Drawn(drawn) = format else {
         let json = json_line(&LinkedGraph::of(&graph, mirror.pages.as_ref()));
@@ -120,21 +129,38 @@ pub(crate) async fn drawn(
         runlineage_draw::Format::Csv => 0,
         _ => 1,
     };
-    let place = Arc::clone(&app.drawings).acquire_many_owned(places).await;
-    let pages = mirror.pages.clone();
-    let draw = move || {
-        let picture = Picture::from_graph(&graph, |shown| pages.as_ref()?.node(shown))?;
+    let Look { fold, kept, svg } = look;
+    let draw = move |picture: Picture| {
         // Other programs join on the exact ids.
         let picture = match drawn {
             runlineage_draw::Format::Csv => picture,
             _ => masked_picture(&picture)?,
         };
-        let drawn = answer::drawn(&picture, drawn, fold, &svg);
+        answer::drawn(&picture, drawn, fold, &svg)
+    };
+    let drawn = in_place(app, graph, mirror, kept, places, draw).await?;
+    let drawn = drawn.map_err(|error| Problem::undrawn(&error))?;
+    Ok(Answer::new(format, drawn.bytes, mirror))
+}
+
+/// Draws a graph when so many places for drawings are free.
+pub(crate) async fn in_place<T: Send + 'static>(
+    app: &Arc<App>,
+    graph: Graph,
+    mirror: &Mirror,
+    kept: Vec<String>,
+    places: u32,
+    draw: impl FnOnce(Picture) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let place = Arc::clone(&app.drawings).acquire_many_owned(places).await;
+    let pages = mirror.pages.clone();
+    let draw = move || {
+        let picture = Picture::from_graph(&graph, |shown| pages.as_ref()?.node(shown))?;
+        let drawn = draw(picture.keep(&kept));
         drop(place);
-        drawn
+        Ok(drawn)
     };
     let drawn = tokio::task::spawn_blocking(draw).await;
     let drawn = drawn.map_err(|_| Problem::unwritten())?;
-    let drawn = drawn.map_err(|error| Problem::undrawn(&error))?;
-    Ok(Answer::new(format, drawn.bytes, mirror))
+    drawn.map_err(|error: runlineage_draw::Error| Problem::undrawn(&error))
 }

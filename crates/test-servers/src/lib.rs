@@ -10,6 +10,7 @@
     reason = "only the tests of this workspace use this crate"
 )]
 
+pub mod browser;
 pub mod company_proxy;
 pub mod fake_mlflow;
 pub mod keeper;

@@ -2,20 +2,23 @@
 
 mod answers;
 mod description;
+mod explorer;
 mod hostile;
 mod limits;
 mod load;
 mod questions;
 mod safety;
+mod unfolded;
 
 /// Every path of the API that shows mirrored data, with parameters.
-const DATA: [&str; 10] = [
+const DATA: [&str; 11] = [
     "/api/v1/status",
     "/api/v1/search",
     "/api/v1/facets?facet=exp",
     "/api/v1/run?id=run000",
     "/api/v1/node?id=run:run000",
     "/api/v1/graph?select=run:run000",
+    "/api/v1/picture?select=run:run000",
     "/api/v1/impact?node=run:run000",
     "/api/v1/provenance?node=run:run000",
     "/api/v1/paths?from=run:run000&to=model:churn:0",

@@ -190,3 +190,21 @@ fn no_node_is_lost_and_no_start_or_difference_is_folded() {
     }
     assert!(folds > 300, "{folds}");
 }
+
+#[test]
+fn a_kept_node_stays_out_of_its_fold_with_the_sibling_that_it_hangs_on() {
+    let kept = |id: &str| fan(42, 1).keep(&[id.to_owned()]).fold(5);
+    let run = kept("run:040");
+    let names = names(&run);
+    assert!(
+        names.contains(&"run:040") && names.contains(&"+36 more"),
+        "{names:?}"
+    );
+    let output = kept("model:o:40-0");
+    let ids: Vec<&str> = output.nodes().iter().map(|node| node.id.as_str()).collect();
+    assert!(
+        ids.contains(&"model:o:40-0") && ids.contains(&"run:040"),
+        "{ids:?}"
+    );
+    assert_eq!(kept("run:unknown"), fan(42, 1).fold(5));
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
+use runlineage::graph::Graph;
 use runlineage_draw::{SvgOptions, Theme};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -16,7 +17,8 @@ use crate::params::Params;
 use crate::problem::Problem;
 use crate::schema::GraphSchema;
 use crate::selection::{Reach, Selection};
-use crate::walk;
+use crate::unfold::{self, Unfolded};
+use crate::walk::{self, Look};
 
 /// Unless a parameter says otherwise, the graph has this many levels of runs in each direction.
 const LEVELS: u32 = 2;
@@ -48,6 +50,15 @@ pub(crate) struct GraphParams {
     max_nodes: Option<u32>,
     /// In pictures, fold more than this many siblings of one kind into one node: 5 by default; 0 folds none.
     fold: Option<u32>,
+    /// Nodes, as a JSON array of texts, of which one more level of runs upstream is shown.
+    #[param(example = "[\"model:churn:2\"]")]
+    unfold_up: Option<String>,
+    /// Nodes, as a JSON array of texts, of which one more level of runs downstream is shown.
+    #[param(example = "[\"model:churn:2\"]")]
+    unfold_down: Option<String>,
+    /// Nodes, as a JSON array of texts, that pictures never fold.
+    #[param(example = "[\"model:churn:2\"]")]
+    keep: Option<String>,
     /// The colours of an SVG.
     theme: Option<ThemeName>,
     /// Whether an SVG has a legend: true by default.
@@ -57,6 +68,13 @@ pub(crate) struct GraphParams {
     /// The format of the answer, instead of `Accept`.
     #[param(pattern = "^(json|csv|svg|png|html)$")]
     format: Option<String>,
+}
+
+impl GraphParams {
+    /// The name of the format that the request asks for.
+    pub(super) fn format(&self) -> Option<&str> {
+        self.format.as_deref()
+    }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
@@ -91,13 +109,32 @@ pub(crate) async fn graph(
     Params(params): Params<GraphParams>,
 ) -> Result<Answer, Problem> {
     let format = Format::of(params.format.as_deref(), &headers, &GRAPHS)?;
+    let look = look(&params)?;
+    let Walked { graph, mirror, cut } = walked(&app, &params, format).await?;
+    let answer = walk::drawn(&app, graph, &mirror, format, look).await?;
+    Ok(answer.cut(cut))
+}
+
+/// A graph, what is mirrored, and the limit that cut the graph.
+pub(super) struct Walked {
+    pub(super) graph: Graph,
+    pub(super) mirror: Mirror,
+    pub(super) cut: Option<String>,
+}
+
+/// Walks the graph for an answer in this format.
+pub(super) async fn walked(
+    app: &App,
+    params: &GraphParams,
+    format: Format,
+) -> Result<Walked, Problem> {
     let (up, down) = (params.upstream.as_deref(), params.downstream.as_deref());
     // To ask for one direction alone leaves the other out.
     let default = match (up, down) {
         (None, None) => LEVELS,
         _ => 0,
     };
-    let max_nodes = walk::max_nodes(&app, params.max_nodes, MAX_NODES, format);
+    let max_nodes = walk::max_nodes(app, params.max_nodes, MAX_NODES, format);
     let reach = Reach {
         upstream: walk::levels("upstream", up, default)?,
         downstream: walk::levels("downstream", down, default)?,
@@ -106,13 +143,22 @@ pub(crate) async fn graph(
         matching: walk::condition(params.r#where.as_deref())?,
         max_nodes,
     };
-    let selection = Selection::parse(&app, &params.select).await?;
-    let (graph, mirror) = futures::try_join!(selection.graph(&app, reach), Mirror::of(&app))?;
-    selection.check(&app, &graph).await?;
+    let unfolded = Unfolded::parse(params.unfold_up.as_deref(), params.unfold_down.as_deref())?;
+    let selection = Selection::parse(app, &params.select).await?;
+    let (graph, mirror) = futures::try_join!(selection.graph(app, &reach), Mirror::of(app))?;
+    selection.check(app, &graph).await?;
+    let graph = unfolded.add(app, graph, &reach).await?;
     let cut = walk::cut(graph.truncated.as_ref(), max_nodes);
-    let svg = svg_options(params.theme, params.legend, params.links);
-    let answer = walk::drawn(&app, graph, &mirror, format, fold(params.fold), svg).await?;
-    Ok(answer.cut(cut))
+    Ok(Walked { graph, mirror, cut })
+}
+
+/// How the graph is drawn.
+pub(super) fn look(params: &GraphParams) -> Result<Look, Problem> {
+    Ok(Look {
+        fold: fold(params.fold),
+        kept: unfold::texts("keep", params.keep.as_deref())?,
+        svg: svg_options(params.theme, params.legend, params.links),
+    })
 }
 
 pub(super) fn fold(fold: Option<u32>) -> usize {

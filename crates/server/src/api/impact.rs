@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use runlineage_draw::SvgOptions;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -17,7 +16,7 @@ use crate::mirror::Mirror;
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::selection::{Reach, Selection};
-use crate::walk;
+use crate::walk::{self, Look};
 
 const MAX_NODES: usize = 100_000;
 
@@ -84,11 +83,14 @@ pub(crate) async fn impact(
             matching,
             max_nodes,
         };
-        let (graph, mirror) = futures::try_join!(selection.graph(&app, reach), Mirror::of(&app))?;
+        let (graph, mirror) = futures::try_join!(selection.graph(&app, &reach), Mirror::of(&app))?;
         selection.check(&app, &graph).await?;
         let cut = walk::cut(graph.truncated.as_ref(), max_nodes);
-        let (fold, svg) = (fold(params.fold), SvgOptions::default());
-        let answer = walk::drawn(&app, graph, &mirror, format, fold, svg).await?;
+        let look = Look {
+            fold: fold(params.fold),
+            ..Look::default()
+        };
+        let answer = walk::drawn(&app, graph, &mirror, format, look).await?;
         return Ok(answer.cut(cut));
     }
     let mut request = app

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use runlineage::graph::Graph;
-use runlineage_draw::SvgOptions;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -16,7 +15,7 @@ use crate::format::{Format, GRAPHS};
 use crate::mirror::Mirror;
 use crate::params::Params;
 use crate::problem::Problem;
-use crate::walk;
+use crate::walk::{self, Look};
 
 const MAX_NODES: usize = 100_000;
 
@@ -89,7 +88,6 @@ pub(crate) async fn paths(
     if let Some(path) = paths.shortest {
         (graph.nodes, graph.edges) = (path.nodes, path.edges);
     }
-    let svg = SvgOptions::default();
-    let answer = walk::drawn(&app, graph, &mirror, format, 0, svg).await?;
+    let answer = walk::drawn(&app, graph, &mirror, format, Look::default()).await?;
     Ok(answer.cut(cut))
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use runlineage_draw::SvgOptions;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -16,7 +15,7 @@ use crate::format::{Format, GRAPHS};
 use crate::mirror::Mirror;
 use crate::params::Params;
 use crate::problem::Problem;
-use crate::walk;
+use crate::walk::{self, Look};
 
 const MAX_NODES: usize = 10_000;
 
@@ -83,9 +82,12 @@ pub(crate) async fn provenance(
     }
     let cut = walk::cut(provenance.unresolved.truncated.as_ref(), max_nodes);
     if format != Format::Json {
-        let (fold, svg) = (fold(params.fold), SvgOptions::default());
+        let look = Look {
+            fold: fold(params.fold),
+            ..Look::default()
+        };
         let graph = provenance.graph;
-        let answer = walk::drawn(&app, graph, &mirror, format, fold, svg).await?;
+        let answer = walk::drawn(&app, graph, &mirror, format, look).await?;
         return Ok(answer.cut(cut));
     }
     let file = ProvenanceFile::of(&provenance, upstream == u32::MAX);

@@ -1,0 +1,56 @@
+// The whole state of the page, which the address holds after `#`. Browsers never send that part, so no name reaches a log.
+
+const LISTS = ["unfold_up", "unfold_down", "keep"];
+const TEXTS = ["q", "sort", "columns", "rows", "node", "tab", "up", "down", "at"];
+
+/** The state of an address. */
+export function read(hash = location.hash) {
+  const params = new URLSearchParams(hash.slice(1));
+  const state = {};
+  for (const name of TEXTS) {
+    if (params.has(name)) state[name] = params.get(name);
+  }
+  for (const name of LISTS) {
+    if (params.has(name)) state[name] = params.getAll(name);
+  }
+  return state;
+}
+
+/** The address of a state. */
+export function href(state) {
+  const params = new URLSearchParams();
+  for (const name of TEXTS) {
+    if (state[name] !== undefined && state[name] !== "") params.set(name, state[name]);
+  }
+  for (const name of LISTS) {
+    for (const value of new Set(state[name] ?? [])) params.append(name, value);
+  }
+  return `#${params}`;
+}
+
+/** The address of a node's page. */
+export function nodeHref(node, tab) {
+  return href({ node, tab });
+}
+
+/** Goes to a state. With `replace`, the way back leads past the state before. */
+export function go(state, { replace = false } = {}) {
+  const address = href(state);
+  if (address === (location.hash || "#")) return;
+  history[replace ? "replaceState" : "pushState"](null, "", address);
+  dispatchEvent(new Event("statechange"));
+}
+
+/** Calls `show` for the state of now and of each later address. */
+export function follow(show) {
+  let shown;
+  const tell = () => {
+    if (location.hash === shown) return;
+    shown = location.hash;
+    show(read());
+  };
+  addEventListener("statechange", tell);
+  addEventListener("popstate", tell);
+  addEventListener("hashchange", tell);
+  tell();
+}
