@@ -1,6 +1,5 @@
 // The picture of a graph, drawn by the server: choose a node, see all that lies up and down of it, move by keys.
 
-import { clean } from "./dom.js";
 import { Drawn } from "./closure.js";
 import { Zoom } from "./zoom.js";
 
@@ -59,13 +58,13 @@ export class PictureView {
 
   prepare(element, place) {
     const node = this.drawn.nodes[place];
+    // The title names the node for a screen reader, with what the box says by marks.
     const title = element.querySelector("title");
     if (title) title.textContent = title.textContent.slice(0, LONGEST_TITLE);
     // The lines of a box are words apart for programs that read them.
     for (const line of element.querySelectorAll("text")) line.after(" ");
     element.setAttribute("role", "button");
     element.setAttribute("tabindex", "-1");
-    element.setAttribute("aria-label", clean(spoken(node, element)));
     element.addEventListener("click", (event) => {
       event.stopPropagation();
       const pill = event.target.closest(".pill");
@@ -134,23 +133,6 @@ function parsed(text) {
     }
   }
   return document.importNode(root, true);
-}
-
-/** What a screen reader says of a node: what is seen, and in words what is seen as a mark. */
-function spoken(node, element) {
-  const seen = [...element.querySelectorAll("text")].map((text) => text.textContent);
-  const more = (hidden, side) => hidden && `${hidden.or_more ? "over " : ""}${hidden.count} more ${side}`;
-  const words = [
-    seen.join(" "),
-    node.folded && "folded",
-    node.status?.toLowerCase(),
-    node.start && "start",
-    node.deleted && "deleted in MLflow",
-    !node.known && "not mirrored",
-    more(node.hidden_up, "upstream"),
-    more(node.hidden_down, "downstream"),
-  ];
-  return words.filter(Boolean).join(", ").replace(/\s+/g, " ");
 }
 
 function middle(element) {
