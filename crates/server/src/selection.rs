@@ -1,10 +1,10 @@
 //! [`Selection`]: the graph that `/graph?select=` asks for.
-//!
-//! A selection is a node, from which the graph goes so many levels up and down. Another form of selection is another variant here.
 
-use runlineage::Node;
-use runlineage::graph::Graph;
+use runlineage::graph::{Graph, Selection as Expression};
+use runlineage::lineage::NodeArg;
+use runlineage::{Error, Node};
 
+use crate::answer::parse_start;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::walk;
@@ -14,6 +14,13 @@ use crate::walk;
 pub(crate) enum Selection {
     /// A node, and what lies around it.
     Around(Node),
+    /// A node whose text is no selection, because it lacks quotes. The error counts if the mirror has never met the node.
+    Unquoted(Node, Error),
+    /// The nodes of an expression, which says the levels of each.
+    Several {
+        expression: Expression,
+        nodes: Vec<Node>,
+    },
 }
 
 /// How far a graph goes, and through which runs.
@@ -28,32 +35,90 @@ pub(crate) struct Reach {
 }
 
 impl Selection {
-    /// Parses the text of a selection.
+    /// Parses the text of a selection, and resolves its aliases by the mirror.
     pub(crate) async fn parse(app: &App, text: &str) -> Result<Self, Problem> {
-        walk::node(app, "select", text).await.map(Self::Around)
+        let mut expression = match text.parse::<Expression>() {
+            Ok(expression) => expression,
+            Err(error) => {
+                let error = error.of_argument("select");
+                return match parse_start(text) {
+                    // Programs and pages have the texts of nodes from other answers, which quote none.
+                    Ok(NodeArg::Node(node)) => Ok(Self::Unquoted(node, error)),
+                    _ => Err(error.into()),
+                };
+            }
+        };
+        if let Some(span) = expression.as_span()
+            && (span.upstream, span.downstream) == (None, None)
+        {
+            return walk::resolved(app, span.node.clone())
+                .await
+                .map(Self::Around);
+        }
+        let mut nodes = Vec::new();
+        for span in expression.spans_mut() {
+            let node = walk::resolved(app, span.node.clone()).await?;
+            span.node = NodeArg::Node(node.clone());
+            nodes.push(node);
+        }
+        Ok(Self::Several { expression, nodes })
+    }
+
+    /// Whether the selection says the levels of its nodes.
+    pub(crate) fn has_levels(&self) -> bool {
+        matches!(self, Self::Several { .. })
     }
 
     /// Walks the graph.
     pub(crate) async fn graph(&self, app: &App, reach: &Reach) -> Result<Graph, Problem> {
-        let Self::Around(node) = self;
-        let mut request = app
-            .store
-            .graph(node.clone())
-            .upstream(reach.upstream)
-            .downstream(reach.downstream)
-            .uncertain(reach.uncertain)
-            .parents(reach.parents)
-            .max_nodes(reach.max_nodes)
-            .max_time(app.limits.max_time);
-        if let Some(query) = &reach.matching {
-            request = request.matching(query.clone());
-        }
-        Ok(request.await?)
+        let matching = reach.matching.clone();
+        let graph = match self {
+            Self::Around(node) | Self::Unquoted(node, _) => {
+                let request = app
+                    .store
+                    .graph(node.clone())
+                    .upstream(reach.upstream)
+                    .downstream(reach.downstream)
+                    .uncertain(reach.uncertain)
+                    .parents(reach.parents)
+                    .max_nodes(reach.max_nodes)
+                    .max_time(app.limits.max_time);
+                match matching {
+                    Some(query) => request.matching(query).await,
+                    None => request.await,
+                }
+            }
+            Self::Several { expression, .. } => {
+                let request = app
+                    .store
+                    .select(expression)
+                    .uncertain(reach.uncertain)
+                    .parents(reach.parents)
+                    .max_nodes(reach.max_nodes)
+                    .max_time(app.limits.max_time);
+                match matching {
+                    Some(query) => request.matching(query).await,
+                    None => request.await,
+                }
+            }
+        };
+        Ok(graph?)
     }
 
     /// Fails if the mirror has never met what is selected.
-    pub(crate) async fn check(&self, app: &App, graph: &Graph) -> Result<(), Problem> {
-        let Self::Around(node) = self;
-        walk::check_start(app, graph, node).await
+    pub(crate) async fn check(self, app: &App, graph: &Graph) -> Result<(), Problem> {
+        match self {
+            Self::Around(node) => walk::check_start(app, graph, &node).await,
+            Self::Unquoted(node, error) => {
+                let met = walk::check_start(app, graph, &node).await;
+                met.map_err(|_| error.into())
+            }
+            Self::Several { nodes, .. } => {
+                for node in nodes {
+                    walk::check_known(app, &node).await?;
+                }
+                Ok(())
+            }
+        }
     }
 }

@@ -21,7 +21,13 @@ const MAX_DRAWN: usize = 2_000;
 
 /// Parses a node. A model may be named by an alias, a stage or `latest`, which the mirror resolves.
 pub(crate) async fn node(app: &App, parameter: &'static str, text: &str) -> Result<Node, Problem> {
-    match parse_start(text).map_err(|reason| Problem::parameter(parameter, reason))? {
+    let node = parse_start(text).map_err(|reason| Problem::parameter(parameter, reason))?;
+    resolved(app, node).await
+}
+
+/// The node; for a pointer to a version, the version that the mirror knows.
+pub(crate) async fn resolved(app: &App, node: NodeArg) -> Result<Node, Problem> {
+    match node {
         NodeArg::Node(node) => Ok(node),
         NodeArg::Pointer(pointer) => {
             let version = app.store.resolve_version(&pointer).await?;

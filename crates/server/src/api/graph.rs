@@ -30,7 +30,8 @@ pub(super) const FOLD: u32 = 5;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct GraphParams {
-    /// A node, such as `run:ID`, `model:NAME:VERSION`, `artifact:RUN_ID/PATH` or `models:/NAME@ALIAS`. A text without a kind is the id of a run.
+    /// A node, such as `run:ID`, `model:NAME:VERSION`, `artifact:RUN_ID/PATH` or `models:/NAME@ALIAS`; a text without a kind is the id of a run.
+    /// Or a selection of nodes, such as `2+model:churn:2+1 and where(status = FINISHED)`, as the program's `graph` takes it.
     #[param(example = "model:churn:2")]
     select: String,
     /// Levels of runs upstream, or `all`. Without it: 2, or 0 if only `downstream` is given.
@@ -145,6 +146,14 @@ pub(super) async fn walked(
     };
     let unfolded = Unfolded::parse(params.unfold_up.as_deref(), params.unfold_down.as_deref())?;
     let selection = Selection::parse(app, &params.select).await?;
+    let levels = [("upstream", up), ("downstream", down)];
+    if let (true, Some((parameter, _))) = (
+        selection.has_levels(),
+        levels.iter().find(|(_, levels)| levels.is_some()),
+    ) {
+        let reason = "the selection says the levels of each node; write 2+NODE+1 for two levels upstream and one downstream";
+        return Err(Problem::parameter(*parameter, reason));
+    }
     let (graph, mirror) = futures::try_join!(selection.graph(app, &reach), Mirror::of(app))?;
     selection.check(app, &graph).await?;
     let graph = unfolded.add(app, graph, &reach).await?;

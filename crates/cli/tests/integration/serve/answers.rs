@@ -97,10 +97,15 @@ fn questions(pipeline: &Pipeline) -> Vec<Question> {
         ));
     }
     for format in ["json", "csv", "svg", "png", "html"] {
+        let selection = format!("2+{version}+1 and not {data} and where(status = FINISHED)");
         for (command, path) in [
             (
                 vec!["graph", version.as_str()],
                 format!("graph?select={}", encoded(version)),
+            ),
+            (
+                vec!["graph", selection.as_str()],
+                format!("graph?select={}", encoded(&selection)),
             ),
             (
                 vec![
