@@ -21,7 +21,7 @@ fn hostile_conditions_are_refused_before_the_program_connects() {
         "3",
         "",
         "status",
-        "status = FAILED",
+        "name = nobody",
         "status = 'FAILED' and",
         "sttatus = 'FAILED'",
         "metrics.auc > '0.9'",

@@ -275,7 +275,7 @@ fn a_wrong_argument_is_refused_before_anything_is_asked() {
             &["model:m", "r1"],
             &["model:m names no version; write model:m:VERSION"],
         ),
-        (&["a b", "r1"], &["is not a node"]),
+        (&["a b", "r1"], &["column 3", "into double quotes"]),
         (
             &["r1", "r2", "--format", "csv"],
             &["csv", "table, json, svg, png, html"],

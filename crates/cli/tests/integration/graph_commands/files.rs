@@ -78,7 +78,7 @@ async fn a_file_that_cannot_be_written_is_an_error_that_says_what_to_do() {
         check(
             &write(name),
             2,
-            &["--out", ".svg, .png or .html", "--format"],
+            &["--out", ".graphml or .ndjson", "--format"],
         );
     }
     fs::create_dir(folder.path().join("folder.svg")).unwrap();

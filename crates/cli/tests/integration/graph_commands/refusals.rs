@@ -39,7 +39,7 @@ fn a_wrong_argument_is_refused_before_anything_is_asked() {
         (&["impact", "r1", "--parents"], &["--parents"]),
         (
             &["provenance", "r1", "--out", "x.pdf"],
-            &[".svg, .png or .html"],
+            &[".graphml or .ndjson"],
         ),
         (&["paths", "r1"], &["B", "For example: runlineage paths"]),
     ] {

@@ -188,7 +188,7 @@ async fn the_api_the_program_and_the_library_answer_alike() {
         assert!(answer.header("runlineage-full-pass").is_some(), "{path}");
         compared += 1;
     }
-    assert_eq!(compared, 41);
+    assert_eq!(compared, 46);
     nodes_are_told_as_show_tells_them(&pipeline, &served);
 
     let store = MongoRunStore::open(uri, None).await.expect("a mirror");
