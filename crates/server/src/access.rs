@@ -18,7 +18,7 @@ use crate::token::{NewToken, TokenFile, TokenHash};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Access {
-    /// Who has the token that [`Server::url`](crate::Server::url) holds. Each start makes a new one.
+    /// Who has the token that [`Bound::url`](crate::Bound::url) holds. Each start makes a new one.
     StartToken,
     /// Who has a token of the file.
     Tokens(TokenFile),
