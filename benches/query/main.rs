@@ -631,14 +631,19 @@ async fn loaded(server: &Server, name: &str, count: u64) -> Outcome<Database> {
         runs.insert_many(batch).ordered(false).await?;
     }
     let loaded = start.elapsed();
-    let steps: Vec<Document> =
-        serde_json::from_str(include_str!("../../migrations/0001_runs.json"))?;
-    for step in steps {
-        if step
-            .get_str("createIndexes")
-            .is_ok_and(|name| name == "runs")
-        {
-            database.run_command(step).await?;
+    for migration in [
+        include_str!("../../migrations/0001_runs.json"),
+        include_str!("../../migrations/0002_tickets.json"),
+        include_str!("../../migrations/0003_native_lineage.json"),
+    ] {
+        let steps: Vec<Document> = serde_json::from_str(migration)?;
+        for step in steps {
+            if step
+                .get_str("createIndexes")
+                .is_ok_and(|name| name == "runs")
+            {
+                database.run_command(step).await?;
+            }
         }
     }
     eprintln!(

@@ -36,11 +36,12 @@ async fn made_up_requests_get_the_answers_that_the_description_promises() {
             "--warnings",
             "off",
         ])
+        // Python 3.11 may fail to parse sources in two threads at once, and schemathesis does so with two workers.
         .args([
             "--request-timeout",
             "30",
             "--workers",
-            "2",
+            "1",
             "--continue-on-failure",
         ])
         .current_dir(folder.path()));
