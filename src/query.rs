@@ -42,7 +42,7 @@ pub use order::Order;
 pub(crate) use order::without_keys;
 pub(crate) use prefix::begins_with;
 pub use search::Search;
-pub(crate) use text::{Input, ParseError, Parsed, in_quotes, parse};
+pub(crate) use text::{Input, ParseError, Parsed, all_tokens, in_quotes, parse};
 pub use time::{parse_time, parse_time_from};
 
 /// Conditions on runs: on what they read and wrote, and on their fields, tags, params and metrics. A run has to meet all

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use super::Query;
 use crate::error::{Error, Result, TextPosition};
 
-pub(crate) use token::{Input, Parsed, in_quotes};
+pub(crate) use token::{Input, Parsed, all_tokens, in_quotes};
 use token::{Kind, Token};
 
 /// The maximum nesting of parentheses and `not`: the parser is recursive, and its stack is finite.

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use winnow::ascii::multispace0;
-use winnow::combinator::{alt, eof, preceded, repeat, terminated};
+use winnow::combinator::alt;
 use winnow::error::ErrMode;
 use winnow::prelude::*;
-use winnow::stream::{LocatingSlice, Location};
+use winnow::stream::Location;
 use winnow::token::{any, take_till};
 
-use crate::query::{Input, ParseError, Parsed, in_quotes};
+use crate::query::{Input, ParseError, Parsed, all_tokens, in_quotes};
 
 /// The words of the grammar, which a node without quotes cannot be.
 pub(super) const WORDS: [&str; 6] = ["and", "or", "not", "roots", "sinks", "where"];
@@ -35,14 +35,7 @@ pub(super) enum Kind {
 }
 
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {
-    let tokens = repeat(0.., terminated(token, multispace0));
-    let mut whole = terminated(preceded(multispace0, tokens), eof);
-    whole
-        .parse_next(&mut LocatingSlice::new(text))
-        .map_err(|error| match error {
-            ErrMode::Backtrack(error) | ErrMode::Cut(error) => error,
-            ErrMode::Incomplete(_) => ParseError::new(text.len(), "the selection ends too early"),
-        })
+    all_tokens(text, token, "the selection ends too early")
 }
 
 fn token(input: &mut Input<'_>) -> Parsed<Token> {

@@ -37,13 +37,22 @@ pub(crate) type Input<'a> = LocatingSlice<&'a str>;
 pub(crate) type Parsed<T> = Result<T, ErrMode<ParseError>>;
 
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {
+    all_tokens(text, token, "the query ends too early")
+}
+
+/// Every token of a text in this grammar, with white space between them.
+pub(crate) fn all_tokens<T>(
+    text: &str,
+    token: fn(&mut Input<'_>) -> Parsed<T>,
+    too_early: &str,
+) -> Result<Vec<T>, ParseError> {
     let tokens = repeat(0.., terminated(token, multispace0));
     let mut whole = terminated(preceded(multispace0, tokens), eof);
     whole
         .parse_next(&mut LocatingSlice::new(text))
         .map_err(|error| match error {
             ErrMode::Backtrack(error) | ErrMode::Cut(error) => error,
-            ErrMode::Incomplete(_) => ParseError::new(text.len(), "the query ends too early"),
+            ErrMode::Incomplete(_) => ParseError::new(text.len(), too_early),
         })
 }
 
