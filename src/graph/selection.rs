@@ -58,6 +58,18 @@ pub struct Span {
 }
 
 impl Selection {
+    /// The node with these levels of runs around it, `u32::MAX` for all.
+    #[must_use]
+    pub fn around(node: NodeArg, upstream: u32, downstream: u32) -> Self {
+        Self {
+            root: Expression::Walk(Span {
+                node,
+                upstream: Some(upstream),
+                downstream: Some(downstream),
+            }),
+        }
+    }
+
     /// The node and its levels if the selection is nothing else, such as `model:churn:7` or `2+model:churn:7+1`.
     #[must_use]
     pub fn as_span(&self) -> Option<&Span> {

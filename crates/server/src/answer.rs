@@ -34,6 +34,6 @@ pub use pages::Pages;
 pub use provenance::{ProvenanceFile, doubts, reasons};
 pub use runs::RunWriter;
 pub use secret::masked;
-pub use start::{has_flow, is_met, parse_levels, parse_node, parse_start};
+pub use start::{has_flow, is_met, parse_levels, parse_start};
 pub use trim::projection;
 pub use versions::{ListedVersion, UsedBy, Versions};

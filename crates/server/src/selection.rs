@@ -71,38 +71,26 @@ impl Selection {
 
     /// Walks the graph.
     pub(crate) async fn graph(&self, app: &App, reach: &Reach) -> Result<Graph, Problem> {
-        let matching = reach.matching.clone();
-        let graph = match self {
+        let around;
+        let expression = match self {
             Self::Around(node) | Self::Unquoted(node, _) => {
-                let request = app
-                    .store
-                    .graph(node.clone())
-                    .upstream(reach.upstream)
-                    .downstream(reach.downstream)
-                    .uncertain(reach.uncertain)
-                    .parents(reach.parents)
-                    .max_nodes(reach.max_nodes)
-                    .max_time(app.limits.max_time);
-                match matching {
-                    Some(query) => request.matching(query).await,
-                    None => request.await,
-                }
+                let node = NodeArg::Node(node.clone());
+                around = Expression::around(node, reach.upstream, reach.downstream);
+                &around
             }
-            Self::Several { expression, .. } => {
-                let request = app
-                    .store
-                    .select(expression)
-                    .uncertain(reach.uncertain)
-                    .parents(reach.parents)
-                    .max_nodes(reach.max_nodes)
-                    .max_time(app.limits.max_time);
-                match matching {
-                    Some(query) => request.matching(query).await,
-                    None => request.await,
-                }
-            }
+            Self::Several { expression, .. } => expression,
         };
-        Ok(graph?)
+        let mut request = app
+            .store
+            .select(expression)
+            .uncertain(reach.uncertain)
+            .parents(reach.parents)
+            .max_nodes(reach.max_nodes)
+            .max_time(app.limits.max_time);
+        if let Some(query) = &reach.matching {
+            request = request.matching(query.clone());
+        }
+        Ok(request.await?)
     }
 
     /// Fails if the mirror has never met what is selected.

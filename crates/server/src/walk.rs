@@ -142,7 +142,7 @@ pub(crate) async fn drawn(
             runlineage_draw::Format::Csv => picture,
             _ => masked_picture(&picture)?,
         };
-        answer::drawn(&picture, drawn, fold, &svg)
+        answer::drawn(&picture, drawn, fold, &svg, None)
     };
     let drawn = in_place(app, graph, mirror, kept, places, draw).await?;
     let drawn = drawn.map_err(|error| Problem::undrawn(&error))?;

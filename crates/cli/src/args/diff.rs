@@ -7,9 +7,10 @@ use runlineage::Error;
 use runlineage::graph::Diff;
 use runlineage::lineage::NodeArg;
 use runlineage_draw::Format;
+use runlineage_server::answer::parse_levels;
 
 use super::MAX_TIME;
-use super::graph::{FormatArg, OutputArgs, parse_count, parse_levels};
+use super::graph::{FormatArg, OutputArgs, parse_count};
 use super::selection::parse_one;
 
 /// Show why two runs or two versions differ: the first points where their upstreams diverge, and what follows from these.

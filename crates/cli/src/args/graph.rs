@@ -8,6 +8,7 @@ use runlineage::graph::Selection;
 use runlineage::lineage::NodeArg;
 use runlineage::{Error, Query};
 use runlineage_draw::Format;
+use runlineage_server::answer::parse_levels;
 
 use super::selection::{Start, parse_downstream, parse_one, parse_upstream};
 use super::{MAX_TIME, parse_as};
@@ -243,15 +244,6 @@ impl OutputArgs {
                 ),
             )),
         }
-    }
-}
-
-pub(super) fn parse_levels(text: &str) -> Result<u32, String> {
-    match text {
-        "all" => Ok(u32::MAX),
-        _ => text
-            .parse()
-            .map_err(|_| "write a number, such as 3, or all".to_owned()),
     }
 }
 

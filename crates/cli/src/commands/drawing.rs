@@ -5,9 +5,7 @@ use std::process::ExitCode;
 
 use runlineage::MongoRunStore;
 use runlineage::graph::{Diff, Graph};
-use runlineage_draw::{
-    Format, HtmlOptions, MermaidOptions, Picture, PngOptions, SvgOptions, TABLE_HEADER,
-};
+use runlineage_draw::{Format, MermaidOptions, Picture, SvgOptions, TABLE_HEADER};
 use runlineage_server::answer::{self, LinkedGraph, masked_picture};
 
 use super::Result;
@@ -66,30 +64,25 @@ fn pictured(
     fold: usize,
     title: Option<String>,
 ) -> Result<Vec<u8>> {
-    let folded = || match fold {
-        0 => picture.clone(),
-        shown => picture.fold(shown),
-    };
     let bytes = match format {
         Format::Table => node_table(picture).into_bytes(),
-        Format::Svg => runlineage_draw::svg(&folded(), &SvgOptions::default()).into_bytes(),
-        Format::Png => {
-            let png = runlineage_draw::png(&folded(), &PngOptions::default())?;
-            say_missing(&png.missing_glyphs);
-            png.bytes
-        }
-        Format::Html => {
-            let mut options = HtmlOptions::default();
-            options.fold = (fold > 0).then_some(fold);
-            options.title = title;
-            runlineage_draw::html(picture, &options).into_bytes()
-        }
         Format::Mermaid => {
             let mut options = MermaidOptions::default();
             options.fold = (fold > 0).then_some(fold);
             runlineage_draw::mermaid(picture, &options).into_bytes()
         }
-        _ => runlineage_draw::tree(&folded()).into_bytes(),
+        Format::Tree => {
+            let folded = match fold {
+                0 => picture.clone(),
+                shown => picture.fold(shown),
+            };
+            runlineage_draw::tree(&folded).into_bytes()
+        }
+        _ => {
+            let drawn = answer::drawn(picture, format, fold, &SvgOptions::default(), title)?;
+            say_missing(&drawn.missing_glyphs);
+            drawn.bytes
+        }
     };
     Ok(bytes)
 }

@@ -57,7 +57,8 @@ impl<'a> LinkedGraph<'a> {
     }
 }
 
-/// Draws a picture as SVG, PNG or HTML, and any other format as CSV. More siblings than `fold` become one node; 0 folds none.
+/// Draws a picture as SVG, PNG or HTML, and any other format as CSV. More siblings than `fold` become one node; 0 folds none. A page
+/// without a title of its own is named after the start.
 ///
 /// # Errors
 /// Those of a PNG that is too large.
@@ -66,6 +67,7 @@ pub fn drawn(
     format: Format,
     fold: usize,
     svg: &SvgOptions,
+    title: Option<String>,
 ) -> runlineage_draw::Result<Drawn> {
     let folded = || match fold {
         0 => picture.clone(),
@@ -82,6 +84,7 @@ pub fn drawn(
         Format::Html => {
             let mut options = HtmlOptions::default();
             options.fold = (fold > 0).then_some(fold);
+            options.title = title;
             runlineage_draw::html(picture, &options).into_bytes()
         }
         _ => runlineage_draw::csv(picture).into_bytes(),

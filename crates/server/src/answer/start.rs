@@ -6,28 +6,21 @@ use runlineage::graph::{Graph, Hidden, Relation};
 use runlineage::lineage::NodeArg;
 use runlineage::{Error, Kind, MongoRunStore, Node, RunId};
 
-/// Parses a node. A text without a kind is the id of a run.
-///
-/// # Errors
-/// What to write instead.
-pub fn parse_node(text: &str) -> Result<Node, String> {
-    let is_node = text.contains(':') && !text.starts_with("runs:/");
-    if !is_node && let Ok(id) = text.parse::<RunId>() {
-        return parse_as::<Node>(&format!("run:{id}"));
-    }
-    parse_as::<Node>(text)
-}
-
 /// Parses a node, or a model by what points at one of its versions. A text without a kind is the id of a run.
 ///
 /// # Errors
-/// As [`parse_node`].
+/// What to write instead.
 pub fn parse_start(text: &str) -> Result<NodeArg, String> {
     // `models:/m-…` is a logged model.
     if text.starts_with("models:/") && parse_as::<Node>(text).is_err() {
         return Kind::MODEL.read(text);
     }
-    parse_node(text).map(NodeArg::Node)
+    let is_node = text.contains(':') && !text.starts_with("runs:/");
+    let node = match text.parse::<RunId>() {
+        Ok(id) if !is_node => parse_as(&format!("run:{id}")),
+        _ => parse_as(text),
+    };
+    node.map(NodeArg::Node)
 }
 
 /// Parses a number of levels of runs, or `all`.
