@@ -66,6 +66,7 @@ struct Readme;
 mod codec;
 mod error;
 pub mod graph;
+mod hash;
 pub mod mlflow;
 pub mod mongo;
 mod node;

@@ -9,6 +9,7 @@ mod lineage;
 mod text;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
@@ -35,8 +36,9 @@ pub use text::{ModelPointer, NodeArg, PointsTo};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node {
     kind: Kind,
-    key: String,
-    detail: Option<String>,
+    // Walks clone nodes very often, so clones share their texts.
+    key: Arc<str>,
+    detail: Option<Arc<str>>,
 }
 
 /// Whether a run read or wrote a node.
@@ -160,6 +162,11 @@ impl Node {
         &self.key
     }
 
+    /// The same text as [`key`](Self::key), shared with the node.
+    pub(crate) fn shared_key(&self) -> Arc<str> {
+        Arc::clone(&self.key)
+    }
+
     /// The version or the path. In a query, `None` matches any of them. In lineage, `None` means that none is recorded.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
@@ -170,8 +177,8 @@ impl Node {
     pub(crate) fn stored(kind: Kind, key: &str, detail: Option<&str>) -> Self {
         Self {
             kind,
-            key: key.to_owned(),
-            detail: detail.map(str::to_owned),
+            key: key.into(),
+            detail: detail.map(Arc::from),
         }
     }
 
@@ -191,8 +198,8 @@ impl Node {
         }
         Ok(Self {
             kind,
-            key: key.to_owned(),
-            detail: detail.map(str::to_owned),
+            key: key.into(),
+            detail: detail.map(Arc::from),
         })
     }
 }

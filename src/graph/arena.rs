@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use indexmap::IndexMap;
-
 use super::{ExperimentFacts, Relation, RunFacts};
+use crate::hash::FastIndexMap;
 use crate::mongo::neighbours::{LoggedModel, RegisteredVersion, StoredFacts, StoredRun};
-use crate::node::{Direction, Kind, Node, Origin};
+use crate::node::{Direction, Node, Origin};
 
 /// The number of a node: its place among all that the walk has met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,9 +17,9 @@ pub(super) type Aliases = BTreeMap<(String, String), Vec<String>>;
 /// The nodes that a walk has met, and the edges that the graph shows.
 #[derive(Debug)]
 pub(super) struct Arena {
-    nodes: IndexMap<Node, Met>,
+    nodes: FastIndexMap<Node, Met>,
     /// `None` if only the nodes are wanted.
-    edges: Option<IndexMap<(At, At), Link>>,
+    edges: Option<FastIndexMap<(At, At), Link>>,
     shown: usize,
 }
 
@@ -82,8 +81,8 @@ pub(super) struct Link {
 impl Arena {
     pub(super) fn new(has_edges: bool) -> Self {
         Self {
-            nodes: IndexMap::new(),
-            edges: has_edges.then(IndexMap::new),
+            nodes: FastIndexMap::default(),
+            edges: has_edges.then(FastIndexMap::default),
             shown: 0,
         }
     }
@@ -116,7 +115,7 @@ impl Arena {
 
     /// Adds a mirrored run, unless the arena has it already.
     pub(super) fn meet_run(&mut self, stored: StoredRun) -> At {
-        let at = self.meet(Node::stored(Kind::RUN, &stored.id, None));
+        let at = self.meet(stored.node);
         // While a run is being deleted or restored, it may be in both collections. The one in `runs` counts.
         let known = self.met(at).run.as_ref();
         if known.is_some_and(|known| !known.is_deleted || stored.is_deleted) {
@@ -162,7 +161,7 @@ impl Arena {
     }
 
     pub(super) fn edge_count(&self) -> usize {
-        self.edges.as_ref().map_or(0, IndexMap::len)
+        self.edges.as_ref().map_or(0, FastIndexMap::len)
     }
 
     pub(super) fn has_edge(&self, from: At, to: At) -> bool {

@@ -74,7 +74,11 @@ impl Walk<'_> {
     }
 
     /// Builds the graph, in its deterministic order.
-    pub(super) fn into_graph(self, has_facts: bool, hidden: Option<&HashMap<At, Hidden>>) -> Graph {
+    pub(super) fn into_graph(
+        mut self,
+        has_facts: bool,
+        hidden: Option<&HashMap<At, Hidden>>,
+    ) -> Graph {
         let shown = self.arena.shown_nodes();
         let mut order: Vec<(u32, Kind, String, At)> = shown
             .map(|(at, node, met)| {
@@ -91,13 +95,21 @@ impl Walk<'_> {
         edges.sort_unstable_by_key(|(from, to, _)| (places[from.0], places[to.0]));
         let edges = edges.into_iter();
         let edges = edges.map(|(from, to, link)| self.edge(from, to, link));
+        let edges = edges.collect();
         let nodes = order.into_iter().map(|(.., at)| {
             let hidden = hidden.and_then(|hidden| hidden.get(&at).copied());
-            self.graph_node(self.arena.node(at), self.arena.met(at), has_facts, hidden)
+            // The edges, which need the facts, are finished.
+            let record = self.arena.node_mut(at).run.as_mut();
+            let facts = record.map(|record| std::mem::take(&mut record.facts));
+            let (node, met) = (self.arena.node(at), self.arena.met(at));
+            GraphNode {
+                run: facts.filter(|_| has_facts),
+                ..self.graph_node(node, met, has_facts, hidden)
+            }
         });
         let mut graph = Graph {
-            edges: edges.collect(),
             nodes: nodes.collect(),
+            edges,
             truncated: self.truncated.clone(),
         };
         if hidden.is_some() {

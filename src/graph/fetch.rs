@@ -1,8 +1,8 @@
 //! Reads the runs that have given references: one query for each kind, however many references there are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt as _;
 use futures::future::try_join_all;
@@ -12,12 +12,13 @@ use super::overlap::{References, Renames};
 use super::walk::{Stop, Walk};
 use super::{Limit, Truncated};
 use crate::error::Result;
+use crate::hash::{FastIndexSet, FastMap, FastSet};
 use crate::mongo::neighbours::{Lookup, Reading, StoredRun};
 use crate::node::{Direction, Kind, Node};
 
 /// The runs that were read, by their references on one side.
 pub(super) struct Users {
-    runs: HashMap<At, Vec<At>>,
+    runs: FastMap<At, Vec<At>>,
     pub(super) references: References<At>,
     /// Whether reading stopped because more runs were found than the graph may show.
     pub(super) is_cut: bool,
@@ -45,9 +46,9 @@ pub(super) struct Asked<'a> {
 struct Wanted<'a> {
     walk: &'a Walk<'a>,
     overlapping: References<At>,
-    exact: HashSet<At>,
+    exact: FastSet<At>,
     /// The ids of the runs whose artifacts are all wanted.
-    artifacts_of: HashSet<&'a str>,
+    artifacts_of: FastSet<&'a str>,
 }
 
 /// The runs that the mirror returned.
@@ -70,12 +71,12 @@ impl Walk<'_> {
             artifacts_of,
         } = asked;
         let arena = &self.arena;
-        let artifacts_of = artifacts_of.iter().map(|run| arena.node(*run).key());
+        let artifacts_of = artifacts_of.iter().map(|run| arena.node(*run));
         let mut wanted = Wanted {
             walk: self,
             overlapping: References::new(),
             exact: exact.iter().copied().collect(),
-            artifacts_of: artifacts_of.collect(),
+            artifacts_of: artifacts_of.clone().map(Node::key).collect(),
         };
         for reference in overlapping {
             wanted
@@ -84,7 +85,6 @@ impl Walk<'_> {
         }
         let nodes = overlapping.iter().chain(exact);
         let nodes = nodes.map(|reference| arena.node(*reference));
-        let artifacts_of = wanted.artifacts_of.iter().copied();
         let lookups = lookups(direction, nodes, artifacts_of, &self.renames);
         let is_cut = AtomicBool::new(false);
         let reads = lookups.iter().map(|lookup| {
@@ -117,11 +117,11 @@ impl Walk<'_> {
     /// Adds the runs to the arena.
     pub(super) fn users(&mut self, direction: Direction, answers: Answers) -> Users {
         let mut users = Users {
-            runs: HashMap::new(),
+            runs: FastMap::default(),
             references: References::new(),
             is_cut: answers.is_cut,
         };
-        let mut met = HashSet::new();
+        let mut met = FastSet::default();
         for stored in answers.found.into_iter().flatten() {
             let run = self.arena.meet_run(stored);
             if !met.insert(run) {
@@ -164,14 +164,14 @@ impl Walk<'_> {
 pub(super) fn lookups<'a>(
     direction: Direction,
     references: impl Iterator<Item = &'a Node>,
-    artifacts_of: impl Iterator<Item = &'a str>,
+    artifacts_of: impl Iterator<Item = &'a Node>,
     renames: &Renames,
 ) -> Vec<Lookup> {
     let mut lookups: BTreeMap<(Kind, bool), Lookup> = BTreeMap::new();
     let lookup = |kind, has_details: bool| Lookup {
         direction,
         kind,
-        keys: BTreeSet::new(),
+        keys: FastIndexSet::default(),
         details: has_details.then(BTreeSet::new),
     };
     for node in references {
@@ -184,8 +184,8 @@ pub(super) fn lookups<'a>(
         let lookup = lookups
             .entry((kind, has_details))
             .or_insert_with(|| lookup(kind, has_details));
-        let names = renames.of_node(node).chain([node.key()]);
-        lookup.keys.extend(names.map(str::to_owned));
+        lookup.keys.extend(renames.of_node(node).map(Arc::from));
+        lookup.keys.insert(node.shared_key());
         if let Some((details, detail)) = lookup.details.as_mut().zip(node.detail()) {
             details.insert(detail.to_owned());
         }
@@ -195,7 +195,7 @@ pub(super) fn lookups<'a>(
         let lookup = lookups
             .entry((kind, false))
             .or_insert_with(|| lookup(kind, false));
-        lookup.keys.insert(run.to_owned());
+        lookup.keys.insert(run.shared_key());
     }
     // A look-up of every version of a name includes that of some versions.
     for kind in Kind::all() {
@@ -238,7 +238,7 @@ struct Reader<'a> {
     room: usize,
     read: AtomicUsize,
     /// The references behind uncertain edges. Without `takes_uncertain`, one run of each is enough to know that it was read or written.
-    uncertain: Mutex<HashSet<Node>>,
+    uncertain: Mutex<FastSet<Node>>,
 }
 
 impl Reader<'_> {
@@ -263,7 +263,7 @@ impl Reader<'_> {
         if !is_walked {
             return if is_new { Reading::Keep } else { Reading::Drop };
         }
-        let at = walk.arena.find(&Node::stored(Kind::RUN, &stored.id, None));
+        let at = walk.arena.find(&stored.node);
         let is_shown = at.is_some_and(|at| walk.arena.met(at).depth.is_some());
         // The walk needs one run more than the limit allows, to learn at which node it exceeds the limit.
         if !is_shown && self.read.fetch_add(1, Ordering::Relaxed) > self.room {

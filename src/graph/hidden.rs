@@ -136,11 +136,14 @@ impl Walk<'_> {
                 None => names.extend(renamed.chain([node.key()]).map(str::to_owned)),
             }
         }
-        let run_ids: Vec<&str> = runs.iter().map(String::as_str).collect();
+        let shown_runs = nodes
+            .iter()
+            .copied()
+            .filter(|node| node.kind() == Kind::RUN);
         let neighbours = &self.neighbours;
         let (readers, writers, by_id, by_name, copies, registered, of_runs, logged) = futures::try_join!(
-            self.tally(Direction::Input, &nodes, &run_ids),
-            self.tally(Direction::Output, &nodes, &[]),
+            self.tally(Direction::Input, &nodes, shown_runs),
+            self.tally(Direction::Output, &nodes, std::iter::empty()),
             neighbours.versions(VersionsBy::Id, &same),
             neighbours.versions(VersionsBy::Name, &names),
             neighbours.versions(VersionsBy::CopiedFrom, &versions),
@@ -160,16 +163,16 @@ impl Walk<'_> {
         })
     }
 
-    async fn tally(
+    async fn tally<'a>(
         &self,
         direction: Direction,
-        nodes: &[&Node],
-        artifacts_of: &[&str],
+        nodes: &[&'a Node],
+        artifacts_of: impl Iterator<Item = &'a Node>,
     ) -> Result<Vec<Tally>> {
         let lookups = lookups(
             direction,
             nodes.iter().copied(),
-            artifacts_of.iter().copied(),
+            artifacts_of,
             &self.renames,
         );
         let tallies = lookups

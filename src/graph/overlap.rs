@@ -1,20 +1,22 @@
 //! Overlap of references: a folder overlaps with its files, and a model without a version with every version.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use crate::hash::FastMap;
 use crate::node::{Kind, Node};
 
 /// The renames of registered models.
 #[derive(Debug, Default)]
 pub(super) struct Renames {
     /// For each name, the other names of the same models.
-    others: HashMap<String, BTreeSet<String>>,
+    others: FastMap<String, BTreeSet<String>>,
 }
 
 /// References by kind and key, for looking up those that overlap with a given one.
 #[derive(Debug)]
 pub(super) struct References<T> {
-    by_kind: HashMap<Kind, HashMap<String, Details<T>>>,
+    by_kind: FastMap<Kind, FastMap<Arc<str>, Details<T>>>,
 }
 
 /// The references of one key.
@@ -28,7 +30,7 @@ struct Details<T> {
 impl Renames {
     /// Builds the table from the names of each renamed model.
     pub(super) fn of(models: impl IntoIterator<Item = Vec<String>>) -> Self {
-        let mut others: HashMap<String, BTreeSet<String>> = HashMap::new();
+        let mut others: FastMap<String, BTreeSet<String>> = FastMap::default();
         for names in models {
             for name in &names {
                 let same = names.iter().filter(|other| *other != name).cloned();
@@ -49,29 +51,24 @@ impl Renames {
 impl<T: Copy> References<T> {
     pub(super) fn new() -> Self {
         Self {
-            by_kind: HashMap::new(),
+            by_kind: FastMap::default(),
         }
     }
 
     pub(super) fn insert(&mut self, node: &Node, value: T) {
         let by_key = self.by_kind.entry(node.kind()).or_default();
-        if !by_key.contains_key(node.key()) {
-            let none = Details {
-                whole: None,
-                by_detail: BTreeMap::new(),
-            };
-            by_key.insert(node.key().to_owned(), none);
-        }
-        if let Some(details) = by_key.get_mut(node.key()) {
-            match node.detail() {
-                None => details.whole = Some(value),
-                Some(detail) => drop(details.by_detail.insert(detail.to_owned(), value)),
-            }
+        let details = by_key.entry(node.shared_key()).or_insert_with(|| Details {
+            whole: None,
+            by_detail: BTreeMap::new(),
+        });
+        match node.detail() {
+            None => details.whole = Some(value),
+            Some(detail) => drop(details.by_detail.insert(detail.to_owned(), value)),
         }
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = T> {
-        let keys = self.by_kind.values().flat_map(HashMap::values);
+        let keys = self.by_kind.values().flat_map(FastMap::values);
         keys.flat_map(Details::all)
     }
 

@@ -258,10 +258,14 @@ where
     }
 }
 
-fn chunks(keys: &BTreeSet<String>, size: usize) -> impl Iterator<Item = Vec<String>> {
-    let mut keys = keys.iter();
+fn chunks(
+    keys: impl IntoIterator<Item = impl AsRef<str>>,
+    size: usize,
+) -> impl Iterator<Item = Vec<Bson>> {
+    let mut keys = keys.into_iter();
     std::iter::from_fn(move || {
-        let chunk: Vec<String> = keys.by_ref().take(size).cloned().collect();
+        let chunk = keys.by_ref().take(size);
+        let chunk: Vec<Bson> = chunk.map(|key| Bson::from(key.as_ref())).collect();
         (!chunk.is_empty()).then_some(chunk)
     })
 }

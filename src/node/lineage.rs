@@ -84,7 +84,8 @@ impl Lineage {
             Direction::Output => &mut self.outputs,
         };
         let details = side.by_kind.entry(node.kind).or_default();
-        details.entry(node.key).or_default().extend(node.detail);
+        let details = details.entry(node.key().to_owned()).or_default();
+        details.extend(node.detail().map(str::to_owned));
     }
 
     /// The inputs or the outputs.
@@ -154,13 +155,9 @@ impl LineageInfo {
             .flat_map(|(kind, details)| details.iter().map(move |key| (*kind, key)));
         keys.flat_map(|(kind, (key, details))| {
             let absent = details.is_empty().then_some(None);
-            let present = details.iter().cloned().map(Some);
-            let key = key.clone();
-            absent.into_iter().chain(present).map(move |detail| Node {
-                kind,
-                key: key.clone(),
-                detail,
-            })
+            let present = details.iter().map(|detail| Some(detail.as_str()));
+            let details = absent.into_iter().chain(present);
+            details.map(move |detail| Node::stored(kind, key, detail))
         })
     }
 

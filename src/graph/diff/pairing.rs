@@ -148,7 +148,7 @@ impl Pairing<'_> {
         let (there, deleted): (Vec<_>, Vec<_>) =
             stored.into_iter().partition(|run| !run.is_deleted);
         for stored in there.into_iter().chain(deleted) {
-            if let Some(whole) = found.remove(&stored.id) {
+            if let Some(whole) = found.remove(stored.node.key()) {
                 models.extend(logged_models(&whole)?);
                 let mirror = whole.as_raw().get_document(field::MIRROR);
                 let quarantined = mirror.and_then(|mirror| mirror.get_bool(field::QUARANTINED));
@@ -159,7 +159,7 @@ impl Pairing<'_> {
                     is_deleted: stored.is_deleted,
                     whole,
                 };
-                runs.insert(stored.id, read);
+                runs.insert(stored.node.key().to_owned(), read);
             }
         }
         let models = self.neighbours.logged_models(LoggedModelsBy::Id, &models);

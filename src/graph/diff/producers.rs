@@ -116,7 +116,7 @@ async fn writers(
             });
             for read in overlapping.chain(references.get(written)) {
                 let runs = found.entry(read.clone()).or_default();
-                runs.insert(run.id.clone());
+                runs.insert(run.node.key().to_owned());
             }
         }
         // Only the id is needed.

@@ -165,7 +165,7 @@ impl<'a> Evaluation<'a> {
             request.max_time,
         );
         let found = neighbours.runs(&ids, true).await?;
-        let found: BTreeSet<&str> = found.iter().map(|stored| stored.id.as_str()).collect();
+        let found: BTreeSet<&str> = found.iter().map(|stored| stored.node.key()).collect();
         Ok(runs
             .map(|run| (run.clone(), found.contains(run.key())))
             .collect())

@@ -1,22 +1,27 @@
 //! [`Lookup`]: a query for references, as filters on runs.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bson::{Bson, Document, doc};
 
 use super::{CHUNK, chunks};
+use crate::hash::FastIndexSet;
 use crate::mongo::indexes::INDEXES;
 use crate::node::{Direction, Kind};
 
 /// The largest number of (name, version) combinations in one query. MongoDB seeks each of them in its index.
 const COMBINATIONS: usize = 20_000;
 
+/// Two queries share the keys from twice this number on, so that MongoDB answers with two cores.
+const SHARED: usize = 500;
+
 /// A query for references of one kind on one side of runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Lookup {
     pub(crate) direction: Direction,
     pub(crate) kind: Kind,
-    pub(crate) keys: BTreeSet<String>,
+    pub(crate) keys: FastIndexSet<Arc<str>>,
     /// These details, and references without a detail; `None` for any detail.
     pub(crate) details: Option<BTreeSet<String>>,
 }
@@ -60,8 +65,14 @@ impl Lookup {
     fn elements(&self) -> impl Iterator<Item = Document> {
         let spec = self.kind.spec();
         let details = spec.detail.zip(self.details.as_ref());
-        let size = details.map_or(CHUNK, |(_, details)| {
-            (COMBINATIONS / (details.len() + 1)).clamp(1, CHUNK)
+        let half = self.keys.len().div_ceil(2);
+        let fitting = if half < SHARED {
+            CHUNK
+        } else {
+            half.min(CHUNK)
+        };
+        let size = details.map_or(fitting, |(_, details)| {
+            (COMBINATIONS / (details.len() + 1)).clamp(1, fitting)
         });
         chunks(&self.keys, size).map(move |keys| {
             let mut element = doc! { spec.key: { "$in": keys } };

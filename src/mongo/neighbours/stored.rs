@@ -4,14 +4,17 @@ use bson::DateTime;
 use bson::raw::{RawBsonRef, RawDocument};
 
 use crate::error::{Error, Result};
-use crate::node::Reference;
+use crate::node::{Kind, Node, Reference};
 use crate::run::field;
 use crate::run::lineage::each_reference;
+
+/// Stands in an error for an `_id` that was not read.
+const UNKNOWN_ID: &str = "?";
 
 /// A mirrored run.
 #[derive(Debug)]
 pub(crate) struct StoredRun {
-    pub(crate) id: String,
+    pub(crate) node: Node,
     /// The run's inputs and outputs.
     pub(crate) references: Vec<Reference>,
     pub(crate) is_deleted: bool,
@@ -68,15 +71,14 @@ impl StoredRun {
     /// Parses the run in one pass, because a walk reads very many.
     pub(super) fn parse(document: &RawDocument, is_deleted: bool) -> Result<Self> {
         let mut run = Self {
-            id: String::new(),
+            node: Node::stored(Kind::RUN, UNKNOWN_ID, None),
             references: Vec::new(),
             is_deleted,
             facts: StoredFacts::default(),
         };
         let parsed = run.read(document);
-        let Self { id, .. } = &run;
         parsed.map_err(|reason| Error::Document {
-            id: if id.is_empty() { "?" } else { id }.to_owned(),
+            id: run.node.key().to_owned(),
             reason,
         })?;
         Ok(run)
@@ -87,7 +89,9 @@ impl StoredRun {
             let element = element.map_err(|error| error.to_string())?;
             let value = element.value().map_err(|error| error.to_string())?;
             match (element.key().as_str(), value) {
-                (field::ID, RawBsonRef::String(id)) => id.clone_into(&mut self.id),
+                (field::ID, RawBsonRef::String(id)) => {
+                    self.node = Node::stored(Kind::RUN, id, None);
+                }
                 (field::ID, _) => return Err(
                     "its `_id` is not a string, so another program wrote it; remove the document"
                         .to_owned(),

@@ -67,7 +67,7 @@ impl Neighbours<'_> {
         let lookup = Lookup {
             direction,
             kind,
-            keys: BTreeSet::from([key.to_owned()]),
+            keys: [key.into()].into_iter().collect(),
             details: None,
         };
         let scans = self
