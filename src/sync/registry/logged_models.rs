@@ -6,7 +6,8 @@ use futures::stream::{self, StreamExt};
 
 use super::missing::record;
 use super::{Experiments, RegistryMirror, is_not_there, of_registry, reason, unless_refused};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::mlflow::PagePermit;
 use crate::mlflow::logged_models::LoggedModelScan;
 use crate::mlflow::registry_document::map_logged_model;
 use crate::mlflow::wire::RawExperiment;
@@ -94,9 +95,25 @@ impl RegistryMirror<'_> {
             scan = scan.updated_since(since);
         }
         let mut incomplete = Vec::new();
+        let mut unsaved = None;
         loop {
-            let ticket = Ticket::draw(&self.settings.store).await?;
-            let Some((page, permit)) = scan.next_page().await? else {
+            let fetch = async {
+                let ticket = Ticket::draw(&self.settings.store).await?;
+                let page = scan.next_page().await?;
+                Ok::<_, Error>(page.map(|page| (page, ticket)))
+            };
+            let save = async {
+                let Some((documents, ticket, permit)) = unsaved.take() else {
+                    return Ok(Vec::new());
+                };
+                let saved = self.save(LOGGED_MODELS, documents, ticket).await;
+                drop::<PagePermit>(permit);
+                saved
+            };
+            // MLflow prepares the next page while this one is saved. A failed request does not cancel the save.
+            let (fetched, saved) = futures::join!(fetch, save);
+            incomplete.extend(saved?);
+            let Some(((page, permit), ticket)) = fetched? else {
                 return Ok(incomplete);
             };
             let map = |raw: &RawLoggedModel| {
@@ -105,8 +122,7 @@ impl RegistryMirror<'_> {
                 map_logged_model(raw, created.copied().flatten())
             };
             let documents = page.iter().map(map).collect::<Result<Vec<_>>>()?;
-            incomplete.extend(self.save(LOGGED_MODELS, documents, ticket).await?);
-            drop(permit);
+            unsaved = Some((documents, ticket, permit));
         }
     }
 
