@@ -91,8 +91,8 @@ fn time_of(command: &mut Command) -> Outcome<Duration> {
     Ok(time)
 }
 
-/// The queries that the program made, by the millisecond in which they ended. The smallest program sends those of a millisecond at
-/// once, so it never waits where the program did not.
+/// The queries that the program made, in rounds. Queries that ran at the same time were sent together, and so were those that
+/// ended in the same millisecond, as far as the profile tells. So the smallest program never waits where the program did not.
 async fn rounds(database: &Database) -> Outcome<Vec<Vec<String>>> {
     // What the driver adds to a command, and adds again.
     const ADDED: [&str; 5] = [
@@ -105,7 +105,7 @@ async fn rounds(database: &Database) -> Outcome<Vec<Vec<String>>> {
     let profile = database.collection::<Document>("system.profile");
     let filter = doc! { "ns": { "$ne": format!("{}.system.profile", database.name()) }, "op": { "$in": ["query", "command"] } };
     let found = profile.find(filter).sort(doc! { "ts": 1 }).await?;
-    let mut rounds: Vec<(Bson, Vec<String>)> = Vec::new();
+    let mut rounds: Vec<(i64, Vec<String>)> = Vec::new();
     for operation in found.try_collect::<Vec<Document>>().await? {
         let mut command = operation.get_document("command")?.clone();
         let name = command.keys().next().cloned().unwrap_or_default();
@@ -115,10 +115,13 @@ async fn rounds(database: &Database) -> Outcome<Vec<Vec<String>>> {
         for added in ADDED {
             command.remove(added);
         }
-        let ended = operation.get("ts").cloned().unwrap_or(Bson::Null);
+        let ended = operation.get_datetime("ts")?.timestamp_millis();
+        let started = ended - i64::from(operation.get_i32("millis")?);
         let command = Bson::Document(command).into_canonical_extjson().to_string();
         match rounds.last_mut() {
-            Some((last, commands)) if *last == ended => commands.push(command),
+            Some((first, commands)) if started < *first || *first == ended => {
+                commands.push(command);
+            }
             _ => rounds.push((ended, vec![command])),
         }
     }

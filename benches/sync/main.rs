@@ -1,5 +1,6 @@
 //! Compares a sync with the bare cost of MLflow's pages and MongoDB's inserts, on real servers that it starts:
-//! `cargo bench --package runlineage-cli --bench sync -- 50000`.
+//! `cargo bench --package runlineage-cli --bench sync -- 50000`; with `registry` after the number, it measures what the registry
+//! and logged models add, and nothing else.
 
 #![allow(
     clippy::expect_used,
@@ -58,6 +59,10 @@ async fn main() {
         mongodb: format!("mongodb://127.0.0.1:{}", mongod.port),
         runs,
     };
+    if std::env::args().any(|argument| argument == "registry") {
+        bench.sync(&bench.store("round0").await).await;
+        return bench.registry().await;
+    }
     bench.run().await;
 }
 
