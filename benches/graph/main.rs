@@ -12,13 +12,14 @@ mod process;
 #[path = "../server.rs"]
 mod server;
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use mongodb::bson::raw::RawDocumentBuf;
 use mongodb::bson::{Bson, DateTime, Document, doc};
-use mongodb::{Client, Database};
+use mongodb::{Client, Collection, Database};
 use runlineage::graph::Graph;
 use runlineage::{Kind, MongoRunStore, Node};
 
@@ -62,6 +63,7 @@ async fn closure(database: &Database) -> Outcome {
     let root = lineage::tree_id(0);
     let (mut ids, mut plain, mut facts, mut lookup, mut whole, mut projected) =
         (vec![], vec![], vec![], vec![], vec![], vec![]);
+    let (mut bare_ids, mut bare_facts) = (vec![], vec![]);
     for _ in 0..ROUNDS {
         let node = Node::run(&root)?;
         let walk = |facts| {
@@ -101,12 +103,16 @@ async fn closure(database: &Database) -> Outcome {
         lookup.push(start.elapsed());
         assert_eq!(found.len() + 1, reached.len());
 
+        for (fields, times) in [(&["_id"][..], &mut bare_ids), (&FIELDS, &mut bare_facts)] {
+            let start = Instant::now();
+            assert_eq!(levels(&runs, &root, fields).await?, reached.len());
+            times.push(start.elapsed());
+        }
         for (fields, times) in [(None, &mut whole), (Some(FIELDS), &mut projected)] {
             let start = Instant::now();
             let mut find = runs.find(doc! { "_id": { "$in": &reached } });
             if let Some(fields) = fields {
-                let fields = fields.map(|field| (field.to_owned(), Bson::from(1)));
-                find = find.projection(Document::from_iter(fields));
+                find = find.projection(projection(&fields));
             }
             let found: Vec<RawDocumentBuf> = find.await?.try_collect().await?;
             times.push(start.elapsed());
@@ -117,6 +123,11 @@ async fn closure(database: &Database) -> Outcome {
     row(
         &format!("closure of {count} runs, nodes alone ÷ `$graphLookup`"),
         &ids,
+        &lookup,
+    );
+    row(
+        "the raw driver's queries of the levels, ids alone ÷ `$graphLookup`",
+        &bare_ids,
         &lookup,
     );
     row("the same with edges ÷ `$graphLookup`", &plain, &lookup);
@@ -130,7 +141,38 @@ async fn closure(database: &Database) -> Outcome {
         &facts,
         &projected,
     );
+    row(
+        "the same with run facts ÷ the raw driver's queries of the levels",
+        &facts,
+        &bare_facts,
+    );
     Ok(())
+}
+
+/// Reads the runs of each level with the raw driver, and returns how many it reached. It compares no paths, and builds no graph.
+async fn levels(runs: &Collection<RawDocumentBuf>, root: &str, fields: &[&str]) -> Outcome<usize> {
+    let mut reached = HashSet::from([root.to_owned()]);
+    let mut level = vec![root.to_owned()];
+    while !level.is_empty() {
+        let find = runs.find(doc! { "inputs.runs.id": { "$in": &level } });
+        let find = find.projection(projection(fields)).batch_size(1_000);
+        let found: Vec<RawDocumentBuf> = find.await?.try_collect().await?;
+        level.clear();
+        for run in &found {
+            let id = run.get_str("_id")?;
+            if reached.insert(id.to_owned()) {
+                level.push(id.to_owned());
+            }
+        }
+    }
+    Ok(reached.len())
+}
+
+fn projection(fields: &[&str]) -> Document {
+    let fields = fields
+        .iter()
+        .map(|field| ((*field).to_owned(), Bson::from(1)));
+    fields.collect()
 }
 
 /// What a walk reads of a run.
