@@ -1,4 +1,5 @@
-//! Answers in the forms that the program and the HTTP API share: the same question gives the same bytes in both.
+//! Answers in the forms that the program, the HTTP API and the Python package share: the same question gives the same answer in
+//! all of them.
 //!
 //! - runs: `runs` writes them, `column`, `cell` and `trim` reduce them, `condition` and `experiments` read what is asked for
 //! - counts: `facet`
