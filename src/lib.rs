@@ -95,5 +95,5 @@ pub mod lineage {
         Detail, Details, Direction, Inputs, Kind, KindSpec, Lineage, LineageInfo, ModelPointer,
         Node, NodeArg, Origin, Outputs, PointsTo, Reference,
     };
-    pub use crate::register::{Registration, of};
+    pub use crate::register::{Registration, RunAnswer, of, of_id};
 }
