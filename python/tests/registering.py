@@ -13,16 +13,15 @@ import uuid
 from dataclasses import dataclass
 
 import mlflow
-import mlflow.pyfunc
 import mlflow.sklearn
 import pytest
+from conftest import IS_MLFLOW_2, mongodb_uri
 
 import runlineage as rl
 
 PACKAGE = pathlib.Path(__file__).parent.parent
 ROOT = PACKAGE.parent
 TOOLS = pathlib.Path(os.environ.get("TOOLS_DIR") or ROOT / ".tools")
-IS_MLFLOW_2 = mlflow.__version__.startswith("2.")
 
 
 
@@ -39,13 +38,8 @@ class Trained:
     model_id: str | None
 
 
-@pytest.fixture(scope="session", autouse=True)
-def tracking():
-    mlflow.set_tracking_uri(f"http://127.0.0.1:{os.environ['RUNLINEAGE_TEST_MLFLOW_PORT']}")
-
-
 @pytest.fixture(scope="session")
-def experiment(tracking):
+def experiment(server):
     return mlflow.create_experiment(unique("python"))
 
 
@@ -66,6 +60,16 @@ def trained(experiment):
         mlflow.register_model(logged.model_uri, name)
     client.set_registered_model_alias(name, "champion", "1")
     return Trained(run.info.run_id, name, f"runs:/{run.info.run_id}/model", getattr(logged, "model_id", None))
+
+
+@pytest.fixture
+def run(experiment):
+    return mlflow.MlflowClient().create_run(experiment)
+
+
+@pytest.fixture
+def index(databases):
+    return rl.Index(mongodb_uri(), databases())
 
 
 @pytest.fixture(autouse=True)
@@ -105,12 +109,12 @@ def environ(**more):
 
 
 def python(script, *arguments, interpreter=sys.executable, **environment):
-    """Runs a script in a process of its own. Its last line of output is JSON; returns that, and what it wrote to stderr."""
+    """Runs a script in a process of its own. Returns its answer, which is JSON in a line after `=`, and what it wrote to stderr."""
     command = [str(interpreter), "-c", textwrap.dedent(script), *arguments]
     ended = subprocess.run(command, env=environ(**environment), capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
-    lines = ended.stdout.strip().splitlines()
-    return json.loads(lines[-1]) if lines else None, ended.stderr
+    answers = [json.loads(line[1:]) for line in ended.stdout.splitlines() if line.startswith("=")]
+    return (answers or [None])[-1], ended.stderr
 
 
 class Door:

@@ -17,15 +17,11 @@ from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 from mlflow.tracking import MlflowClient
 from mlflow.tracking._tracking_service.client import TrackingServiceClient
-from registering import IS_MLFLOW_2, Door, python, recorded, tags
-from registering import experiment, switched_off, tracking, trained  # noqa: F401
+from conftest import IS_MLFLOW_2
+from registering import Door, python, recorded
+from registering import experiment, run, switched_off, trained  # noqa: F401
 
 import runlineage as rl
-
-
-@pytest.fixture
-def run(experiment):
-    return MlflowClient().create_run(experiment)
 
 
 def reads(name, version):
@@ -305,7 +301,7 @@ AT_EXIT = """
     rl.lineage.autolog()
     run = mlflow.start_run(experiment_id=sys.argv[1])
     download_artifacts(sys.argv[2])
-    print(json.dumps(run.info.run_id))
+    print("=" + json.dumps(run.info.run_id))
     """
 
 
@@ -332,13 +328,13 @@ def test_a_child_process_reads_for_the_run_that_is_given(experiment, trained, ru
         "    process.start(); process.join()\n"
         "    assert process.exitcode == 0\n"
     )
-    script = "import sys, json; sys.path.insert(0, sys.argv[1]); import program; program.main(*sys.argv[2:]); print(json.dumps(None))"
+    script = "import sys, json; sys.path.insert(0, sys.argv[1]); import program; program.main(*sys.argv[2:]); print('=null')"
     _, stderr = python(script, str(tmp_path), run.info.run_id, f"models:/{trained.name}/1", f"models:/{trained.name}/2", method)
     assert recorded(run) == {reads(trained.name, "1"), reads(trained.name, "2")}, stderr
 
 
 def test_importing_the_package_does_not_import_mlflow():
-    out, _ = python("import json, sys, runlineage; print(json.dumps(sorted({'mlflow', 'pandas', 'yaml'} & set(sys.modules))))")
+    out, _ = python("import json, sys, runlineage; print('=' + json.dumps(sorted({'mlflow', 'pandas', 'yaml'} & set(sys.modules))))")
     assert out == []
 
 

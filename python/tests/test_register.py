@@ -9,14 +9,9 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 from registering import TOOLS, environ, mlopus_tags, python, recorded, tags, unique
-from registering import experiment, switched_off, tracking, trained  # noqa: F401
+from registering import experiment, index, run, switched_off, trained  # noqa: F401
 
 import runlineage as rl
-
-
-@pytest.fixture
-def run(experiment):
-    return mlflow.MlflowClient().create_run(experiment)
 
 
 def test_lineage_is_set_in_the_form_of_mlopus_and_beside_it(experiment):
@@ -129,9 +124,10 @@ def test_a_run_that_is_deleted_or_unknown_is_refused(run):
 
 def test_with_an_index_the_run_is_mirrored_at_once(run, index):
     rl.lineage.of(run).with_input_model("churn", "3").register()
-    assert list(index.find_runs("input.model = 'churn:3'")) == []
+    with pytest.raises(rl.DatabaseError, match="mirrors nothing yet"):
+        index.find_runs("input.model = 'churn:3'")
     rl.lineage.of(run).with_input_model("churn", "4").register(index)
-    found = [found.id for found in index.find_runs("input.model = 'churn:3' and input.model = 'churn:4'")]
+    found = [found.run_id for found in index.find_runs("input.model = 'churn:3' and input.model = 'churn:4'")]
     assert found == [run.info.run_id]
 
 
@@ -159,7 +155,7 @@ def test_mlopus_reads_the_run_after_each_register_and_registers_again(experiment
         rl.lineage.of(run.id).with_input_model("other").register()
         read()
         run.end_run()
-        print(json.dumps([run.id, steps]))
+        print("=" + json.dumps([run.id, steps]))
         """,
         experiment,
         interpreter=TOOLS / "mlopus/bin/python",
