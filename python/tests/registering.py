@@ -127,14 +127,20 @@ class Door:
             self.port = probe.getsockname()[1]
         self._listener = None
         self._connections = []
+        self._answers = threading.Event()
 
     @property
     def uri(self):
         return f"http://127.0.0.1:{self.port}"
 
     def open(self):
+        self._answers.set()
         self._listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def hang(self):
+        """Takes requests from now on, and passes none on."""
+        self._answers.clear()
 
     def shut(self):
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -153,9 +159,9 @@ class Door:
                 for source, target in ((inner, outer), (outer, inner)):
                     threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
 
-    @staticmethod
-    def _pump(source, target):
+    def _pump(self, source, target):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                self._answers.wait()
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)

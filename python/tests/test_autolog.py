@@ -151,15 +151,15 @@ def test_a_model_that_mlflow_records_as_evaluated_is_not_recorded_as_used(experi
     import pandas
 
     frame = pandas.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]})
-    rl.lineage.autolog(interval=0.1)
+    quick = {"log_explainer": False, "log_model_explainability": False}
+    rl.lineage.autolog(interval=0.01)
     with mlflow.start_run(experiment_id=experiment) as run:
-        mlflow.models.evaluate(f"models:/{trained.name}/1", frame, targets="y", model_type="regressor", evaluator_config={"log_explainer": False, "log_model_explainability": False})
-        time.sleep(1)
+        mlflow.models.evaluate(f"models:/{trained.name}/1", frame, targets="y", model_type="regressor", evaluator_config=quick)
+        # The two versions are one model of MLflow.
         load_pyfunc(f"models:/{trained.name}/2")
-    evaluated = tags(run).get("mlflow.datasets") or MlflowClient().get_run(run.info.run_id)
-    assert evaluated is not None
-    # Versions 1 and 2 are the same model of MLflow, so both are evaluated.
-    assert recorded(run) == set()
+        download_artifacts(f"runs:/{trained.run_id}/notes.txt")
+    assert '"model"' in MlflowClient().get_run(run.info.run_id).data.tags["mlflow.datasets"]
+    assert recorded(run) == {reads_path(trained.run_id, "notes.txt")}
 
 
 def test_a_run_that_fails_keeps_what_it_loaded(experiment, trained):
@@ -173,18 +173,25 @@ def test_a_run_that_fails_keeps_what_it_loaded(experiment, trained):
 
 
 def test_a_run_that_goes_on_is_written_every_interval_and_each_load_once(experiment, trained, monkeypatch):
-    sent = []
-    log_batch = MlflowClient.log_batch
-    monkeypatch.setattr(MlflowClient, "log_batch", lambda self, *args, **kwargs: (sent.append(kwargs), log_batch(self, *args, **kwargs))[1])
+    read = []
+    get_run = MlflowClient.get_run
+
+    def spy(self, run_id):
+        read.append(threading.current_thread().name)
+        return get_run(self, run_id)
+
+    monkeypatch.setattr(MlflowClient, "get_run", spy)
     rl.lineage.autolog(interval=0.3)
     with mlflow.start_run(experiment_id=experiment) as run:
         load_pyfunc(f"models:/{trained.name}/1")
         eventually(lambda: recorded(run) == {reads(trained.name, "1")})
+        time.sleep(1)
+        before = read.count("runlineage-autolog")
         for _ in range(3):
             load_pyfunc(f"models:/{trained.name}@champion")
         time.sleep(1)
     assert recorded(run) == {reads(trained.name, "1")}
-    assert len(sent) == 1
+    assert read.count("runlineage-autolog") == before
 
 
 def test_a_thread_has_no_active_run_which_is_said_once_and_nothing_is_started(experiment, trained, caplog):
@@ -289,6 +296,28 @@ def test_a_server_that_is_dead_at_the_end_of_a_run_raises_only_what_mlflow_raise
         rl.lineage.autolog(disable=True)
         assert recorded(run) == {reads(trained.name, "1")}
     finally:
+        mlflow.set_tracking_uri(direct)
+
+
+def test_a_server_that_hangs_delays_the_end_of_a_run_by_a_bounded_time(experiment, trained, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+    monkeypatch.setattr(rl.lineage._recorder, "_PATIENCE", 0.5)
+    door = Door(int(os.environ["RUNLINEAGE_TEST_MLFLOW_PORT"]))
+    door.open()
+    direct = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(door.uri)
+    try:
+        rl.lineage.autolog()
+        with pytest.raises(mlflow.exceptions.MlflowException):
+            with mlflow.start_run(experiment_id=experiment):
+                load_pyfunc(f"models:/{trained.name}/1")
+                door.hang()
+                began = time.monotonic()
+        # MLflow's own request takes the five seconds.
+        assert time.monotonic() - began < 9
+    finally:
+        door.shut()
         mlflow.set_tracking_uri(direct)
 
 

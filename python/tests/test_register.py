@@ -88,6 +88,35 @@ def test_only_tags_that_change_are_set(run, monkeypatch):
     assert mlopus_tags(run)[churn] == ["3", "4"]
 
 
+def test_tags_that_another_program_overwrites_meanwhile_are_set_again(run, monkeypatch):
+    log_batch = MlflowClient.log_batch
+    attempts = []
+
+    def interrupted(self, run_id, *args, **kwargs):
+        log_batch(self, run_id, *args, **kwargs)
+        attempts.append(kwargs)
+        if len(attempts) < 3:
+            self.set_tag(run_id, "lineage.inputs.models.churn", json.dumps([f"theirs {len(attempts)}"]))
+
+    monkeypatch.setattr(MlflowClient, "log_batch", interrupted)
+    rl.lineage.of(run).with_input_model("churn", "3").register()
+    assert mlopus_tags(run)["lineage.inputs.models.churn"] == ["3", "theirs 2"]
+    assert len(attempts) == 3
+
+
+def test_a_program_that_always_removes_the_tags_is_reported(run, monkeypatch):
+    log_batch = MlflowClient.log_batch
+
+    def undone(self, run_id, *args, **kwargs):
+        log_batch(self, run_id, *args, **kwargs)
+        for tag in kwargs["tags"]:
+            self.delete_tag(run_id, tag.key)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", undone)
+    with pytest.raises(rl.MlflowError, match="overwrote the lineage tags .* 10 times"):
+        rl.lineage.of(run).with_input_model("churn", "3").register()
+
+
 HOSTILE = ["a b", "c++", "x@y", "and", 'q"t', "it's", "p(1)", "größe/klein", "a.b.c", "%", "$x", "模型", "🜁", "\\", "tab\tnew\nline", "n" * 250]
 
 
