@@ -41,7 +41,7 @@
 //! | `error` | [`Error`], [`Result`], and [`MlflowCode`] for the error codes of MLflow |
 //! | `node` | [`Node`], [`Kind`], [`Lineage`]: what lineage connects; public as [`lineage`] |
 //! | `run` | [`Run`]: the stored document and its accessors |
-//! | `codec` | [`Texts`], [`text_of`]: conversion between the texts of MLflow and BSON |
+//! | `codec` | [`Texts`], [`Data`], [`text_of`]: conversion between the texts of MLflow and BSON |
 //! | [`query`] | [`Query`], [`Search`]: build, parse, print, render and check a search |
 //! | `store` | [`RunStore`], [`RunStoreExt`]: the contract of every store that finds runs |
 //! | [`mlflow`] | [`MlflowClient`]: the client of MLflow's REST API |
@@ -80,6 +80,7 @@ pub mod sync;
 pub use bson;
 pub use mongodb;
 
+pub use codec::flat::{Data, FlatValue};
 pub use codec::nest::{Texts, text_of};
 pub use error::{Error, MlflowCode, Result, TextPosition};
 pub use mlflow::MlflowClient;
@@ -96,5 +97,5 @@ pub mod lineage {
         Detail, Details, Direction, Inputs, Kind, KindSpec, Lineage, LineageInfo, ModelPointer,
         Node, NodeArg, Origin, Outputs, PointsTo, Reference,
     };
-    pub use crate::register::{Registration, of};
+    pub use crate::register::{Registration, RunAnswer, of, of_id};
 }

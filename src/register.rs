@@ -1,8 +1,11 @@
 //! [`Registration`]: writes lineage to the tags of an MLflow run, then mirrors the run as MLflow shows it afterwards.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod answer;
 
-use crate::codec::tags;
+use std::collections::BTreeSet;
+
+pub use answer::RunAnswer;
+
 use crate::error::{Error, Result};
 use crate::mlflow::wire::RawExperiment;
 use crate::mlflow::{MlflowClient, document};
@@ -15,9 +18,6 @@ use crate::mongo::ticket::Ticket;
 use crate::mongo::{MongoRunStore, at_primary};
 use crate::node::{Direction, Lineage, Node, Reference, Refused, named_builders};
 use crate::run::{Run, RunId};
-
-/// Programs such as mlopus replace whole tags. A program that does so at the same moment can undo an attempt.
-const MAX_ATTEMPTS: usize = 10;
 
 /// The lineage of a run, with additions that [`register`](Self::register) writes.
 #[derive(Debug, Clone)]
@@ -38,6 +38,17 @@ pub fn of(run: &Run) -> Result<Registration> {
         lineage: run.lineage()?,
         added: BTreeSet::new(),
     })
+}
+
+/// Starts a registration on the run with this id. It knows the additions only: its [`lineage`](Registration::lineage) lacks what the
+/// run records so far.
+#[must_use]
+pub fn of_id(run: RunId) -> Registration {
+    Registration {
+        run,
+        lineage: Lineage::default(),
+        added: BTreeSet::new(),
+    }
 }
 
 impl Registration {
@@ -84,50 +95,27 @@ impl Registration {
             run: self.run.to_string(),
             source: Box::new(source),
         };
-        for attempt in 0..=MAX_ATTEMPTS {
+        let mut attempt = 0;
+        loop {
             // Drawn before the request, so that MLflow's answer is at least as new as the ticket.
             let drawn = Ticket::draw(store).await;
             let ticket = drawn.map_err(|error| if attempt > 0 { behind(error) } else { error })?;
-            let raw = mlflow.raw_run(&self.run).await?;
-            if raw.is_deleted() {
-                return Err(Error::RunDeleted {
-                    run: self.run.to_string(),
-                });
+            let answer = RunAnswer::from(mlflow.raw_run(&self.run).await?);
+            if let Some(tags) = self.tags_to_set(&answer, attempt)? {
+                mlflow.set_tags(&self.run, &tags).await?;
+                attempt += 1;
+                continue;
             }
-            let tags = raw.data.tags.iter();
-            let present: BTreeMap<String, String> = tags
-                .map(|tag| (tag.key.clone(), tag.value.clone()))
-                .collect();
-            // What MLflow itself records needs no tag.
-            let native = document::native_nodes(&raw);
-            let is_native =
-                |added: &&Reference| native.contains(&(added.direction, added.node.clone()));
-            let added = self
-                .added
-                .iter()
-                .filter(|added| !is_native(added))
-                .cloned()
-                .collect();
-            let missing = tags::write(&added, &present)?;
-            let is_last = attempt == MAX_ATTEMPTS;
-            if missing.is_empty() || (is_last && tags::is_recorded(&added, &present)) {
-                let experiment = mlflow.raw_experiment(&raw.info.experiment_id).await?;
-                let run = document::map(&raw, &experiment.name)?;
-                record_experiment(store, &experiment)
-                    .await
-                    .map_err(behind)?;
-                let saved = RunSaver::of(store, ticket).save(vec![run.clone()]).await;
-                saved.map_err(behind)?;
-                return Ok(run);
-            }
-            if !is_last {
-                mlflow.set_tags(&self.run, &missing).await?;
-            }
+            let raw = answer.raw();
+            let experiment = mlflow.raw_experiment(&raw.info.experiment_id).await?;
+            let run = document::map(raw, &experiment.name)?;
+            record_experiment(store, &experiment)
+                .await
+                .map_err(behind)?;
+            let saved = RunSaver::of(store, ticket).save(vec![run.clone()]).await;
+            saved.map_err(behind)?;
+            return Ok(run);
         }
-        Err(Error::TagsOverwritten {
-            run: self.run.to_string(),
-            attempts: MAX_ATTEMPTS,
-        })
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use bson::{Bson, Document, doc};
 
+use super::flat::Data;
 use super::value;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::run::{Run, field};
 
 /// The maximum number of segments of a nested key. BSON and its readers limit the depth of a document, and the value may
@@ -36,14 +37,18 @@ impl Texts {
     /// Recovers the exact text of every tag and param in MLflow from a stored run.
     ///
     /// # Errors
-    /// [`Error::Document`] if the document does not have the shape that this crate writes.
+    /// [`Error::Document`](crate::Error::Document) if the document does not have the shape that this crate writes.
     pub fn of(run: &Run) -> Result<Self> {
-        let document = run.to_document()?;
+        let texts = |data: Data| {
+            let mut texts = BTreeMap::new();
+            let read = data.each(run, |value| {
+                drop(texts.insert(value.key().to_owned(), value.text().into_owned()));
+            });
+            read.map(|()| texts)
+        };
         Ok(Self {
-            tags: texts(run.id(), &document, field::TAGS, encode_tag)?,
-            params: texts(run.id(), &document, field::PARAMS, |_, value| {
-                value::encode(value)
-            })?,
+            tags: texts(Data::Tags)?,
+            params: texts(Data::Params)?,
         })
     }
 }
@@ -192,94 +197,6 @@ fn insert(tree: &mut Document, key: &str, value: Bson) {
             if let Bson::Document(inner) = inner {
                 insert(inner, rest, value);
             }
-        }
-    }
-}
-
-fn texts(
-    id: &str,
-    document: &Document,
-    name: &str,
-    encode: impl Fn(&str, &Bson) -> String,
-) -> Result<BTreeMap<String, String>> {
-    let malformed = |what: &str| Error::Document {
-        id: id.to_owned(),
-        reason: format!("{what} does not have the shape that runlineage writes"),
-    };
-    let apart = |list: &str| -> Result<Vec<(String, Bson)>> {
-        let entries = document
-            .get_document(field::MIRROR)
-            .and_then(|mirror| mirror.get_document(list))
-            .and_then(|lists| lists.get_array(name));
-        let Ok(entries) = entries else {
-            return Ok(Vec::new());
-        };
-        entries
-            .iter()
-            .map(|entry| {
-                let entry = entry.as_document().ok_or_else(|| malformed(list))?;
-                let key = entry.get_str("key").map_err(|_| malformed(list))?;
-                let value = entry.get("value").ok_or_else(|| malformed(list))?;
-                Ok((key.to_owned(), value.clone()))
-            })
-            .collect()
-    };
-    let mut texts = BTreeMap::new();
-    if let Ok(tree) = document.get_document(name) {
-        flatten(tree, "", &mut |key, value| {
-            drop(texts.insert(key.to_owned(), encode(key, value)))
-        });
-    }
-    let mut exact = BTreeMap::new();
-    for (key, value) in apart(field::TEXT)? {
-        // The keys below a nested key come from flattening its JSON object. A real longer key would have made this key
-        // unnested.
-        if !document
-            .get_document(field::MIRROR)
-            .is_ok_and(|mirror| is_unnested(mirror, name, &key))
-        {
-            let below = format!("{key}.");
-            texts.retain(|other, _| !other.starts_with(&below));
-        }
-        exact.insert(
-            key,
-            value
-                .as_str()
-                .ok_or_else(|| malformed(field::TEXT))?
-                .to_owned(),
-        );
-    }
-    // Only after the flattened objects are removed: an unnested key such as `a..b` may have one of them as its prefix.
-    for (key, value) in apart(field::UNNESTED)? {
-        let text = encode(&key, &value);
-        texts.insert(key, text);
-    }
-    texts.extend(exact);
-    Ok(texts)
-}
-
-fn is_unnested(mirror: &Document, name: &str, key: &str) -> bool {
-    let entries = mirror
-        .get_document(field::UNNESTED)
-        .and_then(|lists| lists.get_array(name));
-    entries.is_ok_and(|entries| {
-        entries
-            .iter()
-            .filter_map(Bson::as_document)
-            .any(|entry| entry.get_str("key").is_ok_and(|other| other == key))
-    })
-}
-
-fn flatten(tree: &Document, prefix: &str, leaf: &mut impl FnMut(&str, &Bson)) {
-    for (name, value) in tree {
-        let key = if prefix.is_empty() {
-            name.clone()
-        } else {
-            format!("{prefix}.{name}")
-        };
-        match value {
-            Bson::Document(inner) if !inner.is_empty() => flatten(inner, &key, leaf),
-            _ => leaf(&key, value),
         }
     }
 }

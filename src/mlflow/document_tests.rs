@@ -171,6 +171,19 @@ fn is_normal_path(key: &str) -> bool {
     key.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
+#[test]
+fn a_metric_that_mlflow_sends_keeps_every_bit() {
+    let numbers = (1..2_000).map(|number| 1.0 / f64::from(number));
+    let changed: Vec<f64> = numbers
+        .filter(|number| {
+            let json = format!("{{\"key\":\"loss\",\"value\":{number}}}");
+            let metric: RawMetric = serde_json::from_str(&json).unwrap();
+            metric.value.to_bits() != number.to_bits()
+        })
+        .collect();
+    assert_eq!(changed, Vec::<f64>::new());
+}
+
 proptest! {
     #[test]
     fn any_lineage_is_read_back_from_its_tags(lineage in lineage()) {

@@ -98,6 +98,7 @@ fn entries(folder: &str) -> Vec<String> {
 fn sources() -> String {
     let mut folders: Vec<PathBuf> = [
         "src",
+        "crates/answer/src",
         "crates/cli/src",
         "crates/local-mongod/src",
         "crates/server/src",

@@ -25,13 +25,14 @@ const OWNERS: [(&str, &str); 2] = [("mongodb", "mongo"), ("reqwest", "mlflow")];
 const ACYCLIC: [&str; 2] = ["graph", "sync"];
 
 /// Each crate of this workspace, the workspace crates that it may depend on, and those that only its tests may depend on.
-const CRATES: [(&str, &[&str], &[&str]); 6] = [
+const CRATES: [(&str, &[&str], &[&str]); 7] = [
     // Its own tests use it with the feature `unstable`.
     (
         "runlineage",
         &[],
         &["runlineage", "runlineage-test-servers"],
     ),
+    ("runlineage-answer", &["runlineage", "runlineage-draw"], &[]),
     (
         "runlineage-cli",
         &[
@@ -48,7 +49,11 @@ const CRATES: [(&str, &[&str], &[&str]); 6] = [
         &["runlineage-test-servers"],
     ),
     ("runlineage-local-mongod", &[], &["runlineage-test-servers"]),
-    ("runlineage-server", &["runlineage", "runlineage-draw"], &[]),
+    (
+        "runlineage-server",
+        &["runlineage", "runlineage-answer", "runlineage-draw"],
+        &[],
+    ),
     ("runlineage-test-servers", &[], &[]),
 ];
 

@@ -64,6 +64,7 @@ pub struct LocalOptions {
     sockets: Option<PathBuf>,
     mongod: Option<PathBuf>,
     program: Option<PathBuf>,
+    program_arguments: Vec<OsString>,
     linger: Option<Duration>,
 }
 
@@ -94,6 +95,16 @@ impl LocalOptions {
     /// Starts the supervisor from this program instead of the running one. Its `main` must call [`run_stage`].
     pub fn with_program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
+        self
+    }
+
+    /// Passes these arguments to the program of the supervisor, before the stage's own: for an interpreter, what calls
+    /// [`run_stage`] with the arguments after these.
+    pub fn with_program_arguments<A: Into<OsString>>(
+        mut self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        self.program_arguments = arguments.into_iter().map(Into::into).collect();
         self
     }
 
@@ -147,6 +158,7 @@ impl LocalOptions {
     fn start_supervisor(&self, folder: &Folder) -> Result<Connection> {
         supervisor::start(
             self.program.as_deref(),
+            &self.program_arguments,
             &SupervisorConfig {
                 folder: folder.clone(),
                 sockets: sockets::choose(self.sockets.as_deref(), folder)?,

@@ -14,13 +14,12 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
-use crate::MONGOD_STAGE;
 use crate::diagnosis::{self, Disk};
 use crate::error::io_error;
 use crate::folder::{Folder, create_private};
 use crate::lock::Lock;
 use crate::sockets::Sockets;
-use crate::{Error, Result, own_path};
+use crate::{Error, MONGOD_STAGE, Result, SUPERVISOR_STAGE, own_path};
 
 const OLDEST_MAJOR_VERSION: u32 = 5;
 
@@ -196,6 +195,7 @@ fn spawn(
     }
     let log = own_path::open(&log, OpenOptions::new().create(true).append(true))?;
     Command::new(std::env::current_exe()?)
+        .args(program_arguments())
         .arg(MONGOD_STAGE)
         .arg(std::process::id().to_string())
         .arg(program)
@@ -214,6 +214,12 @@ fn spawn(
         .env_clear()
         .kill_on_drop(true)
         .spawn()
+}
+
+/// The arguments of this supervisor before those of its stage. `mongod`'s stage needs them too.
+fn program_arguments() -> impl Iterator<Item = OsString> {
+    let arguments = std::env::args_os().skip(1);
+    arguments.take_while(|argument| argument != SUPERVISOR_STAGE)
 }
 
 /// Checks the version before `mongod` opens the data: the errors of an old version about newer data do not help.

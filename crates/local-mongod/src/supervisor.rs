@@ -70,7 +70,11 @@ impl SupervisorConfig {
 }
 
 /// Starts a supervisor that outlives this command, and returns its first connection.
-pub(crate) fn start(program: Option<&Path>, config: &SupervisorConfig) -> Result<Connection> {
+pub(crate) fn start(
+    program: Option<&Path>,
+    arguments: &[OsString],
+    config: &SupervisorConfig,
+) -> Result<Connection> {
     let program = match program {
         Some(program) => program.to_path_buf(),
         None => std::env::current_exe().map_err(io_error(
@@ -83,6 +87,7 @@ pub(crate) fn start(program: Option<&Path>, config: &SupervisorConfig) -> Result
     // The supervisor inherits no stream of this command: a pipe that it kept open would keep the pipe's reader waiting.
     // Nobody waits for the child; if it exits before this command, the runtime reaps it.
     Command::new(&program)
+        .args(arguments)
         .args(config.to_arguments())
         // The supervisor outlives this command, and so would passwords in its environment.
         .env_clear()

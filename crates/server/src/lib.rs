@@ -20,11 +20,10 @@
 //! | `etag`, `headers`, `monitor` | what is added to every answer, and counted |
 //! | `api`, `schema` | the endpoints, one file each, and the form of their answers |
 //! | `walk`, `selection`, `unfold`, `streams` | what endpoints about lineage share, and what is limited |
-//! | [`answer`] | answers in the forms that the program and the API share |
+//! | [`answer`] | answers in the forms that the program and the API share: the crate `runlineage-answer` |
 //! | `assets` | the files of the page |
 
 mod access;
-pub mod answer;
 mod api;
 mod app;
 mod assets;
@@ -54,5 +53,6 @@ mod walk;
 
 pub use access::Access;
 pub use error::Error;
+pub use runlineage_answer as answer;
 pub use server::{Bound, Server};
 pub use token::{NewToken, TokenFile};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use runlineage::MongoRunStore;
 use runlineage::graph::{Diff, Graph};
-use runlineage_draw::{Format, MermaidOptions, Picture, SvgOptions, TABLE_HEADER};
+use runlineage_draw::{Format, Picture, TABLE_HEADER};
 use runlineage_server::answer::{self, LinkedGraph, masked_picture};
 
 use super::Result;
@@ -41,50 +41,17 @@ pub(super) async fn drawn(
     if format == Format::Json {
         return Ok(answer::json_line(&LinkedGraph::of(graph, pages))?);
     }
-    if format == Format::OpenLineage {
-        let source = store.freshness().await?.source;
-        let namespace = source.unwrap_or_else(|| "mlflow".to_owned());
-        return Ok(runlineage_draw::openlineage(graph, &namespace).into_bytes());
+    if format == Format::Table {
+        let picture = Picture::from_graph(graph, |shown| pages?.node(shown))?;
+        return Ok(node_table(&masked_picture(&picture)?).into_bytes());
     }
-    let picture = Picture::from_graph(graph, |shown| pages?.node(shown))?;
-    // Other programs join on the exact ids.
-    match format {
-        Format::Csv => return Ok(runlineage_draw::csv(&picture).into_bytes()),
-        Format::Dot => return Ok(runlineage_draw::dot(&picture).into_bytes()),
-        Format::GraphMl => return Ok(runlineage_draw::graphml(&picture).into_bytes()),
-        _ => {}
-    }
-    pictured(&masked_picture(&picture)?, format, fold, None)
-}
-
-/// The picture as SVG, PNG, HTML or a Mermaid chart, as a table of its nodes, or as a tree.
-fn pictured(
-    picture: &Picture,
-    format: Format,
-    fold: usize,
-    title: Option<String>,
-) -> Result<Vec<u8>> {
-    let bytes = match format {
-        Format::Table => node_table(picture).into_bytes(),
-        Format::Mermaid => {
-            let mut options = MermaidOptions::default();
-            options.fold = (fold > 0).then_some(fold);
-            runlineage_draw::mermaid(picture, &options).into_bytes()
-        }
-        Format::Tree => {
-            let folded = match fold {
-                0 => picture.clone(),
-                shown => picture.fold(shown),
-            };
-            runlineage_draw::tree(&folded).into_bytes()
-        }
-        _ => {
-            let drawn = answer::drawn(picture, format, fold, &SvgOptions::default(), title)?;
-            say_missing(&drawn.missing_glyphs);
-            drawn.bytes
-        }
+    let source = match format {
+        Format::OpenLineage => store.freshness().await?.source,
+        _ => None,
     };
-    Ok(bytes)
+    let drawn = answer::graph_file(graph, pages, source.as_deref(), format, fold)?;
+    say_missing(&drawn.missing_glyphs);
+    Ok(drawn.bytes)
 }
 
 /// The diff in one of the formats of pictures.
@@ -94,9 +61,9 @@ pub(super) fn drawn_diff(
     format: Format,
     fold: usize,
 ) -> Result<Vec<u8>> {
-    let picture = Picture::from_diff(diff, |shown| pages?.node(shown))?;
-    let title = format!("Diff of {} and {}", diff.a, diff.b);
-    pictured(&masked_picture(&picture)?, format, fold, Some(title))
+    let drawn = answer::diff_file(diff, pages, format, fold)?;
+    say_missing(&drawn.missing_glyphs);
+    Ok(drawn.bytes)
 }
 
 /// Writes the answer into the file of `--out`, or to stdout.

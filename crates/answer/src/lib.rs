@@ -1,15 +1,17 @@
-//! Answers in the forms that the program and the HTTP API share: the same question gives the same bytes in both.
+//! Answers in the forms that the program, the HTTP API and the Python package share: the same question gives the same answer in
+//! all of them.
 //!
 //! - runs: `runs` writes them, `column`, `cell` and `trim` reduce them, `condition` and `experiments` read what is asked for
 //! - counts: `facet`
 //! - nodes: `start` reads them, `node` and `versions` tell what is known of one
-//! - graphs: `graph`, `impact`, `provenance`, with links to MLflow by `pages`
+//! - graphs: `graph`, `impact`, `provenance`, with links to MLflow by `pages`, and as files by `file`
 
 mod cell;
 mod column;
 mod condition;
 mod experiments;
 mod facet;
+mod file;
 mod filter_names;
 mod graph;
 mod impact;
@@ -27,6 +29,7 @@ pub use column::{Column, NamedColumn};
 pub use condition::{Condition, parse_condition};
 pub use experiments::{ExperimentNames, any_run, check_experiment};
 pub use facet::{facet_csv, facet_json, facets};
+pub use file::{diff_file, graph_file};
 pub use graph::{Drawn, LinkedGraph, LinkedNode, drawn, json_line, masked_picture};
 pub use impact::impact_csv;
 pub use node::{Facts, ListedRun, Runs, ShownNode};
