@@ -1,5 +1,7 @@
 //! MLflow's model registry and logged models in the mirror, as a real workload leaves them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use mongodb::bson::{Document, doc};
 use runlineage::MongoRunStore;
 use runlineage::sync::SyncJob;
@@ -354,4 +356,32 @@ async fn pages_of_logged_models_shrink_for_a_gateway_that_gives_up_on_large_ones
     let expected = shown(&uri, "no model", &[exp]);
     assert_eq!(expected.len(), 9);
     assert_eq!(differences(&mirrored(&lab.store).await, &expected), NOTHING);
+}
+
+#[tokio::test]
+async fn a_page_of_logged_models_is_saved_although_mlflow_refuses_the_next_one() {
+    let lab = Lab::new().await;
+    if lab.server.version() == Version::V2 {
+        // It has no logged models.
+        return;
+    }
+    let (uri, exp) = (lab.server.uri(), lab.experiment("a"));
+    for _ in 0..6 {
+        rest::post(
+            &uri,
+            "logged-models",
+            &json!({ "experiment_id": exp, "name": "m" }),
+        );
+    }
+    let asked = AtomicUsize::new(0);
+    lab.proxy.on(move |request| match request.call.as_str() {
+        "logged-models/search" if asked.fetch_add(1, Ordering::Relaxed) > 0 => {
+            Answer::refuse(403, "PERMISSION_DENIED", "not any more")
+        }
+        _ => Answer::Pass,
+    });
+    let report = lab.sync().page_size(3).run(|_| {}).await.unwrap();
+    assert_eq!(report.incomplete.len(), 1, "{report:?}");
+    let saved = lab.store.database().collection::<Document>("logged_models");
+    assert_eq!(saved.count_documents(doc! {}).await.unwrap(), 3);
 }
