@@ -47,12 +47,14 @@ use std::time::Duration;
 
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, DateTime, doc, rawdoc};
+use mongodb::action::Action as _;
 use mongodb::options::{Acknowledgment, ClientOptions, WriteConcern};
 use mongodb::{Client, Database};
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, Result};
+use crate::query::Search;
 use crate::run::{Run, field};
 use collections::Collections;
 use failure::failed;
@@ -69,6 +71,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct MongoRunStore {
     database: Database,
     migrated: Arc<OnceCell<()>>,
+    /// The time limit of each command that reads.
+    max_time: Option<Duration>,
     /// The writes in progress, of all clones.
     writes: TaskTracker,
 }
@@ -122,6 +126,7 @@ impl MongoRunStore {
         Self {
             database,
             migrated: Arc::default(),
+            max_time: None,
             writes,
         }
     }
@@ -132,6 +137,21 @@ impl MongoRunStore {
         &self.database
     }
 
+    /// Limits how long MongoDB may work on each command that answers a question; unlimited by default. The limit of a search or a
+    /// walk precedes this one.
+    #[must_use]
+    pub fn with_max_time(self, time: Duration) -> Self {
+        Self {
+            max_time: Some(time),
+            ..self
+        }
+    }
+
+    /// The time limit of a search.
+    fn max_time_of(&self, search: &Search) -> Option<Duration> {
+        search.max_time.or(self.max_time)
+    }
+
     /// The run with this id, or `None`.
     ///
     /// # Errors
@@ -140,6 +160,7 @@ impl MongoRunStore {
         let found = Collections::of(self)
             .runs()
             .find_one(doc! { field::ID: id })
+            .optional(self.max_time, |find, time| find.max_time(time))
             .await;
         found
             .map_err(|error| failed(format!("cannot read run {id}"), error))?
@@ -156,6 +177,7 @@ impl MongoRunStore {
             .runs()
             .find_one(doc! {})
             .projection(doc! { field::ID: 1 })
+            .optional(self.max_time, |find, time| find.max_time(time))
             .await;
         Ok(found
             .map_err(|error| failed("cannot look for runs", error))?

@@ -87,7 +87,7 @@ async fn find(
         .optional(search.projection.clone(), |find, fields| {
             find.projection(fields)
         })
-        .optional(search.max_time, |find, time| find.max_time(time))
+        .optional(store.max_time_of(search), |find, time| find.max_time(time))
         .optional(hint, |find, hint| find.hint(hint))
         .batch()
         .await
@@ -103,7 +103,9 @@ async fn aggregate(
     // MongoDB 5 uses the disk for large sorts only if it is allowed to.
     runs.aggregate(pipeline)
         .allow_disk_use(true)
-        .optional(search.max_time, |aggregate, time| aggregate.max_time(time))
+        .optional(store.max_time_of(search), |aggregate, time| {
+            aggregate.max_time(time)
+        })
         .optional(hint, |aggregate, hint| aggregate.hint(hint))
         .batch()
         .await

@@ -86,7 +86,10 @@ impl<'a> IndexChooser<'a> {
 
     /// For a command that reads all matches, in any order.
     pub(super) fn for_all(store: &'a MongoRunStore, search: &'a Search) -> Self {
-        let time = search.max_time.unwrap_or(COUNT_TIMEOUT).min(COUNT_TIMEOUT);
+        let time = store
+            .max_time_of(search)
+            .unwrap_or(COUNT_TIMEOUT)
+            .min(COUNT_TIMEOUT);
         Self {
             store,
             search,

@@ -1,6 +1,7 @@
 //! [`DeletedRun`]: a tombstone, as readers see it.
 
 use bson::{DateTime, doc};
+use mongodb::action::Action as _;
 
 use super::MongoRunStore;
 use super::collections::Collections;
@@ -27,7 +28,10 @@ impl MongoRunStore {
     /// As [`get_run`](Self::get_run).
     pub async fn get_deleted_run(&self, id: &str) -> Result<Option<DeletedRun>> {
         let deleted_runs = Collections::of(self).deleted_runs();
-        let found = deleted_runs.find_one(doc! { field::ID: id }).await;
+        let found = deleted_runs
+            .find_one(doc! { field::ID: id })
+            .optional(self.max_time, |find, time| find.max_time(time))
+            .await;
         let found =
             found.map_err(|error| failed(format!("cannot read deleted run {id}"), error))?;
         let Some(document) = found else {

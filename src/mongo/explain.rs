@@ -1,6 +1,7 @@
 //! [`QueryPlan`]: how MongoDB executes a search.
 
 use bson::{Bson, Document, doc};
+use mongodb::action::Action as _;
 use mongodb::options::Hint;
 
 use super::MongoRunStore;
@@ -85,7 +86,7 @@ async fn explained(store: &MongoRunStore, search: &Search, verbosity: &str) -> R
             command.insert("hint", index);
         }
         let mut explain = doc! { "explain": command, "verbosity": verbosity };
-        if let Some(time) = search.max_time {
+        if let Some(time) = store.max_time_of(search) {
             let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
             explain.insert("maxTimeMS", millis);
         }
@@ -120,7 +121,11 @@ fn command(filter: &Document, search: &Search) -> Document {
 
 /// Whether all indexes of the table exist. An administrator may have dropped one.
 async fn has_all_indexes(store: &MongoRunStore) -> bool {
-    let names = Collections::of(store).runs().list_index_names().await;
+    let runs = Collections::of(store).runs();
+    let names = runs
+        .list_index_names()
+        .optional(store.max_time, |list, time| list.max_time(time))
+        .await;
     names.is_ok_and(|names| {
         let is_there = |index: &Index| names.iter().any(|name| name == index.name);
         INDEXES.iter().all(is_there)

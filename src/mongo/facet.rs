@@ -89,8 +89,8 @@ impl MongoRunStore {
         let Some(stages) = stages else {
             let runs = Collections::of(self).runs();
             let distinct = runs.distinct(field, choice.filter);
-            let distinct =
-                distinct.optional(search.max_time, |distinct, time| distinct.max_time(time));
+            let time = self.max_time_of(&search);
+            let distinct = distinct.optional(time, |distinct, time| distinct.max_time(time));
             return distinct.await.map_err(cannot);
         };
         let values = aggregate(self, &search, &choice, stages).await;
@@ -117,7 +117,9 @@ async fn aggregate(
         // MongoDB 5 uses the disk for large groups only if it is allowed to.
         runs.aggregate(pipeline.clone())
             .allow_disk_use(true)
-            .optional(search.max_time, |aggregate, time| aggregate.max_time(time))
+            .optional(store.max_time_of(search), |aggregate, time| {
+                aggregate.max_time(time)
+            })
             .optional(hint, |aggregate, hint| aggregate.hint(hint))
             .await
     };

@@ -47,7 +47,9 @@ impl MongoRunStore {
         let count = async |hint| {
             let runs = Collections::of(self).runs();
             runs.count_documents(choice.filter.clone())
-                .optional(search.max_time, |count, time| count.max_time(time))
+                .optional(self.max_time_of(&search), |count, time| {
+                    count.max_time(time)
+                })
                 .optional(search.limit, |count, limit| count.limit(limit.into()))
                 .optional(search.skip, |count, skip| count.skip(skip))
                 .optional(hint, |count, hint| count.hint(hint))

@@ -80,7 +80,7 @@ impl<'a> Neighbours<'a> {
             store,
             filter,
             with_facts,
-            max_time,
+            max_time: max_time.or(store.max_time),
             filled: Filled::ALL,
         }
     }

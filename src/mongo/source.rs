@@ -2,6 +2,7 @@
 
 use bson::{DateTime, Document, doc};
 use futures::TryStreamExt;
+use mongodb::action::Action as _;
 use mongodb::options::ReturnDocument;
 
 use super::collections::{Collections, MIGRATIONS};
@@ -37,7 +38,11 @@ impl MongoRunStore {
             doc! { "$unionWith": MIGRATIONS },
         ];
         let read = async {
-            let cursor = Collections::of(self).state().aggregate(pipeline).await?;
+            let state = Collections::of(self).state();
+            let cursor = state
+                .aggregate(pipeline)
+                .optional(self.max_time, |aggregate, time| aggregate.max_time(time))
+                .await?;
             cursor.try_collect::<Vec<Document>>().await
         };
         let read = read

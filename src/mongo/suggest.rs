@@ -154,7 +154,9 @@ impl Source {
                 .find_one(self.filter(&range))
                 .projection(doc! { self.path(): 1 })
                 .hint(Hint::Name(index.to_owned()))
-                .optional(max_time, |find, time| find.max_time(time))
+                .optional(max_time.or(store.max_time), |find, time| {
+                    find.max_time(time)
+                })
                 .await;
             let found = match found {
                 // A pending migration has not made the index yet. Without it, each name would cost a scan.

@@ -38,7 +38,9 @@ impl MongoRunStore {
             let cursor = runs
                 .aggregate(pipeline.clone())
                 .allow_disk_use(true)
-                .optional(search.max_time, |aggregate, time| aggregate.max_time(time))
+                .optional(self.max_time_of(&search), |aggregate, time| {
+                    aggregate.max_time(time)
+                })
                 .optional(hint, |aggregate, hint| aggregate.hint(hint))
                 .await?;
             cursor.try_collect::<Vec<Document>>().await

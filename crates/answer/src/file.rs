@@ -3,7 +3,8 @@
 use runlineage::graph::{Diff, Graph};
 use runlineage_draw::{Format, MermaidOptions, Picture, Result, SvgOptions};
 
-use super::{Drawn, Pages, drawn, masked_picture};
+use super::graph::drawn;
+use super::{Drawn, Pages, diff_title, masked_picture};
 
 /// The graph as a file of any format but JSON and a table. `source` is the mirror's, and names the namespace of OpenLineage events.
 ///
@@ -21,13 +22,7 @@ pub fn graph_file(
         return Ok(Drawn::of(runlineage_draw::openlineage(graph, namespace)));
     }
     let picture = Picture::from_graph(graph, |shown| pages?.node(shown))?;
-    // Other programs join on the exact ids.
-    match format {
-        Format::Csv => Ok(Drawn::of(runlineage_draw::csv(&picture))),
-        Format::Dot => Ok(Drawn::of(runlineage_draw::dot(&picture))),
-        Format::GraphMl => Ok(Drawn::of(runlineage_draw::graphml(&picture))),
-        _ => pictured(&masked_picture(&picture)?, format, fold, None),
-    }
+    picture_file(&picture, format, fold, &SvgOptions::default(), None)
 }
 
 /// The diff as a picture: SVG, PNG or HTML.
@@ -36,14 +31,35 @@ pub fn graph_file(
 /// As [`graph_file`].
 pub fn diff_file(diff: &Diff, pages: Option<&Pages>, format: Format, fold: usize) -> Result<Drawn> {
     let picture = Picture::from_diff(diff, |shown| pages?.node(shown))?;
-    let title = format!("Diff of {} and {}", diff.a, diff.b);
-    pictured(&masked_picture(&picture)?, format, fold, Some(title))
+    let title = Some(diff_title(diff));
+    picture_file(&picture, format, fold, &SvgOptions::default(), title)
+}
+
+/// The picture as a file of any format but JSON, a table and OpenLineage. A page without a title is named after the start.
+///
+/// # Errors
+/// As [`graph_file`].
+pub fn picture_file(
+    picture: &Picture,
+    format: Format,
+    fold: usize,
+    svg: &SvgOptions,
+    title: Option<String>,
+) -> Result<Drawn> {
+    // Other programs join on the exact ids.
+    match format {
+        Format::Csv => Ok(Drawn::of(runlineage_draw::csv(picture))),
+        Format::Dot => Ok(Drawn::of(runlineage_draw::dot(picture))),
+        Format::GraphMl => Ok(Drawn::of(runlineage_draw::graphml(picture))),
+        _ => pictured(&masked_picture(picture)?, format, fold, svg, title),
+    }
 }
 
 fn pictured(
     picture: &Picture,
     format: Format,
     fold: usize,
+    svg: &SvgOptions,
     title: Option<String>,
 ) -> Result<Drawn> {
     match format {
@@ -59,7 +75,7 @@ fn pictured(
             };
             Ok(Drawn::of(runlineage_draw::tree(&folded)))
         }
-        _ => drawn(picture, format, fold, &SvgOptions::default(), title),
+        _ => drawn(picture, format, fold, svg, title),
     }
 }
 

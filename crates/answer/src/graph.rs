@@ -62,7 +62,7 @@ impl<'a> LinkedGraph<'a> {
 ///
 /// # Errors
 /// Those of a PNG that is too large.
-pub fn drawn(
+pub(super) fn drawn(
     picture: &Picture,
     format: Format,
     fold: usize,

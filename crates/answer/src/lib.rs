@@ -4,11 +4,12 @@
 //! - runs: `runs` writes them, `column`, `cell` and `trim` reduce them, `condition` and `experiments` read what is asked for
 //! - counts: `facet`
 //! - nodes: `start` reads them, `node` and `versions` tell what is known of one
-//! - graphs: `graph`, `impact`, `provenance`, with links to MLflow by `pages`, and as files by `file`
+//! - graphs: `graph`, `impact`, `provenance`, `diff`, with links to MLflow by `pages`, and as files by `file`
 
 mod cell;
 mod column;
 mod condition;
+mod diff;
 mod experiments;
 mod facet;
 mod file;
@@ -27,10 +28,11 @@ mod versions;
 pub use cell::{at_path, value_text};
 pub use column::{Column, NamedColumn};
 pub use condition::{Condition, parse_condition};
+pub use diff::{diff_csv, diff_title};
 pub use experiments::{ExperimentNames, any_run, check_experiment};
 pub use facet::{facet_csv, facet_json, facets};
-pub use file::{diff_file, graph_file};
-pub use graph::{Drawn, LinkedGraph, LinkedNode, drawn, json_line, masked_picture};
+pub use file::{diff_file, graph_file, picture_file};
+pub use graph::{Drawn, LinkedGraph, LinkedNode, json_line, masked_picture};
 pub use impact::impact_csv;
 pub use node::{Facts, ListedRun, Runs, ShownNode};
 pub use pages::Pages;

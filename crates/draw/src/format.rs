@@ -81,6 +81,16 @@ impl Format {
         }
     }
 
+    /// The usual ending of a file's name, without the dot. [`of_file`](Self::of_file) reads it back, but for a table.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Tree | Self::Table => "txt",
+            Self::Mermaid => "mmd",
+            Self::OpenLineage => "ndjson",
+            format => format.name(),
+        }
+    }
+
     /// The media type for HTTP.
     pub fn media_type(self) -> &'static str {
         match self {
@@ -131,6 +141,11 @@ mod tests {
         assert_eq!(of("events.ndjson"), Some("openlineage"));
         assert_eq!(of("graph"), None);
         assert_eq!(of("graph.pdf"), None);
+        for format in Format::ALL {
+            let name = format!("graph.{}", format.ending());
+            let read = Format::of_file(name.as_ref());
+            assert!(read == Some(format) || format == Format::Table, "{name}");
+        }
     }
 
     #[test]

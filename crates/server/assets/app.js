@@ -1,8 +1,11 @@
 // The explorer: shows what the address says, in the main part of the page.
 
 import { make } from "./dom.js";
+import { showBase } from "./compare.js";
+import { showDiff } from "./diff.js";
 import { guide } from "./guide.js";
 import { keepFresh } from "./freshness.js";
+import { textOf } from "./meaning.js";
 import { closeLeftMenus } from "./menus.js";
 import { showNode } from "./node.js";
 import { notice } from "./notice.js";
@@ -15,6 +18,7 @@ import { follow } from "./state.js";
 const PATIENCE = 150;
 
 const main = document.getElementById("main");
+const base = document.getElementById("base");
 const progress = document.getElementById("progress");
 const searchbox = startSearchbox(document.getElementById("search"));
 let reading = new AbortController();
@@ -25,9 +29,10 @@ async function show(state) {
   const { signal } = reading;
   const waiting = setTimeout(() => (progress.hidden = false), PATIENCE);
   main.setAttribute("aria-busy", "true");
-  searchbox.show(state.node ?? state.q ?? "");
+  searchbox.show(textOf(state));
+  showBase(base, state);
   try {
-    await (state.node === undefined ? showResults : showNode)(main, state, signal);
+    await viewOf(state)(main, state, signal);
   } catch (error) {
     if (error.name !== "AbortError") fail(error, state);
   }
@@ -38,9 +43,14 @@ async function show(state) {
   main.dataset.ready = location.hash;
 }
 
+function viewOf({ a, b, node, select }) {
+  if (a !== undefined && b !== undefined) return showDiff;
+  return node === undefined && select === undefined ? showResults : showNode;
+}
+
 function fail(error, state) {
   if (error.status === 401) return showSignIn(main, () => show(state));
-  if (error.status === 400) {
+  if (error.status === 400 && state.a === undefined) {
     searchbox.fail(error);
     main.replaceChildren(guide());
     return;

@@ -4,18 +4,18 @@ import { address, ask } from "./ask.js";
 import { button, make } from "./dom.js";
 import { checkedDownloads } from "./export.js";
 import { startFind } from "./find.js";
-import { isSelection } from "./meaning.js";
+import { inQuotes } from "./meaning.js";
 import { notice } from "./notice.js";
 import { showPanel } from "./panel.js";
 import { PictureView } from "./picture.js";
 import { go } from "./state.js";
+import { zoomTools } from "./zoom.js";
 
 const LEVELS = ["0", "1", "2", "3", "5", "all"];
 
 /** The view of a graph. It stays while the state changes within one node. */
 export class GraphView {
   constructor(state) {
-    this.node = state.node;
     this.state = state;
     this.frame = make("div", { class: "frame", "aria-label": "Picture of the lineage", role: "region" });
     this.panel = make("aside", { class: "panel", "aria-label": "Detail" });
@@ -102,7 +102,7 @@ export class GraphView {
   showTools() {
     const { state } = this;
     const parts = [];
-    if (!isSelection(state.node)) {
+    if (state.select === undefined) {
       parts.push(levels("up", "Upstream", state), levels("down", "Downstream", state));
     }
     if (state.unfold_up || state.unfold_down || state.keep) {
@@ -110,16 +110,8 @@ export class GraphView {
     }
     const { graph } = this.answer;
     const counts = `${graph.nodes.length.toLocaleString("en")} nodes, ${graph.edges.length.toLocaleString("en")} edges`;
-    parts.push(startFind(graph, this.picture.drawn, this.act), make("span", { class: "quiet grow" }, counts), make("span", { class: "toolbar" }, this.zoomTools(), this.files()));
+    parts.push(startFind(graph, this.picture.drawn, this.act), make("span", { class: "quiet grow" }, counts), make("span", { class: "toolbar" }, zoomTools(() => this.picture.zoom), this.files()));
     this.tools.replaceChildren(...parts);
-  }
-
-  zoomTools() {
-    const tool = (text, label, act) => button(text, act, { "aria-label": label, title: label });
-    return make("span", { class: "group", role: "group", "aria-label": "Zoom" },
-      tool("−", "Smaller", () => this.picture.zoom.smaller()),
-      tool("Fit", "Fit", () => this.picture.zoom.fit()),
-      tool("+", "Larger", () => this.picture.zoom.larger()));
   }
 
   files() {
@@ -135,9 +127,9 @@ export class GraphView {
   }
 }
 
-function question({ node, up, down, unfold_up, unfold_down, keep }) {
-  const span = isSelection(node) ? {} : { upstream: up ?? "1", downstream: down ?? "1" };
-  return { select: node, ...span, unfold_up, unfold_down, keep, links: false };
+function question({ node, select, up, down, unfold_up, unfold_down, keep }) {
+  const asked = select === undefined ? { select: inQuotes(node), upstream: up ?? "1", downstream: down ?? "1" } : { select };
+  return { ...asked, unfold_up, unfold_down, keep, links: false };
 }
 
 function key(state) {

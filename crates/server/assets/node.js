@@ -1,10 +1,10 @@
 // The page of a node: its lineage, what it reached, and where it came from.
 
 import { ask } from "./ask.js";
+import { comparison } from "./compare.js";
 import { button, make } from "./dom.js";
 import { GraphView } from "./graph.js";
 import { showImpact } from "./impact.js";
-import { isSelection } from "./meaning.js";
 import { isName, kindOf, nameOf } from "./nodes.js";
 import { bare } from "./panel.js";
 import { showProvenance } from "./provenance.js";
@@ -24,8 +24,8 @@ let view;
 
 /** Shows the page of the state's node. */
 export async function showNode(main, state, signal) {
-  const { node, tab } = state;
-  const isKept = view?.node === node && !tab && view.element.isConnected;
+  const { node, select, tab } = state;
+  const isKept = !tab && view?.element.isConnected && ["node", "select", "base"].every((name) => view.state[name] === state[name]);
   if (isKept && view.hasDrawn(state)) {
     view.choose(state);
     return;
@@ -35,7 +35,7 @@ export async function showNode(main, state, signal) {
     main.replaceChildren(head(state), body);
     return;
   }
-  if (isName(node) && state.up === undefined && state.down === undefined) {
+  if (select === undefined && isName(node) && state.up === undefined && state.down === undefined) {
     const { data, cut } = await ask("node", { id: node }, signal);
     if (data.nodes.length > MOST_DRAWN) {
       main.replaceChildren(head(state), showVersions(data, cut, () => go({ ...state, up: "1", down: "1" })));
@@ -51,16 +51,17 @@ export async function showNode(main, state, signal) {
 }
 
 function head(state, shown) {
-  const { node, tab } = state;
-  const known = shown ?? bare(node);
+  const { node, select, tab } = state;
+  const known = shown ?? bare(node ?? select);
   document.title = `${known.name.slice(0, 80)} · runlineage`;
-  if (isSelection(node)) return make("div", { class: "node-head" }, make("h2", {}, make("bdi", {}, node)));
+  if (select !== undefined) return make("div", { class: "node-head" }, make("h2", {}, make("bdi", {}, select)));
   const copied = (event) => navigator.clipboard.writeText(node).then(() => (event.target.textContent = "Copied"));
   return make("div", { class: "node-head" },
     make("span", { class: `kind ${kindOf(node)}` }, kindOf(node).replace("-", " ")),
     make("h2", {}, make("bdi", { title: known.name.slice(0, 1000) }, known.name || nameOf(node))),
     badges(known),
     button("Copy id", copied, { class: "small" }),
+    comparison(node, known.name || node),
     kindOf(node) !== "run" && make("a", { class: "quiet", href: href({ q: `input = '${node.replaceAll("'", "''")}'` }) }, "runs that read it"),
     make("nav", { "aria-label": "Views of this node" }, TABS.map(([name, title]) =>
       make("a", { href: nodeHref(node, name), "aria-current": name === tab ? "page" : undefined }, title))));

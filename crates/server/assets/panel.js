@@ -1,6 +1,7 @@
 // The side panel: what is known of the chosen node.
 
 import { ask } from "./ask.js";
+import { comparison } from "./compare.js";
 import { button, facts, legible, make, section, webLink } from "./dom.js";
 import { showFold } from "./fold.js";
 import { kindOf, nameOf, references } from "./nodes.js";
@@ -49,7 +50,8 @@ function actions(node, act) {
     unfold(node.hidden_down, "down", "downstream"),
     make("a", { class: "button", href: nodeHref(node.id) }, "Centre"),
     make("a", { class: "button", href: nodeHref(node.id, "impact") }, "Impact"),
-    make("a", { class: "button", href: nodeHref(node.id, "provenance") }, "Provenance"));
+    make("a", { class: "button", href: nodeHref(node.id, "provenance") }, "Provenance"),
+    comparison(node.id, node.name));
 }
 
 function aboutRun(run) {

@@ -1,6 +1,7 @@
 // The runs that match a condition: a table, and facets beside it.
 
 import { address, ask } from "./ask.js";
+import { comparison } from "./compare.js";
 import { button, legible, make, webLink } from "./dom.js";
 import { downloads } from "./export.js";
 import { showFacets } from "./facets.js";
@@ -76,10 +77,11 @@ function table(runs, columns, sort, state) {
   });
   const body = runs.map((run) => make("tr", {},
     ...columns.map((column, place) => make("td", { class: column === "status" ? `status ${run.status}` : place > 0 ? "short" : undefined }, cell(run, column, place))),
-    make("td", {}, run.url && webLink(run.url, "MLflow"))));
+    make("td", {}, run.url && webLink(run.url, "MLflow")),
+    make("td", {}, comparison(`run:${run._id}`, legible(textOf(run.name), run._id)))));
   return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of runs" },
     make("table", {},
-      make("thead", {}, make("tr", {}, heads, make("th", { scope: "col" }, make("span", { class: "unseen" }, "page in MLflow")))),
+      make("thead", {}, make("tr", {}, heads, make("th", { scope: "col" }, make("span", { class: "unseen" }, "page in MLflow")), make("th", { scope: "col" }, make("span", { class: "unseen" }, "compare")))),
       make("tbody", {}, body)));
 }
 

@@ -1,7 +1,8 @@
 // The whole state of the page, which the address holds after `#`. Browsers never send that part, so no name reaches a log.
 
 const LISTS = ["unfold_up", "unfold_down", "keep"];
-const TEXTS = ["q", "sort", "columns", "rows", "node", "tab", "up", "down", "at"];
+/** `node` is the exact text of one node, `select` what a reader typed, `base` the first of two nodes to compare, `a` and `b` both. */
+const TEXTS = ["q", "sort", "columns", "rows", "node", "select", "tab", "up", "down", "a", "b", "at", "base"];
 
 /** The state of an address. */
 export function read(hash = location.hash) {
@@ -16,8 +17,9 @@ export function read(hash = location.hash) {
   return state;
 }
 
-/** The address of a state. */
-export function href(state) {
+/** The address of a state. The first node of a comparison stays chosen, unless the state says otherwise. */
+export function href(asked) {
+  const state = "base" in asked ? asked : { ...asked, base: read().base };
   const params = new URLSearchParams();
   for (const name of TEXTS) {
     if (state[name] !== undefined && state[name] !== "") params.set(name, state[name]);

@@ -1,5 +1,7 @@
 // The size of the picture in its frame, and moving it with the mouse.
 
+import { button, make } from "./dom.js";
+
 const STEP = 1.25;
 /** Smaller than this, names cannot be read. */
 const LEAST_FIT = 0.55;
@@ -53,6 +55,15 @@ export class Zoom {
     if (!isOutside && !always) return;
     this.frame.scrollBy(box.left + box.width / 2 - view.left - view.width / 2, box.top + box.height / 2 - view.top - view.height / 2);
   }
+}
+
+/** Buttons for the size of a picture, which may be another one later. */
+export function zoomTools(zoom) {
+  const tool = (text, label, act) => button(text, act, { "aria-label": label, title: label });
+  return make("span", { class: "group", role: "group", "aria-label": "Zoom" },
+    tool("−", "Smaller", () => zoom().smaller()),
+    tool("Fit", "Fit", () => zoom().fit()),
+    tool("+", "Larger", () => zoom().larger()));
 }
 
 function drag(frame) {

@@ -2,6 +2,7 @@
 
 mod asked;
 mod description;
+mod diff;
 mod facets;
 mod graph;
 mod impact;
@@ -34,6 +35,8 @@ pub(crate) fn data() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(impact::impact))
         .routes(routes!(provenance::provenance))
         .routes(routes!(paths::paths))
+        .routes(routes!(diff::diff))
+        .routes(routes!(diff::picture::diff_picture))
         .routes(routes!(suggest::suggest))
         .routes(routes!(status::status))
 }

@@ -20,12 +20,14 @@ macro_rules! assets {
 }
 
 /// Every file of `assets/`.
-const ASSETS: [Asset; 33] = assets![
+const ASSETS: [Asset; 35] = assets![
     "api.html",
     "api.js",
     "app.js",
     "ask.js",
     "closure.js",
+    "compare.js",
+    "diff.js",
     "dom.js",
     "export.js",
     "facets.js",

@@ -41,7 +41,7 @@ impl IntoResponse for Answer {
         headers.insert(CONTENT_TYPE, media_type);
         // Pictures and pages hold names from others. As pages of this server, they could ask it questions.
         if let Format::Drawn(drawn) = self.format {
-            headers.extend(attachment(&format!("lineage.{}", drawn.name())));
+            headers.extend(attachment(&format!("lineage.{}", drawn.ending())));
         }
         response
     }

@@ -24,13 +24,17 @@ const MAX_CONNECTIONS: usize = 500;
 const LARGEST_HEAD: usize = 64 * 1024;
 /// A client has this time to send a request, and between two requests.
 const HEAD_TIME: Duration = Duration::from_secs(30);
-/// A client that takes nothing of an answer for this time is cut off. What it asked for stops then.
-const STALLED: Duration = Duration::from_secs(30);
 /// When the server stops, answers that have begun have this time.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
-/// Serves until `stop` is ready, then finishes the answers that have begun.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+/// Serves until `stop` is ready, then finishes the answers that have begun. A client that takes nothing of an answer for the time of
+/// `idle` is cut off, and what it asked for stops.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    idle: Duration,
+    stop: impl Future<Output = ()>,
+) {
     let graceful = GracefulShutdown::new();
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut stop = pin!(stop);
@@ -48,6 +52,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
             sleep(Duration::from_millis(100)).await;
             continue;
         };
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(idle));
         let answering = answer(stream, Peer(address), router.clone(), graceful.watcher());
         tokio::spawn(async move {
             answering.await;
@@ -59,11 +65,9 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
     let _ = timeout(LAST_ANSWERS, graceful.shutdown()).await;
 }
 
-async fn answer(stream: TcpStream, peer: Peer, router: Router, watcher: Watcher) {
+async fn answer(stream: TimeoutStream<TcpStream>, peer: Peer, router: Router, watcher: Watcher) {
     // Only a matter of speed.
-    let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(STALLED));
+    let _ = stream.get_ref().set_nodelay(true);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer);
         router.clone().call(request)

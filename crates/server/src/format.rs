@@ -15,12 +15,24 @@ pub(crate) enum Format {
     Drawn(runlineage_draw::Format),
 }
 
-use runlineage_draw::Format::{Csv, Html, Png, Svg};
+use runlineage_draw::Format::{Csv, Dot, GraphMl, Html, Mermaid, OpenLineage, Png, Svg};
 
 /// Runs, and counts of runs.
 pub(crate) const LISTS: [Format; 3] = [Format::Json, Format::Ndjson, Format::Drawn(Csv)];
 /// Graphs.
-pub(crate) const GRAPHS: [Format; 5] = [
+pub(crate) const GRAPHS: [Format; 9] = [
+    Format::Json,
+    Format::Drawn(Csv),
+    Format::Drawn(Svg),
+    Format::Drawn(Png),
+    Format::Drawn(Html),
+    Format::Drawn(Dot),
+    Format::Drawn(Mermaid),
+    Format::Drawn(GraphMl),
+    Format::Drawn(OpenLineage),
+];
+/// Diffs.
+pub(crate) const DIFFS: [Format; 5] = [
     Format::Json,
     Format::Drawn(Csv),
     Format::Drawn(Svg),
@@ -47,6 +59,11 @@ impl Format {
             Self::Ndjson => "application/x-ndjson",
             Self::Drawn(drawn) => drawn.media_type(),
         }
+    }
+
+    /// Whether the graph is laid out, which takes long for many nodes.
+    pub(crate) fn is_picture(self) -> bool {
+        matches!(self, Self::Drawn(Svg | Png | Html))
     }
 
     /// The format of an answer: the named one, else the one that `Accept` prefers, else the first.
@@ -177,6 +194,10 @@ mod tests {
             ("text/html,application/xhtml+xml,*/*;q=0.8", Some("html")),
             ("application/json;q=0", None),
             ("application/json;q=nonsense", None),
+            ("text/vnd.graphviz", Some("dot")),
+            ("text/vnd.mermaid", Some("mermaid")),
+            ("application/graphml+xml", Some("graphml")),
+            ("application/x-ndjson", Some("openlineage")),
             ("video/mp4", None),
         ] {
             assert_eq!(of(None, Some(accept), &GRAPHS), expected, "{accept}");

@@ -46,6 +46,11 @@ impl Mirror {
         })
     }
 
+    /// The tracking server that is mirrored.
+    pub(crate) fn source(&self) -> Option<&str> {
+        self.freshness.source.as_deref()
+    }
+
     /// The headers of an answer.
     pub(crate) fn headers(&self) -> HeaderMap {
         let freshness = &self.freshness;

@@ -105,12 +105,8 @@ impl Problem {
     }
 
     /// A graph that cannot be drawn, such as one that is too large.
-    pub(crate) fn undrawn(error: &runlineage_draw::Error) -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "graph not drawn",
-            error.to_string(),
-        )
+    pub(crate) fn undrawn(reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "graph not drawn", reason)
     }
 
     pub(crate) fn after(self, seconds: u64) -> Self {

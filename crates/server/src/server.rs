@@ -34,6 +34,7 @@ pub struct Server {
     limits: Limits,
     rate: u32,
     tracking_uri: Option<String>,
+    idle_timeout: Duration,
 }
 
 /// A server that has its address. Clients wait until it runs.
@@ -43,6 +44,7 @@ pub struct Bound {
     address: SocketAddr,
     token: Option<NewToken>,
     app: App,
+    idle_timeout: Duration,
 }
 
 impl Server {
@@ -54,6 +56,8 @@ impl Server {
     pub const MAX_NODES: usize = 20_000;
     /// The default time that MongoDB may work on one command.
     pub const MAX_TIME: Duration = Duration::from_secs(30);
+    /// The default time for which a client may take nothing of an answer.
+    pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
     /// A server on 127.0.0.1 that needs its start token.
     pub fn new(store: MongoRunStore) -> Self {
@@ -69,6 +73,7 @@ impl Server {
             },
             rate: Self::RATE,
             tracking_uri: None,
+            idle_timeout: Self::IDLE_TIMEOUT,
         }
     }
 
@@ -102,6 +107,14 @@ impl Server {
     pub fn tracking_uri(self, uri: Option<String>) -> Self {
         Self {
             tracking_uri: uri,
+            ..self
+        }
+    }
+
+    /// Cuts off a client that takes nothing of an answer for this time. What it asked for stops then.
+    pub fn idle_timeout(self, time: Duration) -> Self {
+        Self {
+            idle_timeout: time,
             ..self
         }
     }
@@ -145,7 +158,7 @@ impl Server {
         // A name can be made to point to any address. An address in the header cannot.
         let own = (!address.ip().is_unspecified()).then(|| host_of(address.ip()));
         let app = App {
-            store: self.store,
+            store: self.store.with_max_time(self.limits.max_time),
             hosts: Hosts::of(self.hosts.into_iter().chain(own)),
             tokens,
             sessions: Sessions::default(),
@@ -165,6 +178,7 @@ impl Server {
             address,
             token,
             app,
+            idle_timeout: self.idle_timeout,
         })
     }
 }
@@ -196,6 +210,6 @@ impl Bound {
     /// Answers requests until `stop` is ready, and finishes the answers that have begun.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let router = router(Arc::new(self.app));
-        connection::serve(self.listener, router, stop).await;
+        connection::serve(self.listener, router, self.idle_timeout, stop).await;
     }
 }

@@ -8,7 +8,7 @@ use runlineage::{Node, Query};
 use runlineage_draw::{Picture, SvgOptions};
 
 use crate::answer::{
-    self, LinkedGraph, is_met, json_line, masked_picture, parse_levels, parse_start,
+    LinkedGraph, graph_file, is_met, json_line, parse_levels, parse_start, picture_file,
 };
 use crate::app::App;
 use crate::body::Answer;
@@ -17,7 +17,7 @@ use crate::mirror::Mirror;
 use crate::problem::Problem;
 
 /// A picture of more nodes helps nobody, and takes seconds.
-const MAX_DRAWN: usize = 2_000;
+pub(crate) const MAX_DRAWN: usize = 2_000;
 
 /// Parses a node. A model may be named by an alias, a stage or `latest`, which the mirror resolves.
 pub(crate) async fn node(app: &App, parameter: &'static str, text: &str) -> Result<Node, Problem> {
@@ -69,8 +69,7 @@ pub(crate) fn max_nodes(app: &App, asked: Option<u32>, default: usize, format: F
     let asked = asked.map_or(default, |nodes| {
         usize::try_from(nodes).unwrap_or(usize::MAX)
     });
-    let is_picture = format != Format::Json && format != Format::CSV;
-    let most = match is_picture {
+    let most = match format.is_picture() {
         true => MAX_DRAWN,
         false => usize::MAX,
     };
@@ -115,7 +114,7 @@ pub(crate) struct Look {
 
 /// The graph in a format.
 pub(crate) async fn drawn(
-    app: &Arc<App>,
+    app: &App,
     graph: Graph,
     mirror: &Mirror,
     format: Format,
@@ -129,44 +128,43 @@ pub(crate) async fn drawn(
             mirror,
         ));
     };
-    let places = match drawn {
-        // Its pixels take much memory.
-        runlineage_draw::Format::Png => App::DRAWINGS,
-        runlineage_draw::Format::Csv => 0,
-        _ => 1,
+    let (pages, source) = (mirror.pages.clone(), mirror.source().map(str::to_owned));
+    let draw = move || {
+        if drawn == runlineage_draw::Format::OpenLineage {
+            return Ok(graph_file(&graph, None, source.as_deref(), drawn, 0)?.bytes);
+        }
+        let Look { fold, kept, svg } = look;
+        let picture = Picture::from_graph(&graph, |shown| pages.as_ref()?.node(shown))?;
+        let drawn = picture_file(&picture.keep(&kept), drawn, fold, &svg, None)?;
+        Ok(drawn.bytes)
     };
-    let Look { fold, kept, svg } = look;
-    let draw = move |picture: Picture| {
-        // Other programs join on the exact ids.
-        let picture = match drawn {
-            runlineage_draw::Format::Csv => picture,
-            _ => masked_picture(&picture)?,
-        };
-        answer::drawn(&picture, drawn, fold, &svg, None)
-    };
-    let drawn = in_place(app, graph, mirror, kept, places, draw).await?;
-    let drawn = drawn.map_err(|error| Problem::undrawn(&error))?;
-    Ok(Answer::new(format, drawn.bytes, mirror))
+    let bytes = in_place(app, places(drawn), draw).await?;
+    Ok(Answer::new(format, bytes, mirror))
 }
 
-/// Draws a graph when so many places for drawings are free.
+/// How many places a drawing in this format takes.
+pub(crate) fn places(format: runlineage_draw::Format) -> u32 {
+    match format {
+        // Its pixels take much memory.
+        runlineage_draw::Format::Png => App::DRAWINGS,
+        runlineage_draw::Format::Svg | runlineage_draw::Format::Html => 1,
+        _ => 0,
+    }
+}
+
+/// Draws when so many places for drawings are free.
 pub(crate) async fn in_place<T: Send + 'static>(
-    app: &Arc<App>,
-    graph: Graph,
-    mirror: &Mirror,
-    kept: Vec<String>,
+    app: &App,
     places: u32,
-    draw: impl FnOnce(Picture) -> T + Send + 'static,
+    draw: impl FnOnce() -> runlineage_draw::Result<T> + Send + 'static,
 ) -> Result<T, Problem> {
     let place = Arc::clone(&app.drawings).acquire_many_owned(places).await;
-    let pages = mirror.pages.clone();
     let draw = move || {
-        let picture = Picture::from_graph(&graph, |shown| pages.as_ref()?.node(shown))?;
-        let drawn = draw(picture.keep(&kept));
+        let drawn = draw();
         drop(place);
-        Ok(drawn)
+        drawn
     };
     let drawn = tokio::task::spawn_blocking(draw).await;
     let drawn = drawn.map_err(|_| Problem::unwritten())?;
-    drawn.map_err(|error: runlineage_draw::Error| Problem::undrawn(&error))
+    drawn.map_err(|error| Problem::undrawn(error.to_string()))
 }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use bson::{Document, doc};
 use futures::TryStreamExt;
+use mongodb::action::Action as _;
 
 use crate::error::Result;
 use crate::mongo::MongoRunStore;
@@ -20,7 +21,10 @@ impl MongoRunStore {
     /// [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not answer.
     pub async fn registered_model(&self, name: &str) -> Result<Option<RegisteredModel>> {
         let models = Collections::of(self).models();
-        let found = models.find_one(doc! { run_field::ID: name }).await;
+        let found = models
+            .find_one(doc! { run_field::ID: name })
+            .optional(self.max_time, |find, time| find.max_time(time))
+            .await;
         let found = found.map_err(|error| failed("cannot read a registered model", error))?;
         Ok(found.as_ref().and_then(RegisteredModel::of))
     }
@@ -32,7 +36,10 @@ impl MongoRunStore {
     pub async fn model_version(&self, name: &str, version: &str) -> Result<Option<ModelVersion>> {
         let versions = Collections::of(self).model_versions();
         let id = version_id(name, version);
-        let found = versions.find_one(doc! { run_field::ID: id }).await;
+        let found = versions
+            .find_one(doc! { run_field::ID: id })
+            .optional(self.max_time, |find, time| find.max_time(time))
+            .await;
         let found = found.map_err(|error| failed("cannot read a version of a model", error))?;
         Ok(found.as_ref().and_then(ModelVersion::of))
     }
@@ -68,7 +75,10 @@ impl MongoRunStore {
     /// As [`registered_model`](Self::registered_model).
     pub async fn logged_model(&self, id: &str) -> Result<Option<LoggedModel>> {
         let logged_models = Collections::of(self).logged_models();
-        let found = logged_models.find_one(doc! { run_field::ID: id }).await;
+        let found = logged_models
+            .find_one(doc! { run_field::ID: id })
+            .optional(self.max_time, |find, time| find.max_time(time))
+            .await;
         let found = found.map_err(|error| failed("cannot read a logged model", error))?;
         Ok(found.as_ref().and_then(LoggedModel::of))
     }
@@ -99,7 +109,10 @@ impl MongoRunStore {
 
     async fn versions(&self, filter: Document) -> Result<Vec<ModelVersion>> {
         let versions = Collections::of(self).model_versions();
-        let found = async { versions.find(filter).await?.try_collect::<Vec<_>>().await };
+        let found = versions
+            .find(filter)
+            .optional(self.max_time, |find, time| find.max_time(time));
+        let found = async { found.await?.try_collect::<Vec<_>>().await };
         let found = found.await;
         let found = found.map_err(|error| failed("cannot read versions of models", error))?;
         let mut versions: Vec<ModelVersion> = found.iter().filter_map(ModelVersion::of).collect();

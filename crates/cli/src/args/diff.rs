@@ -20,7 +20,7 @@ use super::selection::parse_one;
         .value_parser(FormatArg::among(&DiffArgs::FORMATS))
         .help("Format of the answer. [default: from the name of --out, else table]")),
     mut_arg("out", |out| out
-        .help("Write the answer to this file; an existing file is replaced. The name's ending gives the format: json, svg, png, html")),
+        .help("Write the answer to this file; an existing file is replaced. The name's ending gives the format: json, csv, svg, png, html")),
     mut_arg("fold", |fold| fold
         .help("In pictures, fold more than this many equal inputs of one kind into one node; 0 folds none")),
     after_help = "\
@@ -51,9 +51,10 @@ pub(crate) struct DiffArgs {
 
 impl DiffArgs {
     /// The formats that can hold a diff.
-    pub(crate) const FORMATS: [Format; 5] = [
+    pub(crate) const FORMATS: [Format; 6] = [
         Format::Table,
         Format::Json,
+        Format::Csv,
         Format::Svg,
         Format::Png,
         Format::Html,

@@ -48,11 +48,18 @@ pub(crate) struct ServeArgs {
     /// Fail an answer after MongoDB has worked on one query for this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = Server::MAX_TIME.as_secs(), value_parser = clap::value_parser!(u64).range(1..=MAX_TIME))]
     max_time: u64,
+    /// Cut off a client that takes nothing of an answer for this many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = Server::IDLE_TIMEOUT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=MAX_TIME))]
+    idle_timeout: u64,
 }
 
 impl ServeArgs {
     pub(crate) fn max_time(&self) -> Duration {
         Duration::from_secs(self.max_time)
+    }
+
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        Duration::from_secs(self.idle_timeout)
     }
 }
 

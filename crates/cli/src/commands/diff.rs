@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use runlineage::graph::{Diff, Unknown};
 use runlineage::{Error, MongoRunStore, Node};
 use runlineage_draw::Format;
-use runlineage_server::answer::json_line;
+use runlineage_server::answer::{diff_csv, json_line};
 
 use super::walk::{check_known, walked};
 use super::{Result, drawing, resolve};
@@ -16,6 +16,7 @@ use crate::args::{ConnectionArgs, DiffArgs};
 use crate::connect::{self, usage};
 use crate::progress::WalkBar;
 use crate::say::{counted, say};
+use crate::stdout::csv_failed;
 
 pub(crate) async fn run(connection: &ConnectionArgs, args: DiffArgs) -> Result {
     let format = drawing::format(&args.output, Format::Table)?;
@@ -58,6 +59,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: DiffArgs) -> Result {
     let answer = match format {
         Format::Table => report::text(&diff).into_bytes(),
         Format::Json => json_line(&diff)?,
+        Format::Csv => diff_csv(&diff).map_err(csv_failed)?,
         _ => drawing::drawn_diff(&diff, pages.as_ref(), format, args.output.fold)?,
     };
     drawing::write(&args.output, &answer)?;

@@ -17,7 +17,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ServeArgs) -> Result 
     if let (Some(name), Some(file)) = (&args.new_token, &args.token_file) {
         return new_token(name, file);
     }
-    let max_time = args.max_time();
+    let (max_time, idle_timeout) = (args.max_time(), args.idle_timeout());
     let access = match &args.token_file {
         Some(file) => Access::Tokens(TokenFile::read(file)?),
         None if args.no_auth => Access::Everybody,
@@ -31,6 +31,7 @@ pub(crate) async fn run(connection: &ConnectionArgs, args: ServeArgs) -> Result 
         .trusted_proxies(args.trusted_proxy)
         .tracking_uri(connection.tracking_uri.clone())
         .max_time(max_time)
+        .idle_timeout(idle_timeout)
         .max_nodes(args.max_nodes)
         .rate(args.rate)
         .bind()

@@ -44,6 +44,12 @@ await browse(async (reader) => {
       await show({ node: `run:run${String(number).padStart(3, "0")}`, tab });
       await isHarmless(`${tab} of ${JSON.stringify(name.slice(0, 40))}`);
     }
+    const [a, b] = [number, (number + 1) % input.names.length].map((one) => `run:run${String(one).padStart(3, "0")}`);
+    await show({ a, b });
+    await isHarmless(`the diff of ${JSON.stringify(name.slice(0, 40))}`);
+    await show({ a, b, at: `${a} → ${b}` });
+    await isHarmless(`a pair of ${JSON.stringify(name.slice(0, 40))}`);
+    if (number === 0) await reader.isAccessible("hostile-diff");
     await show({ q: name.slice(0, 20) || "x" });
     await isHarmless(`names like ${JSON.stringify(name.slice(0, 40))}`);
   }

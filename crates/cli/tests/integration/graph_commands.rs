@@ -1,7 +1,7 @@
 //! `graph`, `impact`, `provenance`, `paths` and `diff` over a small pipeline on real servers.
 
 mod answers;
-mod diffs;
+pub(crate) mod diffs;
 mod exports;
 mod files;
 mod formats;

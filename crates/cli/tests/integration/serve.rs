@@ -1,6 +1,7 @@
 //! `serve`: the HTTP API, who may ask it, and what it refuses.
 
 mod answers;
+mod bounded;
 mod description;
 mod explorer;
 mod hostile;
@@ -11,7 +12,7 @@ mod safety;
 mod unfolded;
 
 /// Every path of the API that shows mirrored data, with parameters.
-const DATA: [&str; 11] = [
+const DATA: [&str; 13] = [
     "/api/v1/status",
     "/api/v1/search",
     "/api/v1/facets?facet=exp",
@@ -22,5 +23,7 @@ const DATA: [&str; 11] = [
     "/api/v1/impact?node=run:run000",
     "/api/v1/provenance?node=run:run000",
     "/api/v1/paths?from=run:run000&to=model:churn:0",
+    "/api/v1/diff?a=run:run000&b=run:run001",
+    "/api/v1/diff/picture?a=run:run000&b=run:run001",
     "/api/v1/suggest?prefix=c",
 ];

@@ -67,7 +67,7 @@ pub(crate) struct GraphParams {
     /// Whether the nodes of an SVG link to MLflow: true by default.
     links: Option<bool>,
     /// The format of the answer, instead of `Accept`.
-    #[param(pattern = "^(json|csv|svg|png|html)$")]
+    #[param(pattern = "^(json|csv|svg|png|html|dot|mermaid|graphml|openlineage)$")]
     format: Option<String>,
 }
 
@@ -100,6 +100,10 @@ pub(crate) enum ThemeName {
             (String = "image/svg+xml"),
             (String = "image/png"),
             (String = "text/html"),
+            (String = "text/vnd.graphviz"),
+            (String = "text/vnd.mermaid"),
+            (String = "application/graphml+xml"),
+            (String = "application/x-ndjson"),
         )),
         (status = 404, description = "The mirror has never seen the node.", body = Problem, content_type = "application/problem+json"),
     )

@@ -39,8 +39,8 @@ pub(crate) struct ImpactParams {
     max_nodes: Option<u32>,
     /// In pictures, fold more than this many siblings of one kind into one node: 5 by default; 0 folds none.
     fold: Option<u32>,
-    /// The format of the answer, instead of `Accept`. Pictures and pages show the graph downstream.
-    #[param(pattern = "^(json|csv|svg|png|html)$")]
+    /// The format of the answer, instead of `Accept`. All formats but JSON and CSV show the graph downstream.
+    #[param(pattern = "^(json|csv|svg|png|html|dot|mermaid|graphml|openlineage)$")]
     format: Option<String>,
 }
 
@@ -58,6 +58,10 @@ pub(crate) struct ImpactParams {
             (String = "image/svg+xml"),
             (String = "image/png"),
             (String = "text/html"),
+            (String = "text/vnd.graphviz"),
+            (String = "text/vnd.mermaid"),
+            (String = "application/graphml+xml"),
+            (String = "application/x-ndjson"),
         )),
         (status = 404, description = "The mirror has never seen the node.", body = Problem, content_type = "application/problem+json"),
     )

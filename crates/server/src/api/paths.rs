@@ -29,13 +29,15 @@ pub(crate) struct PathsParams {
     /// The other end of the path.
     #[param(example = "model:churn:2")]
     to: String,
+    /// Follow only paths whose inner runs match this condition, in the language of `/search`.
+    r#where: Option<String>,
     /// Whether to walk through uncertain edges, too.
     uncertain: Option<bool>,
     /// Stop each walk at this many nodes. The server has a limit of its own.
     #[param(minimum = 1)]
     max_nodes: Option<u32>,
     /// The format of the answer, instead of `Accept`.
-    #[param(pattern = "^(json|csv|svg|png|html)$")]
+    #[param(pattern = "^(json|csv|svg|png|html|dot|mermaid|graphml|openlineage)$")]
     format: Option<String>,
 }
 
@@ -53,6 +55,10 @@ pub(crate) struct PathsParams {
             (String = "image/svg+xml"),
             (String = "image/png"),
             (String = "text/html"),
+            (String = "text/vnd.graphviz"),
+            (String = "text/vnd.mermaid"),
+            (String = "application/graphml+xml"),
+            (String = "application/x-ndjson"),
         )),
         (status = 404, description = "The mirror has never seen one of the nodes.", body = Problem, content_type = "application/problem+json"),
     )
@@ -65,14 +71,18 @@ pub(crate) async fn paths(
     let format = Format::of(params.format.as_deref(), &headers, &GRAPHS)?;
     // The searched nodes, not the drawn ones, are limited here.
     let max_nodes = walk::max_nodes(&app, params.max_nodes, MAX_NODES, Format::Json);
+    let matching = walk::condition(params.r#where.as_deref())?;
     let from = walk::node(&app, "from", &params.from).await?;
     let to = walk::node(&app, "to", &params.to).await?;
-    let request = app
+    let mut request = app
         .store
         .paths(from.clone(), to.clone())
         .uncertain(params.uncertain.unwrap_or_default())
         .max_nodes(max_nodes)
         .max_time(app.limits.max_time);
+    if let Some(query) = matching {
+        request = request.matching(query);
+    }
     let paths = async { request.await.map_err(Problem::from) };
     let (paths, mirror) = futures::try_join!(paths, Mirror::of(&app))?;
     if paths.shortest.is_none() {

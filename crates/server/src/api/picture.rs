@@ -54,23 +54,25 @@ pub(crate) async fn picture(
     let Look { fold, kept, svg } = look(&params)?;
     let drawn = Format::Drawn(runlineage_draw::Format::Svg);
     let Walked { graph, mirror, cut } = walked(&app, &params, drawn).await?;
-    let draw = move |picture: Picture| {
+    let pages = mirror.pages.clone();
+    let draw = move || {
+        let picture = Picture::from_graph(&graph, |shown| pages.as_ref()?.node(shown))?;
+        let picture = picture.keep(&kept);
         let folded = match fold {
             0 => picture.clone(),
             shown => picture.fold(shown),
         };
-        let shown = masked_picture(&folded).map_err(|error| Problem::undrawn(&error))?;
-        let data = |picture| {
-            let json = RawValue::from_string(runlineage_draw::json(picture));
-            json.map_err(|_| Problem::unwritten())
-        };
-        let answer = PictureAnswer {
-            svg: runlineage_draw::svg(&shown, &svg),
-            graph: data(&picture)?,
-            drawn: data(&folded)?,
-        };
-        json_line(&answer).map_err(|_| Problem::unwritten())
+        let shown = masked_picture(&folded)?;
+        let data = |picture| RawValue::from_string(runlineage_draw::json(picture));
+        let svg = runlineage_draw::svg(&shown, &svg);
+        Ok((svg, data(&picture), data(&folded)))
     };
-    let json = walk::in_place(&app, graph, &mirror, kept, 1, draw).await??;
+    let (svg, graph, drawn) = walk::in_place(&app, 1, draw).await?;
+    let answer = PictureAnswer {
+        svg,
+        graph: graph.map_err(|_| Problem::unwritten())?,
+        drawn: drawn.map_err(|_| Problem::unwritten())?,
+    };
+    let json = json_line(&answer).map_err(|_| Problem::unwritten())?;
     Ok(Answer::new(format, json, &mirror).cut(cut))
 }

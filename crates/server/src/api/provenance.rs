@@ -29,6 +29,8 @@ pub(crate) struct ProvenanceParams {
     /// Levels of runs upstream, or `all`, which is the default.
     #[param(pattern = "^(all|[0-9]{1,9})$")]
     upstream: Option<String>,
+    /// Walk only through runs that match this condition, in the language of `/search`. The answer is then never complete.
+    r#where: Option<String>,
     /// Whether to walk through uncertain edges, too.
     uncertain: Option<bool>,
     /// Stop the walk at this many nodes: 10,000 by default. The server has a limit of its own.
@@ -37,7 +39,7 @@ pub(crate) struct ProvenanceParams {
     /// In pictures, fold more than this many siblings of one kind into one node: 5 by default; 0 folds none.
     fold: Option<u32>,
     /// The format of the answer, instead of `Accept`. Other formats than JSON show the graph upstream.
-    #[param(pattern = "^(json|csv|svg|png|html)$")]
+    #[param(pattern = "^(json|csv|svg|png|html|dot|mermaid|graphml|openlineage)$")]
     format: Option<String>,
 }
 
@@ -55,6 +57,10 @@ pub(crate) struct ProvenanceParams {
             (String = "image/svg+xml"),
             (String = "image/png"),
             (String = "text/html"),
+            (String = "text/vnd.graphviz"),
+            (String = "text/vnd.mermaid"),
+            (String = "application/graphml+xml"),
+            (String = "application/x-ndjson"),
         )),
         (status = 404, description = "The mirror has never seen the node.", body = Problem, content_type = "application/problem+json"),
     )
@@ -67,14 +73,19 @@ pub(crate) async fn provenance(
     let format = Format::of(params.format.as_deref(), &headers, &GRAPHS)?;
     let upstream = walk::levels("upstream", params.upstream.as_deref(), u32::MAX)?;
     let max_nodes = walk::max_nodes(&app, params.max_nodes, MAX_NODES, format);
+    let matching = walk::condition(params.r#where.as_deref())?;
+    let is_whole = upstream == u32::MAX && matching.is_none();
     let start = walk::node(&app, "node", &params.node).await?;
-    let request = app
+    let mut request = app
         .store
         .provenance(start.clone())
         .depth(upstream)
         .uncertain(params.uncertain.unwrap_or_default())
         .max_nodes(max_nodes)
         .max_time(app.limits.max_time);
+    if let Some(query) = matching {
+        request = request.matching(query);
+    }
     let provenance = async { request.await.map_err(Problem::from) };
     let (provenance, mirror) = futures::try_join!(provenance, Mirror::of(&app))?;
     if !has_flow(&provenance.graph) {
@@ -90,7 +101,7 @@ pub(crate) async fn provenance(
         let answer = walk::drawn(&app, graph, &mirror, format, look).await?;
         return Ok(answer.cut(cut));
     }
-    let file = ProvenanceFile::of(&provenance, upstream == u32::MAX);
+    let file = ProvenanceFile::of(&provenance, is_whole);
     let mut json = serde_json::to_vec_pretty(&file).map_err(|_| Problem::unwritten())?;
     json.push(b'\n');
     Ok(Answer::new(format, json, &mirror).cut(cut))

@@ -32,6 +32,16 @@ train, the start
      param       rate            low → high
 ";
 
+const ROWS: &str = "\
+depth,state,run_a,run_b,what,name,a,b,remark
+0,follows,run:train-a,run:train-b,git commit,,0123456789abcdef,fedcba9876543210,
+0,follows,run:train-a,run:train-b,param,depth,,3,
+0,follows,run:train-a,run:train-b,param,rate,low,high,
+0,follows,run:train-a,run:train-b,input,artifact data/train.csv,artifact:prep-a/data/train.csv,artifact:prep-b/data/train.csv,produced by run:prep-a and run:prep-b
+1,first,run:prep-a,run:prep-b,param,month,may,june,
+1,first,run:prep-a,run:prep-b,input,dataset clicks (training),dataset:clicks@1111,dataset:clicks@2222,no_producer
+";
+
 const SCORED: &str = "\
 run:score-a (A) and run:score-b (B) differ: 1 first point of divergence, 1 pair unknown, 1 pair equal
 
@@ -64,7 +74,7 @@ fn stored(id: &str, name: &str, inputs: Document, more: Document) -> Document {
 }
 
 /// Two trainings of one pipeline, and two scorings with little in common.
-async fn mirror() -> TestDatabase {
+pub(crate) async fn mirror() -> TestDatabase {
     let test = mirror_of(1).await;
     let mut runs = Vec::new();
     for (side, month, digest, rate, version, commit) in [
@@ -148,6 +158,20 @@ async fn the_text_begins_where_the_upstreams_diverge() {
         champion.stderr
     );
     assert_eq!(champion.success(), TRAINED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn csv_has_a_row_for_each_difference_and_each_pair_that_could_not_be_compared() {
+    let test = mirror().await;
+    let csv = |args: &[&str]| diff(&test, &[args, &["--format", "csv"]].concat()).success();
+    assert_eq!(csv(&["model:churn:7", "model:churn:8"]), ROWS);
+    let (header, _) = ROWS.split_once('\n').expect("a header");
+    assert_eq!(csv(&["same-a", "same-b"]), format!("{header}\n"));
+    let scored = csv(&["score-a", "score-b"]);
+    let unknown = "1,unknown,run:old-a,run:old-b,not compared,,,,unmirrored\n";
+    assert!(scored.ends_with(unknown), "{scored}");
+    let several = "input,model geo,model:geo:1 model:geo:2,model:geo:3,several\n";
+    assert!(scored.contains(several), "{scored}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

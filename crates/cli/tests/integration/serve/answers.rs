@@ -96,7 +96,18 @@ fn questions(pipeline: &Pipeline) -> Vec<Question> {
             &format!("facets?facet={name}&format={format}"),
         ));
     }
-    for format in ["json", "csv", "svg", "png", "html"] {
+    let formats = [
+        "json",
+        "csv",
+        "svg",
+        "png",
+        "html",
+        "dot",
+        "mermaid",
+        "graphml",
+        "openlineage",
+    ];
+    for format in formats {
         let selection = format!("2+{version}+1 and not {data} and where(status = FINISHED)");
         for (command, path) in [
             (
@@ -143,6 +154,34 @@ fn questions(pipeline: &Pipeline) -> Vec<Question> {
             questions.push(question(&args, &format!("{path}&format={format}")));
         }
     }
+    let score = &nodes[5];
+    for format in ["json", "csv", "svg", "png", "html"] {
+        for (a, b) in [(version, score), (&nodes[3], version)] {
+            questions.push(question(
+                &["diff", a, b, "--format", format],
+                &format!("diff?a={}&b={}&format={format}", encoded(a), encoded(b)),
+            ));
+        }
+    }
+    let cut = format!("diff?a={}&b={}&upstream=0", encoded(train), encoded(score));
+    questions.push(question(
+        &["diff", train, score, "--upstream", "0", "--format", "json"],
+        &cut,
+    ));
+    for (condition, format) in [("name = 'train'", "json"), ("name != 'train'", "dot")] {
+        let (args, more) = (
+            ["--where", condition, "--format", format],
+            format!("where={}&format={format}", encoded(condition)),
+        );
+        questions.push(question(
+            &[&["provenance", version.as_str()], &args[..]].concat(),
+            &format!("provenance?node={}&{more}", encoded(version)),
+        ));
+        questions.push(question(
+            &[&["paths", data.as_str(), file.as_str()], &args[..]].concat(),
+            &format!("paths?from={}&to={}&{more}", encoded(data), encoded(file)),
+        ));
+    }
     questions
 }
 
@@ -188,7 +227,7 @@ async fn the_api_the_program_and_the_library_answer_alike() {
         assert!(answer.header("runlineage-full-pass").is_some(), "{path}");
         compared += 1;
     }
-    assert_eq!(compared, 46);
+    assert_eq!(compared, 89);
     nodes_are_told_as_show_tells_them(&pipeline, &served);
 
     let store = MongoRunStore::open(uri, None).await.expect("a mirror");
@@ -201,6 +240,14 @@ async fn the_api_the_program_and_the_library_answer_alike() {
         node.as_object_mut().expect("an object").remove("url");
     }
     assert_eq!(api, library);
+    let (version, score) = (pipeline.version(), pipeline.nodes()[5].clone());
+    let [a, b] = [&version, &score].map(|node| node.parse().expect("a node"));
+    let library = store.diff(a, b).await.expect("a diff");
+    let path = format!("/api/v1/diff?a={}&b={}", encoded(&version), encoded(&score));
+    let library = serde_json::to_value(&library).expect("JSON");
+    assert_eq!(served.get(&path).ok().json(), library);
+    let picture = path.replace("/diff?", "/diff/picture?");
+    assert_eq!(served.get(&picture).ok().json()["diff"], library);
     let search = Search::from(Query::new().with_input_model(&pipeline.model, None)).newest_first();
     let runs = store.find_runs(search).await.expect("runs");
     let ids: Vec<String> = runs

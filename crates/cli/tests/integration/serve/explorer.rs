@@ -7,7 +7,8 @@ use runlineage_test_servers::browser::drive;
 use serde_json::json;
 
 use super::hostile::{mirror, names};
-use crate::graph_commands::Pipeline;
+use crate::graph_commands::{Pipeline, diffs};
+use crate::support::program::{run, runlineage};
 use crate::support::served::Served;
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
@@ -70,4 +71,49 @@ async fn hostile_names_are_text_in_the_page() {
     let url = format!("http://{}/#token={}", served.address, served.token);
     let input = json!({ "url": url, "source": source, "names": names });
     drive(&Path::new(SCRIPTS).join("hostile.mjs"), &input);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_compares_two_runs_and_two_versions() {
+    let test = diffs::mirror().await;
+    let served = Served::start(&test.uri, &["--rate", "0"]);
+    let url = format!("http://{}/#token={}", served.address, served.token);
+    drive(&Path::new(SCRIPTS).join("diff.mjs"), &json!({ "url": url }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_on_a_name_is_never_read_as_a_selection() {
+    let names = [
+        "a and b",
+        "x or dataset:y",
+        "c++",
+        "q\"t and model:z",
+        "2+run:run000+1",
+        "roots(run:run000)",
+        "not run:run000",
+    ];
+    let names = names.map(str::to_owned);
+    let test = mirror(&names, "http://mlflow.example:5000").await;
+    let served = Served::start(&test.uri, &["--rate", "0"]);
+    let url = format!("http://{}/#token={}", served.address, served.token);
+    let input = json!({ "url": url, "names": names });
+    drive(&Path::new(SCRIPTS).join("names.mjs"), &input);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn html_files_are_accessible_too() {
+    let test = diffs::mirror().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, args: &[&str]| {
+        let file = folder.path().join(name).display().to_string();
+        let connection = ["--mongodb-uri", &test.uri, "--out", &file];
+        run(&mut runlineage(args.iter().chain(&connection))).success();
+        file
+    };
+    let files = [
+        write("graph.html", &["graph", "model:churn:7", "--fold", "1"]),
+        write("diff.html", &["diff", "score-a", "score-b"]),
+    ];
+    let input = json!({ "url": "file:///", "files": files });
+    drive(&Path::new(SCRIPTS).join("file.mjs"), &input);
 }

@@ -137,6 +137,21 @@ async fn hostile_names_come_back_exactly_in_data_and_harmless_in_pictures_and_pa
             html.find("</svg>").expect("its end"),
         );
         is_harmless(&html[start..end + 6], name);
+        // Each run is compared with the next one, whose names differ.
+        let next = format!("run:run{:03}", (number + 1) % names.len());
+        let diff = |format: &str| format!("/api/v1/diff?a={node}&b={next}&format={format}");
+        is_harmless(&served.get(&diff("svg")).ok().text(), name);
+        let html = served.get(&diff("html")).ok().text();
+        assert_eq!(html.matches("<script").count(), 2, "{name:?}");
+        let json = served.get(&diff("json")).ok().json();
+        let tag = json["pairs"][0]["differences"]
+            .as_array()
+            .expect("differences");
+        let tag = tag.iter().find(|difference| difference["what"] == "tag");
+        assert_eq!(tag.expect("a tag")["a"], name.as_str());
+        for format in ["dot", "mermaid", "graphml", "openlineage"] {
+            assert!(!served.get(&path(format)).ok().body.is_empty(), "{name:?}");
+        }
         let prefix: String = name.chars().take(100).collect();
         let suggested = served
             .get(&format!("/api/v1/suggest?prefix={}", encoded(&prefix)))

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::net::TcpStream;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, doc};
 
@@ -81,6 +81,32 @@ async fn a_token_has_so_many_streams_and_their_cursors_end_when_the_client_leave
     drop(streams);
     cursors_become(&test, 0).await;
     assert_eq!(status(&mut stream(&served)), "200", "there is room again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_nothing_of_an_answer_is_cut_off_and_a_slow_one_is_not() {
+    let test = mirror_of(MANY).await;
+    let padding = doc! { "$set": { "tags.padding": "x".repeat(1_000) } };
+    let runs = test.database.collection::<Document>("runs");
+    let padded = runs.update_many(doc! {}, padding).await;
+    padded.expect("MongoDB updates the runs");
+    let served = Served::start(&test.uri, &["--idle-timeout", "2"]);
+    let mut stalled = stream(&served);
+    assert_eq!(status(&mut stalled), "200");
+    cursors_become(&test, 1).await;
+    cursors_become(&test, 0).await;
+    // The buffers of the connection still hold what was sent before.
+    let mut rest = Vec::new();
+    let _ = stalled.read_to_end(&mut rest);
+    assert!(!rest.is_empty() && !rest.ends_with(b"\r\n0\r\n\r\n"));
+
+    let mut slow = stream(&served);
+    let begun = Instant::now();
+    let mut part = vec![0; 4 << 20];
+    while begun.elapsed() < Duration::from_secs(5) {
+        slow.read_exact(&mut part).expect("more of the answer");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -94,6 +94,8 @@ async fn an_error_names_the_parameter_and_the_column() {
         "facets?facet=exp&",
         "graph?select=run:run000&",
         "impact?node=run:run000&",
+        "provenance?node=run:run000&",
+        "paths?from=run:run000&to=model:churn:1&",
     ] {
         let path = |text: &str| format!("/api/v1/{endpoint}where={}", encoded(text));
         let (status, problem) = ask(&path("status = 'FAILED'\nand metrics.auc >> 1"));
@@ -139,6 +141,23 @@ async fn an_error_names_the_parameter_and_the_column() {
         ("impact?node=model:unknown", 404, None),
         ("provenance?node=model:unknown", 404, None),
         ("paths?from=run:run000&to=model:unknown", 404, None),
+        ("diff?a=run:run000", 400, None),
+        ("diff?a=run:run000&b=dataset:x@1", 400, Some("b")),
+        ("diff?a=model:churn&b=run:run000", 400, Some("a")),
+        (
+            "diff?a=run:run000&b=run:run001&upstream=x",
+            400,
+            Some("upstream"),
+        ),
+        ("diff?a=run:unknown&b=run:run000", 404, None),
+        ("diff?a=run:run000&b=model:unknown:1", 404, None),
+        ("diff/picture?a=run:run000&b=run:unknown", 404, None),
+        (
+            "diff?a=run:run000&b=run:run001&format=dot",
+            400,
+            Some("format"),
+        ),
+        ("search?format=graphml", 400, Some("format")),
         ("run?id=unknown", 404, None),
         ("nowhere", 404, None),
     ] {
