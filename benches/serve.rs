@@ -24,6 +24,7 @@ mod server;
 mod support;
 
 use std::error::Error;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,8 @@ use mongodb::bson::raw::RawDocumentBuf;
 use mongodb::bson::{DateTime, Document, doc};
 use mongodb::{Client, Database};
 use runlineage::MongoRunStore;
+use runlineage_test_servers::browser::drive;
+use serde_json::{Value, json};
 
 use server::Server;
 use support::program::{run, runlineage};
@@ -56,7 +59,28 @@ async fn main() -> Result<(), Box<dyn Error>> {
     node_pages(&served, runs);
     one_hit(&served, &database, runs).await?;
     export(&served, &uri);
+    page(&served, runs);
     Ok(())
+}
+
+/// How long a reader waits for the page of a node, and how much the page weighs.
+fn page(served: &Served, runs: u64) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/ready.mjs");
+    let nodes = (0..21).map(|n| format!("run:{}", generator::id(n * 104_729 % runs)));
+    let url = format!("http://{}/#token={}", served.address, served.token);
+    let nodes: Vec<String> = nodes.collect();
+    let told = drive(Path::new(script), &json!({ "url": url, "nodes": nodes }));
+    let told: Value = serde_json::from_str(told.trim()).expect("JSON");
+    println!(
+        "| page ready in Chromium, {} nodes drawn | {:.0} ms, slowest {:.0} ms | |",
+        told["drawn"],
+        told["ready"].as_f64().expect("a time"),
+        told["slowest"].as_f64().expect("a time")
+    );
+    println!(
+        "| page, style sheet and modules, compressed | {} bytes | |",
+        told["bytes"]
+    );
 }
 
 /// What a page of a node asks for, by many clients at once.
@@ -67,7 +91,7 @@ fn node_pages(served: &Served, runs: u64) {
         served.get(&format!("/api/v1/node?id={node}")).ok();
         let graph = format!("/api/v1/graph?select={node}&upstream=1&downstream=1&max_nodes=40");
         served.get(&graph).ok();
-        served.get(&format!("{graph}&format=svg")).ok();
+        served.get(&format!("{graph}&fold=0&format=svg")).ok();
         start.elapsed()
     };
     page(runs / 2);
@@ -124,10 +148,21 @@ fn export(served: &Served, uri: &str) {
     let (mut ours, mut program) = (Vec::new(), Vec::new());
     for _ in 0..7 {
         let start = Instant::now();
+        let mut path = "/api/v1/search?limit=1000&format=ndjson".to_owned();
+        let mut lines = 0;
         for _ in 0..2 {
-            served.get("/api/v1/search?limit=1000&format=ndjson").ok();
+            let page = served.get(&path).ok();
+            lines += page.body.iter().filter(|byte| **byte == b'\n').count();
+            let link = page.header("link").unwrap_or_default();
+            path = link
+                .trim_start_matches('<')
+                .split('>')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
         }
         ours.push(start.elapsed());
+        assert_eq!(lines, EXPORTED);
         let start = Instant::now();
         let args = [
             "find",

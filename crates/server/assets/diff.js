@@ -108,7 +108,7 @@ class DiffView {
 
   list(title, pairs, isOpen) {
     if (pairs.length === 0) return false;
-    return make("div", {}, make("h3", {}, title),
+    return make("div", { class: "listed" }, make("h3", {}, title),
       pairs.slice(0, LISTED).map((pair) => make("div", { class: "card" }, section([names(pair), `, ${place(pair)}`], isOpen,
         make("p", {}, run("A", pair.a), " ", run("B", pair.b)),
         pair.unknown_upstream && notice("A part of what lies upstream could not be compared."),
@@ -202,10 +202,11 @@ function detail({ node }) {
     return [name, text(told)];
   };
   const members = node.folded ?? [];
+  const [one, other] = ["A: name", "B: name"].map((name) => node.facts?.find(([known]) => known === name)?.[1]);
   return [
     make("div", { class: "panel-head" },
       make("span", { class: `kind ${node.kind}` }, node.folded ? "folded" : node.kind.replace("-", " ")),
-      make("h2", {}, make("bdi", {}, node.name)),
+      make("h2", {}, make("bdi", {}, one && other && one !== other ? `${one} → ${other}` : node.name)),
       make("span", { class: "badges" }, node.change && badge(node.change), badges(node))),
     facts((node.facts ?? []).map(linked)),
     make("ul", { class: "lineage-list" }, members.slice(0, LISTED).map((id) => make("li", {}, isNode(id) ? link(id) : text(id))), more(members.length - LISTED, "")),

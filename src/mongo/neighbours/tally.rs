@@ -1,6 +1,7 @@
 //! Counts runs by reference, and lists the versions with which runs name a model.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, Document, doc};
@@ -72,7 +73,7 @@ impl Neighbours<'_> {
         };
         let scans = self
             .run_collections()
-            .map(|(runs, _)| details(runs, &lookup, key, limit).boxed());
+            .map(|(runs, _)| details(runs, &lookup, key, limit, self.max_time).boxed());
         Ok(try_join_all(scans).await?.into_iter().flatten().collect())
     }
 
@@ -120,6 +121,7 @@ async fn details(
     lookup: &Lookup,
     key: &str,
     limit: usize,
+    max_time: Option<Duration>,
 ) -> Result<BTreeSet<Option<String>>> {
     let mut found = BTreeSet::new();
     let Some(detail) = lookup.kind.spec().detail else {
@@ -139,6 +141,7 @@ async fn details(
             .min(min)
             .max(max.clone())
             .return_key(true)
+            .optional(max_time, |find, time| find.max_time(time))
             .await;
         let next = match next {
             Err(error) if code_of(&error) == Some(code::BAD_VALUE) => {

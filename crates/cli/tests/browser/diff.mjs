@@ -6,7 +6,7 @@ import { browse, input } from "./page.mjs";
 
 await browse(async (reader) => {
   const { page } = reader;
-  const row = (run) => page.locator("tbody tr", { has: page.locator(`a[href*="${run}"]`) }).first();
+  const row = (run) => page.locator("tbody tr", { has: page.locator(`a[href^="#node=run%3A${run}"]`) }).first();
   const sides = () => [reader.state().get("a"), reader.state().get("b")];
   const outcome = () => page.textContent(".report > .toolbar h3");
 
@@ -27,11 +27,11 @@ await browse(async (reader) => {
   assert.equal(await outcome(), "They differ: 1 first point of divergence, 1 pair follows");
 
   // The first point of divergence stands open, with its own differences alone.
-  const first = page.locator(".report > div", { hasText: "First points of divergence" }).last();
+  const first = page.locator(".report > .listed", { hasText: "First points of divergence" });
   assert.match(await first.locator("summary").first().textContent(), /prepare-may → prepare-june, 1 level up, by the artifact data\/train.csv/);
   const cells = await first.locator("tbody tr").evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent.trim())));
   assert.deepEqual(cells, [["param", "month", "may", "june", ""], ["dataset", "clicks (training)", "clicks@1111", "clicks@2222", ""]]);
-  const follows = page.locator(".report > div", { hasText: "What follows from these" }).last();
+  const follows = page.locator(".report > .listed", { hasText: "What follows from these" });
   assert.ok(!(await follows.locator("table").isVisible()));
   await follows.locator("summary").click();
   assert.match(await follows.textContent(), /rate\s*low\s*high/);

@@ -222,7 +222,8 @@
   nodeElements.forEach((element, place) => {
     element.setAttribute("tabindex", "0");
     element.setAttribute("role", "button");
-    element.setAttribute("aria-label", clean(`${drawn.nodes[place].kind.replace("-", " ")} ${drawn.nodes[place].name}`));
+    // A reader of the screen hears the title and what the box says. Without white space, its lines would be one word.
+    for (const line of element.querySelectorAll("text")) line.after(" ");
     element.addEventListener("click", (event) => {
       event.stopPropagation();
       choose(chosen === place ? null : place);

@@ -301,12 +301,15 @@ fn a_wrong_argument_is_refused_before_anything_is_asked() {
         ),
         (&["a b", "r1"], &["column 3", "into double quotes"]),
         (
-            &["r1", "r2", "--format", "csv"],
-            &["csv", "table, json, svg, png, html"],
+            &["r1", "r2", "--format", "dot"],
+            &["dot", "table, json, csv, svg, png, html"],
         ),
         (
-            &["r1", "r2", "--out", "x.csv"],
-            &["cannot be written as csv", "table, json, svg, png, html"],
+            &["r1", "r2", "--out", "x.dot"],
+            &[
+                "cannot be written as dot",
+                "table, json, csv, svg, png, html",
+            ],
         ),
         (
             &["r1", "r2", "--out", "x.pdf"],
