@@ -9,8 +9,8 @@ use super::batches::pipeline;
 use super::chooser::IndexChooser;
 use super::collections::{Collections, RUNS};
 use super::failure::failed;
-use super::indexes::{INDEXES, Index};
-use super::terms::is_served;
+use super::indexes::{BY_ID, INDEXES, Index};
+use super::terms::{Conjunct, conjuncts, is_served};
 use crate::error::Result;
 use crate::query::Search;
 
@@ -55,7 +55,11 @@ impl MongoRunStore {
     /// As [`RunStore::find_runs`](crate::RunStore::find_runs).
     pub async fn is_indexed(&self, search: impl Into<Search> + Send) -> Result<bool> {
         let search = search.into();
-        if search.filter().is_ok_and(|filter| is_served(&filter)) && has_all_indexes(self).await {
+        if let Ok(filter) = search.filter()
+            && is_served(&filter)
+            // Nobody can drop the index on ids.
+            && (names_ids(&filter) || has_all_indexes(self).await)
+        {
             return Ok(true);
         }
         let plan = explained(self, &search, "queryPlanner").await?;
@@ -117,6 +121,13 @@ fn command(filter: &Document, search: &Search) -> Document {
         find.insert("skip", i64::try_from(skip).unwrap_or(i64::MAX));
     }
     find
+}
+
+/// Whether every match has one of the ids that the filter names.
+fn names_ids(filter: &Document) -> bool {
+    let are_ids =
+        |terms: &Conjunct| !terms.is_empty() && terms.iter().all(|term| term.index == BY_ID);
+    conjuncts(filter).iter().any(are_ids)
 }
 
 /// Whether all indexes of the table exist. An administrator may have dropped one.

@@ -127,7 +127,11 @@ async fn compared(app: &App, params: &DiffParams) -> Result<Compared, Problem> {
         walk::check_known(app, &a).await?;
         walk::check_known(app, &b).await?;
     }
-    let diff = diff?;
+    let diff = diff.map_err(|error| {
+        let is_of = |node: &Node| error.to_string().contains(&node.to_string());
+        let parameter = if is_of(&a) { "a" } else { "b" };
+        error.of_argument(parameter)
+    })?;
     let cut = cut(&diff, upstream, max_pairs);
     Ok(Compared { diff, mirror, cut })
 }

@@ -97,21 +97,6 @@ pub(crate) async fn search(
     if !is_whole {
         search = search.projection(projection(&columns));
     }
-    let ((), mirror) = futures::try_join!(asked.check_experiments(&app), Mirror::of(&app))?;
-    // The runs in the order of time are read from an index.
-    let is_scan_free = asked.is_all && sorted.is_by_time();
-    let scan = match is_scan_free {
-        true => None,
-        false => asked.scan(&app, &search).await?,
-    };
-    let written = Written::new(
-        format,
-        RunWriter {
-            links: mirror.pages.clone().filter(|_| params.links == Some(true)),
-            trims: !is_whole,
-            columns,
-        },
-    );
     let open = match limit {
         0 => Some(app.streams.open(&reader)?),
         _ => None,
@@ -121,9 +106,27 @@ pub(crate) async fn search(
         0 => search,
         limit => search.limit(limit + 1),
     };
-    let store = app.store.clone();
-    let find = async move { (store.find_runs(search).await, scan) };
-    let (runs, scan) = to_its_end(find).await?;
+    let find = async {
+        asked.check_experiments(&app).await?;
+        // The runs in the order of time are read from an index.
+        let is_scan_free = asked.is_all && sorted.is_by_time();
+        let scan = match is_scan_free {
+            true => None,
+            false => asked.scan(&app, &search).await?,
+        };
+        let store = app.store.clone();
+        to_its_end(async move { (store.find_runs(search).await, scan) }).await
+    };
+    // Concurrent: a short search takes as long as the question how fresh the mirror is.
+    let ((runs, scan), mirror) = futures::try_join!(find, Mirror::of(&app))?;
+    let written = Written::new(
+        format,
+        RunWriter {
+            links: mirror.pages.clone().filter(|_| params.links == Some(true)),
+            trims: !is_whole,
+            columns,
+        },
+    );
     if open.is_some() {
         let body = Body::from_stream(written.stream(runs?, (open, scan)));
         return Ok(Answer::new(format, body, &mirror));

@@ -149,6 +149,8 @@ async fn an_error_names_the_parameter_and_the_column() {
             400,
             Some("upstream"),
         ),
+        ("diff?a=run:run000&b=model:churn:1", 400, Some("b")),
+        ("diff?a=model:churn:1&b=run:run000", 400, Some("a")),
         ("diff?a=run:unknown&b=run:run000", 404, None),
         ("diff?a=run:run000&b=model:unknown:1", 404, None),
         ("diff/picture?a=run:run000&b=run:unknown", 404, None),
