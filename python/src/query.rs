@@ -445,7 +445,7 @@ fn range(
 
 fn time(time: &Bound<'_, PyAny>) -> PyResult<DateTime> {
     if let Ok(text) = time.extract::<String>() {
-        return parse_time(&text).map_err(|error| raised(error));
+        return parse_time(&text).map_err(raised);
     }
     if time.getattr("tzinfo")?.is_none() {
         return Err(invalid(

@@ -65,21 +65,34 @@ def test_the_import_takes_a_moment():
     assert fastest < 0.3
 
 
-def test_the_stubs_have_every_name_of_the_native_module():
-    run(sys.executable, "-m", "mypy.stubtest", "--mypy-config-file", str(PYTHON / "pyproject.toml"), "runlineage._native")
+@pytest.fixture(scope="module")
+def mypy(tmp_path_factory):
+    """A folder outside of the checkout, and the environment of mypy there, which keeps what it has learnt."""
+    folder = tmp_path_factory.mktemp("types")
+    return {"cwd": folder, "env": {**os.environ, "MYPY_CACHE_DIR": str(folder / "cache")}}
 
 
-def test_the_package_and_the_examples_have_the_right_types(tmp_path):
-    page = tmp_path / "page.py"
+CONFIG = str(PYTHON / "pyproject.toml")
+MYPY = [sys.executable, "-m", "mypy", "--config-file", CONFIG]
+
+
+def test_the_package_and_the_examples_have_the_right_types(mypy):
+    page = mypy["cwd"] / "page.py"
     page.write_text("\n".join(code for _, code, _ in examples()))
-    mistake = tmp_path / "mistake.py"
-    mistake.write_text("import runlineage as rl\nrl.Index('mongodb://h').search_runs(max_results='ten')\nrl.Query().with_input_modell('churn')\n")
-    mypy = [sys.executable, "-m", "mypy", "--config-file", str(PYTHON / "pyproject.toml"), "--cache-dir", str(tmp_path / "cache")]
-    run(*mypy, "-p", "runlineage", cwd=tmp_path)
-    run(*mypy, str(page), cwd=tmp_path)
-    # Were the types not found, everything would pass.
-    refused = subprocess.run([*mypy, str(mistake)], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
-    assert "max_results" in refused.stdout and "with_input_modell" in refused.stdout
+    run(*MYPY, "-p", "runlineage", **mypy)
+    run(*MYPY, str(page), **mypy)
+
+
+def test_a_mistake_in_types_is_found(mypy):
+    # Were the types of the package not found, everything would pass.
+    page = mypy["cwd"] / "mistake.py"
+    page.write_text("import runlineage as rl\nrl.Index('mongodb://h').search_runs(max_results='ten')\nrl.Query().with_input_modell('churn')\n")
+    refused = subprocess.run([*MYPY, str(page)], stdout=subprocess.PIPE, text=True, **mypy)
+    assert "search_runs" in refused.stdout and "with_input_modell" in refused.stdout, refused.stdout
+
+
+def test_the_stubs_have_every_name_of_the_native_module(mypy):
+    run(sys.executable, "-m", "mypy.stubtest", "--mypy-config-file", CONFIG, "runlineage._native", **mypy)
 
 
 def test_every_public_name_is_documented_and_exported():

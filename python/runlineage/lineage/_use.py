@@ -40,5 +40,5 @@ def _resolved(client: Any, uri: str) -> Node:
     # MLflow's own function, so that the version is the one which MLflow loads for this URI.
     from mlflow.store.artifact.utils.models import get_model_name_and_version
 
-    name, version = _mlflow.asked(f"resolve {uri}", lambda: get_model_name_and_version(client, uri))  # type: ignore[no-untyped-call]
+    name, version = _mlflow.asked(f"resolve {uri}", lambda: get_model_name_and_version(client, uri))
     return Node.model(name, version)
