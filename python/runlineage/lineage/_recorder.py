@@ -96,7 +96,7 @@ class Recorder:
         atexit.register(self.flush)
         multiprocessing = sys.modules.get("multiprocessing.util")
         if multiprocessing is not None and sys.modules["multiprocessing"].parent_process() is not None:
-            # Child processes of multiprocessing do not call what atexit has registered.
+            # A child process that multiprocessing has forked does not call what atexit has registered.
             multiprocessing.Finalize(None, self.flush, exitpriority=1)
 
     def _work(self) -> None:
