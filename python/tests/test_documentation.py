@@ -20,9 +20,9 @@ NOTEBOOK = ROOT / "python" / "examples" / "lineage.ipynb"
 URI = "mongodb://localhost/runlineage"
 
 
-def examples():
-    """Each example of the page: its line, its code, and the output that the page shows."""
-    text = PAGE.read_text()
+def examples(page=PAGE):
+    """Each example of a page: its line, its code, and the output that the page shows."""
+    text = page.read_text()
     blocks = re.finditer(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", text, flags=re.MULTILINE | re.DOTALL)
     return [(text[: block.start()].count("\n") + 1, block[1], block[2] or "") for block in blocks]
 
@@ -45,6 +45,11 @@ def test_every_example_of_the_page_prints_what_the_page_shows(scene, server, tmp
     assert not wrong, "\n\n".join(wrong)
     assert len(examples()) >= 9
     assert (tmp_path / "churn-2.svg").read_text().startswith("<svg")
+
+
+def test_the_example_for_package_indexes_runs(scene):  # noqa: F811
+    [(_, code, _)] = examples(ROOT / "python" / "README.md")
+    exec(code.replace(URI, scene), {})
 
 
 def test_every_argument_and_method_of_the_page_exists():
