@@ -63,6 +63,14 @@ fn the_crates_depend_one_way() {
 }
 
 #[test]
+fn the_lock_file_of_the_python_package_has_the_dependencies_of_the_library() {
+    // It fails with what to do: without `--locked`, the same command adds what is missing.
+    let manifest = ["--locked", "--manifest-path", "python/Cargo.toml"];
+    let metadata = cargo(&[&["metadata", "--format-version", "1"], &manifest[..]].concat());
+    assert!(metadata.contains("\"runlineage-python\""));
+}
+
+#[test]
 fn the_library_depends_on_nothing_that_only_the_program_needs() {
     const OF_THE_PROGRAM: [&str; 9] = [
         "anyhow",
