@@ -358,7 +358,7 @@ def test_importing_the_package_does_not_import_mlflow():
 
 
 def test_bad_arguments_are_refused_at_once():
-    for arguments in ({"interval": 0}, {"interval": float("nan")}, {"run_id": object()}, {"run_id": "a b"}):
+    for arguments in ({"interval": 0}, {"interval": float("nan")}, {"interval": "30"}, {"run_id": object()}, {"run_id": "a b"}):
         with pytest.raises(rl.InvalidArgument):
             rl.lineage.autolog(**arguments)
 
