@@ -7,7 +7,7 @@ SHELL := /bin/bash
 TOOLS := $(or $(TOOLS_DIR),.tools)
 # Most tests mainly wait for a server or a timeout, so twice as many tests run at once as there are cores.
 THREADS := $(or $(RUST_TEST_THREADS),$(shell echo $$((2 * $$(nproc)))))
-TESTED := mongod mongosh mlopus pymongo readers schemathesis browser mlflow$(or $(RUNLINEAGE_TEST_MLFLOW),3)
+TESTED := mongod mongosh mlopus pymongo readers schemathesis browser python mlflow$(or $(RUNLINEAGE_TEST_MLFLOW),3)
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -20,14 +20,17 @@ demo: cargo python ## start an MLflow server, run a small pipeline, mirror and s
 test: cargo python chromium ## run every test against real servers (RUNLINEAGE_TEST_MLFLOW=2: against MLflow 2.22)
 	@tools/install $(TESTED)
 	@RUST_TEST_THREADS=$(THREADS) tools/with-servers cargo test --locked --workspace
+	@tools/python-test
 
 soak: ## run every test with the full counts of kills, random searches and edits
 	@RUNLINEAGE_TEST_SCALE=full $(MAKE) --no-print-directory test
 
-lint: cargo ## check formatting, clippy, documentation, and the library without the program
+lint: cargo ## check formatting, clippy, documentation, and the library without the program; of the Python package too
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	cargo check --locked --package runlineage
+	cargo fmt --manifest-path python/Cargo.toml --check
+	CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-target} cargo clippy --locked --manifest-path python/Cargo.toml --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 
 spelling: python ## check the spelling of every file
@@ -37,6 +40,7 @@ spelling: python ## check the spelling of every file
 dependencies: cargo ## check licences, sources and advisories of the dependencies
 	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
 	cargo deny --all-features --locked check
+	cargo deny --manifest-path python/Cargo.toml --locked check --config deny.toml
 
 release-check: cargo ## check before a release that the version fits the changes of the library's interface (BASELINE=a Git revision)
 	@cargo semver-checks --version >/dev/null 2>&1 || { echo "cargo-semver-checks is missing: cargo install --locked cargo-semver-checks" >&2; exit 1; }

@@ -8,6 +8,8 @@
 The command `runlineage sync` makes the mirror and keeps it fresh.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from runlineage._answers import Diff, Graph, Impact, Paths, Provenance
 from runlineage._errors import (
     DatabaseError,
@@ -23,6 +25,9 @@ from runlineage._errors import (
 )
 from runlineage._index import Index, Status
 from runlineage._native import Node, Query, Run, __version__
+
+if TYPE_CHECKING:
+    from runlineage import lineage
 
 __all__ = [
     "DatabaseError",
@@ -46,4 +51,18 @@ __all__ = [
     "Status",
     "Unsupported",
     "__version__",
+    "lineage",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Its imports take longer than all others together, and who only asks does not need it.
+    if name == "lineage":
+        import importlib
+
+        return importlib.import_module("runlineage.lineage")
+    raise AttributeError(f"module 'runlineage' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -26,7 +26,7 @@ pub(crate) enum Found {
     Impact(Impact),
     Paths(Paths),
     /// Whether all levels were walked, too.
-    Provenance(Provenance, bool),
+    Provenance(Box<Provenance>, bool),
     Diff(Diff),
 }
 

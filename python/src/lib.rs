@@ -9,6 +9,7 @@
 //! | `index` | `Index`: the connection, and what is asked of it |
 //! | `search`, `frame` | a search for runs, and its answer as the columns of a data frame |
 //! | `walk`, `answer` | walks through lineage, and their answers as JSON and as pictures |
+//! | `register` | the steps of registering, for MLflow's own client |
 //! | `local` | the local database |
 
 mod answer;
@@ -19,6 +20,7 @@ mod local;
 mod log;
 mod node;
 mod query;
+mod register;
 mod run;
 mod runtime;
 mod search;
@@ -38,6 +40,10 @@ mod _native {
     use super::node::PyNode;
     #[pymodule_export]
     use super::query::PyQuery;
+    #[pymodule_export]
+    use super::register::{
+        native_logged_models, node_of_uri, register, registrable, run_id, tags_to_set, uri_of_node,
+    };
     #[pymodule_export]
     use super::run::{PyRun, Runs};
 

@@ -26,12 +26,14 @@ impl PyNode {
         Self::of(text)
     }
 
+    /// A run.
     #[staticmethod]
     #[pyo3(signature = (run_id))]
     fn run(run_id: &str) -> PyResult<Self> {
         Node::run(run_id).map(Self).map_err(raised)
     }
 
+    /// A model, or one version of it.
     #[staticmethod]
     #[pyo3(signature = (name, version=None))]
     fn model(name: &str, version: Option<Text>) -> PyResult<Self> {
@@ -41,23 +43,27 @@ impl PyNode {
             .map_err(raised)
     }
 
+    /// The artifacts of a run, or a path among them.
     #[staticmethod]
     #[pyo3(signature = (run_id, path=None))]
     fn artifact(run_id: &str, path: Option<&str>) -> PyResult<Self> {
         Node::artifact(run_id, path).map(Self).map_err(raised)
     }
 
+    /// A dataset, or one content of it.
     #[staticmethod]
     #[pyo3(signature = (name, digest=None))]
     fn dataset(name: &str, digest: Option<&str>) -> PyResult<Self> {
         Node::dataset(name, digest).map(Self).map_err(raised)
     }
 
+    /// A logged model of MLflow 3.
     #[staticmethod]
     fn logged_model(id: &str) -> PyResult<Self> {
         Node::logged_model(id).map(Self).map_err(raised)
     }
 
+    /// A prompt, or one version of it.
     #[staticmethod]
     #[pyo3(signature = (name, version=None))]
     fn prompt(name: &str, version: Option<Text>) -> PyResult<Self> {

@@ -31,50 +31,60 @@ impl PyQuery {
         }
     }
 
+    /// Runs that read this node, a `Node` or its text.
     fn with_input(&self, node: &Bound<'_, PyAny>) -> PyResult<Self> {
         let node = plain_node(node)?;
         Ok(Self(self.query().with_input(node)))
     }
 
+    /// Runs that wrote this node, a `Node` or its text.
     fn with_output(&self, node: &Bound<'_, PyAny>) -> PyResult<Self> {
         let node = plain_node(node)?;
         Ok(Self(self.query().with_output(node)))
     }
 
+    /// Runs that read this model; without a version, any version.
     #[pyo3(signature = (name, version=None))]
     fn with_input_model(&self, name: &str, version: Option<Text>) -> Self {
         Self(self.query().with_input_model(name, text(&version)))
     }
 
+    /// Runs that wrote this model; without a version, any version.
     #[pyo3(signature = (name, version=None))]
     fn with_output_model(&self, name: &str, version: Option<Text>) -> Self {
         Self(self.query().with_output_model(name, text(&version)))
     }
 
+    /// Runs that read one of these versions of a model.
     fn with_input_model_versions(&self, name: &str, versions: Vec<Text>) -> Self {
         let versions = versions.into_iter().map(|version| version.0);
         Self(self.query().with_input_model_versions(name, versions))
     }
 
+    /// Runs that wrote one of these versions of a model.
     fn with_output_model_versions(&self, name: &str, versions: Vec<Text>) -> Self {
         let versions = versions.into_iter().map(|version| version.0);
         Self(self.query().with_output_model_versions(name, versions))
     }
 
+    /// Runs that read this model, and recorded no version.
     fn with_input_model_without_version(&self, name: &str) -> Self {
         Self(self.query().with_input_model_without_version(name))
     }
 
+    /// Runs that wrote this model, and recorded no version.
     fn with_output_model_without_version(&self, name: &str) -> Self {
         Self(self.query().with_output_model_without_version(name))
     }
 
+    /// Runs that read this path of a run; without a path, any path. `run_id` may be a run object too.
     #[pyo3(signature = (run_id, path=None))]
     fn with_input_artifact(&self, run_id: &Bound<'_, PyAny>, path: Option<&str>) -> PyResult<Self> {
         let run = run_id_of(run_id)?;
         Ok(Self(self.query().with_input_artifact(&run, path)))
     }
 
+    /// Runs that wrote this path of a run; without a path, any path. `run_id` may be a run object too.
     #[pyo3(signature = (run_id, path=None))]
     fn with_output_artifact(
         &self,
@@ -85,98 +95,121 @@ impl PyQuery {
         Ok(Self(self.query().with_output_artifact(&run, path)))
     }
 
+    /// Runs that read this path of a run, or a path below it.
     fn with_input_artifact_under(&self, run_id: &Bound<'_, PyAny>, path: &str) -> PyResult<Self> {
         let run = run_id_of(run_id)?;
         Ok(Self(self.query().with_input_artifact_under(&run, path)))
     }
 
+    /// Runs that wrote this path of a run, or a path below it.
     fn with_output_artifact_under(&self, run_id: &Bound<'_, PyAny>, path: &str) -> PyResult<Self> {
         let run = run_id_of(run_id)?;
         Ok(Self(self.query().with_output_artifact_under(&run, path)))
     }
 
+    /// Runs that read this path of any run.
     fn with_input_path(&self, path: &str) -> Self {
         Self(self.query().with_input_path(path))
     }
 
+    /// Runs that wrote this path of any run.
     fn with_output_path(&self, path: &str) -> Self {
         Self(self.query().with_output_path(path))
     }
 
+    /// Runs that read this path of any run, or a path below it.
     fn with_input_path_under(&self, path: &str) -> Self {
         Self(self.query().with_input_path_under(path))
     }
 
+    /// Runs that wrote this path of any run, or a path below it.
     fn with_output_path_under(&self, path: &str) -> Self {
         Self(self.query().with_output_path_under(path))
     }
 
+    /// Runs that read this dataset; without a digest, any content.
     #[pyo3(signature = (name, digest=None))]
     fn with_input_dataset(&self, name: &str, digest: Option<&str>) -> Self {
         Self(self.query().with_input_dataset(name, digest))
     }
 
+    /// Runs that read this logged model.
     fn with_input_logged_model(&self, id: &str) -> Self {
         Self(self.query().with_input_logged_model(id))
     }
 
+    /// Runs that wrote this logged model.
     fn with_output_logged_model(&self, id: &str) -> Self {
         Self(self.query().with_output_logged_model(id))
     }
 
+    /// Runs that read this prompt; without a version, any version.
     #[pyo3(signature = (name, version=None))]
     fn with_input_prompt(&self, name: &str, version: Option<Text>) -> Self {
         Self(self.query().with_input_prompt(name, text(&version)))
     }
 
+    /// Runs without a recorded input.
     fn without_inputs(&self) -> Self {
         Self(self.query().without_inputs())
     }
 
+    /// Runs without a recorded output.
     fn without_outputs(&self) -> Self {
         Self(self.query().without_outputs())
     }
 
+    /// Runs of the experiment with this id or name.
     fn with_exp(&self, id_or_name: &str) -> Self {
         Self(self.query().with_exp(id_or_name))
     }
 
+    /// Runs of the experiment with this id.
     fn with_exp_id(&self, id: &str) -> Self {
         Self(self.query().with_exp_id(id))
     }
 
+    /// Runs of the experiment with this name.
     fn with_exp_name(&self, name: &str) -> Self {
         Self(self.query().with_exp_name(name))
     }
 
+    /// Runs with this status, as MLflow spells it, such as "FINISHED".
     fn with_status(&self, status: &str) -> Self {
         Self(self.query().with_status(status))
     }
 
+    /// Runs that this user started.
     fn with_user(&self, user: &str) -> Self {
         Self(self.query().with_user(user))
     }
 
+    /// The run with this id.
     fn with_id(&self, run_id: &str) -> Self {
         Self(self.query().with_id(run_id))
     }
 
+    /// Runs with this name.
     fn with_name(&self, name: &str) -> Self {
         Self(self.query().with_name(name))
     }
 
+    /// Runs whose name begins with this text.
     fn with_name_prefix(&self, prefix: &str) -> Self {
         Self(self.query().with_name_prefix(prefix))
     }
 
+    /// The child runs of this run.
     fn with_parent(&self, run_id: &str) -> Self {
         Self(self.query().with_parent(run_id))
     }
 
+    /// Runs for which the mirror recorded a problem: a value that it could not store unchanged.
     fn with_problems(&self) -> Self {
         Self(self.query().with_problems())
     }
 
+    /// Runs that started at `since` or later, and before `until`: a `datetime` with a time zone, or a text such as "2026-03-01" or "7d" (before now).
     #[pyo3(signature = (since=None, until=None))]
     fn with_start_time(
         &self,
@@ -186,6 +219,7 @@ impl PyQuery {
         Ok(Self(self.query().with_start_time(range(since, until)?)))
     }
 
+    /// Runs that ended at `since` or later, and before `until`; times are those of `with_start_time`.
     #[pyo3(signature = (since=None, until=None))]
     fn with_end_time(
         &self,
@@ -195,6 +229,8 @@ impl PyQuery {
         Ok(Self(self.query().with_end_time(range(since, until)?)))
     }
 
+    /// Runs with this tag. `value` is a text, a number, or a list of alternatives; conditions are `ne`, `lt`, `le`, `gt`, `ge`, `one_of`, `none_of`, `prefix`
+    /// and `exists`. A text compares with MLflow's text, a number with the number that the text stands for. Without any, the tag exists.
     #[pyo3(signature = (key, value=None, **conditions))]
     fn with_tag(
         &self,
@@ -207,6 +243,7 @@ impl PyQuery {
         Ok(Self(conditions.fold(self.query(), with)))
     }
 
+    /// Runs with this param; values and conditions are those of `with_tag`.
     #[pyo3(signature = (key, value=None, **conditions))]
     fn with_param(
         &self,
@@ -219,6 +256,7 @@ impl PyQuery {
         Ok(Self(conditions.fold(self.query(), with)))
     }
 
+    /// Runs whose last value of this metric meets the conditions, such as `with_metric("auc", gt=0.9)`; they are those of `with_tag`.
     #[pyo3(signature = (key, value=None, **conditions))]
     fn with_metric(
         &self,
@@ -231,21 +269,25 @@ impl PyQuery {
         Ok(Self(conditions.fold(self.query(), with)))
     }
 
+    /// Runs that match all of these queries or texts.
     #[pyo3(signature = (*queries))]
     fn with_all_of(&self, queries: &Bound<'_, PyTuple>) -> PyResult<Self> {
         Ok(Self(self.query().with_all_of(queries_of(queries)?)))
     }
 
+    /// Runs that match at least one of these queries or texts.
     #[pyo3(signature = (*queries))]
     fn with_any_of(&self, queries: &Bound<'_, PyTuple>) -> PyResult<Self> {
         Ok(Self(self.query().with_any_of(queries_of(queries)?)))
     }
 
+    /// Runs that match none of these queries or texts.
     #[pyo3(signature = (*queries))]
     fn with_none_of(&self, queries: &Bound<'_, PyTuple>) -> PyResult<Self> {
         Ok(Self(self.query().with_none_of(queries_of(queries)?)))
     }
 
+    /// Counts only lineage of this origin: "tag", "registry", "inputs", "outputs", "metrics" or "evaluate".
     fn of_origin(&self, origin: &str) -> PyResult<Self> {
         let names = || Origin::ALL.map(Origin::as_str).join(", ");
         let origin = Origin::parse(origin).ok_or_else(|| {
@@ -257,6 +299,7 @@ impl PyQuery {
         Ok(Self(self.query().of_origin(origin)))
     }
 
+    /// Runs that also match this text, such as "metrics.auc > 0.9".
     #[pyo3(name = "where")]
     fn and_where(&self, condition: &str) -> PyResult<Self> {
         let condition = parsed(condition)?;
@@ -402,7 +445,7 @@ fn range(
 
 fn time(time: &Bound<'_, PyAny>) -> PyResult<DateTime> {
     if let Ok(text) = time.extract::<String>() {
-        return parse_time(&text).map_err(|error| raised(error));
+        return parse_time(&text).map_err(raised);
     }
     if time.getattr("tzinfo")?.is_none() {
         return Err(invalid(

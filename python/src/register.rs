@@ -26,10 +26,17 @@ pub(crate) fn run_id(run: &Bound<'_, PyAny>) -> PyResult<String> {
 pub(crate) fn registrable(direction: &str, node: &Bound<'_, PyAny>) -> PyResult<PyNode> {
     let node = PyNode::of(node)?;
     let kind = node.0.kind();
-    if kind.spec().directions.contains(&parse_direction(direction)?) {
+    if kind
+        .spec()
+        .directions
+        .contains(&parse_direction(direction)?)
+    {
         return Ok(node);
     }
-    let reason = format!("{} is a {kind}, and no run records a {kind} as its {direction}", node.0);
+    let reason = format!(
+        "{} is a {kind}, and no run records a {kind} as its {direction}",
+        node.0
+    );
     Err(invalid("node", reason))
 }
 
@@ -41,7 +48,9 @@ pub(crate) fn node_of_uri(uri: &str) -> PyResult<Option<PyNode>> {
     if uri.starts_with("models:/") && is_pointer(uri) {
         return Ok(None);
     }
-    let node: Node = uri.parse().map_err(|error: Error| raised(error.of_argument("uri")))?;
+    let node: Node = uri
+        .parse()
+        .map_err(|error: Error| raised(error.of_argument("uri")))?;
     let node = if node.kind() == Kind::RUN {
         // What a run reads of another run are its artifacts.
         Node::artifact(node.key(), None).map_err(raised)?
@@ -49,7 +58,9 @@ pub(crate) fn node_of_uri(uri: &str) -> PyResult<Option<PyNode>> {
         node
     };
     if node.kind() == Kind::MODEL && node.detail().is_none() {
-        let reason = format!("{uri:?} names no version; write models:/NAME/VERSION, models:/NAME@ALIAS or models:/NAME/latest");
+        let reason = format!(
+            "{uri:?} names no version; write models:/NAME/VERSION, models:/NAME@ALIAS or models:/NAME/latest"
+        );
         return Err(invalid("uri", reason));
     }
     Ok(Some(PyNode(node)))
@@ -76,7 +87,11 @@ pub(crate) fn uri_of_node(node: &PyNode) -> String {
 /// The tags to set on the run, which is MLflow's JSON; `None` if the run records every addition. `attempt` is how often they have
 /// been set so far.
 #[pyfunction]
-pub(crate) fn tags_to_set(run: &str, additions: Vec<Addition<'_>>, attempt: usize) -> PyResult<Option<BTreeMap<String, String>>> {
+pub(crate) fn tags_to_set(
+    run: &str,
+    additions: Vec<Addition<'_>>,
+    attempt: usize,
+) -> PyResult<Option<BTreeMap<String, String>>> {
     let run: RunAnswer = run.parse().map_err(raised)?;
     let registration = registration(run.id(), &additions)?;
     registration.tags_to_set(&run, attempt).map_err(raised)
@@ -93,11 +108,19 @@ pub(crate) fn native_logged_models(run: &str) -> PyResult<BTreeSet<String>> {
 
 /// Registers the additions, and mirrors the run as MLflow shows it afterwards.
 #[pyfunction]
-pub(crate) fn register(py: Python<'_>, index: &Index, tracking_uri: &str, run_id: &str, additions: Vec<Addition<'_>>) -> PyResult<()> {
+pub(crate) fn register(
+    py: Python<'_>,
+    index: &Index,
+    tracking_uri: &str,
+    run_id: &str,
+    additions: Vec<Addition<'_>>,
+) -> PyResult<()> {
     let registration = registration(run_id, &additions)?;
     let mlflow = MlflowClient::new(tracking_uri).map_err(raised)?;
     let store = index.store(py)?;
-    wait(py, async { registration.register(&mlflow, &store).await.map(drop) })
+    wait(py, async {
+        registration.register(&mlflow, &store).await.map(drop)
+    })
 }
 
 fn registration(run_id: &str, additions: &[Addition<'_>]) -> PyResult<Registration> {
@@ -113,6 +136,8 @@ fn registration(run_id: &str, additions: &[Addition<'_>]) -> PyResult<Registrati
 }
 
 fn parse_direction(text: &str) -> PyResult<Direction> {
-    let direction = Direction::BOTH.into_iter().find(|direction| direction.to_string() == text);
+    let direction = Direction::BOTH
+        .into_iter()
+        .find(|direction| direction.to_string() == text);
     direction.ok_or_else(|| invalid("direction", format!("{text:?} is neither input nor output")))
 }

@@ -14,8 +14,8 @@ use crate::node::PyNode;
 use crate::runtime::{InRuntime, wait};
 use crate::values;
 
-/// How many runs are fetched before the first is handed over.
-const CHUNK: usize = 200;
+/// How many runs are fetched at once. The first batch of MongoDB has 101, so the first runs come without waiting for the second.
+const CHUNK: usize = 100;
 
 /// A run, as the mirror stores it. Each attribute is decoded when it is read.
 #[pyclass(frozen, name = "Run", module = "runlineage")]
@@ -35,11 +35,13 @@ impl PyRun {
         self.0.name()
     }
 
+    /// The id of the experiment in MLflow.
     #[getter]
     fn experiment_id(&self) -> Option<String> {
         self.0.exp().map(|experiment| experiment.id)
     }
 
+    /// The name of the experiment when the run was last mirrored.
     #[getter]
     fn experiment_name(&self) -> Option<String> {
         self.0.exp()?.name
@@ -51,11 +53,13 @@ impl PyRun {
         self.0.status()
     }
 
+    /// The user who started the run.
     #[getter]
     fn user(&self) -> Option<&str> {
         self.0.user()
     }
 
+    /// The URI of the run's artifacts.
     #[getter]
     fn artifact_uri(&self) -> Option<&str> {
         self.0.repo()

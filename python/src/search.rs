@@ -134,24 +134,10 @@ pub(crate) fn read_query(condition: &Bound<'_, PyAny>) -> PyResult<Query> {
 }
 
 fn fields_of(columns: &[String]) -> PyResult<bson::Document> {
-    let mut fields = bson::Document::new();
-    let mut named: Vec<NamedColumn> = Vec::new();
-    for column in columns {
-        match column.as_str() {
-            // They are not only the field of the same name.
-            "artifact_uri" => {
-                fields.insert("repo", 1);
-                fields.insert("mirror.artifact_uri", 1);
-            }
-            column => named.push(
-                column
-                    .parse()
-                    .map_err(|error: Error| raised(error.of_argument("columns")))?,
-            ),
-        }
-    }
-    fields.extend(projection(&named));
-    Ok(fields)
+    let columns = columns.iter().map(|column| column.parse::<NamedColumn>());
+    let columns = columns.collect::<Result<Vec<_>, Error>>();
+    let columns = columns.map_err(|error| raised(error.of_argument("columns")))?;
+    Ok(projection(&columns))
 }
 
 /// A time limit.

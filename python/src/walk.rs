@@ -153,7 +153,10 @@ pub(crate) fn provenance(
         if !has_flow(&provenance.graph) {
             check_known(store, &start).await?;
         }
-        Ok::<_, Raised>(answer(Found::Provenance(provenance, is_whole), mirror))
+        Ok::<_, Raised>(answer(
+            Found::Provenance(Box::new(provenance), is_whole),
+            mirror,
+        ))
     })
 }
 

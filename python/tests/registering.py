@@ -1,14 +1,11 @@
-"""What the tests of registering share: runs and models on a real MLflow, scripts in processes of their own, and a server that dies."""
+"""What the tests of registering share: runs and models on a real MLflow, and scripts in processes of their own."""
 
-import contextlib
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import textwrap
-import threading
 import uuid
 from dataclasses import dataclass
 
@@ -19,9 +16,8 @@ from conftest import IS_MLFLOW_2, mongodb_uri
 
 import runlineage as rl
 
-PACKAGE = pathlib.Path(__file__).parent.parent
-ROOT = PACKAGE.parent
-TOOLS = pathlib.Path(os.environ.get("TOOLS_DIR") or ROOT / ".tools")
+# Where this package is installed, for interpreters of other programs.
+PACKAGES = pathlib.Path(rl.__file__).parent.parent
 
 
 
@@ -104,7 +100,7 @@ def mlopus_tags(run):
 
 def environ(**more):
     """The environment of a process that imports this package and uses the tracking server of the tests."""
-    path = os.pathsep.join(filter(None, [str(PACKAGE), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "GIT_PYTHON_REFRESH": "quiet", **more}
 
 
@@ -115,53 +111,3 @@ def python(script, *arguments, interpreter=sys.executable, **environment):
     assert ended.returncode == 0, ended.stderr
     answers = [json.loads(line[1:]) for line in ended.stdout.splitlines() if line.startswith("=")]
     return (answers or [None])[-1], ended.stderr
-
-
-class Door:
-    """A TCP proxy in front of the tracking server. While it is shut, nobody answers."""
-
-    def __init__(self, port):
-        self._target = ("127.0.0.1", port)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._listener = None
-        self._connections = []
-        self._answers = threading.Event()
-
-    @property
-    def uri(self):
-        return f"http://127.0.0.1:{self.port}"
-
-    def open(self):
-        self._answers.set()
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
-
-    def hang(self):
-        """Takes requests from now on, and passes none on."""
-        self._answers.clear()
-
-    def shut(self):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        self._connections.clear()
-
-    def _accept(self, listener):
-        with contextlib.suppress(OSError):
-            while True:
-                inner, _ = listener.accept()
-                outer = socket.create_connection(self._target)
-                self._connections += [inner, outer]
-                for source, target in ((inner, outer), (outer, inner)):
-                    threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
-
-    def _pump(self, source, target):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                self._answers.wait()
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)

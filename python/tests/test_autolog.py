@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import logging
-import os
 import threading
 import time
 
@@ -18,7 +17,8 @@ from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 from mlflow.tracking import MlflowClient
 from mlflow.tracking._tracking_service.client import TrackingServiceClient
 from conftest import IS_MLFLOW_2
-from registering import Door, python, recorded
+from proxies import Proxy
+from registering import python, recorded
 from registering import experiment, run, switched_off, trained  # noqa: F401
 
 import runlineage as rl
@@ -38,7 +38,7 @@ LOADS = {
     "of the module": lambda trained: mlflow.pyfunc.load_model(f"models:/{trained.name}/1"),
     "alias": lambda trained: load_pyfunc(f"models:/{trained.name}@champion"),
     "download": lambda trained: download_artifacts(f"models:/{trained.name}/1"),
-    "spark_udf": lambda trained: download_artifacts(artifact_uri=f"models:/{trained.name}/1/"),
+    "download of a folder": lambda trained: download_artifacts(artifact_uri=f"models:/{trained.name}/1/"),
 }
 
 
@@ -234,7 +234,13 @@ def test_threads_read_for_the_run_that_is_given_and_for_their_own(experiment, tr
 
 
 def test_disable_writes_what_is_waiting_and_restores_mlflow_exactly(experiment, trained):
-    places = [(ModelsArtifactRepository, "download_artifacts"), (RunsArtifactRepository, "download_artifacts"), (TrackingServiceClient, "download_artifacts"), (mlflow.artifacts, "download_artifacts"), (MlflowClient, "set_terminated")]
+    places = [
+        (ModelsArtifactRepository, "download_artifacts"),
+        (RunsArtifactRepository, "download_artifacts"),
+        (TrackingServiceClient, "download_artifacts"),
+        (mlflow.artifacts, "download_artifacts"),
+        (MlflowClient, "set_terminated"),
+    ]
     originals = [vars(owner)[name] for owner, name in places]
     with mlflow.start_run(experiment_id=experiment) as run:
         rl.lineage.autolog()
@@ -257,68 +263,52 @@ def test_a_wrapper_of_another_library_survives_disable(monkeypatch):
     assert vars(ModelsArtifactRepository)["download_artifacts"] is theirs
 
 
-def test_a_server_that_dies_and_comes_back_delays_the_lineage_and_not_the_run(experiment, trained, monkeypatch, caplog):
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    rl.lineage._recorder._failed._is_said = False
-    door = Door(int(os.environ["RUNLINEAGE_TEST_MLFLOW_PORT"]))
-    door.open()
-    direct = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(door.uri)
-    try:
-        rl.lineage.autolog(interval=0.2)
-        with caplog.at_level(logging.WARNING, "runlineage.lineage"), mlflow.start_run(experiment_id=experiment) as run:
-            load_pyfunc(f"models:/{trained.name}/1")
-            door.shut()
-            eventually(lambda: caplog.records)
-            time.sleep(1)
-            door.open()
-        assert recorded(run) == {reads(trained.name, "1")}
-        assert [record.message.split(";")[0] for record in caplog.records] == [f"autolog could not record what run {run.info.run_id} loaded"]
-    finally:
-        mlflow.set_tracking_uri(direct)
-
-
-def test_a_server_that_is_dead_at_the_end_of_a_run_raises_only_what_mlflow_raises(experiment, trained, monkeypatch):
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    door = Door(int(os.environ["RUNLINEAGE_TEST_MLFLOW_PORT"]))
-    door.open()
-    direct = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(door.uri)
-    try:
-        rl.lineage.autolog()
-        with pytest.raises(mlflow.exceptions.MlflowException):
-            with mlflow.start_run(experiment_id=experiment) as run:
-                load_pyfunc(f"models:/{trained.name}/1")
-                door.shut()
-                began = time.monotonic()
-        assert time.monotonic() - began < 15
-        door.open()
-        rl.lineage.autolog(disable=True)
-        assert recorded(run) == {reads(trained.name, "1")}
-    finally:
-        mlflow.set_tracking_uri(direct)
-
-
-def test_a_server_that_hangs_delays_the_end_of_a_run_by_a_bounded_time(experiment, trained, monkeypatch):
+@pytest.fixture
+def proxy(server, monkeypatch):
+    """MLflow asks the tracking server through this proxy, and asks once."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+    proxy = Proxy(server)
+    mlflow.set_tracking_uri(f"http://127.0.0.1:{proxy.port}")
+    yield proxy
+    proxy.cut()
+    mlflow.set_tracking_uri(server)
+
+
+def test_a_server_that_dies_and_comes_back_delays_the_lineage_and_not_the_run(experiment, trained, proxy, caplog):
+    rl.lineage._recorder._failed._is_said = False
+    rl.lineage.autolog(interval=0.2)
+    with caplog.at_level(logging.WARNING, "runlineage.lineage"), mlflow.start_run(experiment_id=experiment) as run:
+        load_pyfunc(f"models:/{trained.name}/1")
+        proxy.cut()
+        eventually(lambda: caplog.records)
+        time.sleep(1)
+        proxy.mend()
+    assert recorded(run) == {reads(trained.name, "1")}
+    assert [record.message.split(";")[0] for record in caplog.records] == [f"autolog could not record what run {run.info.run_id} loaded"]
+
+
+def test_a_server_that_is_dead_at_the_end_of_a_run_raises_only_what_mlflow_raises(experiment, trained, proxy):
+    rl.lineage.autolog()
+    with pytest.raises(mlflow.exceptions.MlflowException):
+        with mlflow.start_run(experiment_id=experiment) as run:
+            load_pyfunc(f"models:/{trained.name}/1")
+            proxy.cut()
+    proxy.mend()
+    rl.lineage.autolog(disable=True)
+    assert recorded(run) == {reads(trained.name, "1")}
+
+
+def test_a_server_that_hangs_delays_the_end_of_a_run_by_a_bounded_time(experiment, trained, proxy, monkeypatch):
     monkeypatch.setattr(rl.lineage._recorder, "_PATIENCE", 0.5)
-    door = Door(int(os.environ["RUNLINEAGE_TEST_MLFLOW_PORT"]))
-    door.open()
-    direct = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(door.uri)
-    try:
-        rl.lineage.autolog()
-        with pytest.raises(mlflow.exceptions.MlflowException):
-            with mlflow.start_run(experiment_id=experiment):
-                load_pyfunc(f"models:/{trained.name}/1")
-                door.hang()
-                began = time.monotonic()
-        # MLflow's own request takes the five seconds.
-        assert time.monotonic() - began < 9
-    finally:
-        door.shut()
-        mlflow.set_tracking_uri(direct)
+    rl.lineage.autolog()
+    with pytest.raises(mlflow.exceptions.MlflowException):
+        with mlflow.start_run(experiment_id=experiment):
+            load_pyfunc(f"models:/{trained.name}/1")
+            proxy.pause()
+            began = time.monotonic()
+    # MLflow's own request takes five seconds.
+    assert time.monotonic() - began < 9
 
 
 AT_EXIT = """
@@ -368,7 +358,7 @@ def test_importing_the_package_does_not_import_mlflow():
 
 
 def test_bad_arguments_are_refused_at_once():
-    for arguments in ({"interval": 0}, {"interval": float("nan")}, {"run_id": object()}, {"run_id": "a b"}):
+    for arguments in ({"interval": 0}, {"interval": float("nan")}, {"interval": "30"}, {"run_id": object()}, {"run_id": "a b"}):
         with pytest.raises(rl.InvalidArgument):
             rl.lineage.autolog(**arguments)
 

@@ -8,8 +8,9 @@ import textwrap
 import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
-from registering import TOOLS, environ, mlopus_tags, python, recorded, tags, unique
+from registering import environ, mlopus_tags, python, recorded, tags, unique
 from registering import experiment, index, run, switched_off, trained  # noqa: F401
+from scene import TOOLS
 
 import runlineage as rl
 

@@ -34,12 +34,17 @@ fn the_modules_of_the_library_import_one_way() {
 
 #[test]
 fn the_crates_depend_one_way() {
-    let metadata = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
-    let metadata: serde_json::Value =
-        serde_json::from_str(&metadata).expect("cargo answers in JSON");
+    // The Python package is a workspace of its own.
+    let packages = ["Cargo.toml", "python/Cargo.toml"].map(|manifest| {
+        let manifest = ["--no-deps", "--manifest-path", manifest];
+        let metadata = cargo(&[&["metadata", "--format-version", "1"], &manifest[..]].concat());
+        let metadata: serde_json::Value =
+            serde_json::from_str(&metadata).expect("cargo answers in JSON");
+        metadata["packages"].as_array().expect("a list").clone()
+    });
     let mut crates = Vec::new();
     let mut dependencies = Vec::new();
-    for package in metadata["packages"].as_array().expect("a list") {
+    for package in packages.iter().flatten() {
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         crates.push(text(&package["name"]));
         for dependency in package["dependencies"].as_array().expect("a list") {
@@ -55,6 +60,14 @@ fn the_crates_depend_one_way() {
         crate_violations(&crates, &dependencies),
         Vec::<String>::new()
     );
+}
+
+#[test]
+fn the_lock_file_of_the_python_package_has_the_dependencies_of_the_library() {
+    // It fails with what to do: without `--locked`, the same command adds what is missing.
+    let manifest = ["--locked", "--manifest-path", "python/Cargo.toml"];
+    let metadata = cargo(&[&["metadata", "--format-version", "1"], &manifest[..]].concat());
+    assert!(metadata.contains("\"runlineage-python\""));
 }
 
 #[test]

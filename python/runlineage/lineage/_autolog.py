@@ -48,7 +48,7 @@ def autolog(disable: bool = False, *, run_id: Any = None, interval: float = 30.0
     if disable:
         _switch.off()
         return
-    if not interval > 0:
+    if not isinstance(interval, (int, float)) or not interval > 0:
         raise InvalidArgument(f"interval: {interval!r} is no positive number of seconds")
     _switch.on(None if run_id is None else _native.run_id(run_id), interval)
 

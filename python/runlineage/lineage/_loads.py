@@ -10,6 +10,7 @@ import posixpath
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from runlineage._native import Node
@@ -167,7 +168,7 @@ def _model_file(path: str) -> dict[str, Any]:
 
 def _callers() -> Iterator[tuple[str, str]]:
     """The module and the name of each function that is under way, the innermost first."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         yield frame.f_globals.get("__name__", ""), frame.f_code.co_name
         frame = frame.f_back

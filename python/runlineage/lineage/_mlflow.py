@@ -57,9 +57,9 @@ def set_lineage(to: MlflowClient, run_id: str, additions: list[tuple[str, Node]]
 def _set(to: MlflowClient, run_id: str, tags: dict[str, str]) -> None:
     from mlflow.entities import RunTag
 
-    tags = [RunTag(key, value) for key, value in tags.items()]
-    for start in range(0, len(tags), _BATCH):
-        to.log_batch(run_id, tags=tags[start : start + _BATCH])
+    entities = [RunTag(key, value) for key, value in tags.items()]
+    for start in range(0, len(entities), _BATCH):
+        to.log_batch(run_id, tags=entities[start : start + _BATCH])
 
 
 def read_run(at: MlflowClient, run_id: str) -> str:

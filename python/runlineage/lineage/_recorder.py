@@ -96,7 +96,7 @@ class Recorder:
         atexit.register(self.flush)
         multiprocessing = sys.modules.get("multiprocessing.util")
         if multiprocessing is not None and sys.modules["multiprocessing"].parent_process() is not None:
-            # Child processes of multiprocessing do not call what atexit has registered.
+            # A child process that multiprocessing has forked does not call what atexit has registered.
             multiprocessing.Finalize(None, self.flush, exitpriority=1)
 
     def _work(self) -> None:
@@ -128,7 +128,7 @@ class Recorder:
     def _seconds(self) -> float | None:
         """How long until the next run is due; `None` if there is none."""
         due = [run.due for run in self._runs.values() if run.ready()]
-        return max(0.0, min(due) - time.monotonic()) if due else None
+        return min(max(0.0, min(due) - time.monotonic()), threading.TIMEOUT_MAX) if due else None
 
 
 def _write(run: _Run, loads: list[Load], interval: float) -> bool:

@@ -27,10 +27,10 @@ def use(uri: str, *, run_id: Any = None) -> str:
         InvalidArgument: if the URI names nothing that a run can read, or if no run is active and `run_id` is not given.
         MlflowError: if MLflow does not know the alias, or refuses the tags.
     """
+    client = _mlflow.client()
     reader = _native.run_id(run_id) if run_id is not None else _mlflow.active_run_id()
     if reader is None:
         raise InvalidArgument("run_id: no run is active in this thread; call this inside `with mlflow.start_run():`, or give run_id")
-    client = _mlflow.client()
     node = _native.node_of_uri(uri) or _resolved(client, uri)
     _mlflow.set_lineage(client, reader, [("input", node)])
     return _native.uri_of_node(node)

@@ -68,6 +68,8 @@ pub(super) fn examples(page: &str, text: &str) -> Vec<Example> {
                 Kind::Document(code.join("\n"))
             }
             ("js", _) => Kind::Query(code.join("\n"), None),
+            // The tests of the Python package run it: python/tests/test_documentation.py.
+            ("python" | "text", _) if page == "docs/python.md" => continue,
             ("python", _) => Kind::Python(code.join("\n"), None),
             ("json", _) => {
                 let shown = serde_json::from_str(&code.join("\n"));
