@@ -340,10 +340,10 @@ def test_a_child_process_reads_for_the_run_that_is_given(experiment, trained, ru
         "def child(run_id, uri):\n"
         "    rl.lineage.autolog(run_id=run_id)\n"
         "    download_artifacts(uri)\n"
-        "def main(run_id, mine, childs, method):\n"
+        "def main(run_id, mine, other, method):\n"
         "    rl.lineage.autolog(run_id=run_id)\n"
         "    download_artifacts(mine)\n"
-        "    process = multiprocessing.get_context(method).Process(target=child, args=(run_id, childs))\n"
+        "    process = multiprocessing.get_context(method).Process(target=child, args=(run_id, other))\n"
         "    process.start(); process.join()\n"
         "    assert process.exitcode == 0\n"
     )

@@ -86,9 +86,9 @@ def test_the_package_and_the_examples_have_the_right_types(mypy):
 def test_a_mistake_in_types_is_found(mypy):
     # Were the types of the package not found, everything would pass.
     page = mypy["cwd"] / "mistake.py"
-    page.write_text("import runlineage as rl\nrl.Index('mongodb://h').search_runs(max_results='ten')\nrl.Query().with_input_modell('churn')\n")
+    page.write_text("import runlineage as rl\nrl.Index('mongodb://h').search_runs(max_results='ten')\nrl.Query().with_input_mode('churn')\n")
     refused = subprocess.run([*MYPY, str(page)], stdout=subprocess.PIPE, text=True, **mypy)
-    assert "search_runs" in refused.stdout and "with_input_modell" in refused.stdout, refused.stdout
+    assert "search_runs" in refused.stdout and "with_input_mode" in refused.stdout, refused.stdout
 
 
 def test_the_stubs_have_every_name_of_the_native_module(mypy):
