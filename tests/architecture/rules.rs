@@ -7,7 +7,7 @@ use crate::sources::{ModulePath, Sources};
 /// The top-level modules of `src`, lowest layer first. A module may import the modules of earlier rows, but no other module
 /// of its own row.
 const LAYERS: [&[&str]; 9] = [
-    &["error"],
+    &["error", "hash"],
     &["node", "lineage"],
     &["run"],
     &["registry"],
