@@ -12,6 +12,7 @@ use runlineage_answer::{Pages, has_flow, is_met};
 
 use crate::answer::{Answer, Found};
 use crate::error::{Raised, exceptions, invalid, raised};
+use crate::node::read_node;
 use crate::runtime::wait;
 use crate::search::{read_query, seconds};
 
@@ -76,7 +77,7 @@ pub(crate) fn graph(
     parents: bool,
     how: WalkArgs<'_>,
 ) -> PyResult<Answer> {
-    let mut selection = selection(select)?;
+    let (mut selection, unquoted) = selection(select)?;
     set_levels(&mut selection, upstream, downstream)?;
     let how = how.read()?;
     wait(py, async {
@@ -92,7 +93,10 @@ pub(crate) fn graph(
         }
         let (graph, mirror) = futures::try_join!(into_raised(request), filled(store))?;
         match &starts[..] {
-            [start] if selection.as_span().is_some() => check_start(store, &graph, start).await?,
+            [start] if selection.as_span().is_some() => {
+                let met = check_start(store, &graph, start).await;
+                met.map_err(|error| unquoted.map_or(error, Raised::from))?;
+            }
             starts => {
                 drop(try_join_all(starts.iter().map(|start| check_known(store, start))).await?)
             }
@@ -247,26 +251,29 @@ pub(crate) async fn filled(store: &MongoRunStore) -> Result<Freshness, Raised> {
     .into())
 }
 
-/// A selection of nodes, or a node whose text needs no quotes here.
-fn selection(select: &Bound<'_, PyAny>) -> PyResult<Selection> {
-    let around = |node| {
-        let mut selection = Selection::around(node, 0, 0);
-        for span in selection.spans_mut() {
-            (span.upstream, span.downstream) = (None, None);
-        }
-        selection
+/// A selection of nodes, or a node. The text of a node needs no quotes here, such as `model:c++:3`: then there is also the error of
+/// the selection, which counts if the mirror has never met the node.
+fn selection(select: &Bound<'_, PyAny>) -> PyResult<(Selection, Option<PyErr>)> {
+    let parsed = match select.extract::<String>() {
+        Ok(text) => Some(text.parse::<Selection>()),
+        Err(_) => None,
     };
-    if let Ok(text) = select.extract::<String>() {
-        return match text.parse::<Selection>() {
-            Ok(selection) => Ok(selection),
-            // A name that would have to be quoted in an expression, such as `model:c++:3`.
-            Err(error) => match crate::node::read_node(select) {
-                Ok(node) => Ok(around(node)),
-                Err(_) => Err(raised(error.of_argument("select"))),
-            },
-        };
+    let (node, error) = match parsed {
+        Some(Ok(selection)) => return Ok((selection, None)),
+        None => (read_node(select)?, None),
+        Some(Err(error)) => {
+            let error = raised(error.of_argument("select"));
+            match read_node(select) {
+                Ok(node) => (node, Some(error)),
+                Err(_) => return Err(error),
+            }
+        }
+    };
+    let mut around = Selection::around(node, 0, 0);
+    for span in around.spans_mut() {
+        (span.upstream, span.downstream) = (None, None);
     }
-    Ok(around(crate::node::read_node(select)?))
+    Ok((around, error))
 }
 
 /// Sets the levels of a node without its own. To ask for one direction alone leaves the other out.

@@ -199,11 +199,12 @@ def test_a_bad_argument_of_a_walk_is_refused(world):
     index, one = world.index, world.version[1]
     for ask, text in [
         (lambda: index.graph("what is this"), "select"),
+        (lambda: index.graph(f"{one} nad +{one}"), "select"),
         (lambda: index.graph(f"2+{one}", upstream=1), "says the levels"),
         (lambda: index.graph(one, upstream="most"), "all"),
         (lambda: index.graph(one, max_nodes=0), "max_nodes"),
         (lambda: index.graph(one, where="statsu = 3"), "where"),
-        (lambda: index.diff("dataset:clicks", one), ""),
+        (lambda: index.diff("dataset:clicks", one), "neither a run nor a version"),
         (lambda: index.facet("colour"), "the facets are exp"),
         (lambda: index.node(f"artifact:{world.runs['prepare']}/x"), "no fields of its own"),
     ]:
