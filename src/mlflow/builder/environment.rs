@@ -1,5 +1,6 @@
 //! Reads settings from MLflow's own variables and `~/.mlflow/credentials`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::MlflowClientBuilder;
@@ -78,10 +79,13 @@ impl MlflowClientBuilder {
 }
 
 fn credentials_file() -> (Option<Setting>, Option<Setting>) {
-    let Some(home) = std::env::home_dir() else {
+    // Not `home_dir`: without HOME, it asks the C library, which loads modules of the system's user database for an unknown user, such
+    // as systemd's dynamic ones. A static program crashes there.
+    let Some(home) = std::env::var_os("HOME") else {
         return (None, None);
     };
-    let Ok(file) = ini::Ini::load_from_file(home.join(".mlflow/credentials")) else {
+    let file = Path::new(&home).join(".mlflow/credentials");
+    let Ok(file) = ini::Ini::load_from_file(file) else {
         return (None, None);
     };
     let get = |key: &str| {

@@ -33,7 +33,7 @@ fn bash_completes_commands_flags_and_values() {
         (&["runlineage", "ver"][..], &["verify", "versions"][..]),
         (&["runlineage", "find", "--input-mo"], &["--input-model"]),
         (&["runlineage", "find", "--mongodb"], &["--mongodb-uri"]),
-        (&["runlineage", "find", "--format", "nd"], &["ndjson"]),
+        (&["runlineage", "find", "--format", "ndj"], &["ndjson"]),
     ] {
         let mut found = completed(script, words);
         found.sort();
