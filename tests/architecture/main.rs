@@ -92,6 +92,15 @@ fn the_version_stands_in_one_place() {
             wrong.push(format!("{manifest} needs {} {}", on["name"], on["req"]));
         }
     }
+    // Outside the workspace, nothing can be inherited.
+    let python = std::fs::read_to_string(Path::new(ROOT).join("python/Cargo.toml"));
+    let python = python.expect("a manifest");
+    let is_ours = |line: &&str| line.starts_with("version = ") || line.contains("path = \"..");
+    let ours: Vec<&str> = python.lines().filter(is_ours).collect();
+    assert!(ours.len() > 3, "{ours:?}");
+    let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
+    let others = ours.iter().filter(|line| !line.contains(&version));
+    wrong.extend(others.map(|line| format!("python/Cargo.toml: {line}")));
     assert_eq!(wrong, Vec::<String>::new());
 }
 
