@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint spelling dependencies release-check bench tools cargo python chromium
+.PHONY: help demo test soak lint spelling dependencies release-check release upgrade-proof bench tools cargo python chromium
 
 TOOLS := $(or $(TOOLS_DIR),.tools)
 # Most tests mainly wait for a server or a timeout, so twice as many tests run at once as there are cores.
@@ -45,6 +45,13 @@ dependencies: cargo ## check licences, sources and advisories of the dependencie
 release-check: cargo ## check before a release that the version fits the changes of the library's interface (BASELINE=a Git revision)
 	@cargo semver-checks --version >/dev/null 2>&1 || { echo "cargo-semver-checks is missing: cargo install --locked cargo-semver-checks" >&2; exit 1; }
 	cargo semver-checks --package runlineage $(if $(BASELINE),--baseline-rev $(BASELINE))
+
+release: cargo ## make every artefact of a release in dist/ (a Docker engine has to run)
+	tools/release
+
+upgrade-proof: cargo python ## prove that databases of older versions survive the upgrade (BASELINE=a Git revision; default: every tag v*)
+	@tools/install mongod mlopus mlflow3
+	tools/upgrade-proof $(BASELINE)
 
 bench: cargo tools ## measure what a sync, the searches and the walks cost
 	cargo bench --locked --workspace

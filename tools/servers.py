@@ -130,4 +130,4 @@ def answers_health(port):
 
 def without_own_settings():
     """The environment without a developer's own MLflow and MongoDB settings."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_") and k != "MONGODB_URI"}
+    return {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_") and not k.startswith("MONGODB_URI")}

@@ -71,6 +71,40 @@ fn the_lock_file_of_the_python_package_has_the_dependencies_of_the_library() {
 }
 
 #[test]
+fn the_version_stands_in_one_place() {
+    let metadata = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
+    let metadata: serde_json::Value =
+        serde_json::from_str(&metadata).expect("cargo answers in JSON");
+    let packages = metadata["packages"].as_array().expect("a list");
+    assert!(packages.len() >= 4, "{packages:?}");
+    let mut wrong = Vec::new();
+    for package in packages {
+        let manifest = package["manifest_path"].as_str().expect("a path");
+        let text = std::fs::read_to_string(manifest).expect("a manifest");
+        if !text.contains("\nversion.workspace = true\n") {
+            wrong.push(format!("{manifest} has a version of its own"));
+        }
+        // A published crate needs a version of each crate of this workspace on which it depends. It is the same version.
+        let expected = format!("^{}", env!("CARGO_PKG_VERSION"));
+        let dependencies = package["dependencies"].as_array().expect("a list");
+        let of_workspace = dependencies.iter().filter(|on| !on["path"].is_null());
+        for on in of_workspace.filter(|on| on["req"] != "*" && on["req"] != expected.as_str()) {
+            wrong.push(format!("{manifest} needs {} {}", on["name"], on["req"]));
+        }
+    }
+    // Outside the workspace, nothing can be inherited.
+    let python = std::fs::read_to_string(Path::new(ROOT).join("python/Cargo.toml"));
+    let python = python.expect("a manifest");
+    let is_ours = |line: &&str| line.starts_with("version = ") || line.contains("path = \"..");
+    let ours: Vec<&str> = python.lines().filter(is_ours).collect();
+    assert!(ours.len() > 3, "{ours:?}");
+    let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
+    let others = ours.iter().filter(|line| !line.contains(&version));
+    wrong.extend(others.map(|line| format!("python/Cargo.toml: {line}")));
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
 fn the_library_depends_on_nothing_that_only_the_program_needs() {
     const OF_THE_PROGRAM: [&str; 9] = [
         "anyhow",

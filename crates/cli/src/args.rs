@@ -4,9 +4,11 @@ mod diff;
 mod example;
 mod facet;
 mod graph;
+mod install;
 mod lineage;
 mod selection;
 mod serve;
+mod settings;
 mod values;
 
 use std::net::SocketAddr;
@@ -22,6 +24,7 @@ pub(crate) use diff::DiffArgs;
 pub(crate) use example::parse;
 pub(crate) use facet::FacetArg;
 pub(crate) use graph::{GraphArgs, ImpactArgs, OutputArgs, PathsArgs, ProvenanceArgs};
+pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use lineage::{LineageArgs, PathArgs};
 use selection::parse_node;
 pub(crate) use serve::ServeArgs;
@@ -52,7 +55,7 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArgs {
-    /// MongoDB that holds the mirror, such as mongodb://user:password@host/database.
+    /// MongoDB that holds the mirror, such as mongodb://user:password@host/database. MONGODB_URI_FILE may name a file that holds it.
     #[arg(
         long,
         global = true,
@@ -68,6 +71,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, global = true, value_name = "NAME", value_parser = parse_database)]
     pub(crate) database: Option<String>,
     /// MLflow tracking server, such as http://localhost:5000. MLflow's variables for credentials and TLS apply too.
+    /// MLFLOW_TRACKING_URI_FILE may name a file that holds it.
     #[arg(
         long,
         global = true,
@@ -97,6 +101,8 @@ pub(crate) enum Command {
     Migrate(MigrateArgs),
     Verify(VerifyArgs),
     Purge(PurgeArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
     /// Run the local database in the foreground and print its URI, for mongosh and other programs.
     #[command(
         after_help = "Example:\n  runlineage db\n\nThen, in another shell, with the URI that it prints:\n  mongosh \"URI\" --eval 'db.runs.countDocuments()'"
@@ -395,25 +401,6 @@ fn parse_as<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
         Error::InvalidArgument { reason, .. } => reason,
         error => error.to_string(),
     })
-}
-
-impl Args {
-    /// Trims settings, since files of secrets end with a line break. An empty setting counts as unset.
-    fn trimmed(mut self) -> Self {
-        let ConnectionArgs {
-            mongodb_uri,
-            tracking_uri,
-            database,
-            source,
-            ..
-        } = &mut self.connection;
-        for setting in [mongodb_uri, tracking_uri, database, source] {
-            let text = setting.take().unwrap_or_default();
-            let text = text.trim();
-            *setting = (!text.is_empty()).then(|| text.to_owned());
-        }
-        self
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! The commands, one file each, and what they share.
 
+pub(crate) mod completions;
 pub(crate) mod db;
 pub(crate) mod diff;
 mod drawing;
 pub(crate) mod find;
 pub(crate) mod graph;
 pub(crate) mod impact;
+pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod paths;
 pub(crate) mod provenance;

@@ -83,6 +83,8 @@ async fn run(args: Args) -> commands::Result {
         Command::Register(command) => commands::register::run(&args.connection, command).await,
         Command::Verify(command) => commands::verify::run(&args.connection, command).await,
         Command::Purge(command) => commands::purge::run(&args.connection, &command).await,
+        Command::Completions(command) => commands::completions::run(&command),
+        Command::Man(command) => commands::man::run(&command),
         Command::Db => commands::db::run(&args.connection).await,
         Command::Migrate(command) => commands::migrate::run(&args.connection, command).await,
     }

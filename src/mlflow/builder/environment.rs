@@ -1,15 +1,17 @@
 //! Reads settings from MLflow's own variables and `~/.mlflow/credentials`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::MlflowClientBuilder;
-use super::setting::{Setting, password_variable, trimmed, variable};
+use super::setting::{Setting, password, secret, trimmed, variable};
 use crate::error::{Error, Result};
 
 const CREDENTIALS_FILE: &str = "~/.mlflow/credentials";
 
 impl MlflowClientBuilder {
-    /// Takes the settings of MLflow's own variables and of `~/.mlflow/credentials`.
+    /// Takes the settings of MLflow's own variables and of `~/.mlflow/credentials`. `MLFLOW_TRACKING_PASSWORD_FILE` and
+    /// `MLFLOW_TRACKING_TOKEN_FILE` may each name a file that holds the secret, which keeps it out of the environment.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a value that MLflow would refuse. [`Error::Unsupported`] for ways to authenticate that only
@@ -29,10 +31,12 @@ impl MlflowClientBuilder {
         credentials.username = variable("MLFLOW_TRACKING_USERNAME")?
             .or(file_username)
             .or(credentials.username.take());
-        credentials.password = password_variable("MLFLOW_TRACKING_PASSWORD")?
-            .or(file_password)
-            .or(credentials.password.take());
-        credentials.token = variable("MLFLOW_TRACKING_TOKEN")?.or(credentials.token.take());
+        credentials.password =
+            password("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_PASSWORD_FILE")?
+                .or(file_password)
+                .or(credentials.password.take());
+        credentials.token = secret("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_TOKEN_FILE")?
+            .or(credentials.token.take());
         self.workspace = variable("MLFLOW_WORKSPACE")?.or(self.workspace);
         self.server_cert = variable("MLFLOW_TRACKING_SERVER_CERT_PATH")?.or(self.server_cert);
         for name in ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"] {
@@ -75,10 +79,13 @@ impl MlflowClientBuilder {
 }
 
 fn credentials_file() -> (Option<Setting>, Option<Setting>) {
-    let Some(home) = std::env::home_dir() else {
+    // Not `home_dir`: without HOME, it asks the C library, which loads modules of the system's user database for an unknown user, such
+    // as systemd's dynamic ones. A static program crashes there.
+    let Some(home) = std::env::var_os("HOME") else {
         return (None, None);
     };
-    let Ok(file) = ini::Ini::load_from_file(home.join(".mlflow/credentials")) else {
+    let file = Path::new(&home).join(".mlflow/credentials");
+    let Ok(file) = ini::Ini::load_from_file(file) else {
         return (None, None);
     };
     let get = |key: &str| {

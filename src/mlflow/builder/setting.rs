@@ -25,27 +25,58 @@ impl Setting {
 
 /// The variable's value without white space around it. `None` when it is unset or empty.
 pub(super) fn variable(name: &'static str) -> Result<Option<Setting>> {
-    let value = read(name)?;
-    let value = value.as_deref().map(trimmed);
+    checked(name, read(name)?)
+}
+
+/// The variable's value, else the text of the file that the second variable names, without white space around it.
+pub(super) fn secret(name: &'static str, file: &'static str) -> Result<Option<Setting>> {
+    match variable(name)? {
+        None => checked(file, contents(file)?),
+        set => Ok(set),
+    }
+}
+
+/// As [`secret`], but only the line end is removed, since spaces may belong to a password.
+pub(super) fn password(name: &'static str, file: &'static str) -> Result<Option<Setting>> {
+    let without_line_end = |origin, text: Option<String>| {
+        let value = text.as_deref().map(without_line_end);
+        let value = value.filter(|value| !value.is_empty());
+        value.map(|value| Setting::new(value, origin))
+    };
+    match without_line_end(name, read(name)?) {
+        None => Ok(without_line_end(file, contents(file)?)),
+        set => Ok(set),
+    }
+}
+
+fn checked(origin: &'static str, text: Option<String>) -> Result<Option<Setting>> {
+    let value = text.as_deref().map(trimmed);
     let value = value.filter(|value| !value.is_empty());
     value
         .map(|value| {
-            check(name, "its value", value)?;
-            Ok(Setting::new(value, name))
+            check(origin, "its value", value)?;
+            Ok(Setting::new(value, origin))
         })
         .transpose()
 }
 
-/// The value of a variable that holds a password. Its line end is removed; spaces may belong to the password.
-pub(super) fn password_variable(name: &'static str) -> Result<Option<Setting>> {
-    let value = read(name)?;
-    let value = value.as_deref().map(password);
-    let value = value.filter(|value| !value.is_empty());
-    Ok(value.map(|value| Setting::new(value, name)))
+/// The text of the file that this variable names.
+fn contents(variable_of_file: &'static str) -> Result<Option<String>> {
+    let Some(path) = variable(variable_of_file)? else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(&path.value).map_err(|error| {
+        let reason = format!(
+            "cannot read {:?}: {error}; name a file that holds the secret alone",
+            path.value
+        );
+        Error::invalid_argument(variable_of_file, reason)
+    })?;
+    Ok(Some(text))
 }
 
 /// The password in the text of a secret file, which may end in a line end with spaces before it.
-fn password(text: &str) -> &str {
+fn without_line_end(text: &str) -> &str {
     let text = text.trim_start_matches(BYTE_ORDER_MARK);
     if text.ends_with(['\r', '\n']) {
         text.trim_end()
@@ -85,7 +116,7 @@ fn check(argument: &'static str, what: &str, text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{check, password, trimmed};
+    use super::{check, trimmed, without_line_end};
 
     #[test]
     fn line_ends_of_secret_files_are_removed_and_spaces_of_passwords_are_kept() {
@@ -99,7 +130,7 @@ mod tests {
             (" p w ", " p w "),
             ("\n", ""),
         ] {
-            assert_eq!(password(text), expected, "{text:?}");
+            assert_eq!(without_line_end(text), expected, "{text:?}");
         }
         assert_eq!(trimmed("\u{feff} team a\u{a0}\r\n"), "team a");
     }

@@ -12,9 +12,8 @@ use crate::stdout::write_error;
 
 /// The arguments of this process. `Err` is how the process ends without a command, such as after `--help`.
 pub(crate) fn parse() -> Result<Args, anyhow::Result<ExitCode>> {
-    Args::try_parse()
-        .map(Args::trimmed)
-        .map_err(|error| answer(&error))
+    let args = Args::try_parse().map_err(|error| answer(&error))?;
+    args.with_settings().map_err(|error| Err(error.into()))
 }
 
 fn answer(error: &ClapError) -> anyhow::Result<ExitCode> {

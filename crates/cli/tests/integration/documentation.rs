@@ -235,7 +235,7 @@ fn serves_until_stopped(scene: &Scene, database: &TestDatabase, script: &str) ->
 
 #[test]
 fn every_flag_that_the_documentation_names_exists() {
-    const COMMANDS: [&str; 15] = [
+    const COMMANDS: [&str; 17] = [
         "sync",
         "find",
         "show",
@@ -251,6 +251,8 @@ fn every_flag_that_the_documentation_names_exists() {
         "verify",
         "purge",
         "db",
+        "completions",
+        "man",
     ];
     // Of cargo and of mongod.
     const FOREIGN: [&str; 5] = ["--path", "--open", "--bench", "--bind_ip", "--"];

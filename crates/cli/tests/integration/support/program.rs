@@ -10,7 +10,10 @@ pub(crate) fn runlineage<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> 
     let mut command = Command::new(env!("CARGO_BIN_EXE_runlineage"));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("MLFLOW_") || text.starts_with("RUNLINEAGE_") || text == "MONGODB_URI" {
+        if text.starts_with("MLFLOW_")
+            || text.starts_with("RUNLINEAGE_")
+            || text.starts_with("MONGODB_URI")
+        {
             command.env_remove(name);
         }
     }
