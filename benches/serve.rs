@@ -56,10 +56,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let idle = memory(served.running.pid());
     println!("\n| figure ({runs} runs) | ours | beside |\n|---|---|---|");
     println!("| idle memory | {idle} MiB | |");
-    node_pages(&served, runs);
     one_hit(&served, &database, runs).await?;
     export(&served, &uri);
     page(&served, runs);
+    node_pages(&served, runs);
     Ok(())
 }
 
