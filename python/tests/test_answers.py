@@ -176,7 +176,7 @@ def test_representations_name_what_was_found(world):
 
 
 def test_a_node_that_nobody_has_seen_is_an_error(world):
-    index, unseen = world.index, "model:nobody made this:3"
+    index, unseen = world.index, "model:nobody-made-this:3"
     for ask in [
         lambda: index.graph(unseen),
         lambda: index.graph(f"{world.version[1]} or \"{unseen}\""),
