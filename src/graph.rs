@@ -178,7 +178,7 @@ pub struct Hidden {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HiddenCount {
-    /// The number of edges.
+    /// The number of edges, at most 10,000.
     pub count: u64,
     /// Whether there are more edges than `count`, because counting stopped there.
     #[serde(rename = "more", skip_serializing_if = "json::is_false")]

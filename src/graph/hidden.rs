@@ -12,12 +12,12 @@ use super::walk::{Walk, Way};
 use super::{Hidden, HiddenCount, Relation};
 use crate::error::Result;
 use crate::mongo::neighbours::{
-    LoggedModel, LoggedModelsBy, RegisteredVersion, Tally, VersionsBy, version_id,
+    Extent, LoggedModel, LoggedModelsBy, RegisteredVersion, Tally, VersionsBy, version_id,
 };
 use crate::node::{Direction, Kind, Node};
 
-/// The largest count of an artifact path.
-const MAX_AT_PATH: u64 = 10_000;
+/// The largest count. MongoDB reads the runs that it counts, so a count of all readers of a popular model would take seconds.
+const MOST: u64 = 10_000;
 
 /// Everything adjacent to the nodes of the graph, shown or not.
 struct Surroundings {
@@ -62,11 +62,9 @@ impl Walk<'_> {
         let count = |way, at, node: &Node, shown: u64| {
             let all = self.degree(way, at, node, &around);
             let count = all.saturating_sub(shown);
-            let is_path = node.kind() == Kind::ARTIFACT;
-            let is_more = is_path && count > MAX_AT_PATH;
             HiddenCount {
-                count: if is_more { MAX_AT_PATH } else { count },
-                is_more,
+                count: count.min(MOST),
+                is_more: count > MOST,
             }
         };
         let hidden = self.arena.shown_nodes().map(|(at, node, _)| {
@@ -175,9 +173,17 @@ impl Walk<'_> {
             artifacts_of,
             &self.renames,
         );
+        let extent = Extent {
+            // Then more than `MOST` are left for a node that shows all edges of the graph.
+            most: MOST.saturating_add(self.arena.edge_count() as u64),
+            is_counted: &|node| {
+                let at = self.arena.find(node);
+                at.is_some_and(|at| self.arena.met(at).depth.is_some())
+            },
+        };
         let tallies = lookups
             .iter()
-            .map(|lookup| self.neighbours.tally(lookup).boxed());
+            .map(|lookup| self.neighbours.tally(lookup, extent).boxed());
         Ok(try_join_all(tallies).await?.into_iter().flatten().collect())
     }
 

@@ -2,6 +2,7 @@
 //!
 //! The queries include deleted runs, since their lineage remains true.
 
+mod crowd;
 mod family;
 mod lookup;
 mod registry;
@@ -28,6 +29,7 @@ use crate::error::Result;
 use crate::node::Direction;
 use crate::run::{Run, field};
 
+pub(crate) use crowd::Extent;
 pub(crate) use family::ChildOf;
 pub(crate) use lookup::Lookup;
 pub(crate) use registry::{

@@ -8,7 +8,7 @@ use bson::{Bson, Document, doc};
 use super::{CHUNK, chunks};
 use crate::hash::FastIndexSet;
 use crate::mongo::indexes::INDEXES;
-use crate::node::{Direction, Kind};
+use crate::node::{Direction, Kind, Node};
 
 /// The largest number of (name, version) combinations in one query. MongoDB seeks each of them in its index.
 const COMBINATIONS: usize = 20_000;
@@ -33,6 +33,31 @@ impl Lookup {
         let mut indexes = INDEXES.iter();
         let index = indexes.find(|index| index.leading_field() == leading && !index.is_by_time());
         index.map_or("", |index| index.name)
+    }
+
+    /// A lookup for each key.
+    pub(super) fn by_key(&self) -> impl Iterator<Item = Self> {
+        self.keys.iter().map(|key| Self {
+            keys: [Arc::clone(key)].into_iter().collect(),
+            ..self.clone()
+        })
+    }
+
+    /// Whether the lookup finds references with this detail.
+    pub(super) fn has(&self, detail: Option<&str>) -> bool {
+        let details = self.details.as_ref().zip(detail);
+        details.is_none_or(|(details, detail)| details.contains(detail))
+    }
+
+    /// The filter of the runs that have exactly this reference.
+    pub(super) fn exact(direction: Direction, node: &Node) -> Document {
+        let (kind, spec) = (node.kind(), node.kind().spec());
+        let mut element = doc! { spec.key: node.key() };
+        if let Some(detail) = spec.detail {
+            // Null stands for a missing field, too.
+            element.insert(detail.field, node.detail());
+        }
+        doc! { kind.path(direction): { "$elemMatch": element } }
     }
 
     /// The filters of the queries. Their keys are disjoint.

@@ -11,7 +11,7 @@ use mongodb::Collection;
 use mongodb::action::Action as _;
 use mongodb::options::Hint;
 
-use super::{Lookup, Neighbours, cannot_read, with_index};
+use super::{Extent, Lookup, Neighbours, cannot_read, with_index};
 use crate::error::Result;
 use crate::mongo::failure::{code, code_of};
 use crate::node::{Direction, Kind, Node};
@@ -25,8 +25,28 @@ pub(crate) struct Tally {
 }
 
 impl Neighbours<'_> {
-    /// The references that the lookup finds, each with its number of runs. The filter does not apply.
-    pub(crate) async fn tally(&self, lookup: &Lookup) -> Result<Vec<Tally>> {
+    /// The references that the lookup finds, each with its number of runs as far as it is counted. The filter does not apply.
+    pub(crate) async fn tally(&self, lookup: &Lookup, extent: Extent<'_>) -> Result<Vec<Tally>> {
+        // No index lists the paths of a run, so all runs that read them are read.
+        let is_path = lookup
+            .kind
+            .spec()
+            .detail
+            .is_some_and(|detail| detail.is_path);
+        let limit = (!is_path).then(|| extent.limit());
+        let found = self.tally_together(lookup, limit).await?;
+        match !is_path && extent.is_exceeded_by(&found) {
+            true => self.tally_apart(lookup, extent).await,
+            false => Ok(found),
+        }
+    }
+
+    /// The same with one query, which reads no more runs than this limit.
+    pub(super) async fn tally_together(
+        &self,
+        lookup: &Lookup,
+        limit: Option<i64>,
+    ) -> Result<Vec<Tally>> {
         let spec = lookup.kind.spec();
         let mut entry = doc! { "key": format!("$$this.{}", spec.key) };
         if let Some(detail) = spec.detail {
@@ -38,8 +58,9 @@ impl Neighbours<'_> {
             doc! { "$setUnion": [{ "$map": { "input": path, "in": entry } }, Vec::<Bson>::new()] };
         let mut found = Vec::new();
         for (filter, inner) in lookup.filters().into_iter().zip(lookup.element_filters()) {
-            let pipeline = vec![
-                doc! { "$match": filter },
+            let mut pipeline = vec![doc! { "$match": filter }];
+            pipeline.extend(limit.map(|limit| doc! { "$limit": limit }));
+            pipeline.extend([
                 doc! { "$project": { "entry": &distinct } },
                 doc! { "$unwind": "$entry" },
                 doc! { "$match": inner },
@@ -48,7 +69,7 @@ impl Neighbours<'_> {
                     "runs": { "$sum": 1 },
                     "is_own": { "$max": { "$eq": ["$_id", "$entry.key"] } },
                 } },
-            ];
+            ]);
             let counts = self
                 .run_collections()
                 .map(|(runs, _)| self.tally_in(runs, &pipeline, lookup).boxed());

@@ -145,6 +145,10 @@ async fn of_a_folder_with_very_many_readers_ten_thousand_are_counted() {
             .runs
             .push(WorldRun::new(&format!("r{n:05}")).reads("artifact:b/data"));
     }
+    world.runs.push(WorldRun::new("s").reads("artifact:b/more"));
+    world
+        .runs
+        .push(WorldRun::new("b").writes("artifact:b/data"));
     let (_test, store) = stored(&world).await;
     let graph = store.graph(parsed("artifact:b/data")).downstream(0).await;
     let graph = graph.expect("a graph");
@@ -153,6 +157,48 @@ async fn of_a_folder_with_very_many_readers_ten_thousand_are_counted() {
         .and_then(|shown| shown.hidden);
     let down = hidden.expect("they are counted").down;
     assert_eq!((down.count, down.is_more), (10_000, true));
+
+    // The other references of the same run are counted exactly.
+    for (node, edges) in [("artifact:b/more", (1, 1)), ("run:b", (0, 2))] {
+        let graph = store.graph(parsed(node)).upstream(0).downstream(0).await;
+        let graph = graph.expect("a graph");
+        let hidden = graph.node(&parsed(node)).and_then(|shown| shown.hidden);
+        let hidden = hidden.expect("they are counted");
+        assert_eq!((hidden.up.count, hidden.down.count), edges, "{node}");
+        assert!(!hidden.up.is_more && !hidden.down.is_more, "{node}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_version_with_very_many_readers_ten_thousand_are_counted() {
+    const MANY: usize = 10_050;
+    let mut world = World::default();
+    for n in 0..MANY {
+        let run = WorldRun::new(&format!("r{n:05}"));
+        world.runs.push(run.reads("model:hub:1"));
+    }
+    for n in 0..5 {
+        let run = WorldRun::new(&format!("s{n}"));
+        let run = run.reads("model:hub:2").reads("model:other:1");
+        world.runs.push(run);
+    }
+    let run = WorldRun::new("reads_all").reads("model:hub:1");
+    let run = run.reads("model:hub:2").reads("model:other:1");
+    world.runs.push(run.reads("logged-model:m-1"));
+    let (_test, store) = stored(&world).await;
+    let graph = store.graph(parsed("run:reads_all")).downstream(0).await;
+    let graph = graph.expect("a graph");
+    let expected = [
+        ("model:hub:1", (10_000, true)),
+        ("model:hub:2", (5, false)),
+        ("model:other:1", (5, false)),
+        ("logged-model:m-1", (0, false)),
+    ];
+    for (node, edges) in expected {
+        let hidden = graph.node(&parsed(node)).and_then(|shown| shown.hidden);
+        let down = hidden.expect("they are counted").down;
+        assert_eq!((down.count, down.is_more), edges, "{node}");
+    }
 }
 
 #[tokio::test]

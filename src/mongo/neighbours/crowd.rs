@@ -1,0 +1,107 @@
+//! Counts the runs of references that very many runs have. MongoDB would read all of these runs to count them, so it stops at a limit.
+
+use bson::Document;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use mongodb::action::Action as _;
+use mongodb::options::Hint;
+
+use super::{CONCURRENT, Lookup, Neighbours, Tally, cannot_read, with_index};
+use crate::error::Result;
+use crate::node::Node;
+
+/// How far the runs of references are counted.
+#[derive(Clone, Copy)]
+pub(crate) struct Extent<'a> {
+    /// Counting a reference stops above this number of runs.
+    pub(crate) most: u64,
+    /// The references whose runs are counted. Of any other one, it is enough that a run has it.
+    pub(crate) is_counted: &'a (dyn Fn(&Node) -> bool + Sync),
+}
+
+impl Extent<'_> {
+    /// Whether the query of these counts stopped at the limit, or may have.
+    pub(super) fn is_exceeded_by(self, counts: &[Tally]) -> bool {
+        counts.iter().map(|tally| tally.runs).sum::<u64>() > self.most
+    }
+
+    /// MongoDB reads one run more than is counted, which shows that there are more.
+    pub(super) fn limit(self) -> i64 {
+        i64::try_from(self.most.saturating_add(1)).unwrap_or(i64::MAX)
+    }
+}
+
+impl Neighbours<'_> {
+    /// The references that the lookup finds, with a query for each key, and for each reference of a key that is too large for that.
+    pub(super) async fn tally_apart(
+        &self,
+        lookup: &Lookup,
+        extent: Extent<'_>,
+    ) -> Result<Vec<Tally>> {
+        let keys = lookup.by_key().map(|of_key| async move {
+            if lookup.keys.len() > 1 {
+                let limit = Some(extent.limit());
+                let found = self.tally_together(&of_key, limit).await?;
+                if !extent.is_exceeded_by(&found) {
+                    return Ok(found);
+                }
+            }
+            self.tally_each(&of_key, extent).await
+        });
+        let found = stream::iter(keys.collect::<Vec<_>>()).buffered(CONCURRENT);
+        found.try_concat().await
+    }
+
+    /// The references of a lookup with one key, with a query for each reference.
+    async fn tally_each(&self, lookup: &Lookup, extent: Extent<'_>) -> Result<Vec<Tally>> {
+        let Lookup {
+            direction, kind, ..
+        } = *lookup;
+        let mut nodes = Vec::new();
+        for key in &lookup.keys {
+            if kind.spec().detail.is_none() {
+                nodes.push(Node::stored(kind, key, None));
+                continue;
+            }
+            let limit = usize::try_from(extent.limit()).unwrap_or(usize::MAX);
+            let details = self.details(direction, kind, key, limit).await?;
+            let details = details
+                .iter()
+                .map(Option::as_deref)
+                .filter(|detail| lookup.has(*detail));
+            nodes.extend(details.map(|detail| Node::stored(kind, key, detail)));
+        }
+        let tallies = nodes.into_iter().map(|node| async move {
+            let filter = Lookup::exact(direction, &node);
+            let runs = match (extent.is_counted)(&node) {
+                true => self.count(lookup.index(), &filter, extent.limit()).await?,
+                false => 1,
+            };
+            Ok(Tally {
+                node,
+                runs,
+                // A key is the id of a run only for artifacts, which are not counted here.
+                is_own: false,
+            })
+        });
+        let tallies = stream::iter(tallies.collect::<Vec<_>>()).buffered(CONCURRENT);
+        tallies.try_collect().await
+    }
+
+    /// The number of runs that match, counted up to the limit in each collection.
+    async fn count(&self, index: &'static str, filter: &Document, limit: i64) -> Result<u64> {
+        let mut counted = 0;
+        for (runs, _) in self.run_collections() {
+            let count = async |index: Option<&'static str>| {
+                runs.count_documents(filter.clone())
+                    .limit(limit.unsigned_abs())
+                    .optional(self.max_time, |count, time| count.max_time(time))
+                    .optional(index, |count, index| {
+                        count.hint(Hint::Name(index.to_owned()))
+                    })
+                    .await
+            };
+            counted += with_index(Some(index), count).await.map_err(cannot_read)?;
+        }
+        Ok(counted)
+    }
+}
