@@ -45,7 +45,7 @@ impl Suggestion {
 }
 
 /// A field with an index that begins with it, and what its values name.
-struct Source {
+pub(super) struct Source {
     /// The array that holds the field, if one does.
     array: Option<String>,
     field: String,
@@ -82,7 +82,7 @@ impl MongoRunStore {
     }
 }
 
-fn sources() -> Vec<Source> {
+pub(super) fn sources() -> Vec<Source> {
     let node = |kind: Option<Kind>, name: String| {
         let node = Node::stored(kind?, &name, None);
         Some(Suggestion::Node(node))
@@ -120,7 +120,12 @@ fn sources() -> Vec<Source> {
 }
 
 impl Source {
-    async fn suggestions(
+    /// The name as one of this source.
+    pub(super) fn suggestion(&self, name: String) -> Option<Suggestion> {
+        (self.named)(self.kind, name)
+    }
+
+    pub(super) async fn suggestions(
         &self,
         store: &MongoRunStore,
         prefix: &str,
@@ -129,9 +134,7 @@ impl Source {
     ) -> mongodb::error::Result<Vec<Suggestion>> {
         let names = self.names(store, prefix, limit, max_time).await?;
         let named = names.into_iter();
-        Ok(named
-            .filter_map(|name| (self.named)(self.kind, name))
-            .collect())
+        Ok(named.filter_map(|name| self.suggestion(name)).collect())
     }
 
     /// The first names. Each step asks for the first key of the index after the last name, so it reads one key, however many runs

@@ -39,6 +39,7 @@ const CRATES: [(&str, &[&str], &[&str]); 8] = [
             "runlineage",
             "runlineage-draw",
             "runlineage-local-mongod",
+            "runlineage-mcp",
             "runlineage-server",
         ],
         &["runlineage-test-servers"],
@@ -49,6 +50,7 @@ const CRATES: [(&str, &[&str], &[&str]); 8] = [
         &["runlineage-test-servers"],
     ),
     ("runlineage-local-mongod", &[], &["runlineage-test-servers"]),
+    ("runlineage-mcp", &["runlineage", "runlineage-answer"], &[]),
     (
         "runlineage-python",
         &[
