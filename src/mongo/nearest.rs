@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::node::Kind;
 
 /// How many names are compared from each index, for each beginning of the name.
-const COMPARED: usize = 200;
+const COMPARED: u32 = 200;
 
 /// The edit distance is quadratic in the length, and a name this long is no typing error.
 const MAX_LENGTH: usize = 200;
@@ -44,9 +44,7 @@ impl MongoRunStore {
                 beginnings.map(move |beginning| (source, beginning))
             });
         let asked = sources.map(async |(source, beginning)| {
-            source
-                .suggestions(self, &beginning, COMPARED, max_time)
-                .await
+            source.sample(self, &beginning, COMPARED, max_time).await
         });
         let found = try_join_all(asked).await;
         let found = found.map_err(|error| failed("cannot look for names", error))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bson::raw::{RawArray, RawBsonRef, RawDocument};
 use bson::{Document, doc};
+use futures::TryStreamExt as _;
 use futures::future::try_join_all;
 use mongodb::Collection;
 use mongodb::action::Action as _;
@@ -18,6 +19,9 @@ use crate::error::Result;
 use crate::node::{Direction, Kind, Node};
 use crate::query::begins_with;
 use crate::run::field;
+
+/// The most names for each of which `sample` sends a command of its own.
+const STEPS: u32 = 30;
 
 /// A name that begins with the text of a user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,7 +129,7 @@ impl Source {
         (self.named)(self.kind, name)
     }
 
-    pub(super) async fn suggestions(
+    async fn suggestions(
         &self,
         store: &MongoRunStore,
         prefix: &str,
@@ -135,6 +139,45 @@ impl Source {
         let names = self.names(store, prefix, limit, max_time).await?;
         let named = names.into_iter();
         Ok(named.filter_map(|name| self.suggestion(name)).collect())
+    }
+
+    /// At most so many names, in one command where an index has each name once or can step over equal ones.
+    pub(super) async fn sample(
+        &self,
+        store: &MongoRunStore,
+        prefix: &str,
+        limit: u32,
+        max_time: Option<Duration>,
+    ) -> mongodb::error::Result<Vec<Suggestion>> {
+        if self.array.is_some() {
+            // An index over an array cannot step over equal names, so each name is a command.
+            let limit = limit.min(STEPS) as usize;
+            return self.suggestions(store, prefix, limit, max_time).await;
+        }
+        let Some(index) = self.index() else {
+            return Ok(Vec::new());
+        };
+        let path = self.path();
+        let pipeline = [
+            doc! { "$match": self.filter(&begins_with(prefix)) },
+            doc! { "$sort": { &path: 1 } },
+            doc! { "$group": { "_id": format!("${path}") } },
+            doc! { "$limit": limit },
+        ];
+        let asked = self.collection(store).aggregate(pipeline);
+        let asked = asked
+            .hint(Hint::Name(index.to_owned()))
+            .optional(max_time, |aggregate, time| aggregate.max_time(time))
+            .await;
+        let found: Vec<Document> = match asked {
+            // As in `names`: the index is pending.
+            Err(error) if code_of(&error) == Some(code::BAD_VALUE) => return Ok(Vec::new()),
+            found => found?.try_collect().await?,
+        };
+        let names = found.iter().filter_map(|found| found.get_str("_id").ok());
+        Ok(names
+            .filter_map(|name| self.suggestion(name.to_owned()))
+            .collect())
     }
 
     /// The first names. Each step asks for the first key of the index after the last name, so it reads one key, however many runs

@@ -78,7 +78,7 @@ async fn an_unknown_name_gets_the_nearest_existing_ones() {
     let answer = client.ask("find", json!({ "where": condition })).await;
     let unknown = answer["untrusted"]["unknown"].as_array().expect("a list");
     assert_eq!(unknown.len(), 1, "{answer}");
-    assert_eq!(unknown[0]["node"], format!("model:{swapped}:1"));
+    assert_eq!(unknown[0]["node"], format!("model:{swapped}"));
     assert!(
         nearest(&unknown[0]).contains(&format!("model:{model}").as_str()),
         "{answer}"
