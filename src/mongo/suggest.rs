@@ -167,7 +167,9 @@ impl Source {
         let asked = self.collection(store).aggregate(pipeline);
         let asked = asked
             .hint(Hint::Name(index.to_owned()))
-            .optional(max_time, |aggregate, time| aggregate.max_time(time))
+            .optional(max_time.or(store.max_time), |aggregate, time| {
+                aggregate.max_time(time)
+            })
             .await;
         let found: Vec<Document> = match asked {
             // As in `names`: the index is pending.

@@ -25,7 +25,7 @@ const OWNERS: [(&str, &str); 2] = [("mongodb", "mongo"), ("reqwest", "mlflow")];
 const ACYCLIC: [&str; 2] = ["graph", "sync"];
 
 /// Each crate of this workspace, the workspace crates that it may depend on, and those that only its tests may depend on.
-const CRATES: [(&str, &[&str], &[&str]); 8] = [
+const CRATES: [(&str, &[&str], &[&str]); 9] = [
     // Its own tests use it with the feature `unstable`.
     (
         "runlineage",

@@ -44,7 +44,6 @@ impl Question for DiffRuns {
             .diff(a.clone(), b.clone())
             .depth(upstream)
             .max_pairs(MAX_PAIRS)
-            .max_time(mirror.max_time)
             .await;
         let is_doubtful = match &diff {
             // Such as a version without a run, which the mirror may never have met.

@@ -64,7 +64,7 @@ impl Question for Find {
             None => (Search::from(Query::new()), Query::new()),
         };
         all.filter().map_err(|error| error.of_argument("where"))?;
-        let all = all.limit(0).max_time(mirror.max_time);
+        let all = all.limit(0);
         let columns = self.columns()?;
         let limit = self.limit.unwrap_or(LIMIT).clamp(1, MAX_LIMIT);
         let ordered = self.ordered(mirror, all.clone()).await?;

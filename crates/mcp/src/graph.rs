@@ -56,8 +56,7 @@ impl Question for ShowGraph {
             .select(&selected.selection)
             .uncertain(self.uncertain.unwrap_or_default())
             .parents(self.parents.unwrap_or_default())
-            .max_nodes(max_nodes)
-            .max_time(mirror.max_time);
+            .max_nodes(max_nodes);
         if let Some(query) = matching {
             request = request.matching(query);
         }

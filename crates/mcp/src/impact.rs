@@ -50,8 +50,7 @@ impl Question for ShowImpact {
             .impact(start.clone())
             .depth(downstream)
             .uncertain(self.uncertain.unwrap_or_default())
-            .max_nodes(MAX_NODES)
-            .max_time(mirror.max_time);
+            .max_nodes(MAX_NODES);
         if let Some(query) = matching {
             request = request.matching(query);
         }

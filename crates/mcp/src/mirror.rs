@@ -1,7 +1,5 @@
 //! [`Mirror`]: the database that is asked, and the limits that no question exceeds.
 
-use std::time::Duration;
-
 use bson::DateTime;
 use rmcp::schemars::{self, JsonSchema};
 use runlineage::MongoRunStore;
@@ -15,11 +13,10 @@ use crate::refusal::Refusal;
 /// The database that is asked.
 #[derive(Debug)]
 pub(crate) struct Mirror {
+    /// It limits the time of each command.
     pub(crate) store: MongoRunStore,
     /// The address of MLflow, where the mirror does not name it.
     pub(crate) mlflow: Option<String>,
-    /// How long MongoDB may work on one command.
-    pub(crate) max_time: Duration,
     /// The characters of one answer.
     pub(crate) max_characters: usize,
     /// The places for questions in progress.

@@ -56,9 +56,10 @@ impl Mirror {
         argument: &'static str,
         node: &Node,
     ) -> Result<(), Refusal> {
-        let graph = self.store.graph(node.clone()).upstream(0).downstream(0);
-        let graph = graph.max_time(self.max_time).await?;
-        self.check_start(argument, &graph, node).await
+        match self.is_known(node).await? {
+            true => Ok(()),
+            false => Err(self.unknown(argument, node).await?),
+        }
     }
 
     /// Fails if the mirror has never met the start of this graph.
@@ -68,21 +69,24 @@ impl Mirror {
         graph: &Graph,
         start: &Node,
     ) -> Result<(), Refusal> {
-        if is_met(&self.store, graph, start).await? {
-            return Ok(());
+        match is_met(&self.store, graph, start).await? {
+            true => Ok(()),
+            false => Err(self.unknown(argument, start).await?),
         }
-        let reason = format!(
-            "the mirror has never seen {start}, and no mirrored run names it; check the spelling, or run `runlineage sync` if it is new in MLflow"
-        );
-        let nearest = self.nearest(start).await?;
-        Err(Refusal::argument(argument, &reason).with_nearest(nearest))
     }
 
     /// Whether the mirror has met the node.
     pub(crate) async fn is_known(&self, node: &Node) -> Result<bool, Refusal> {
         let graph = self.store.graph(node.clone()).upstream(0).downstream(0);
-        let graph = graph.max_time(self.max_time).await?;
-        Ok(is_met(&self.store, &graph, node).await?)
+        Ok(is_met(&self.store, &graph.await?, node).await?)
+    }
+
+    async fn unknown(&self, argument: &'static str, node: &Node) -> Result<Refusal, Refusal> {
+        let reason = format!(
+            "the mirror has never seen {node}, and no mirrored run names it; check the spelling, or run `runlineage sync` if it is new in MLflow"
+        );
+        let nearest = self.nearest(node).await?;
+        Ok(Refusal::argument(argument, &reason).with_nearest(nearest))
     }
 
     /// Fails if an experiment is not mirrored, or if its text is the id of one experiment and the name of another.
@@ -155,10 +159,9 @@ impl Mirror {
 
     /// The names of the same sort that are most like this one, and the names of any sort that begin with it.
     async fn named_like(&self, unknown: &Suggestion) -> Result<Vec<Value>, Refusal> {
-        let max_time = Some(self.max_time);
         let (alike, longer) = futures::try_join!(
-            self.store.nearest(unknown, NEAREST, max_time),
-            self.store.suggest(unknown.name(), NEAREST, max_time),
+            self.store.nearest(unknown, NEAREST, None),
+            self.store.suggest(unknown.name(), NEAREST, None),
         )?;
         let mut nearest = alike;
         let longer = longer.into_iter();

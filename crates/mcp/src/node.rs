@@ -34,7 +34,7 @@ impl Question for ShowNode {
     async fn ask(self, mirror: &Mirror, state: &State) -> Result<Found, Refusal> {
         let node = mirror.node("node", &self.node).await?;
         let alone = mirror.store.graph(node.clone()).upstream(0).downstream(0);
-        let alone = alone.max_nodes(MAX_NODES).max_time(mirror.max_time).await?;
+        let alone = alone.max_nodes(MAX_NODES).await?;
         mirror.check_start("node", &alone, &node).await?;
         let pages = mirror.pages(state);
         let starts = alone.nodes.iter().filter(|shown| shown.is_start);
@@ -60,7 +60,7 @@ async fn details(mirror: &Mirror, node: &Node) -> Result<Value, Refusal> {
         return Ok(Value::Null);
     }
     if node.kind() != Kind::RUN {
-        let shown = ShownNode::of(&mirror.store, node, Some(mirror.max_time)).await?;
+        let shown = ShownNode::of(&mirror.store, node, None).await?;
         return Ok(serde_json::to_value(shown)?);
     }
     let run = match mirror.store.get_run(node.key()).await? {

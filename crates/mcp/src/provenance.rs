@@ -41,7 +41,6 @@ impl Question for ShowProvenance {
             .depth(upstream)
             .uncertain(self.uncertain.unwrap_or_default())
             .max_nodes(MAX_NODES)
-            .max_time(mirror.max_time)
             .await?;
         if !has_flow(&provenance.graph) {
             mirror.check_known("node", &start).await?;

@@ -63,9 +63,8 @@ impl Server {
     pub fn new(store: MongoRunStore) -> Self {
         Self {
             mirror: Mirror {
-                store,
+                store: store.with_max_time(Self::MAX_TIME),
                 mlflow: None,
-                max_time: Self::MAX_TIME,
                 max_characters: Self::MAX_CHARACTERS,
                 places: Semaphore::new(Mirror::PLACES),
             },
@@ -82,7 +81,7 @@ impl Server {
     /// Fails an answer after MongoDB has worked on one query for this long.
     #[must_use]
     pub fn max_time(mut self, max_time: Duration) -> Self {
-        self.mirror.max_time = max_time;
+        self.mirror.store = self.mirror.store.with_max_time(max_time);
         self
     }
 
