@@ -6,7 +6,7 @@ use runlineage_answer::{is_unprintable, push_escaped};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::fit::fit;
+use crate::fit::{fit, length};
 use crate::mask::mask;
 use crate::mirror::{Mirror, State};
 use crate::refusal::Refusal;
@@ -49,30 +49,47 @@ pub(crate) struct Answer {
 impl Answer {
     /// What was found, bounded by the limit of characters.
     fn of(found: Found, state: State, mirror: &Mirror) -> Result<Self, Refusal> {
-        let Found { data, mut left_out } = found;
+        let data = mask(found.data);
+        let most = mirror.max_characters;
         let mut answer = Self {
             error: None,
             mirror: Some(state),
             left_out: None,
             untrusted: None,
         };
-        let own = visible(&answer.to_value()?).chars().count();
-        let own = own + visible(&serde_json::to_value(&left_out)?).chars().count();
-        let (data, cut) = fit(mask(data), mirror.max_characters.saturating_sub(own))?;
-        left_out.extend(cut);
-        answer.left_out = Some(left_out);
-        answer.untrusted = Some(data);
-        Ok(answer)
+        // What is left out is told in the answer, too, so that the data may have to give way once more.
+        let mut room = most;
+        while let Some((fitted, cut)) = fit(&data, room) {
+            let cut = cut.into_iter().map(|(what, count)| LeftOut {
+                what,
+                count: Some(count),
+                why: format!("an answer has at most {most} characters"),
+            });
+            answer.left_out = Some(found.left_out.iter().cloned().chain(cut).collect());
+            answer.untrusted = Some(fitted);
+            let over = length(&answer.to_value()?).saturating_sub(most);
+            if over == 0 {
+                return Ok(answer);
+            }
+            room = room.saturating_sub(over);
+        }
+        Err(Refusal::of(format!(
+            "one entry alone is over the limit of {most} characters; ask for less, such as fewer columns"
+        )))
     }
 
-    fn refused(mut refusal: Refusal) -> Self {
-        let data = refusal.data();
-        Self {
+    /// The error as an answer. It repeats arguments, which may be long.
+    fn refused(mut refusal: Refusal, mirror: &Mirror) -> Value {
+        let untrusted = refusal.data();
+        let answer = Self {
             error: Some(refusal),
             mirror: None,
             left_out: None,
-            untrusted: data.map(mask),
-        }
+            untrusted,
+        };
+        let value = answer.to_value().unwrap_or_default();
+        let fitted = fit(&value, mirror.max_characters);
+        fitted.map(|(value, _)| value).unwrap_or_default()
     }
 
     fn to_value(&self) -> Result<Value, Refusal> {
@@ -87,7 +104,7 @@ impl Answer {
         let answer = found.and_then(|(found, state)| Self::of(found, state, mirror)?.to_value());
         let (value, is_error) = match answer {
             Ok(value) => (value, false),
-            Err(refusal) => (Self::refused(refusal).to_value().unwrap_or_default(), true),
+            Err(refusal) => (Self::refused(refusal, mirror), true),
         };
         let mut result = CallToolResult::success(vec![ContentBlock::text(visible(&value))]);
         result.structured_content = Some(value);

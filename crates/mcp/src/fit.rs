@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::answer::{LeftOut, visible};
+use crate::answer::visible;
 use crate::mask::insert_apart;
-use crate::refusal::Refusal;
 
 /// Texts over this length are cut before any entry is left out.
 const LONG_TEXT: usize = 2_000;
@@ -43,26 +42,17 @@ const NAMES: [&str; 24] = [
     "versions",
 ];
 
-/// The data within so many characters, and what was left out of it. Data that fits stays as it is.
-pub(crate) fn fit(data: Value, most: usize) -> Result<(Value, Vec<LeftOut>), Refusal> {
-    if length(&data) <= most {
-        return Ok((data, Vec::new()));
+/// How many were left out of the lists of each name.
+pub(crate) type Counts = BTreeMap<&'static str, u64>;
+
+/// The data within so many characters, and what was left out of it. Data that fits stays as it is. `None` if one entry alone does not
+/// fit.
+pub(crate) fn fit(data: &Value, most: usize) -> Option<(Value, Counts)> {
+    if length(data) <= most {
+        return Some((data.clone(), Counts::new()));
     }
-    for text in [LONG_TEXT, SHORT_TEXT] {
-        if let Some((data, counts)) = widest(&data, most, text) {
-            let left_out = counts.into_iter().map(|(what, count)| LeftOut {
-                what,
-                count: Some(count),
-                why: format!(
-                    "the data of this answer has at most {most} characters; the nearest come first"
-                ),
-            });
-            return Ok((data, left_out.collect()));
-        }
-    }
-    Err(Refusal::of(format!(
-        "one entry alone is over the limit of {most} characters; ask for less, such as fewer columns"
-    )))
+    let cuts = [LONG_TEXT, SHORT_TEXT].into_iter();
+    cuts.filter_map(|text| widest(data, most, text)).next()
 }
 
 /// Only the entries that are nearest to the question, and the number of those left out.
@@ -80,12 +70,10 @@ pub(crate) fn nearest(list: &mut Value, most: usize) -> u64 {
     left_out as u64
 }
 
-fn length(value: &Value) -> usize {
+/// The characters of the value as JSON.
+pub(crate) fn length(value: &Value) -> usize {
     visible(value).chars().count()
 }
-
-/// How many were left out of the lists of each name.
-type Counts = BTreeMap<&'static str, u64>;
 
 /// The data with the most entries in each list that fits; `None` if a single entry does not fit.
 fn widest(data: &Value, most: usize, text: usize) -> Option<(Value, Counts)> {
@@ -225,35 +213,27 @@ fn nearest_of(entries: &[Value], most: usize) -> HashSet<usize> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{fit, length, nearest};
-    use crate::answer::LeftOut;
-
-    fn counts(left_out: &[LeftOut]) -> Vec<(&str, Option<u64>)> {
-        let counts = left_out
-            .iter()
-            .map(|left_out| (left_out.what, left_out.count));
-        counts.collect()
-    }
+    use super::{Counts, fit, length, nearest};
 
     #[test]
     fn data_that_fits_stays_as_it_is() {
         let data = json!({ "runs": [{ "name": "long ".repeat(1_000) }] });
-        let (fitted, left_out) = fit(data.clone(), length(&data)).unwrap();
-        assert_eq!((fitted, left_out), (data, Vec::new()));
+        let fitted = fit(&data, length(&data)).unwrap();
+        assert_eq!(fitted, (data, Counts::new()));
     }
 
     #[test]
     fn as_many_entries_as_fit_are_kept_and_the_rest_is_counted() {
         let entry = |n: u64| json!({ "n": n, "depth": n % 3 });
         let data = json!({ "reached": (100..200).map(entry).collect::<Vec<_>>() });
-        let (fitted, left_out) = fit(data, 500).unwrap();
+        let (fitted, left_out) = fit(&data, 500).unwrap();
         let kept = fitted["reached"].as_array().unwrap();
         assert!(length(&fitted) <= 500 && length(&fitted) > 460, "{fitted}");
         assert!(kept.iter().all(|entry| entry["depth"] == 0), "{fitted}");
         assert_eq!(kept[0]["n"], 102, "in their order");
         assert_eq!(
-            counts(&left_out),
-            [("reached", Some(100 - kept.len() as u64))]
+            left_out,
+            Counts::from([("reached", 100 - kept.len() as u64)])
         );
     }
 
@@ -269,7 +249,7 @@ mod tests {
             "edges": (0..49).map(edge).collect::<Vec<_>>(),
             "truncated": null,
         });
-        let (fitted, left_out) = fit(graph.clone(), 1_000).unwrap();
+        let (fitted, left_out) = fit(&graph, 1_000).unwrap();
         let kept = fitted["nodes"].as_array().unwrap().len();
         assert!(kept > 5 && kept < 10, "{fitted}");
         assert_eq!(
@@ -286,11 +266,8 @@ mod tests {
             fitted["edges"].as_array().unwrap()[..],
             graph["edges"].as_array().unwrap()[..kept - 1]
         );
-        let left = [
-            ("edges", Some(50 - kept as u64)),
-            ("nodes", Some(50 - kept as u64)),
-        ];
-        assert_eq!(counts(&left_out), left);
+        let left = 50 - kept as u64;
+        assert_eq!(left_out, Counts::from([("edges", left), ("nodes", left)]));
     }
 
     #[test]
@@ -299,18 +276,18 @@ mod tests {
             (0..5_000).map(|n| (format!("key{n}"), json!(n))).collect();
         let data =
             json!({ "params": params, "obey me": vec!["x"; 5_000], "note": "n".repeat(9_000) });
-        let (fitted, left_out) = fit(data, 5_000).unwrap();
+        let (fitted, left_out) = fit(&data, 5_000).unwrap();
         assert!(length(&fitted) <= 5_000);
-        let names: Vec<&str> = left_out.iter().map(|left_out| left_out.what).collect();
+        let names: Vec<&str> = left_out.keys().copied().collect();
         assert_eq!(names, ["characters of long texts", "entries", "params"]);
-        assert_eq!(left_out[0].count, Some(7_000));
+        assert_eq!(left_out["characters of long texts"], 7_000);
         assert!(
             fitted["note"]
                 .as_str()
                 .unwrap()
                 .ends_with("… (7000 more characters)")
         );
-        assert!(fit(json!([["x".repeat(5_000)]]), 100).is_err());
+        assert_eq!(fit(&json!([["x".repeat(5_000)]]), 100), None);
     }
 
     #[test]

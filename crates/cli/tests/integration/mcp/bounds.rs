@@ -126,6 +126,10 @@ async fn a_graph_that_is_too_long_keeps_its_nearest_nodes_and_counts_the_edges_o
     let reached = client
         .ask("impact", json!({ "node": "model:churn:1", "limit": 5 }))
         .await;
+    let long = format!("model:{}", "x".repeat(100_000));
+    let refused = client.call("node", json!({ "node": long })).await;
+    let refused = refused.expect("an answer");
+    assert!(refused.is_error && refused.text.chars().count() <= 6_000);
     let listed = reached["untrusted"]["reached"].as_array().expect("nodes");
     assert_eq!(listed.len(), 5);
     assert_eq!(left_out(&reached, "reached"), 70);
