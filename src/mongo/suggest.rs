@@ -164,8 +164,9 @@ impl Source {
             doc! { "$group": { "_id": format!("${path}") } },
             doc! { "$limit": limit },
         ];
-        let asked = self.collection(store).aggregate(pipeline);
-        let asked = asked
+        let collection = self.collection(store);
+        let asked = collection
+            .aggregate(pipeline)
             .hint(Hint::Name(index.to_owned()))
             .optional(max_time.or(store.max_time), |aggregate, time| {
                 aggregate.max_time(time)
