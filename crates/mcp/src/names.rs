@@ -15,6 +15,11 @@ const NEAREST: usize = 5;
 
 /// Parses one node, with or without the quotes of a selection. A text without a kind is the id of a run.
 fn parse_node(text: &str) -> Result<NodeArg, String> {
+    // An answer prints nodes so. A name may end in a space, which a selection ignores.
+    let printed = text.parse::<Node>().ok();
+    if let Some(node) = printed.filter(|node| node.to_string() == text) {
+        return Ok(NodeArg::Node(node));
+    }
     let selection = text.parse::<Selection>().ok();
     let span = selection.as_ref().and_then(Selection::as_span);
     match span {

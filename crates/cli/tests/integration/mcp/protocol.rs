@@ -237,7 +237,7 @@ async fn wrong_messages_change_nothing_for_the_right_ones() {
 async fn the_end_of_stdin_and_signals_end_the_program_before_and_in_a_session() {
     let test = mirror_of(5).await;
     for has_begun in [false, true] {
-        for signal in [None, Some("INT"), Some("TERM")] {
+        for signal in [None, Some("-INT"), Some("-TERM")] {
             let mut raw = Raw::start(&mut runlineage(["mcp", "--mongodb-uri", &test.uri]));
             match has_begun {
                 true => raw.initialize(),
