@@ -15,6 +15,7 @@ mod key_ranges;
 pub(crate) mod lease;
 pub(crate) mod migrate;
 pub(crate) mod mirrored;
+mod nearest;
 pub(crate) mod neighbours;
 pub(crate) mod projection;
 pub(crate) mod registry;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bson::raw::{RawArray, RawBsonRef, RawDocument};
 use bson::{Document, doc};
+use futures::TryStreamExt as _;
 use futures::future::try_join_all;
 use mongodb::Collection;
 use mongodb::action::Action as _;
@@ -18,6 +19,9 @@ use crate::error::Result;
 use crate::node::{Direction, Kind, Node};
 use crate::query::begins_with;
 use crate::run::field;
+
+/// The most names for each of which `sample` sends a command of its own.
+const STEPS: u32 = 30;
 
 /// A name that begins with the text of a user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +49,7 @@ impl Suggestion {
 }
 
 /// A field with an index that begins with it, and what its values name.
-struct Source {
+pub(super) struct Source {
     /// The array that holds the field, if one does.
     array: Option<String>,
     field: String,
@@ -82,7 +86,7 @@ impl MongoRunStore {
     }
 }
 
-fn sources() -> Vec<Source> {
+pub(super) fn sources() -> Vec<Source> {
     let node = |kind: Option<Kind>, name: String| {
         let node = Node::stored(kind?, &name, None);
         Some(Suggestion::Node(node))
@@ -120,6 +124,11 @@ fn sources() -> Vec<Source> {
 }
 
 impl Source {
+    /// The name as one of this source.
+    pub(super) fn suggestion(&self, name: String) -> Option<Suggestion> {
+        (self.named)(self.kind, name)
+    }
+
     async fn suggestions(
         &self,
         store: &MongoRunStore,
@@ -129,8 +138,48 @@ impl Source {
     ) -> mongodb::error::Result<Vec<Suggestion>> {
         let names = self.names(store, prefix, limit, max_time).await?;
         let named = names.into_iter();
-        Ok(named
-            .filter_map(|name| (self.named)(self.kind, name))
+        Ok(named.filter_map(|name| self.suggestion(name)).collect())
+    }
+
+    /// At most so many names, in one command where an index has each name once or can step over equal ones.
+    pub(super) async fn sample(
+        &self,
+        store: &MongoRunStore,
+        prefix: &str,
+        limit: u32,
+        max_time: Option<Duration>,
+    ) -> mongodb::error::Result<Vec<Suggestion>> {
+        if self.array.is_some() {
+            // An index over an array cannot step over equal names, so each name is a command.
+            let limit = limit.min(STEPS) as usize;
+            return self.suggestions(store, prefix, limit, max_time).await;
+        }
+        let Some(index) = self.index() else {
+            return Ok(Vec::new());
+        };
+        let path = self.path();
+        let pipeline = [
+            doc! { "$match": self.filter(&begins_with(prefix)) },
+            doc! { "$sort": { &path: 1 } },
+            doc! { "$group": { "_id": format!("${path}") } },
+            doc! { "$limit": limit },
+        ];
+        let collection = self.collection(store);
+        let asked = collection
+            .aggregate(pipeline)
+            .hint(Hint::Name(index.to_owned()))
+            .optional(max_time.or(store.max_time), |aggregate, time| {
+                aggregate.max_time(time)
+            })
+            .await;
+        let found: Vec<Document> = match asked {
+            // As in `names`: the index is pending.
+            Err(error) if code_of(&error) == Some(code::BAD_VALUE) => return Ok(Vec::new()),
+            found => found?.try_collect().await?,
+        };
+        let names = found.iter().filter_map(|found| found.get_str("_id").ok());
+        Ok(names
+            .filter_map(|name| self.suggestion(name.to_owned()))
             .collect())
     }
 

@@ -101,6 +101,7 @@ fn sources() -> String {
         "crates/answer/src",
         "crates/cli/src",
         "crates/local-mongod/src",
+        "crates/mcp/src",
         "crates/server/src",
     ]
     .map(|folder| Path::new(ROOT).join(folder))

@@ -25,7 +25,7 @@ const OWNERS: [(&str, &str); 2] = [("mongodb", "mongo"), ("reqwest", "mlflow")];
 const ACYCLIC: [&str; 2] = ["graph", "sync"];
 
 /// Each crate of this workspace, the workspace crates that it may depend on, and those that only its tests may depend on.
-const CRATES: [(&str, &[&str], &[&str]); 8] = [
+const CRATES: [(&str, &[&str], &[&str]); 9] = [
     // Its own tests use it with the feature `unstable`.
     (
         "runlineage",
@@ -39,6 +39,7 @@ const CRATES: [(&str, &[&str], &[&str]); 8] = [
             "runlineage",
             "runlineage-draw",
             "runlineage-local-mongod",
+            "runlineage-mcp",
             "runlineage-server",
         ],
         &["runlineage-test-servers"],
@@ -49,6 +50,7 @@ const CRATES: [(&str, &[&str], &[&str]); 8] = [
         &["runlineage-test-servers"],
     ),
     ("runlineage-local-mongod", &[], &["runlineage-test-servers"]),
+    ("runlineage-mcp", &["runlineage", "runlineage-answer"], &[]),
     (
         "runlineage-python",
         &[

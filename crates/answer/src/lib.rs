@@ -1,8 +1,9 @@
-//! Answers in the forms that the program, the HTTP API and the Python package share: the same question gives the same answer in
+//! Answers in the forms that the program, the HTTP API, the MCP server and the Python package share: the same question gives the same answer in
 //! all of them.
 //!
 //! - runs: `runs` writes them, `column`, `cell` and `trim` reduce them, `condition` and `experiments` read what is asked for
 //! - counts: `facet`
+//! - texts: `secret` masks credentials, `invisible` escapes what steers a reader unseen
 //! - nodes: `start` reads them, `node` and `versions` tell what is known of one
 //! - graphs: `graph`, `impact`, `provenance`, `diff`, with links to MLflow by `pages`, and as files by `file`
 
@@ -16,6 +17,7 @@ mod file;
 mod filter_names;
 mod graph;
 mod impact;
+mod invisible;
 mod node;
 mod pages;
 mod provenance;
@@ -34,6 +36,7 @@ pub use facet::{facet_csv, facet_json, facets};
 pub use file::{diff_file, graph_file, picture_file};
 pub use graph::{Drawn, LinkedGraph, LinkedNode, json_line, masked_picture};
 pub use impact::impact_csv;
+pub use invisible::{is_unprintable, push_escaped};
 pub use node::{Facts, ListedRun, Runs, ShownNode};
 pub use pages::Pages;
 pub use provenance::{ProvenanceFile, doubts, reasons};

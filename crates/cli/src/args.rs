@@ -6,6 +6,7 @@ mod facet;
 mod graph;
 mod install;
 mod lineage;
+mod mcp;
 mod selection;
 mod serve;
 mod settings;
@@ -26,6 +27,7 @@ pub(crate) use facet::FacetArg;
 pub(crate) use graph::{GraphArgs, ImpactArgs, OutputArgs, PathsArgs, ProvenanceArgs};
 pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use lineage::{LineageArgs, PathArgs};
+pub(crate) use mcp::McpArgs;
 use selection::parse_node;
 pub(crate) use serve::ServeArgs;
 pub(crate) use values::PairArg;
@@ -97,6 +99,7 @@ pub(crate) enum Command {
     Paths(PathsArgs),
     Diff(DiffArgs),
     Serve(ServeArgs),
+    Mcp(McpArgs),
     Register(RegisterArgs),
     Migrate(MigrateArgs),
     Verify(VerifyArgs),

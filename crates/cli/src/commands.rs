@@ -8,6 +8,7 @@ pub(crate) mod find;
 pub(crate) mod graph;
 pub(crate) mod impact;
 pub(crate) mod man;
+pub(crate) mod mcp;
 pub(crate) mod migrate;
 pub(crate) mod paths;
 pub(crate) mod provenance;

@@ -80,6 +80,7 @@ async fn run(args: Args) -> commands::Result {
         Command::Paths(command) => commands::paths::run(&args.connection, command).await,
         Command::Diff(command) => commands::diff::run(&args.connection, command).await,
         Command::Serve(command) => commands::serve::run(&args.connection, command).await,
+        Command::Mcp(command) => commands::mcp::run(&args.connection, command).await,
         Command::Register(command) => commands::register::run(&args.connection, command).await,
         Command::Verify(command) => commands::verify::run(&args.connection, command).await,
         Command::Purge(command) => commands::purge::run(&args.connection, &command).await,

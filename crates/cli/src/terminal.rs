@@ -3,21 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
 
+pub(crate) use runlineage_server::answer::is_unprintable;
+use runlineage_server::answer::push_escaped;
+
 static STDOUT: LazyLock<bool> = LazyLock::new(|| io::stdout().is_terminal());
 static STDERR: LazyLock<bool> = LazyLock::new(|| io::stderr().is_terminal());
-
-/// Whether a character controls the terminal or the direction of text, or is invisible.
-pub(crate) fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' // soft hyphen, joiner, direction mark, separator
-            | '\u{200b}'..='\u{200f}' // zero width; left-to-right and right-to-left marks
-            | '\u{2028}'..='\u{202e}' // line and paragraph separators; embedded directions
-            | '\u{2060}'..='\u{206f}' // zero width; isolated directions
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' // byte order mark, annotations
-            | '\u{e0000}'..='\u{e0fff}' // tags
-        )
-}
 
 /// The width of a line: `COLUMNS`, else the width that the terminal reports. `None` if neither is known.
 pub(crate) fn width() -> Option<u16> {
@@ -102,9 +92,7 @@ fn push(text: &mut String, c: char) {
         text.push(c);
         return;
     }
-    for unit in c.encode_utf16(&mut [0; 2]) {
-        text.push_str(&format!("\\u{unit:04x}"));
-    }
+    push_escaped(text, c);
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use mongodb::bson::Document;
 use serde_json::{Value, json};
 
 use self::page::{Example, Kind, examples, is_as_shown};
+use crate::mcp::Client;
 use crate::support::free_port;
 use crate::support::mlflow::{MlflowServer, Setup};
 use crate::support::mlopus::pymongo;
@@ -130,6 +131,7 @@ async fn every_example_of_the_documentation_runs_and_answers_as_shown() {
         "docs/querying",
         "docs/graph",
         "docs/serving",
+        "docs/assistants",
         "docs/cookbook",
         "docs/document",
     ] {
@@ -172,6 +174,17 @@ async fn differs(scene: &Scene, database: &TestDatabase, page: &str, kind: Kind)
                 let is_right = finished.code == Some(0) && is_same;
                 (!is_right).then(|| format!("$ {command}\n{finished:?}"))
             })
+        }
+        Kind::Client(configuration) => starts_by(scene, database, &configuration, page).await,
+        Kind::Asked(question, shown) => {
+            let client = Client::start(&database.uri, &[]).await;
+            let tool = question["tool"].as_str().expect("a tool");
+            let answer = client.ask(tool, question["arguments"].clone()).await;
+            client.stop().await;
+            let pretty = |json: &Value| format!("{json:#}");
+            let shown = shown.expect("the page shows an answer");
+            let is_same = is_as_shown(&pretty(&shown), &pretty(&answer));
+            (!is_same).then(|| format!("{question}\nanswers {answer:#}"))
         }
         Kind::Query(script, shown) => {
             let answer = mongosh_expression(&database.uri, &script);
@@ -222,6 +235,31 @@ fn until_stopped(
     (listed != served).then(|| format!("metrics listed {listed:?}, served {served:?}"))
 }
 
+/// Starts the server of a client's configuration, and compares its tools with those of the page.
+async fn starts_by(
+    scene: &Scene,
+    database: &TestDatabase,
+    configuration: &Value,
+    page: &str,
+) -> Option<String> {
+    let server = &configuration["mcpServers"]["runlineage"];
+    let args = server["args"].as_array().expect("arguments").iter();
+    let words = [&server["command"]].into_iter().chain(args);
+    let words: Vec<&str> = words.filter_map(Value::as_str).collect();
+    // The variable of the configuration is set to this database.
+    let is_set = server["env"]["MONGODB_URI"].is_string();
+    let client = Client::of(scene.bash(&format!("exec {}", words.join(" ")), database)).await;
+    let tools = client.tools().await.into_iter();
+    let tools: BTreeSet<String> = tools.map(|tool| tool.name.into_owned()).collect();
+    client.stop().await;
+    let row = regex::Regex::new(r"(?m)^\| `(\w+)` \|").expect("a pattern");
+    let listed: BTreeSet<String> = row
+        .captures_iter(page)
+        .map(|row| row[1].to_owned())
+        .collect();
+    (!is_set || listed != tools).then(|| format!("tools listed {listed:?}, offered {tools:?}"))
+}
+
 /// Starts a server, asks whether it runs, and stops it.
 fn serves_until_stopped(scene: &Scene, database: &TestDatabase, script: &str) -> Option<String> {
     let script = format!("exec {}", script.replace("127.0.0.1:8321", "127.0.0.1:0"));
@@ -235,12 +273,13 @@ fn serves_until_stopped(scene: &Scene, database: &TestDatabase, script: &str) ->
 
 #[test]
 fn every_flag_that_the_documentation_names_exists() {
-    const COMMANDS: [&str; 17] = [
+    const COMMANDS: [&str; 18] = [
         "sync",
         "find",
         "show",
         "versions",
         "serve",
+        "mcp",
         "graph",
         "impact",
         "provenance",

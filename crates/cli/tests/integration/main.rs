@@ -24,6 +24,7 @@ mod hostile;
 mod indexed;
 mod install;
 mod local_database;
+mod mcp;
 mod memory;
 mod migrations;
 mod mlflow_variables;

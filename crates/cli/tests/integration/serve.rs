@@ -4,7 +4,7 @@ mod answers;
 mod bounded;
 mod description;
 mod explorer;
-mod hostile;
+pub(crate) mod hostile;
 mod limits;
 mod load;
 mod questions;

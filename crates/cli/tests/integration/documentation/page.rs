@@ -21,6 +21,10 @@ pub(super) enum Kind {
     InCi(Vec<String>),
     /// Commands, each with the output that the page shows.
     Session(Vec<(String, String)>),
+    /// The configuration by which a client starts the MCP server.
+    Client(Value),
+    /// A question of an assistant, and the answer that the page shows.
+    Asked(Value, Option<Value>),
     /// An expression for mongosh, and the answer that the page shows.
     Query(String, Option<Value>),
     /// An expression for mongosh that is a document of the collection `runs`.
@@ -71,11 +75,18 @@ pub(super) fn examples(page: &str, text: &str) -> Vec<Example> {
             // The tests of the Python package run it: python/tests/test_documentation.py.
             ("python" | "text", _) if page == "docs/python.md" => continue,
             ("python", _) => Kind::Python(code.join("\n"), None),
+            ("json", "<!-- the configuration of a client -->") => Kind::Client(json(&code, &place)),
+            ("json", "<!-- a question of an assistant -->") => {
+                Kind::Asked(json(&code, &place), None)
+            }
             ("json", _) => {
-                let shown = serde_json::from_str(&code.join("\n"));
-                let shown = shown.unwrap_or_else(|error| panic!("{place}: {error}"));
+                let shown = json(&code, &place);
                 match examples.last_mut().map(|example| &mut example.kind) {
-                    Some(Kind::Query(_, answer @ None) | Kind::Python(_, answer @ None)) => {
+                    Some(
+                        Kind::Query(_, answer @ None)
+                        | Kind::Python(_, answer @ None)
+                        | Kind::Asked(_, answer @ None),
+                    ) => {
                         *answer = Some(shown);
                     }
                     _ => panic!("{place}: this answer follows no query"),
@@ -94,6 +105,12 @@ pub(super) fn examples(page: &str, text: &str) -> Vec<Example> {
         marker = "";
     }
     examples
+}
+
+#[track_caller]
+fn json(code: &[&str], place: &str) -> Value {
+    let parsed = serde_json::from_str(&code.join("\n"));
+    parsed.unwrap_or_else(|error| panic!("{place}: {error}"))
 }
 
 /// The commands of a block, without its comments.

@@ -7,7 +7,7 @@ use crate::support::mongodb::TestDatabase;
 use crate::support::served::{Served, encoded};
 
 /// What a careless page, header, picture or query would take for its own.
-pub(super) fn names() -> Vec<String> {
+pub(crate) fn names() -> Vec<String> {
     let mut names: Vec<String> = [
         "<script>alert(1)</script>",
         "\"><img src=x onerror=alert(1)>",
@@ -72,7 +72,7 @@ fn document(number: usize, name: &str) -> Document {
     }
 }
 
-pub(super) async fn mirror(names: &[String], source: &str) -> TestDatabase {
+pub(crate) async fn mirror(names: &[String], source: &str) -> TestDatabase {
     let test = TestDatabase::new().await;
     let store = MongoRunStore::from_database(test.database.clone());
     store.migrate().await.expect("a new database is migrated");

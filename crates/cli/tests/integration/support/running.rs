@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -27,8 +27,18 @@ struct Lines {
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
+        Self::spawned(command.stdin(Stdio::null()))
+    }
+
+    /// A program whose stdin the test writes.
+    pub(crate) fn with_stdin(command: &mut Command) -> (Self, ChildStdin) {
+        let mut running = Self::spawned(command.stdin(Stdio::piped()));
+        let stdin = running.process.stdin.take().expect("the input is piped");
+        (running, stdin)
+    }
+
+    fn spawned(command: &mut Command) -> Self {
         let mut process = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
