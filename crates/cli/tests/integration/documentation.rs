@@ -293,8 +293,16 @@ fn every_flag_that_the_documentation_names_exists() {
         "completions",
         "man",
     ];
-    // Of cargo and of mongod.
-    const FOREIGN: [&str; 5] = ["--path", "--open", "--bench", "--bind_ip", "--"];
+    // Of cargo, maturin and mongod.
+    const FOREIGN: [&str; 7] = [
+        "--path",
+        "--open",
+        "--bench",
+        "--release",
+        "--workspace",
+        "--bind_ip",
+        "--",
+    ];
     let pattern = regex::Regex::new("--[a-z][a-z0-9_-]*").expect("a pattern");
     let flags = |text: &str| -> BTreeSet<String> {
         pattern
