@@ -1,10 +1,10 @@
 """Every example of `docs/python.md` runs unchanged and prints what the page shows; so does the notebook."""
 
-import contextlib
-import io
+import json
 import os
 import pathlib
 import re
+import subprocess
 import sys
 
 import nbformat
@@ -27,23 +27,33 @@ def examples(page=PAGE):
     return [(text[: block.start()].count("\n") + 1, block[1], block[2] or "") for block in blocks]
 
 
-def test_every_example_of_the_page_prints_what_the_page_shows(scene, server, tmp_path, monkeypatch):  # noqa: F811
+# Runs code in one namespace, example by example, and prints what each of them printed.
+RUNNER = """
+import contextlib, io, json, sys
+names, outputs = {}, []
+for place, code in json.load(sys.stdin):
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, place, "exec"), names)
+    outputs.append(printed.getvalue())
+print(json.dumps(outputs))
+"""
+
+
+def test_every_example_of_the_page_prints_what_the_page_shows(scene, server, tmp_path):  # noqa: F811
     import mlflow
 
-    monkeypatch.chdir(tmp_path)
-    # MLflow prints the addresses of pages.
-    monkeypatch.setenv("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     mlflow.set_experiment("documentation")
-    names = {}
-    wrong = []
-    for line, code, shown in examples():
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(code.replace(URI, scene), f"{PAGE}:{line}", "exec"), names)
-        if printed.getvalue() != shown:
-            wrong.append(f"line {line} printed:\n{printed.getvalue()}")
+    codes = [(f"{PAGE}:{line}", code.replace(URI, scene)) for line, code, _ in examples()]
+    # Earlier tests may have left a thread of autolog busy with a server that does not answer.
+    # MLflow prints the addresses of pages.
+    env = dict(os.environ, MLFLOW_TRACKING_URI=server, MLFLOW_EXPERIMENT_NAME="documentation", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")
+    done = subprocess.run([sys.executable, "-c", RUNNER], input=json.dumps(codes), stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=env)
+    assert done.returncode == 0
+    printed = json.loads(done.stdout.splitlines()[-1])
+    wrong = [f"line {line} printed:\n{output}" for (line, _, shown), output in zip(examples(), printed, strict=True) if output != shown]
     assert not wrong, "\n\n".join(wrong)
-    assert len(examples()) >= 9
+    assert len(printed) >= 9
     assert (tmp_path / "churn-2.svg").read_text().startswith("<svg")
 
 
