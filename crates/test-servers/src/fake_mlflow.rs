@@ -1,7 +1,7 @@
 //! A fake tracking server, for answers that a real one gives only after an accident or not at all.
 
 use serde_json::{Value, json};
-use wiremock::matchers::{method, path};
+use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 /// The calls that list the model registry.
@@ -45,6 +45,27 @@ pub async fn with_runs(experiment: Value, runs: Vec<Value>) -> MockServer {
     answer(&server, "runs/search", ok(json!({ "runs": runs }))).await;
     for call in REGISTRY {
         answer(&server, call, ok(json!({}))).await;
+    }
+    server
+}
+
+/// A server that answers only requests with this header.
+pub async fn server_that_requires(name: &'static str, value: &str) -> MockServer {
+    let server = MockServer::start().await;
+    for (call, answer) in [
+        (
+            "experiments/search",
+            json!({ "experiments": [experiment("1")] }),
+        ),
+        ("runs/search", json!({ "runs": [] })),
+        ("registered-models/search", json!({})),
+        ("model-versions/search", json!({})),
+    ] {
+        Mock::given(path(format!("/api/2.0/mlflow/{call}")))
+            .and(header(name, value))
+            .respond_with(ok(answer))
+            .mount(&server)
+            .await;
     }
     server
 }

@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use serde_json::json;
-use wiremock::matchers::{header, path};
 use wiremock::{Mock, MockServer};
 
-use crate::support::fake_mlflow::{experiment, ok, with_runs};
+use crate::support::fake_mlflow::{experiment, server_that_requires, with_runs};
 use crate::support::keeper::KeptFolder;
 use crate::support::mongodb::TestDatabase;
 use crate::support::program::{Finished, run, runlineage};
@@ -29,27 +27,6 @@ fn sync(test: &TestDatabase, tracking: &str, home: &Path, variables: &[(&str, &s
         .env("HOME", home)
         .envs(variables.iter().copied());
     run(&mut command)
-}
-
-/// A server that answers only requests with this header.
-async fn server_that_requires(name: &'static str, value: &str) -> MockServer {
-    let server = MockServer::start().await;
-    for (call, answer) in [
-        (
-            "experiments/search",
-            json!({ "experiments": [experiment("1")] }),
-        ),
-        ("runs/search", json!({ "runs": [] })),
-        ("registered-models/search", json!({})),
-        ("model-versions/search", json!({})),
-    ] {
-        Mock::given(path(format!("/api/2.0/mlflow/{call}")))
-            .and(header(name, value))
-            .respond_with(ok(answer))
-            .mount(&server)
-            .await;
-    }
-    server
 }
 
 #[track_caller]

@@ -2,35 +2,10 @@
 
 use std::path::Path;
 
-use serde_json::json;
-use wiremock::matchers::{header, path};
-use wiremock::{Mock, MockServer};
-
-use crate::support::fake_mlflow::{experiment, ok};
+use crate::support::fake_mlflow::server_that_requires;
 use crate::support::keeper::KeptFolder;
 use crate::support::mongodb::TestDatabase;
 use crate::support::program::{Finished, run, runlineage};
-
-/// A server that answers only requests with this authorization.
-async fn server_that_requires(authorization: &str) -> MockServer {
-    let server = MockServer::start().await;
-    for (call, answer) in [
-        (
-            "experiments/search",
-            json!({ "experiments": [experiment("1")] }),
-        ),
-        ("runs/search", json!({ "runs": [] })),
-        ("registered-models/search", json!({})),
-        ("model-versions/search", json!({})),
-    ] {
-        Mock::given(path(format!("/api/2.0/mlflow/{call}")))
-            .and(header("Authorization", authorization))
-            .respond_with(ok(answer))
-            .mount(&server)
-            .await;
-    }
-    server
-}
 
 fn sync(home: &Path, variables: &[(&str, &str)]) -> Finished {
     let mut command = runlineage(["sync"]);
@@ -50,7 +25,7 @@ async fn uris_tokens_and_passwords_come_from_files() {
         file.to_str().expect("a path").to_owned()
     };
     let mongodb = file("mongodb-uri", &format!("{}\n", test.uri));
-    let bearer = server_that_requires("Bearer canary").await;
+    let bearer = server_that_requires("Authorization", "Bearer canary").await;
     let tracking = file("tracking-uri", &format!("{}\r\n", bearer.uri()));
     let uris = [
         ("MONGODB_URI_FILE", mongodb.as_str()),
@@ -72,7 +47,7 @@ async fn uris_tokens_and_passwords_come_from_files() {
     assert_eq!(both.code, Some(1), "{both:?}");
 
     // ana and `p w `, whose last space belongs to the password.
-    let basic = server_that_requires("Basic YW5hOnAgdyA=").await;
+    let basic = server_that_requires("Authorization", "Basic YW5hOnAgdyA=").await;
     let other = TestDatabase::new().await;
     let password = file("password", "p w ");
     sync(
