@@ -68,13 +68,7 @@ fn pictured(
             options.fold = (fold > 0).then_some(fold);
             Ok(Drawn::of(runlineage_draw::mermaid(picture, &options)))
         }
-        Format::Tree => {
-            let folded = match fold {
-                0 => picture.clone(),
-                shown => picture.fold(shown),
-            };
-            Ok(Drawn::of(runlineage_draw::tree(&folded)))
-        }
+        Format::Tree => Ok(Drawn::of(runlineage_draw::tree(&picture.fold(fold)))),
         _ => drawn(picture, format, fold, svg, title),
     }
 }

@@ -69,10 +69,7 @@ pub(super) fn drawn(
     svg: &SvgOptions,
     title: Option<String>,
 ) -> runlineage_draw::Result<Drawn> {
-    let folded = || match fold {
-        0 => picture.clone(),
-        shown => picture.fold(shown),
-    };
+    let folded = || picture.fold(fold);
     let mut missing_glyphs = Vec::new();
     let bytes = match format {
         Format::Svg => runlineage_draw::svg(&folded(), svg).into_bytes(),

@@ -23,9 +23,13 @@ struct Group {
 }
 
 impl Picture {
-    /// The same graph with at most `shown` siblings of one kind, and the others folded into one node named "+37 more".
+    /// The same graph with at most `shown` siblings of one kind, and the others folded into one node named "+37 more". With 0,
+    /// nothing is folded.
     #[must_use]
     pub fn fold(&self, shown: usize) -> Self {
+        if shown == 0 {
+            return self.clone();
+        }
         let without_twins = self.with_groups(twins::groups(self, shown), "twins");
         without_twins.with_groups(branches::groups(&without_twins, shown), "branches")
     }

@@ -167,11 +167,7 @@ async fn in_place<T: Send + 'static>(
     let fold = fold(shown);
     let draw = move || {
         let picture = Picture::from_diff(&diff, |shown| pages.as_ref()?.node(shown))?;
-        let nodes = match fold {
-            0 => picture.nodes().len(),
-            shown => picture.fold(shown).nodes().len(),
-        };
-        match nodes <= walk::MAX_DRAWN {
+        match picture.fold(fold).nodes().len() <= walk::MAX_DRAWN {
             true => draw(&picture, fold).map(Some),
             false => Ok(None),
         }

@@ -58,10 +58,7 @@ pub(crate) async fn picture(
     let draw = move || {
         let picture = Picture::from_graph(&graph, |shown| pages.as_ref()?.node(shown))?;
         let picture = picture.keep(&kept);
-        let folded = match fold {
-            0 => picture.clone(),
-            shown => picture.fold(shown),
-        };
+        let folded = picture.fold(fold);
         let shown = masked_picture(&folded)?;
         let data = |picture| RawValue::from_string(runlineage_draw::json(picture));
         let svg = runlineage_draw::svg(&shown, &svg);

@@ -53,10 +53,7 @@ pub(crate) async fn diff_picture(
     let Compared { diff, mirror, cut } = compared(&app, &params).await?;
     let data = to_raw_value(&diff).map_err(|_| Problem::unwritten())?;
     let draw = |picture: &Picture, fold| {
-        let folded = match fold {
-            0 => picture.clone(),
-            shown => picture.fold(shown),
-        };
+        let folded = picture.fold(fold);
         let mut svg = SvgOptions::default();
         // A click chooses a node; what the page tells of the node has the links.
         svg.links = false;
