@@ -186,8 +186,7 @@ impl Node {
         if key.is_empty() {
             return Err(Refused::argument(kind.spec().key_means, "it is empty"));
         }
-        let is_path = kind.spec().detail.is_some_and(|detail| detail.is_path);
-        let detail = detail.map(|detail| match is_path {
+        let detail = detail.map(|detail| match kind.has_paths() {
             true => detail.trim_matches('/'),
             false => detail,
         });

@@ -179,8 +179,7 @@ pub(super) fn lookups<'a>(
         if !kind.spec().directions.contains(&direction) {
             continue;
         }
-        let is_path = kind.spec().detail.is_some_and(|detail| detail.is_path);
-        let has_details = !is_path && node.detail().is_some();
+        let has_details = !kind.has_paths() && node.detail().is_some();
         let lookup = lookups
             .entry((kind, has_details))
             .or_insert_with(|| lookup(kind, has_details));

@@ -197,6 +197,12 @@ impl Kind {
         self.0
     }
 
+    /// Whether the detail of its nodes is a path. Paths overlap if one contains the other; versions and digests do not.
+    #[must_use]
+    pub fn has_paths(self) -> bool {
+        self.0.detail.is_some_and(|detail| detail.is_path)
+    }
+
     /// The flag that searches for nodes of this kind or registers them, without its dashes: `input-model`.
     #[must_use]
     pub fn flag(self, direction: Direction) -> String {

@@ -204,12 +204,7 @@ impl Events<'_> {
             "1-0-1/DatasetTypeDatasetFacet.json#/$defs/DatasetTypeDatasetFacet",
             body,
         );
-        let is_path = node
-            .kind()
-            .spec()
-            .detail
-            .is_some_and(|detail| detail.is_path);
-        if let Some(version) = node.detail().filter(|_| !is_path) {
+        if let Some(version) = node.detail().filter(|_| !node.kind().has_paths()) {
             let body = json!({ "datasetVersion": version });
             add(
                 "version",

@@ -92,8 +92,7 @@ pub(super) fn matched(a: &Inputs, b: &Inputs) -> Matched {
 impl InputKey {
     fn of(node: &Node, context: Option<&str>, names: &ModelNames) -> Self {
         let kind = node.kind();
-        let has_path = kind.spec().detail.is_some_and(|detail| detail.is_path);
-        let name = if has_path {
+        let name = if kind.has_paths() {
             node.detail().map(str::to_owned)
         } else if kind == Kind::LOGGED_MODEL {
             names.get(node.key()).cloned()

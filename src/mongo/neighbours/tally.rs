@@ -28,14 +28,10 @@ impl Neighbours<'_> {
     /// The references that the lookup finds, each with its number of runs as far as it is counted. The filter does not apply.
     pub(crate) async fn tally(&self, lookup: &Lookup, extent: Extent<'_>) -> Result<Vec<Tally>> {
         // No index lists the paths of a run, so all runs that read them are read.
-        let is_path = lookup
-            .kind
-            .spec()
-            .detail
-            .is_some_and(|detail| detail.is_path);
-        let limit = (!is_path).then(|| extent.limit());
+        let is_limited = !lookup.kind.has_paths();
+        let limit = is_limited.then(|| extent.limit());
         let found = self.tally_together(lookup, limit).await?;
-        match !is_path && extent.is_exceeded_by(&found) {
+        match is_limited && extent.is_exceeded_by(&found) {
             true => self.tally_apart(lookup, extent).await,
             false => Ok(found),
         }

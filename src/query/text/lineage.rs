@@ -178,13 +178,7 @@ fn under(
         },
         Subject::WithoutDetail(kind) => return Err(no_path(kind)),
         subject => match lineage_term(subject, direction, literal)? {
-            Term::Node { node, .. }
-                if !node
-                    .kind()
-                    .spec()
-                    .detail
-                    .is_some_and(|detail| detail.is_path) =>
-            {
+            Term::Node { node, .. } if !node.kind().has_paths() => {
                 return Err(no_path(node.kind()));
             }
             Term::Node { node, .. } if node.detail().is_none() => return Err(empty()),
