@@ -17,6 +17,7 @@ pub(super) mod code {
     pub(crate) const OVERFLOW: i32 = 15;
     pub(crate) const AUTHENTICATION_FAILED: i32 = 18;
     pub(crate) const INVALID_BSON: i32 = 22;
+    pub(crate) const INDEX_NOT_FOUND: i32 = 27;
     pub(crate) const NAMESPACE_EXISTS: i32 = 48;
     pub(crate) const MAX_TIME_MS_EXPIRED: i32 = 50;
     pub(crate) const DOLLAR_PREFIXED_FIELD_NAME: i32 = 52;

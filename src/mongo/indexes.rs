@@ -67,7 +67,7 @@ pub(super) const INDEXES: &[Index] = &[
     row(
         "input_prompts",
         &[("inputs.prompts.name", 1), ("inputs.prompts.version", 1)],
-        RunsWithField,
+        EveryRun,
         200,
     ),
     row(
@@ -91,7 +91,7 @@ pub(super) const INDEXES: &[Index] = &[
     row(
         "input_datasets",
         &[("inputs.datasets.name", 1), ("inputs.datasets.digest", 1)],
-        RunsWithField,
+        EveryRun,
         1_000,
     ),
     row("ticket", &[(field::TICKETS, -1)], EveryRun, 1_000),
@@ -169,13 +169,18 @@ mod tests {
     fn migrated() -> Listed {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
         let files = std::fs::read_dir(folder).unwrap();
+        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        files.sort();
         let mut listed = Listed::new();
         for file in files {
-            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let text = std::fs::read_to_string(file).unwrap();
             let commands: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
             for command in commands {
                 let command = Bson::try_from(command).unwrap();
                 let command = command.as_document().unwrap();
+                if command.get_str("dropIndexes").ok() == Some("runs") {
+                    listed.remove(command.get_str("index").unwrap());
+                }
                 if command.get_str("createIndexes").ok() != Some("runs") {
                     continue;
                 }

@@ -26,6 +26,10 @@ const FILES: &[(&str, &str)] = &[
         "0003_native_lineage.json",
         include_str!("../../migrations/0003_native_lineage.json"),
     ),
+    (
+        "0004_absent_details.json",
+        include_str!("../../migrations/0004_absent_details.json"),
+    ),
 ];
 
 /// The length of the lease. The next migration waits that long for one that was killed.
@@ -95,8 +99,8 @@ impl<'a> Migrator<'a> {
     /// may have dropped them, or the whole database, while this process was running.
     pub(crate) async fn repair(self) -> Result<()> {
         self.apply().await?;
-        let known = parse(FILES)?;
-        if self.is_complete(&known).await? {
+        let commands = lasting(&parse(FILES)?);
+        if self.is_complete(&commands).await? {
             return Ok(());
         }
         tracing::warn!(
@@ -104,10 +108,8 @@ impl<'a> Migrator<'a> {
         );
         let lease = Lease::wait(self.store, "a migration", "migrate", LEASE).await?;
         let recreate = async {
-            for migration in &known {
-                for command in &migration.commands {
-                    self.apply_command(&migration.name, command).await?;
-                }
+            for (name, command) in &commands {
+                self.apply_command(name, command).await?;
             }
             Ok(())
         };
@@ -116,7 +118,8 @@ impl<'a> Migrator<'a> {
         recreated
     }
 
-    async fn is_complete(self, known: &[Migration]) -> Result<bool> {
+    /// Whether everything that these commands create exists.
+    async fn is_complete(self, commands: &[(String, Document)]) -> Result<bool> {
         let database = self.store.database();
         let listed = async {
             let listed = database.list_collections().await?;
@@ -125,7 +128,7 @@ impl<'a> Migrator<'a> {
         let listed = listed
             .await
             .map_err(|error| failed("cannot list collections", error))?;
-        for command in known.iter().flat_map(|migration| &migration.commands) {
+        for (_, command) in commands {
             let (target, is_creation) = match command.get_str("create") {
                 Ok(collection) => (collection, true),
                 Err(_) => (command.get_str("createIndexes").unwrap_or_default(), false),
@@ -238,6 +241,8 @@ impl<'a> Migrator<'a> {
             (Some(code::NAMESPACE_EXISTS), Ok(collection)) => {
                 self.adopt_collection(collection, command).await
             }
+            // An earlier call may have dropped it.
+            (Some(code::INDEX_NOT_FOUND), Err(_)) => Ok(()),
             _ => Err(failed(format!("cannot apply migration {name}"), error)),
         }
     }
@@ -325,6 +330,30 @@ pub(super) fn count_pending(applied: impl Iterator<Item = i32>) -> usize {
         .zip(FILES)
         .filter(|(number, _)| !applied.contains(number))
         .count()
+}
+
+/// The commands that create what exists after all migrations, each with the name of its migration: without the indexes that a later
+/// migration drops.
+fn lasting(known: &[Migration]) -> Vec<(String, Document)> {
+    let mut commands: Vec<(String, Document)> = Vec::new();
+    for migration in known {
+        for command in &migration.commands {
+            let Ok(collection) = command.get_str("dropIndexes") else {
+                commands.push((migration.name.clone(), command.clone()));
+                continue;
+            };
+            let dropped = command.get("index");
+            let creations = commands.iter_mut().map(|(_, command)| command);
+            let creations = creations
+                .filter(|command| command.get_str("createIndexes").ok() == Some(collection));
+            for indexes in creations.filter_map(|command| command.get_array_mut("indexes").ok()) {
+                indexes.retain(|index| {
+                    index.as_document().and_then(|index| index.get("name")) != dropped
+                });
+            }
+        }
+    }
+    commands
 }
 
 /// The known migrations that are not recorded; an error if the records contradict the known migrations.
