@@ -230,11 +230,15 @@ impl Find<'_> {
     /// Reports that the limit cut the runs. An export that was cut by the default limit fails, so that no script takes it for
     /// complete.
     async fn say_more(&self, shown: u64) -> Result {
-        if self.args.limit.is_none() && self.args.format != Format::Table {
-            say!(
-                "Only the first {shown} runs were printed, and more match. Use `--limit 0` for all of them, or `--limit {shown}` to accept these."
-            );
-            return Ok(ExitCode::FAILURE);
+        if self.args.format != Format::Table {
+            if self.args.limit.is_none() {
+                say!(
+                    "Only the first {shown} runs were printed, and more match. Use `--limit 0` for all of them, or `--limit {shown}` to accept these."
+                );
+                return Ok(ExitCode::FAILURE);
+            }
+            say!("{shown} runs were printed, and more match; `--limit 0` prints all.");
+            return Ok(ExitCode::SUCCESS);
         }
         match self.store.count_runs(self.all()).await {
             Ok(count) => say!(
