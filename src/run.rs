@@ -42,6 +42,8 @@ pub(crate) mod field {
     pub(crate) const REGISTRY: &str = "registry";
     pub(crate) const TEXT: &str = "text";
     pub(crate) const UNNESTED: &str = "unnested";
+    /// MLflow's artifact URI, where the tag `artifacts_repo` names another one.
+    pub(crate) const ARTIFACT_URI: &str = "artifact_uri";
     pub(crate) const PROBLEMS: &str = "problems";
 }
 
@@ -124,6 +126,14 @@ impl Run {
     #[must_use]
     pub fn repo(&self) -> Option<&str> {
         self.text(field::REPO)
+    }
+
+    /// MLflow's artifact URI, which differs from [`repo`](Self::repo) if the run has the tag `artifacts_repo`.
+    #[must_use]
+    pub fn artifact_uri(&self) -> Option<&str> {
+        let mirror = self.document.get_document(field::MIRROR).ok();
+        let own = mirror.and_then(|mirror| mirror.get_str(field::ARTIFACT_URI).ok());
+        own.or_else(|| self.repo())
     }
 
     /// The user who started the run.

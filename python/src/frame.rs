@@ -94,7 +94,7 @@ impl Frame {
             Some(run.id()),
             experiment.and_then(|experiment| experiment.get_str("id").ok()),
             run.status(),
-            run.repo(),
+            run.artifact_uri(),
         ];
         for ((_, column), value) in self.texts.iter_mut().zip(values) {
             column.push(value);

@@ -59,10 +59,10 @@ impl PyRun {
         self.0.user()
     }
 
-    /// The URI of the run's artifacts.
+    /// MLflow's URI of the run's artifacts.
     #[getter]
     fn artifact_uri(&self) -> Option<&str> {
-        self.0.repo()
+        self.0.artifact_uri()
     }
 
     /// When the run started, in UTC.

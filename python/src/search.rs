@@ -133,11 +133,15 @@ pub(crate) fn read_query(condition: &Bound<'_, PyAny>) -> PyResult<Query> {
     query.map_err(|error| raised(error.of_argument("where")))
 }
 
-fn fields_of(columns: &[String]) -> PyResult<bson::Document> {
-    let columns = columns.iter().map(|column| column.parse::<NamedColumn>());
+fn fields_of(names: &[String]) -> PyResult<bson::Document> {
+    let columns = names.iter().map(|name| name.parse::<NamedColumn>());
     let columns = columns.collect::<Result<Vec<_>, Error>>();
     let columns = columns.map_err(|error| raised(error.of_argument("columns")))?;
-    Ok(projection(&columns))
+    let mut fields = projection(&columns);
+    if names.iter().any(|name| name == "artifact_uri") && !fields.contains_key("mirror") {
+        fields.insert("mirror.artifact_uri", 1);
+    }
+    Ok(fields)
 }
 
 /// A time limit.

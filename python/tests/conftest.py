@@ -171,6 +171,8 @@ def insert_runs(experiments, count):
             "mlflow.user": "ana", "mlflow.runName": f"run {number}", "mlflow.source.type": "LOCAL", "team": texts[number % len(texts)],
             "mlflow.note.content": '["1"]',
         }.items()]
+        if number % 5 == 0:
+            tags.append(("artifacts_repo", f"gs://moved/{run}", run))
         if number % 3:
             tags.append((f"lineage.inputs.models.model-{number % 7}", json.dumps([str(number % 5)]), run))
         keys = {"optimizer": texts[number % len(texts)], "lr": f"{number % 97 / 1000:.4f}", "depth": str(number % 13)}

@@ -119,11 +119,11 @@ def test_nan_is_nan_and_times_have_a_time_zone(world):
 
 
 def test_only_the_named_columns_are_read(many):
-    columns = ["metrics.auc", "params.lr", "start_time", "inputs", "params.of no run", "metrics.of_no_run"]
+    columns = ["metrics.auc", "params.lr", "start_time", "artifact_uri", "inputs", "params.of no run", "metrics.of_no_run"]
     frame = many.index.search_runs(columns=columns, max_results=20)
     assert list(frame.columns) == ["run_id", *columns]
     whole = many.index.search_runs(max_results=20)
-    for name in ["run_id", "metrics.auc", "params.lr", "start_time", "inputs"]:
+    for name in ["run_id", "metrics.auc", "params.lr", "start_time", "artifact_uri", "inputs"]:
         pd.testing.assert_series_equal(frame[name], whole[name])
     assert frame["params.of no run"].isna().all() and frame["metrics.of_no_run"].dtype == np.float64
     with pytest.raises(rl.InvalidArgument, match="columns: a run has no field `metrcs.auc`"):

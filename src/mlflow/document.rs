@@ -15,7 +15,7 @@ use crate::run::lineage::Entry;
 use crate::run::{Problem, Run, field, lineage};
 
 /// A part of every fingerprint. After a change of this number, the next full pass rewrites every run.
-const MAPPING_VERSION: u32 = 2;
+const MAPPING_VERSION: u32 = 3;
 
 /// Many readers of BSON, such as Python's, can hold only dates of the years 1 to 9999.
 pub(super) const READABLE_MILLIS: std::ops::RangeInclusive<i64> =
@@ -78,10 +78,9 @@ pub(crate) fn map(raw: &RawRun, exp_name: &str) -> Result<Run> {
             .map(|millis| date(field::END_TIME, millis, &mut problems)),
     );
     let tag = |key: &str| tag_texts.get(key).copied().filter(|text| !text.is_empty());
-    put(
-        field::REPO,
-        non_empty(tag("artifacts_repo").or(info.artifact_uri.as_deref())),
-    );
+    let artifact_uri = info.artifact_uri.as_deref();
+    let repo = tag("artifacts_repo").or(artifact_uri);
+    put(field::REPO, non_empty(repo));
     let user = info.user_id.as_deref().filter(|user| *user != "unknown");
     put(field::USER, non_empty(tag("mlflow.user").or(user)));
     for direction in Direction::BOTH {
@@ -90,6 +89,9 @@ pub(crate) fn map(raw: &RawRun, exp_name: &str) -> Result<Run> {
     }
 
     let mut mirror = doc! { field::FINGERPRINT: fingerprint };
+    if let Some(uri) = non_empty(artifact_uri.filter(|_| repo != artifact_uri)) {
+        mirror.insert(field::ARTIFACT_URI, uri);
+    }
     let mut text = Document::new();
     let mut unnested = Document::new();
     for (name, nested) in [

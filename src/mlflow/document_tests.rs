@@ -184,6 +184,28 @@ fn a_metric_that_mlflow_sends_keeps_every_bit() {
     assert_eq!(changed, Vec::<f64>::new());
 }
 
+#[test]
+fn the_tag_of_another_repo_hides_no_artifact_uri() {
+    let mapped = |tags: &[(&str, &str)]| {
+        let tags = tags
+            .iter()
+            .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()));
+        let mut raw = raw(&tags.collect(), &Tags::new(), &BTreeMap::new());
+        raw.info.artifact_uri = Some("s3://own".to_owned());
+        let run = document::map(&raw, "exp").unwrap();
+        let texts = [run.repo(), run.artifact_uri()];
+        texts
+            .map(|text| text.map(str::to_owned))
+            .map(Option::unwrap)
+    };
+    assert_eq!(mapped(&[]), ["s3://own", "s3://own"]);
+    assert_eq!(mapped(&[("artifacts_repo", "")]), ["s3://own", "s3://own"]);
+    assert_eq!(
+        mapped(&[("artifacts_repo", "gs://moved")]),
+        ["gs://moved", "s3://own"]
+    );
+}
+
 proptest! {
     #[test]
     fn any_lineage_is_read_back_from_its_tags(lineage in lineage()) {

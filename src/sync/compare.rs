@@ -127,6 +127,11 @@ fn differing_raw(raw: &RawRun, exp_name: &str, stored: &Run) -> Result<Option<St
         ("user", text(field::USER), user(raw)),
         ("repo", text(field::REPO), repo(raw)),
         (
+            "artifact_uri",
+            stored.artifact_uri().unwrap_or_default().to_owned(),
+            raw.info.artifact_uri.clone().unwrap_or_default(),
+        ),
+        (
             "exp.id",
             exp.map(|exp| exp.id.clone()).unwrap_or_default(),
             info.experiment_id.clone(),

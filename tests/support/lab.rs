@@ -248,6 +248,11 @@ fn unequal(run: &Value, exp_name: &str, document: &Document) -> Vec<String> {
     let repo = tag("artifacts_repo")
         .cloned()
         .unwrap_or(infos("artifact_uri"));
+    let mirror = document.get_document("mirror").expect("it is mirrored");
+    let artifact_uri = mirror.get_str("artifact_uri").unwrap_or(&repo);
+    if artifact_uri != infos("artifact_uri") {
+        unequal.push(format!("artifact URI: stored {artifact_uri:?}"));
+    }
     for (field, expected) in [("user", user), ("repo", repo)] {
         let stored = document.get_str(field).unwrap_or_default();
         if stored != expected {
