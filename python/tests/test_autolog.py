@@ -311,6 +311,23 @@ def test_a_server_that_hangs_delays_the_end_of_a_run_by_a_bounded_time(experimen
     assert time.monotonic() - began < 9
 
 
+def test_a_server_that_hangs_delays_no_run_of_another_server(experiment, trained, proxy, server):
+    rl.lineage.autolog()
+    hanging = mlflow.start_run(experiment_id=experiment).info.run_id
+    load_pyfunc(f"models:/{trained.name}/1")
+    proxy.pause()
+    ending = threading.Thread(target=MlflowClient(f"http://127.0.0.1:{proxy.port}").set_terminated, args=[hanging])
+    ending.start()
+    mlflow.set_tracking_uri(server)
+    with mlflow.start_run(experiment_id=experiment, nested=True) as run:
+        load_pyfunc(f"models:/{trained.name}/1")
+    assert recorded(run) == {reads(trained.name, "1")}
+    proxy.resume()
+    ending.join()
+    mlflow.end_run()
+    assert recorded(hanging) == {reads(trained.name, "1")}
+
+
 AT_EXIT = """
     import json, logging, sys
     import mlflow

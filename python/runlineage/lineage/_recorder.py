@@ -1,4 +1,4 @@
-"""Writes what runs have loaded, in a thread of its own, so that a slow tracking server does not slow a run."""
+"""Writes what runs have loaded, in a thread for each tracking server, so that a slow server slows no run and no other server."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Recorder:
         # A child of fork has no thread, and its parent writes what was collected before.
         self._changed = threading.Condition()
         self._runs: dict[tuple[str, str], _Run] = {}
-        self._thread: threading.Thread | None = None
+        self._threads: dict[str, threading.Thread] = {}
 
     def add(self, run_id: str, tracking_uri: str, load: Load) -> None:
         """Remembers that the run loaded this."""
@@ -70,7 +70,7 @@ class Recorder:
             if not run.waiting:
                 run.due = due
             run.waiting[load.node] = load
-            self._start()
+            self._start(tracking_uri)
             self._changed.notify_all()
 
     def flush(self, run_id: str | None = None) -> None:
@@ -87,11 +87,17 @@ class Recorder:
             self._changed.notify_all()
             self._changed.wait_for(lambda: all(not run.waiting or run.failures > before[id(run)] for run in runs), _PATIENCE)
 
-    def _start(self) -> None:
-        if self._thread is not None:
+    def _start(self, tracking_uri: str) -> None:
+        if tracking_uri in self._threads:
             return
-        self._thread = threading.Thread(target=self._work, name="runlineage-autolog", daemon=True)
-        self._thread.start()
+        is_first = not self._threads
+        thread = threading.Thread(target=self._work, args=[tracking_uri], name="runlineage-autolog", daemon=True)
+        self._threads[tracking_uri] = thread
+        thread.start()
+        if is_first:
+            self._write_at_exit()
+
+    def _write_at_exit(self) -> None:
         # MLflow ends the active run at exit. This function is registered later than MLflow's own, so it runs earlier.
         atexit.register(self.flush)
         multiprocessing = sys.modules.get("multiprocessing.util")
@@ -99,13 +105,13 @@ class Recorder:
             # A child process that multiprocessing has forked does not call what atexit has registered.
             multiprocessing.Finalize(None, self.flush, exitpriority=1)
 
-    def _work(self) -> None:
+    def _work(self, tracking_uri: str) -> None:
         while True:
             with self._changed:
-                run = self._next()
+                run = self._next(tracking_uri)
                 while run is None:
-                    self._changed.wait(self._seconds())
-                    run = self._next()
+                    self._changed.wait(self._seconds(tracking_uri))
+                    run = self._next(tracking_uri)
                 loads = run.ready()
             is_done = run.context.run(_write, run, loads, self.interval)
             with self._changed:
@@ -120,14 +126,17 @@ class Recorder:
                     self._runs.pop((run.tracking_uri, run.id), None)
                 self._changed.notify_all()
 
-    def _next(self) -> _Run | None:
+    def _next(self, tracking_uri: str) -> _Run | None:
         now = time.monotonic()
-        due = (run for run in self._runs.values() if run.due <= now and run.ready())
+        due = (run for run in self._unwritten(tracking_uri) if run.due <= now)
         return next(due, None)
 
-    def _seconds(self) -> float | None:
-        """How long until the next run is due; `None` if there is none."""
-        due = [run.due for run in self._runs.values() if run.ready()]
+    def _unwritten(self, tracking_uri: str) -> list[_Run]:
+        return [run for run in self._runs.values() if run.tracking_uri == tracking_uri and run.ready()]
+
+    def _seconds(self, tracking_uri: str) -> float | None:
+        """How long until the next run of this server is due; `None` if there is none."""
+        due = [run.due for run in self._unwritten(tracking_uri)]
         return min(max(0.0, min(due) - time.monotonic()), threading.TIMEOUT_MAX) if due else None
 
 
