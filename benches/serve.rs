@@ -83,15 +83,16 @@ fn page(served: &Served, runs: u64) {
     );
 }
 
-/// What a page of a node asks for, by many clients at once.
+/// What the page of a node asks for, by many clients at once: the picture with its data, then the node for the panel beside it.
 fn node_pages(served: &Served, runs: u64) {
     let page = |n: u64| {
         let node = format!("run:{}", generator::id(n));
         let start = Instant::now();
+        let picture = format!(
+            "/api/v1/picture?select={node}&upstream=2&downstream=2&max_nodes=40&links=false"
+        );
+        served.get(&picture).ok();
         served.get(&format!("/api/v1/node?id={node}")).ok();
-        let graph = format!("/api/v1/graph?select={node}&upstream=1&downstream=1&max_nodes=40");
-        served.get(&graph).ok();
-        served.get(&format!("{graph}&fold=0&format=svg")).ok();
         start.elapsed()
     };
     page(runs / 2);

@@ -59,6 +59,7 @@ use crate::query::Search;
 use crate::run::{Run, field};
 use collections::Collections;
 use failure::failed;
+use neighbours::KeptCounts;
 
 const DEFAULT_DATABASE: &str = "runlineage";
 /// How long MongoDB may wait for a majority to acknowledge a write before the write fails.
@@ -74,6 +75,7 @@ pub struct MongoRunStore {
     migrated: Arc<OnceCell<()>>,
     /// The time limit of each command that reads.
     max_time: Option<Duration>,
+    kept_counts: Option<Arc<KeptCounts>>,
     /// The writes in progress, of all clones.
     writes: TaskTracker,
 }
@@ -128,6 +130,7 @@ impl MongoRunStore {
             database,
             migrated: Arc::default(),
             max_time: None,
+            kept_counts: None,
             writes,
         }
     }
@@ -144,6 +147,16 @@ impl MongoRunStore {
     pub fn with_max_time(self, time: Duration) -> Self {
         Self {
             max_time: Some(time),
+            ..self
+        }
+    }
+
+    /// Keeps the hidden counts of nodes that more than 200 runs read or wrote for this time, and shares them among clones. By
+    /// default, every graph counts them anew, which takes tens of milliseconds for each.
+    #[must_use]
+    pub fn with_kept_counts(self, time: Duration) -> Self {
+        Self {
+            kept_counts: Some(Arc::new(KeptCounts::new(time))),
             ..self
         }
     }

@@ -87,11 +87,12 @@ impl Walk<'_> {
         let nodes = nodes.map(|reference| arena.node(*reference));
         let lookups = lookups(direction, nodes, artifacts_of, &self.renames);
         let is_cut = AtomicBool::new(false);
+        let room = self.limits.nodes.saturating_sub(arena.shown());
         let reads = lookups.iter().map(|lookup| {
             let reader = Reader {
                 wanted: &wanted,
                 direction,
-                room: self.limits.nodes.saturating_sub(arena.shown()),
+                room,
                 read: AtomicUsize::new(0),
                 uncertain: Mutex::default(),
             };
@@ -102,7 +103,9 @@ impl Walk<'_> {
                     is_cut.fetch_or(reading == Reading::Stop, Ordering::Relaxed);
                     reading
                 };
-                self.neighbours.users(lookup, &take).await
+                // One more shows that there are more.
+                let few = room.saturating_add(1);
+                self.neighbours.users(lookup, few, &take).await
             };
             read.boxed()
         });

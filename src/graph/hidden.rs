@@ -11,6 +11,7 @@ use super::overlap::References;
 use super::walk::{Walk, Way};
 use super::{Hidden, HiddenCount, Relation};
 use crate::error::Result;
+use crate::hash::FastSet;
 use crate::mongo::neighbours::{
     Extent, LoggedModel, LoggedModelsBy, RegisteredVersion, Tally, VersionsBy, version_id,
 };
@@ -18,6 +19,9 @@ use crate::node::{Direction, Kind, Node};
 
 /// The largest count. MongoDB reads the runs that it counts, so a count of all readers of a popular model would take seconds.
 const MOST: u64 = 10_000;
+
+/// Graphs with up to this number of edges count to the same limit, so that one can use what another has counted.
+const USUALLY_SHOWN: usize = 1_000;
 
 /// Everything adjacent to the nodes of the graph, shown or not.
 struct Surroundings {
@@ -173,13 +177,21 @@ impl Walk<'_> {
             artifacts_of,
             &self.renames,
         );
+        let mut wanted: FastSet<Node> = FastSet::default();
+        for node in nodes.iter().filter(|node| node.detail().is_some()) {
+            let former = self.renames.of_node(node);
+            wanted.extend(former.map(|name| Node::stored(node.kind(), name, node.detail())));
+            wanted.insert((*node).clone());
+        }
+        let shown = self.arena.edge_count().max(USUALLY_SHOWN);
         let extent = Extent {
             // Then more than `MOST` are left for a node that shows all edges of the graph.
-            most: MOST.saturating_add(self.arena.edge_count() as u64),
+            most: MOST.saturating_add(shown as u64),
             is_counted: &|node| {
                 let at = self.arena.find(node);
                 at.is_some_and(|at| self.arena.met(at).depth.is_some())
             },
+            is_wanted: &|node| wanted.contains(node),
         };
         let tallies = lookups
             .iter()

@@ -4,6 +4,7 @@
 
 mod crowd;
 mod family;
+mod kept;
 mod lookup;
 mod registry;
 mod stored;
@@ -31,6 +32,7 @@ use crate::run::{Run, field};
 
 pub(crate) use crowd::Extent;
 pub(crate) use family::ChildOf;
+pub(crate) use kept::KeptCounts;
 pub(crate) use lookup::Lookup;
 pub(crate) use registry::{
     LoggedModel, LoggedModelsBy, RegisteredModel, RegisteredVersion, VersionsBy, version_id,
@@ -45,7 +47,7 @@ const CHUNK: usize = 10_000;
 /// How many queries of one look-up run at the same time.
 const CONCURRENT: usize = 4;
 
-/// The number of runs in a batch. MongoDB gathers a batch while the one before it is parsed.
+/// The largest number of runs in a batch. MongoDB gathers a batch while the one before it is parsed.
 const BATCH: u32 = 1_000;
 
 /// How many runs are parsed in a row. Between them, the request for the next batch gets its turn.
@@ -68,6 +70,16 @@ pub(crate) enum Reading {
     Drop,
     /// The run is dropped, and reading stops.
     Stop,
+}
+
+/// A query for runs.
+struct Find<'q> {
+    filter: &'q Document,
+    fields: Document,
+    index: Option<&'static str>,
+    /// The number of runs in a batch.
+    batch: u32,
+    limit: Option<i64>,
 }
 
 impl<'a> Neighbours<'a> {
@@ -101,20 +113,24 @@ impl<'a> Neighbours<'a> {
         let mut found = Vec::new();
         for ids in chunks(ids, CHUNK) {
             let filter = self.filtered(doc! { field::ID: { "$in": ids } }, is_filtered);
-            found.extend(self.find_runs(&filter, None, &|_| Reading::Keep).await?);
+            let take = |_: &StoredRun| Reading::Keep;
+            found.extend(self.find_runs(&filter, None, BATCH, &take).await?);
         }
         Ok(found)
     }
 
-    /// The runs that have one of the references, as far as `take` keeps them.
+    /// The runs that have one of the references, as far as `take` keeps them. `few` is how many may be enough.
     pub(crate) async fn users(
         &self,
         lookup: &Lookup,
+        few: usize,
         take: &(dyn Fn(&StoredRun) -> Reading + Sync),
     ) -> Result<Vec<StoredRun>> {
-        let reads = lookup.filters().into_iter().map(|filter| async {
+        let batch = u32::try_from(few).map_or(BATCH, |few| few.clamp(1, BATCH));
+        let reads = lookup.filters().into_iter().map(|filter| async move {
             let filter = self.filtered(filter, true);
-            self.find_runs(&filter, Some(lookup.index()), take).await
+            let index = Some(lookup.index());
+            self.find_runs(&filter, index, batch, take).await
         });
         let found = stream::iter(reads).buffered(CONCURRENT);
         found.try_concat().await
@@ -152,11 +168,29 @@ impl<'a> Neighbours<'a> {
         &self,
         filter: &Document,
         index: Option<&'static str>,
+        batch: u32,
         take: &(dyn Fn(&StoredRun) -> Reading + Sync),
     ) -> Result<Vec<StoredRun>> {
-        let reads = self
-            .run_collections()
-            .map(|(runs, is_deleted)| self.read(runs, is_deleted, filter, index, take).boxed());
+        let reads = self.run_collections().map(|(runs, is_deleted)| {
+            let mut fields = doc! { Direction::Input.field(): 1, Direction::Output.field(): 1 };
+            if self.with_facts {
+                fields.extend(StoredFacts::FIELDS.map(|field| (field.to_owned(), Bson::from(1))));
+            }
+            if is_deleted {
+                fields.insert(format!("{}.{}", field::MIRROR, field::PURGED), 1);
+            }
+            async move {
+                let find = Find {
+                    filter,
+                    fields,
+                    index,
+                    batch,
+                    limit: None,
+                };
+                self.read(runs, is_deleted, find, take).await
+            }
+            .boxed()
+        });
         Ok(try_join_all(reads).await?.into_iter().flatten().collect())
     }
 
@@ -164,27 +198,20 @@ impl<'a> Neighbours<'a> {
         &self,
         runs: Collection<bson::raw::RawDocumentBuf>,
         is_deleted: bool,
-        filter: &Document,
-        index: Option<&'static str>,
+        find: Find<'_>,
         take: &(dyn Fn(&StoredRun) -> Reading + Sync),
     ) -> Result<Vec<StoredRun>> {
-        let mut fields = doc! { Direction::Input.field(): 1, Direction::Output.field(): 1 };
-        if self.with_facts {
-            fields.extend(StoredFacts::FIELDS.map(|field| (field.to_owned(), Bson::from(1))));
-        }
-        if is_deleted {
-            fields.insert(format!("{}.{}", field::MIRROR, field::PURGED), 1);
-        }
-        let find = async |index: Option<&'static str>| {
-            runs.find(filter.clone())
-                .projection(fields.clone())
-                .batch_size(BATCH)
+        let sent = async |index: Option<&'static str>| {
+            runs.find(find.filter.clone())
+                .projection(find.fields.clone())
+                .batch_size(find.batch)
+                .optional(find.limit, |find, limit| find.limit(limit))
                 .optional(self.max_time, |find, time| find.max_time(time))
                 .optional(index, |find, index| find.hint(Hint::Name(index.to_owned())))
                 .batch()
                 .await
         };
-        let mut batches = with_index(index, find).await.map_err(cannot_read)?;
+        let mut batches = with_index(find.index, sent).await.map_err(cannot_read)?;
         let mut found = Vec::new();
         let mut batch = batches.next().await;
         while let Some(read) = batch {

@@ -22,6 +22,9 @@ use crate::session::Sessions;
 use crate::streams::{Scans, Streams};
 use crate::token::NewToken;
 
+/// How long the hidden counts of popular nodes are kept. They change little in this time.
+const KEPT_COUNTS: Duration = Duration::from_secs(60);
+
 /// The settings of a server for one mirror.
 #[derive(Debug, Clone)]
 #[must_use = "the server starts when it is bound and run"]
@@ -158,7 +161,10 @@ impl Server {
         // A name can be made to point to any address. An address in the header cannot.
         let own = (!address.ip().is_unspecified()).then(|| host_of(address.ip()));
         let app = App {
-            store: self.store.with_max_time(self.limits.max_time),
+            store: self
+                .store
+                .with_max_time(self.limits.max_time)
+                .with_kept_counts(KEPT_COUNTS),
             hosts: Hosts::of(self.hosts.into_iter().chain(own)),
             tokens,
             sessions: Sessions::default(),

@@ -130,7 +130,7 @@ async fn writers(
     );
     let reads = lookups
         .iter()
-        .map(|lookup| neighbours.users(lookup, &take).boxed());
+        .map(|lookup| neighbours.users(lookup, usize::MAX, &take).boxed());
     try_join_all(reads).await?;
     Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

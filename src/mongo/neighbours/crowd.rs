@@ -1,13 +1,19 @@
 //! Counts the runs of references that very many runs have. MongoDB would read all of these runs to count them, so it stops at a limit.
 
+use std::collections::BTreeSet;
+
 use bson::Document;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use mongodb::action::Action as _;
 use mongodb::options::Hint;
 
+use super::tally::FEW;
 use super::{CONCURRENT, Lookup, Neighbours, Tally, cannot_read, with_index};
 use crate::error::Result;
 use crate::node::Node;
+
+/// To look for so few versions of a model is cheaper than to list all that it has.
+const FEW_DETAILS: usize = 10;
 
 /// How far the runs of references are counted.
 #[derive(Clone, Copy)]
@@ -16,14 +22,11 @@ pub(crate) struct Extent<'a> {
     pub(crate) most: u64,
     /// The references whose runs are counted. Of any other one, it is enough that a run has it.
     pub(crate) is_counted: &'a (dyn Fn(&Node) -> bool + Sync),
+    /// The references with a detail that are wanted. A lookup finds more: every detail with every key.
+    pub(crate) is_wanted: &'a (dyn Fn(&Node) -> bool + Sync),
 }
 
 impl Extent<'_> {
-    /// Whether the query of these counts stopped at the limit, or may have.
-    pub(super) fn is_exceeded_by(self, counts: &[Tally]) -> bool {
-        counts.iter().map(|tally| tally.runs).sum::<u64>() > self.most
-    }
-
     /// MongoDB reads one run more than is counted, which shows that there are more.
     pub(super) fn limit(self) -> i64 {
         i64::try_from(self.most.saturating_add(1)).unwrap_or(i64::MAX)
@@ -37,13 +40,11 @@ impl Neighbours<'_> {
         lookup: &Lookup,
         extent: Extent<'_>,
     ) -> Result<Vec<Tally>> {
-        let keys = lookup.by_key().map(|of_key| async move {
-            if lookup.keys.len() > 1 {
-                let limit = Some(extent.limit());
-                let found = self.tally_together(&of_key, limit).await?;
-                if !extent.is_exceeded_by(&found) {
-                    return Ok(found);
-                }
+        let keys = lookup.by_key(extent.is_wanted).map(|of_key| async move {
+            if lookup.keys.len() > 1
+                && let Some(found) = self.tally_together(&of_key, Some(FEW)).await?
+            {
+                return Ok(found);
             }
             self.tally_each(&of_key, extent).await
         });
@@ -58,33 +59,37 @@ impl Neighbours<'_> {
         } = *lookup;
         let mut nodes = Vec::new();
         for key in &lookup.keys {
-            if kind.spec().detail.is_none() {
-                nodes.push(Node::stored(kind, key, None));
-                continue;
-            }
-            let limit = usize::try_from(extent.limit()).unwrap_or(usize::MAX);
-            let details = self.details(direction, kind, key, limit).await?;
-            let details = details
-                .iter()
-                .map(Option::as_deref)
-                .filter(|detail| lookup.has(*detail));
+            let details = match (kind.spec().detail, &lookup.details) {
+                (None, _) => BTreeSet::from([None]),
+                (Some(_), Some(details)) if details.len() < FEW_DETAILS => {
+                    let details = details.iter().cloned().map(Some);
+                    details.chain([None]).collect()
+                }
+                (Some(_), _) => {
+                    let limit = usize::try_from(extent.limit()).unwrap_or(usize::MAX);
+                    self.details(direction, kind, key, limit).await?
+                }
+            };
+            let details = details.iter().map(Option::as_deref);
+            let details = details.filter(|detail| lookup.has(*detail));
             nodes.extend(details.map(|detail| Node::stored(kind, key, detail)));
         }
         let tallies = nodes.into_iter().map(|node| async move {
             let filter = Lookup::exact(direction, &node);
-            let runs = match (extent.is_counted)(&node) {
-                true => self.count(lookup.index(), &filter, extent.limit()).await?,
+            let limit = match (extent.is_counted)(&node) {
+                true => extent.limit(),
                 false => 1,
             };
             Ok(Tally {
+                runs: self.count(lookup.index(), &filter, limit).await?,
                 node,
-                runs,
                 // A key is the id of a run only for artifacts, which are not counted here.
                 is_own: false,
             })
         });
         let tallies = stream::iter(tallies.collect::<Vec<_>>()).buffered(CONCURRENT);
-        tallies.try_collect().await
+        let found = tallies.try_filter(|tally| std::future::ready(tally.runs > 0));
+        found.try_collect().await
     }
 
     /// The number of runs that match, counted up to the limit in each collection.

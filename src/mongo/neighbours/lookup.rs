@@ -35,12 +35,33 @@ impl Lookup {
         index.map_or("", |index| index.name)
     }
 
-    /// A lookup for each key.
-    pub(super) fn by_key(&self) -> impl Iterator<Item = Self> {
+    /// A lookup for each key, with those of the details that are wanted of this key.
+    pub(super) fn by_key(&self, is_wanted: &dyn Fn(&Node) -> bool) -> impl Iterator<Item = Self> {
         self.keys.iter().map(|key| Self {
+            direction: self.direction,
+            kind: self.kind,
             keys: [Arc::clone(key)].into_iter().collect(),
-            ..self.clone()
+            details: self.details_of(key, is_wanted),
         })
+    }
+
+    /// The details that are wanted of this key.
+    pub(super) fn details_of(
+        &self,
+        key: &str,
+        is_wanted: &dyn Fn(&Node) -> bool,
+    ) -> Option<BTreeSet<String>> {
+        let details = self.details.as_ref()?.iter();
+        let wanted = details.filter(|detail| {
+            let node = Node::stored(self.kind, key, Some(detail));
+            is_wanted(&node)
+        });
+        Some(wanted.cloned().collect())
+    }
+
+    /// Whether the lookup finds this reference.
+    pub(super) fn finds(&self, node: &Node) -> bool {
+        node.kind() == self.kind && self.keys.contains(node.key()) && self.has(node.detail())
     }
 
     /// Whether the lookup finds references with this detail.
@@ -71,20 +92,6 @@ impl Lookup {
             _ => doc! { kind.path(self.direction): { "$elemMatch": element } },
         };
         self.elements().map(filter).collect()
-    }
-
-    /// The same conditions on an unwound element in the field `entry`.
-    pub(super) fn element_filters(&self) -> Vec<Document> {
-        let mut filters = Vec::new();
-        for element in self.elements() {
-            let renamed = element.into_iter().map(|(field, condition)| {
-                let is_key = field == self.kind.spec().key;
-                let field = if is_key { "entry.key" } else { "entry.detail" };
-                (field.to_owned(), condition)
-            });
-            filters.push(renamed.collect());
-        }
-        filters
     }
 
     fn elements(&self) -> impl Iterator<Item = Document> {

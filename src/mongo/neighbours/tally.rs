@@ -1,6 +1,7 @@
 //! Counts runs by reference, and lists the versions with which runs name a model.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bson::raw::RawDocumentBuf;
@@ -11,12 +12,17 @@ use mongodb::Collection;
 use mongodb::action::Action as _;
 use mongodb::options::Hint;
 
-use super::{Extent, Lookup, Neighbours, cannot_read, with_index};
+use super::{BATCH, Extent, Find, Lookup, Neighbours, Reading, StoredRun, cannot_read};
 use crate::error::Result;
+use crate::hash::{FastMap, FastSet};
 use crate::mongo::failure::{code, code_of};
 use crate::node::{Direction, Kind, Node};
 
+/// So many runs are read to count them. More are counted in the index or by MongoDB.
+pub(super) const FEW: usize = 200;
+
 /// The number of runs that have a reference.
+#[derive(Debug, Clone)]
 pub(crate) struct Tally {
     pub(crate) node: Node,
     pub(crate) runs: u64,
@@ -27,51 +33,59 @@ pub(crate) struct Tally {
 impl Neighbours<'_> {
     /// The references that the lookup finds, each with its number of runs as far as it is counted. The filter does not apply.
     pub(crate) async fn tally(&self, lookup: &Lookup, extent: Extent<'_>) -> Result<Vec<Tally>> {
+        let Some(kept) = &self.store.kept_counts else {
+            return self.tally_anew(lookup, extent).await;
+        };
+        let (mut found, rest) = kept.split(lookup, extent.most, extent.is_wanted);
+        for lookup in rest {
+            let counted = self.tally_anew(&lookup, extent).await?;
+            kept.keep_large(&lookup, extent.most, &counted);
+            found.extend(counted);
+        }
+        Ok(found)
+    }
+
+    async fn tally_anew(&self, lookup: &Lookup, extent: Extent<'_>) -> Result<Vec<Tally>> {
         // No index lists the paths of a run, so all runs that read them are read.
-        let is_limited = !lookup.kind.has_paths();
-        let limit = is_limited.then(|| extent.limit());
-        let found = self.tally_together(lookup, limit).await?;
-        match is_limited && extent.is_exceeded_by(&found) {
-            true => self.tally_apart(lookup, extent).await,
-            false => Ok(found),
+        let limit = (!lookup.kind.has_paths()).then_some(FEW);
+        match self.tally_together(lookup, limit).await? {
+            Some(found) => Ok(found),
+            None => self.tally_apart(lookup, extent).await,
         }
     }
 
-    /// The same with one query, which reads no more runs than this limit.
+    /// The same with one query for all references; `None` if there are more runs than this limit.
     pub(super) async fn tally_together(
         &self,
         lookup: &Lookup,
-        limit: Option<i64>,
-    ) -> Result<Vec<Tally>> {
-        let spec = lookup.kind.spec();
-        let mut entry = doc! { "key": format!("$$this.{}", spec.key) };
-        if let Some(detail) = spec.detail {
-            entry.insert("detail", format!("$$this.{}", detail.field));
+        limit: Option<usize>,
+    ) -> Result<Option<Vec<Tally>>> {
+        let counted = Mutex::new(Counts::default());
+        let counts = || counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_exceeded = |counts: &Counts| limit.is_some_and(|limit| counts.runs > limit);
+        let take = |run: &StoredRun| {
+            let mut counts = counts();
+            counts.add(run, lookup);
+            match is_exceeded(&counts) {
+                true => Reading::Stop,
+                false => Reading::Drop,
+            }
+        };
+        for filter in &lookup.filters() {
+            let reads = self.run_collections().map(|(runs, is_deleted)| {
+                let find = Find {
+                    filter,
+                    fields: doc! { lookup.kind.path(lookup.direction): 1 },
+                    index: Some(lookup.index()),
+                    batch: BATCH,
+                    limit: limit.and_then(|limit| i64::try_from(limit).ok()?.checked_add(1)),
+                };
+                self.read(runs, is_deleted, find, &take).boxed()
+            });
+            try_join_all(reads).await?;
         }
-        let path = format!("${}", lookup.kind.path(lookup.direction));
-        // An entry for each origin makes one edge, so the entries are merged first.
-        let distinct =
-            doc! { "$setUnion": [{ "$map": { "input": path, "in": entry } }, Vec::<Bson>::new()] };
-        let mut found = Vec::new();
-        for (filter, inner) in lookup.filters().into_iter().zip(lookup.element_filters()) {
-            let mut pipeline = vec![doc! { "$match": filter }];
-            pipeline.extend(limit.map(|limit| doc! { "$limit": limit }));
-            pipeline.extend([
-                doc! { "$project": { "entry": &distinct } },
-                doc! { "$unwind": "$entry" },
-                doc! { "$match": inner },
-                doc! { "$group": {
-                    "_id": "$entry",
-                    "runs": { "$sum": 1 },
-                    "is_own": { "$max": { "$eq": ["$_id", "$entry.key"] } },
-                } },
-            ]);
-            let counts = self
-                .run_collections()
-                .map(|(runs, _)| self.tally_in(runs, &pipeline, lookup).boxed());
-            found.extend(try_join_all(counts).await?.into_iter().flatten());
-        }
-        Ok(found)
+        let counts = std::mem::take(&mut *counts());
+        Ok((!is_exceeded(&counts)).then(|| counts.into_tallies()))
     }
 
     /// The distinct details of this key on one side of runs, up to the limit.
@@ -93,42 +107,35 @@ impl Neighbours<'_> {
             .map(|(runs, _)| details(runs, &lookup, key, limit, self.max_time).boxed());
         Ok(try_join_all(scans).await?.into_iter().flatten().collect())
     }
+}
 
-    async fn tally_in(
-        &self,
-        runs: Collection<RawDocumentBuf>,
-        pipeline: &[Document],
-        lookup: &Lookup,
-    ) -> Result<Vec<Tally>> {
-        let aggregate = async |index: Option<&'static str>| {
-            runs.aggregate(pipeline.to_vec())
-                .allow_disk_use(true)
-                .optional(self.max_time, |aggregate, time| aggregate.max_time(time))
-                .optional(index, |aggregate, index| {
-                    aggregate.hint(Hint::Name(index.to_owned()))
-                })
-                .await
-        };
-        let count = async {
-            let counted = with_index(Some(lookup.index()), aggregate).await?;
-            counted.try_collect::<Vec<Document>>().await
-        };
-        let counted = count.await.map_err(cannot_read)?;
-        let counts = counted.iter().filter_map(|counted| {
-            let entry = counted.get_document("_id").ok()?;
-            let key = entry.get_str("key").ok()?;
-            let runs = match counted.get("runs")? {
-                Bson::Int32(runs) => i64::from(*runs),
-                Bson::Int64(runs) => *runs,
-                _ => return None,
-            };
-            Some(Tally {
-                node: Node::stored(lookup.kind, key, entry.get_str("detail").ok()),
-                runs: runs.unsigned_abs(),
-                is_own: counted.get_bool("is_own").unwrap_or_default(),
-            })
-        });
-        Ok(counts.collect())
+/// The references of runs that were read.
+#[derive(Default)]
+struct Counts {
+    runs: usize,
+    /// The number of runs of each reference, and whether the run that its key names is one of them.
+    found: FastMap<Node, (u64, bool)>,
+}
+
+impl Counts {
+    fn add(&mut self, run: &StoredRun, lookup: &Lookup) {
+        self.runs += 1;
+        let wanted = run.references.iter().map(|reference| &reference.node);
+        let wanted = wanted.filter(|node| lookup.finds(node));
+        // A reference with several origins makes one edge.
+        let distinct: FastSet<&Node> = wanted.collect();
+        for node in distinct {
+            let (runs, is_own) = self.found.entry(node.clone()).or_default();
+            *runs += 1;
+            *is_own |= run.node.key() == node.key();
+        }
+    }
+
+    fn into_tallies(self) -> Vec<Tally> {
+        let found = self.found.into_iter();
+        found
+            .map(|(node, (runs, is_own))| Tally { node, runs, is_own })
+            .collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lineage made by hand, each for one rule.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
 use runlineage::graph::{Graph, Limit};
@@ -198,6 +199,87 @@ async fn of_a_version_with_very_many_readers_ten_thousand_are_counted() {
         let hidden = graph.node(&parsed(node)).and_then(|shown| shown.hidden);
         let down = hidden.expect("they are counted").down;
         assert_eq!((down.count, down.is_more), edges, "{node}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_keeps_counts_counts_popular_nodes_once() {
+    const MANY: usize = 201;
+    let reader = |n: usize| {
+        let run = WorldRun::new(&format!("r{n:05}"));
+        run.reads("model:hub:1").reads("artifact:b/data")
+    };
+    let mut world = World {
+        runs: (0..MANY).map(reader).collect(),
+        ..World::default()
+    };
+    world.runs.push(WorldRun::new("s").reads("model:hub:2"));
+    world.runs.push(WorldRun::new("t").reads("model:hub"));
+    let (_test, store) = stored(&world).await;
+    let keeping = store.clone().with_kept_counts(Duration::from_secs(3600));
+    let down = async |store: &MongoRunStore, node: &str| {
+        let graph = store.graph(parsed(node)).upstream(0).downstream(0).await;
+        let graph = graph.expect("a graph");
+        let hidden = graph.node(&parsed(node)).and_then(|shown| shown.hidden);
+        hidden.expect("they are counted").down.count
+    };
+    // The readers of a version, and the reference without a version, which overlaps with it.
+    let before = [
+        ("model:hub:1", MANY as u64 + 1),
+        ("model:hub:2", 2),
+        ("artifact:b/data", MANY as u64),
+        ("run:b", 1),
+    ];
+    for (node, count) in before {
+        assert_eq!(down(&keeping, node).await, count, "{node}");
+        assert_eq!(down(&store, node).await, count, "{node}");
+    }
+
+    world.runs.push(reader(MANY));
+    world.runs.push(WorldRun::new("u").reads("model:hub:2"));
+    world.store(store.database()).await;
+    for (node, count) in before {
+        let (kept, counted) = (down(&keeping, node).await, down(&store, node).await);
+        match node {
+            "model:hub:2" => assert_eq!((kept, counted), (3, 3)),
+            "run:b" => assert_eq!((kept, counted), (1, 1)),
+            _ => assert_eq!((kept, counted), (count, count + 1), "{node}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_walk_from_one_version_does_not_read_the_runs_of_all_versions() {
+    for (kind, is_deleted) in [
+        ("dataset", false),
+        ("prompt", false),
+        ("model", false),
+        ("dataset", true),
+        ("prompt", true),
+        ("model", true),
+    ] {
+        let separator = if kind == "dataset" { '@' } else { ':' };
+        let node = |version: usize| format!("{kind}:shared{separator}{version}");
+        let mut world = World::default();
+        for n in 0..300 {
+            let mut run = WorldRun::new(&format!("r{n:03}")).reads(&node(n));
+            run.is_deleted = is_deleted;
+            world.runs.push(run);
+        }
+        let (test, store) = stored(&world).await;
+        let profiling = test.database.run_command(doc! { "profile": 2 }).await;
+        profiling.expect("the profiler is on");
+        let graph = store.graph(parsed(&node(7))).await.expect("a graph");
+        assert_eq!(runs(&graph), map([("r007", 1)]));
+        let read = test.database.collection::<Document>("system.profile");
+        let read = read.distinct("keysExamined", doc! {}).await;
+        for keys in read.expect("MongoDB answers") {
+            let keys = keys.as_i32().map(i64::from).or(keys.as_i64());
+            assert!(
+                keys.is_some_and(|keys| keys < 10),
+                "{kind} {is_deleted}: {keys:?}"
+            );
+        }
     }
 }
 
