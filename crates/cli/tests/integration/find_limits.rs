@@ -14,7 +14,8 @@ async fn a_reached_limit_is_reported() {
     assert!(!exact.stderr.contains("of 150"), "{}", exact.stderr);
     let ndjson = find(&test, &["--limit", "7", "--format", "ndjson"]);
     assert_eq!((ndjson.code, ndjson.stdout.lines().count()), (Some(0), 7));
-    assert!(ndjson.stderr.contains("7 of 150 runs"), "{}", ndjson.stderr);
+    let more = "7 runs were printed, and more match";
+    assert!(ndjson.stderr.contains(more), "{}", ndjson.stderr);
     assert_eq!(
         find(&test, &["--limit", "0"]).stdout.lines().count(),
         find(&test, &["--limit", "150"]).stdout.lines().count()
