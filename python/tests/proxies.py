@@ -47,6 +47,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self.listener.accept()
+                # A server that works on one connection at a time would wait for a request on this one.
+                self.flows.wait()
                 if self.is_cut:
                     client.close()
                     continue
