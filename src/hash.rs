@@ -7,4 +7,3 @@ use foldhash::fast::RandomState;
 pub(crate) type FastMap<K, V> = std::collections::HashMap<K, V, RandomState>;
 pub(crate) type FastSet<T> = std::collections::HashSet<T, RandomState>;
 pub(crate) type FastIndexMap<K, V> = indexmap::IndexMap<K, V, RandomState>;
-pub(crate) type FastIndexSet<T> = indexmap::IndexSet<T, RandomState>;

@@ -1,6 +1,6 @@
 //! Reads the runs that have given references: one query for each kind, however many references there are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use super::overlap::{References, Renames};
 use super::walk::{Stop, Walk};
 use super::{Limit, Truncated};
 use crate::error::Result;
-use crate::hash::{FastIndexSet, FastMap, FastSet};
+use crate::hash::{FastMap, FastSet};
 use crate::mongo::neighbours::{Lookup, Reading, StoredRun};
 use crate::node::{Direction, Kind, Node};
 
@@ -135,7 +135,7 @@ impl Walk<'_> {
                 let node = self.arena.node(used.at);
                 let mut lookups = answers.lookups.iter();
                 let is_asked = lookups
-                    .any(|asked| asked.kind == node.kind() && asked.keys.contains(node.key()));
+                    .any(|asked| asked.kind == node.kind() && asked.keys.contains_key(node.key()));
                 if is_asked {
                     let runs = users.runs.entry(used.at).or_insert_with(|| {
                         users.references.insert(node, used.at);
@@ -163,52 +163,34 @@ impl Walk<'_> {
     }
 }
 
-/// The look-ups for these references: one for each kind, and one more for references without a version.
+/// The look-ups for these references, one for each kind.
 pub(super) fn lookups<'a>(
     direction: Direction,
     references: impl Iterator<Item = &'a Node>,
     artifacts_of: impl Iterator<Item = &'a Node>,
     renames: &Renames,
 ) -> Vec<Lookup> {
-    let mut lookups: BTreeMap<(Kind, bool), Lookup> = BTreeMap::new();
-    let lookup = |kind, has_details: bool| Lookup {
-        direction,
-        kind,
-        keys: FastIndexSet::default(),
-        details: has_details.then(BTreeSet::new),
+    let mut lookups: BTreeMap<Kind, Lookup> = BTreeMap::new();
+    let mut add = |kind: Kind, key: Arc<str>, detail: Option<&str>| {
+        let lookup = lookups.entry(kind);
+        let lookup = lookup.or_insert_with(|| Lookup::new(direction, kind));
+        lookup.add(key, detail);
     };
     for node in references {
         let kind = node.kind();
         if !kind.spec().directions.contains(&direction) {
             continue;
         }
-        let has_details = !kind.has_paths() && node.detail().is_some();
-        let lookup = lookups
-            .entry((kind, has_details))
-            .or_insert_with(|| lookup(kind, has_details));
-        lookup.keys.extend(renames.of_node(node).map(Arc::from));
-        lookup.keys.insert(node.shared_key());
-        if let Some((details, detail)) = lookup.details.as_mut().zip(node.detail()) {
-            details.insert(detail.to_owned());
+        // No index lists the paths of a run.
+        let detail = node.detail().filter(|_| !kind.has_paths());
+        for name in renames.of_node(node) {
+            add(kind, Arc::from(name), detail);
         }
+        add(kind, node.shared_key(), detail);
     }
     for run in artifacts_of {
-        let kind = Kind::ARTIFACT;
-        let lookup = lookups
-            .entry((kind, false))
-            .or_insert_with(|| lookup(kind, false));
-        lookup.keys.insert(run.shared_key());
+        add(Kind::ARTIFACT, run.shared_key(), None);
     }
-    // A look-up of every version of a name includes that of some versions.
-    for kind in Kind::all() {
-        if let Some(any) = lookups.remove(&(kind, false)) {
-            if let Some(some) = lookups.get_mut(&(kind, true)) {
-                some.keys.retain(|key| !any.keys.contains(key));
-            }
-            lookups.insert((kind, false), any);
-        }
-    }
-    lookups.retain(|_, lookup| !lookup.keys.is_empty());
     lookups.into_values().collect()
 }
 

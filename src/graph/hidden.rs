@@ -11,7 +11,6 @@ use super::overlap::References;
 use super::walk::{Walk, Way};
 use super::{Hidden, HiddenCount, Relation};
 use crate::error::Result;
-use crate::hash::FastSet;
 use crate::mongo::neighbours::{
     Extent, LoggedModel, LoggedModelsBy, RegisteredVersion, Tally, VersionsBy, version_id,
 };
@@ -177,12 +176,6 @@ impl Walk<'_> {
             artifacts_of,
             &self.renames,
         );
-        let mut wanted: FastSet<Node> = FastSet::default();
-        for node in nodes.iter().filter(|node| node.detail().is_some()) {
-            let former = self.renames.of_node(node);
-            wanted.extend(former.map(|name| Node::stored(node.kind(), name, node.detail())));
-            wanted.insert((*node).clone());
-        }
         let shown = self.arena.edge_count().max(USUALLY_SHOWN);
         let extent = Extent {
             // Then more than `MOST` are left for a node that shows all edges of the graph.
@@ -191,7 +184,6 @@ impl Walk<'_> {
                 let at = self.arena.find(node);
                 at.is_some_and(|at| self.arena.met(at).depth.is_some())
             },
-            is_wanted: &|node| wanted.contains(node),
         };
         let tallies = lookups
             .iter()

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::arena::At;
 use super::walk::Walk;
 use crate::error::Result;
-use crate::mongo::neighbours::{StoredRun, VersionsBy};
+use crate::mongo::neighbours::{Details, StoredRun, VersionsBy};
 use crate::node::{Direction, Kind, Node};
 
 /// The smallest number of versions to read, so that a small graph still counts the edges of a start with many versions.
@@ -19,7 +19,7 @@ impl Walk<'_> {
         }
         let detail = start.kind().spec().detail;
         let is_each = detail.is_some_and(|detail| !detail.is_path) && start.detail().is_none();
-        let mut details = BTreeSet::new();
+        let mut details = Details::new();
         if is_each {
             details = self.details(start).await?;
         }
@@ -44,11 +44,11 @@ impl Walk<'_> {
         Ok(())
     }
 
-    async fn details(&self, start: &Node) -> Result<BTreeSet<Option<String>>> {
+    async fn details(&self, start: &Node) -> Result<Details> {
         let (kind, key) = (start.kind(), start.key());
         // One version more than the limit shows that the limit is exceeded.
         let limit = self.limits.nodes.max(MIN_READ).saturating_add(1);
-        let mut details = BTreeSet::new();
+        let mut details = Details::new();
         for direction in Direction::BOTH {
             if kind.spec().directions.contains(&direction) {
                 let found = self.neighbours.details(direction, kind, key, limit);

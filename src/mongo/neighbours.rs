@@ -33,7 +33,7 @@ use crate::run::{Run, field};
 pub(crate) use crowd::Extent;
 pub(crate) use family::ChildOf;
 pub(crate) use kept::KeptCounts;
-pub(crate) use lookup::Lookup;
+pub(crate) use lookup::{Details, Lookup};
 pub(crate) use registry::{
     LoggedModel, LoggedModelsBy, RegisteredModel, RegisteredVersion, VersionsBy, version_id,
 };
@@ -49,6 +49,9 @@ const CONCURRENT: usize = 4;
 
 /// The largest number of runs in a batch. MongoDB gathers a batch while the one before it is parsed.
 const BATCH: u32 = 1_000;
+
+/// The smallest number of runs in a batch, since `take` may drop some of them.
+const SMALL_BATCH: u32 = 50;
 
 /// How many runs are parsed in a row. Between them, the request for the next batch gets its turn.
 const TURN: usize = 50;
@@ -126,9 +129,9 @@ impl<'a> Neighbours<'a> {
         few: usize,
         take: &(dyn Fn(&StoredRun) -> Reading + Sync),
     ) -> Result<Vec<StoredRun>> {
-        let batch = u32::try_from(few).map_or(BATCH, |few| few.clamp(1, BATCH));
-        let reads = lookup.filters().into_iter().map(|filter| async move {
-            let filter = self.filtered(filter, true);
+        let batch = u32::try_from(few).map_or(BATCH, |few| few.clamp(SMALL_BATCH, BATCH));
+        let reads = lookup.parts().into_iter().map(|part| async move {
+            let filter = self.filtered(part.filter(), true);
             let index = Some(lookup.index());
             self.find_runs(&filter, index, batch, take).await
         });

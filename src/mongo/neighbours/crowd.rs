@@ -1,14 +1,12 @@
 //! Counts the runs of references that very many runs have. MongoDB would read all of these runs to count them, so it stops at a limit.
 
-use std::collections::BTreeSet;
-
 use bson::Document;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use mongodb::action::Action as _;
 use mongodb::options::Hint;
 
 use super::tally::FEW;
-use super::{CONCURRENT, Lookup, Neighbours, Tally, cannot_read, with_index};
+use super::{CONCURRENT, Details, Lookup, Neighbours, Tally, cannot_read, with_index};
 use crate::error::Result;
 use crate::node::Node;
 
@@ -22,8 +20,6 @@ pub(crate) struct Extent<'a> {
     pub(crate) most: u64,
     /// The references whose runs are counted. Of any other one, it is enough that a run has it.
     pub(crate) is_counted: &'a (dyn Fn(&Node) -> bool + Sync),
-    /// The references with a detail that are wanted. A lookup finds more: every detail with every key.
-    pub(crate) is_wanted: &'a (dyn Fn(&Node) -> bool + Sync),
 }
 
 impl Extent<'_> {
@@ -40,7 +36,7 @@ impl Neighbours<'_> {
         lookup: &Lookup,
         extent: Extent<'_>,
     ) -> Result<Vec<Tally>> {
-        let keys = lookup.by_key(extent.is_wanted).map(|of_key| async move {
+        let keys = lookup.by_key().map(|of_key| async move {
             if lookup.keys.len() > 1
                 && let Some(found) = self.tally_together(&of_key, Some(FEW)).await?
             {
@@ -58,21 +54,18 @@ impl Neighbours<'_> {
             direction, kind, ..
         } = *lookup;
         let mut nodes = Vec::new();
-        for key in &lookup.keys {
-            let details = match (kind.spec().detail, &lookup.details) {
-                (None, _) => BTreeSet::from([None]),
-                (Some(_), Some(details)) if details.len() < FEW_DETAILS => {
-                    let details = details.iter().cloned().map(Some);
-                    details.chain([None]).collect()
-                }
+        for (key, details) in &lookup.keys {
+            let details = match (kind.spec().detail, details) {
+                (None, _) => Details::from([None]),
+                (Some(_), Some(details)) if details.len() <= FEW_DETAILS => details.clone(),
                 (Some(_), _) => {
                     let limit = usize::try_from(extent.limit()).unwrap_or(usize::MAX);
                     self.details(direction, kind, key, limit).await?
                 }
             };
-            let details = details.iter().map(Option::as_deref);
-            let details = details.filter(|detail| lookup.has(*detail));
-            nodes.extend(details.map(|detail| Node::stored(kind, key, detail)));
+            let of_key = details.iter().map(Option::as_deref);
+            let of_key = of_key.map(|detail| Node::stored(kind, key, detail));
+            nodes.extend(of_key.filter(|node| lookup.finds(node)));
         }
         let tallies = nodes.into_iter().map(|node| async move {
             let filter = Lookup::exact(direction, &node);

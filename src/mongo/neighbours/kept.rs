@@ -1,18 +1,17 @@
 //! [`KeptCounts`]: counts of many runs, kept for a while.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::tally::FEW;
-use super::{Lookup, Tally};
-use crate::hash::{FastIndexSet, FastMap};
-use crate::node::{Direction, Kind, Node};
+use super::{Details, Lookup, Tally};
+use crate::hash::FastMap;
+use crate::node::{Direction, Kind};
+
+/// Counts above this number of runs are kept.
+const LARGE: u64 = 20;
 
 /// The largest number of references whose counts are kept.
 const MOST: usize = 100_000;
-
-type Place = (Direction, Kind, Arc<str>);
 
 /// Counts of many runs, kept for a while. Otherwise, a server would count the readers of a popular model for each graph anew.
 #[derive(Debug)]
@@ -23,12 +22,21 @@ pub(crate) struct KeptCounts {
 
 #[derive(Debug, Default)]
 struct Counts {
-    of_key: FastMap<Place, Vec<Kept>>,
-    /// The number of references in `of_key`.
+    kept: FastMap<Place, Kept>,
+    /// The number of references in `kept`.
     references: usize,
 }
 
-/// The counts of one reference; for a kind that is kept by key, of all references with the key.
+/// A reference on one side of runs; for a kind that is kept by key, all references with the key.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Place {
+    direction: Direction,
+    kind: Kind,
+    key: Arc<str>,
+    detail: Option<String>,
+}
+
+/// The counts of one place.
 #[derive(Debug)]
 struct Kept {
     counted_at: Instant,
@@ -46,62 +54,47 @@ impl KeptCounts {
         }
     }
 
-    /// The kept counts that go up to this number of runs, and lookups for the rest.
-    pub(super) fn split(
-        &self,
-        lookup: &Lookup,
-        most: u64,
-        is_wanted: &dyn Fn(&Node) -> bool,
-    ) -> (Vec<Tally>, Vec<Lookup>) {
+    /// The kept counts that go up to this number of runs, and a lookup for the rest.
+    pub(super) fn split(&self, lookup: &Lookup, most: u64) -> (Vec<Tally>, Lookup) {
         let mut found = Vec::new();
-        let mut narrowed: BTreeMap<Option<BTreeSet<String>>, FastIndexSet<Arc<str>>> =
-            BTreeMap::new();
-        let mut unknown = FastIndexSet::default();
+        let mut rest = Lookup::new(lookup.direction, lookup.kind);
         let counts = self.lock();
-        for key in &lookup.keys {
-            let kept = counts.of_key.get(&place(lookup, key)).into_iter().flatten();
-            let mut kept = kept.filter(|kept| kept.serves(self.time, most)).peekable();
-            if kept.peek().is_none() {
-                unknown.insert(Arc::clone(key));
-                continue;
-            }
-            let mut details = lookup.details_of(key, is_wanted);
-            for tallies in kept.map(|kept| &kept.tallies) {
-                let detail = tallies.first().and_then(|tally| tally.node.detail());
-                let wanted = details.as_mut().zip(detail);
-                let is_found = wanted.is_some_and(|(details, detail)| details.remove(detail));
-                if is_found || is_by_key(lookup.kind) {
-                    found.extend_from_slice(tallies);
+        let mut is_kept = |key: &Arc<str>, detail: &Option<String>| {
+            let place = Place::of(lookup, key, detail.as_deref());
+            let kept = counts.kept.get(&place);
+            let kept = kept.filter(|kept| kept.serves(self.time, most));
+            found.extend(kept.into_iter().flat_map(|kept| kept.tallies.clone()));
+            kept.is_some()
+        };
+        for (key, details) in &lookup.keys {
+            let missing = match details {
+                Some(details) => {
+                    let missing = details.iter().filter(|detail| !is_kept(key, detail));
+                    let missing: Details = missing.cloned().collect();
+                    (!missing.is_empty()).then_some(Some(missing))
                 }
-            }
-            if !is_by_key(lookup.kind) {
-                narrowed.entry(details).or_default().insert(Arc::clone(key));
+                None if is_by_key(lookup.kind) => (!is_kept(key, &None)).then_some(None),
+                // Only large counts are kept.
+                None => Some(None),
+            };
+            if let Some(missing) = missing {
+                rest.keys.insert(Arc::clone(key), missing);
             }
         }
-        let rest = narrowed
-            .into_iter()
-            .chain([(lookup.details.clone(), unknown)]);
-        let rest = rest.filter(|(_, keys)| !keys.is_empty());
-        let rest = rest.map(|(details, keys)| Lookup {
-            keys,
-            details,
-            ..*lookup
-        });
-        (found, rest.collect())
+        (found, rest)
     }
 
     /// Keeps those of these counts that are large. They stopped above this number of runs.
     pub(super) fn keep_large(&self, lookup: &Lookup, most: u64, counted: &[Tally]) {
-        let mut groups: HashMap<(Arc<str>, Option<&str>), Vec<Tally>> = HashMap::new();
+        let mut groups: FastMap<Place, Vec<Tally>> = FastMap::default();
         for tally in counted {
-            let detail = tally.node.detail().filter(|_| !is_by_key(lookup.kind));
-            let group = groups.entry((tally.node.shared_key(), detail)).or_default();
-            group.push(tally.clone());
+            let place = Place::of(lookup, &tally.node.shared_key(), tally.node.detail());
+            groups.entry(place).or_default().push(tally.clone());
         }
-        for ((key, detail), tallies) in groups {
+        for (place, tallies) in groups {
             let runs: u64 = tallies.iter().map(|tally| tally.runs).sum();
-            if runs > FEW as u64 && tallies.len() < MOST {
-                self.lock().keep(place(lookup, &key), detail, most, tallies);
+            if runs > LARGE && tallies.len() < MOST {
+                self.lock().keep(place, most, tallies);
             }
         }
     }
@@ -112,24 +105,31 @@ impl KeptCounts {
 }
 
 impl Counts {
-    fn keep(&mut self, place: Place, detail: Option<&str>, most: u64, tallies: Vec<Tally>) {
+    fn keep(&mut self, place: Place, most: u64, tallies: Vec<Tally>) {
         if self.references + tallies.len() > MOST {
             *self = Self::default();
         }
-        let of_key = self.of_key.entry(place).or_default();
-        let is_replaced = |kept: &Kept| {
-            let first = kept.tallies.first();
-            detail.is_none() || first.and_then(|tally| tally.node.detail()) == detail
-        };
-        for replaced in of_key.extract_if(.., |kept| is_replaced(kept)) {
-            self.references -= replaced.tallies.len();
-        }
         self.references += tallies.len();
-        of_key.push(Kept {
+        let kept = Kept {
             counted_at: Instant::now(),
             most,
             tallies,
-        });
+        };
+        if let Some(replaced) = self.kept.insert(place, kept) {
+            self.references -= replaced.tallies.len();
+        }
+    }
+}
+
+impl Place {
+    fn of(lookup: &Lookup, key: &Arc<str>, detail: Option<&str>) -> Self {
+        let detail = detail.filter(|_| !is_by_key(lookup.kind));
+        Self {
+            direction: lookup.direction,
+            kind: lookup.kind,
+            key: Arc::clone(key),
+            detail: detail.map(str::to_owned),
+        }
     }
 }
 
@@ -139,10 +139,6 @@ impl Kept {
         let runs: u64 = self.tallies.iter().map(|tally| tally.runs).sum();
         self.counted_at.elapsed() < time && (runs <= self.most || most <= self.most)
     }
-}
-
-fn place(lookup: &Lookup, key: &Arc<str>) -> Place {
-    (lookup.direction, lookup.kind, Arc::clone(key))
 }
 
 /// Whether the counts of all references with one key are kept together.
@@ -161,12 +157,18 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn lookup(kind: Kind, keys: &[&str], details: Option<&[&str]>) -> Lookup {
-        Lookup {
-            direction: Direction::Input,
-            kind,
-            keys: keys.iter().map(|key| (*key).into()).collect(),
-            details: details.map(|details| details.iter().map(|text| (*text).to_owned()).collect()),
+        let mut lookup = Lookup::new(Direction::Input, kind);
+        for key in keys {
+            match details {
+                Some(details) => {
+                    for detail in details {
+                        lookup.add((*key).into(), Some(detail));
+                    }
+                }
+                None => lookup.add((*key).into(), None),
+            }
         }
+        lookup
     }
 
     fn keep(counts: &KeptCounts, most: u64, counted: &[(&str, u64)]) {
@@ -181,21 +183,20 @@ mod tests {
 
     /// The kept counts, and the keys and details of what is left to count.
     fn split(counts: &KeptCounts, lookup: &Lookup, most: u64) -> (Vec<(String, u64)>, Vec<String>) {
-        let (found, rest) = counts.split(lookup, most, &|_| true);
+        let (found, rest) = counts.split(lookup, most);
         let found = found.into_iter();
         let mut found: Vec<_> = found
             .map(|tally| (tally.node.to_string(), tally.runs))
             .collect();
         found.sort();
-        let rest = rest.into_iter().map(|lookup| {
-            let details = lookup
-                .details
-                .map(|details| details.into_iter().collect::<Vec<_>>());
-            format!(
-                "{:?} {:?}",
-                lookup.keys.iter().collect::<Vec<_>>(),
-                details.unwrap_or_default()
-            )
+        let rest = rest.keys.iter().map(|(key, details)| {
+            let details = details.iter().flatten();
+            let details = details.map(|detail| detail.as_deref().unwrap_or("-"));
+            [&**key]
+                .into_iter()
+                .chain(details)
+                .collect::<Vec<_>>()
+                .join(" ")
         });
         (found, rest.collect())
     }
@@ -209,26 +210,24 @@ mod tests {
             &[
                 ("model:base:1", 5_000),
                 ("model:base:2", 3),
+                ("model:other", 5_000),
                 ("model:other:1", 9),
             ],
         );
         let wanted = lookup(Kind::MODEL, &["base", "other"], Some(&["1", "2"]));
         let (found, rest) = split(&counts, &wanted, 10_000);
-        assert_eq!(found, [("model:base:1".to_owned(), 5_000)]);
-        // The references of the model without a version are counted, too.
-        assert_eq!(rest, [r#"["base"] ["2"]"#, r#"["other"] ["1", "2"]"#]);
+        let large = ["model:base:1", "model:other"].map(|node| (node.to_owned(), 5_000));
+        assert_eq!(found, large);
+        // The references of `base` without a version are counted, too.
+        assert_eq!(rest, ["base - 2", "other 1 2"]);
         // All versions of a model are more than those that are kept.
         let any = lookup(Kind::MODEL, &["base"], None);
-        assert_eq!(split(&counts, &any, 10_000).1, [r#"["base"] []"#]);
-        let (_, written) = counts.split(
-            &Lookup {
-                direction: Direction::Output,
-                ..wanted
-            },
-            10_000,
-            &|_| true,
-        );
-        assert_eq!(written.len(), 1);
+        assert_eq!(split(&counts, &any, 10_000).1, ["base"]);
+        let written = Lookup {
+            direction: Direction::Output,
+            ..wanted
+        };
+        assert!(split(&counts, &written, 10_000).0.is_empty());
     }
 
     #[test]
@@ -243,7 +242,7 @@ mod tests {
             u64::MAX,
         );
         assert_eq!(found, paths.map(|path| (path, 600)));
-        assert_eq!(rest, [r#"["b"] []"#]);
+        assert_eq!(rest, ["b"]);
     }
 
     #[test]
@@ -295,7 +294,7 @@ mod tests {
         };
         let is_kept = |run: &str| {
             !counts
-                .split(&lookup(Kind::ARTIFACT, &[run], None), 1, &|_| true)
+                .split(&lookup(Kind::ARTIFACT, &[run], None), 1)
                 .0
                 .is_empty()
         };

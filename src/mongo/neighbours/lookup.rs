@@ -1,32 +1,51 @@
 //! [`Lookup`]: a query for references, as filters on runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bson::{Bson, Document, doc};
 
-use super::{CHUNK, chunks};
-use crate::hash::FastIndexSet;
+use super::CHUNK;
+use crate::hash::FastIndexMap;
 use crate::mongo::indexes::INDEXES;
 use crate::node::{Direction, Kind, Node};
 
-/// The largest number of (name, version) combinations in one query. MongoDB seeks each of them in its index.
-const COMBINATIONS: usize = 20_000;
-
-/// Two queries share the keys from twice this number on, so that MongoDB answers with two cores.
+/// Two queries share the references from twice this number on, so that MongoDB answers with two cores.
 const SHARED: usize = 500;
+
+/// Details of references with the same key. `None` is a reference without a detail.
+pub(crate) type Details = BTreeSet<Option<String>>;
 
 /// A query for references of one kind on one side of runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Lookup {
     pub(crate) direction: Direction,
     pub(crate) kind: Kind,
-    pub(crate) keys: FastIndexSet<Arc<str>>,
-    /// These details, and references without a detail; `None` for any detail.
-    pub(crate) details: Option<BTreeSet<String>>,
+    /// The keys, each with its details; `None` for any detail.
+    pub(crate) keys: FastIndexMap<Arc<str>, Option<Details>>,
 }
 
 impl Lookup {
+    pub(crate) fn new(direction: Direction, kind: Kind) -> Self {
+        Self {
+            direction,
+            kind,
+            keys: FastIndexMap::default(),
+        }
+    }
+
+    /// Adds the key with this detail and without one; without a detail, the key with any detail.
+    pub(crate) fn add(&mut self, key: Arc<str>, detail: Option<&str>) {
+        let details = self.keys.entry(key).or_insert_with(|| Some(Details::new()));
+        match (detail, details) {
+            (Some(detail), Some(details)) => {
+                details.extend([Some(detail.to_owned()), None]);
+            }
+            (Some(_), None) => {}
+            (None, details) => *details = None,
+        }
+    }
+
     /// The name of the index by the key.
     pub(super) fn index(&self) -> &'static str {
         let leading = self.kind.key_path(self.direction);
@@ -35,39 +54,14 @@ impl Lookup {
         index.map_or("", |index| index.name)
     }
 
-    /// A lookup for each key, with those of the details that are wanted of this key.
-    pub(super) fn by_key(&self, is_wanted: &dyn Fn(&Node) -> bool) -> impl Iterator<Item = Self> {
-        self.keys.iter().map(|key| Self {
-            direction: self.direction,
-            kind: self.kind,
-            keys: [Arc::clone(key)].into_iter().collect(),
-            details: self.details_of(key, is_wanted),
-        })
-    }
-
-    /// The details that are wanted of this key.
-    pub(super) fn details_of(
-        &self,
-        key: &str,
-        is_wanted: &dyn Fn(&Node) -> bool,
-    ) -> Option<BTreeSet<String>> {
-        let details = self.details.as_ref()?.iter();
-        let wanted = details.filter(|detail| {
-            let node = Node::stored(self.kind, key, Some(detail));
-            is_wanted(&node)
-        });
-        Some(wanted.cloned().collect())
-    }
-
     /// Whether the lookup finds this reference.
     pub(super) fn finds(&self, node: &Node) -> bool {
-        node.kind() == self.kind && self.keys.contains(node.key()) && self.has(node.detail())
-    }
-
-    /// Whether the lookup finds references with this detail.
-    pub(super) fn has(&self, detail: Option<&str>) -> bool {
-        let details = self.details.as_ref().zip(detail);
-        details.is_none_or(|(details, detail)| details.contains(detail))
+        let details = self.keys.get(node.key());
+        node.kind() == self.kind
+            && details.is_some_and(|details| match details {
+                Some(details) => details.contains(&node.detail().map(str::to_owned)),
+                None => true,
+            })
     }
 
     /// The filter of the runs that have exactly this reference.
@@ -81,39 +75,156 @@ impl Lookup {
         doc! { kind.path(direction): { "$elemMatch": element } }
     }
 
-    /// The filters of the queries. Their keys are disjoint.
-    pub(super) fn filters(&self) -> Vec<Document> {
-        let kind = self.kind;
-        let filter = |mut element: Document| match element.len() {
-            1 => {
-                let condition = element.remove(kind.spec().key);
-                doc! { kind.key_path(self.direction): condition }
-            }
-            _ => doc! { kind.path(self.direction): { "$elemMatch": element } },
-        };
-        self.elements().map(filter).collect()
+    /// A lookup for each key.
+    pub(super) fn by_key(&self) -> impl Iterator<Item = Self> {
+        let keys = self.keys.iter();
+        keys.map(|(key, details)| self.of([(Arc::clone(key), details.clone())]))
     }
 
-    fn elements(&self) -> impl Iterator<Item = Document> {
-        let spec = self.kind.spec();
-        let details = spec.detail.zip(self.details.as_ref());
-        let half = self.keys.len().div_ceil(2);
-        let fitting = if half < SHARED {
-            CHUNK
-        } else {
-            half.min(CHUNK)
+    /// The lookups, each for one query, that find the same. Their keys are disjoint.
+    pub(super) fn parts(&self) -> Vec<Self> {
+        let size = |details: &Option<Details>| details.as_ref().map_or(1, BTreeSet::len);
+        let half = self.keys.values().map(size).sum::<usize>().div_ceil(2);
+        let most = match half < SHARED {
+            true => CHUNK,
+            false => half.min(CHUNK),
         };
-        let size = details.map_or(fitting, |(_, details)| {
-            (COMBINATIONS / (details.len() + 1)).clamp(1, fitting)
-        });
-        chunks(&self.keys, size).map(move |keys| {
+        let (mut parts, mut room) = (Vec::new(), 0);
+        for (key, details) in &self.keys {
+            if room == 0 {
+                parts.push(self.of([]));
+                room = most;
+            }
+            room = room.saturating_sub(size(details));
+            if let Some(part) = parts.last_mut() {
+                part.keys.insert(Arc::clone(key), details.clone());
+            }
+        }
+        parts
+    }
+
+    /// The filter of the runs that have one of the references.
+    pub(super) fn filter(&self) -> Document {
+        let (kind, key) = (self.kind, self.kind.spec().key);
+        let filter = |mut element: Document| match element.len() {
+            1 => doc! { kind.key_path(self.direction): element.remove(key) },
+            _ => doc! { kind.path(self.direction): { "$elemMatch": element } },
+        };
+        let mut filters: Vec<Document> = self.elements().into_iter().map(filter).collect();
+        match filters.len() {
+            1 => filters.swap_remove(0),
+            _ => doc! { "$or": filters },
+        }
+    }
+
+    /// What entries of the references match. MongoDB seeks each key with each detail of an element.
+    fn elements(&self) -> Vec<Document> {
+        let spec = self.kind.spec();
+        let mut any = Vec::new();
+        let mut by_details: BTreeMap<Details, Vec<Bson>> = BTreeMap::new();
+        for (key, details) in &self.keys {
+            let keys = match details.clone() {
+                Some(details) => by_details.entry(details).or_default(),
+                None => &mut any,
+            };
+            keys.push(Bson::from(key.as_ref()));
+        }
+        let mut by_detail: BTreeMap<Details, Vec<Bson>> = BTreeMap::new();
+        for (details, keys) in &by_details {
+            for detail in details {
+                let of_detail = by_detail.entry(Details::from([detail.clone()]));
+                of_detail.or_default().extend_from_slice(keys);
+            }
+        }
+        let groups = match by_detail.len() < by_details.len() {
+            true => by_detail,
+            false => by_details,
+        };
+        let any = (!any.is_empty()).then(|| doc! { spec.key: { "$in": any } });
+        let groups = groups.into_iter().map(|(details, keys)| {
             let mut element = doc! { spec.key: { "$in": keys } };
-            if let Some((detail, details)) = details {
-                let details = details.iter().map(|detail| Bson::from(detail.as_str()));
-                let details: Vec<Bson> = details.chain([Bson::Null]).collect();
+            if let Some(detail) = spec.detail {
+                let details: Vec<_> = details.into_iter().map(Bson::from).collect();
                 element.insert(detail.field, doc! { "$in": details });
             }
             element
-        })
+        });
+        any.into_iter().chain(groups).collect()
+    }
+
+    fn of(&self, keys: impl IntoIterator<Item = (Arc<str>, Option<Details>)>) -> Self {
+        Self {
+            keys: keys.into_iter().collect(),
+            ..*self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::Lookup;
+    use crate::node::{Direction, Kind};
+
+    fn lookup(kind: Kind, wanted: &[(&str, Option<&str>)]) -> Lookup {
+        let mut lookup = Lookup::new(Direction::Input, kind);
+        for (key, detail) in wanted {
+            lookup.add((*key).into(), *detail);
+        }
+        lookup
+    }
+
+    #[test]
+    fn a_filter_names_no_version_with_a_model_that_is_not_wanted_with_it() {
+        let element = |keys: &[&str], versions: Vec<Option<&str>>| {
+            let element = doc! { "name": { "$in": keys }, "version": { "$in": versions } };
+            doc! { "inputs.models": { "$elemMatch": element } }
+        };
+        let same = lookup(Kind::MODEL, &[("a", Some("1")), ("b", Some("1"))]);
+        assert_eq!(same.filter(), element(&["a", "b"], vec![None, Some("1")]));
+        let different = lookup(Kind::MODEL, &[("a", Some("1")), ("b", Some("2"))]);
+        let expected = [("a", "1"), ("b", "2")];
+        let expected = expected.map(|(key, version)| element(&[key], vec![None, Some(version)]));
+        assert_eq!(different.filter(), doc! { "$or": expected.to_vec() });
+        // Three models with sets of their own have only two versions.
+        let versions = [("a", "1"), ("b", "2"), ("c", "1"), ("c", "2")];
+        let few = versions.map(|(key, version)| (key, Some(version)));
+        let mut few = lookup(Kind::MODEL, &few);
+        for details in few.keys.values_mut().flatten() {
+            details.remove(&None);
+        }
+        let expected = [(["a", "c"], "1"), (["c", "b"], "2")];
+        let expected = expected.map(|(keys, version)| element(&keys, vec![Some(version)]));
+        assert_eq!(few.filter(), doc! { "$or": expected.to_vec() });
+    }
+
+    #[test]
+    fn a_model_with_any_version_is_found_by_its_name() {
+        let any = lookup(
+            Kind::MODEL,
+            &[("a", Some("1")), ("a", None), ("a", Some("2"))],
+        );
+        let by_name = doc! { "inputs.models.name": { "$in": ["a"] } };
+        assert_eq!(any.filter(), by_name);
+        let both = lookup(Kind::MODEL, &[("a", None), ("b", Some("1"))]);
+        assert_eq!(both.filter().get_array("$or").unwrap().len(), 2);
+        let finds = |node: &str| both.finds(&node.parse().unwrap());
+        assert!(finds("model:a:7") && finds("model:b:1") && !finds("model:b:2"));
+    }
+
+    #[test]
+    fn the_parts_of_a_large_lookup_have_each_key_once() {
+        let keys: Vec<String> = (0..25_000).map(|n| format!("{n:05}")).collect();
+        let wanted: Vec<_> = keys.iter().map(|key| (key.as_str(), None)).collect();
+        let sizes = |count: usize| -> Vec<usize> {
+            let parts = lookup(Kind::RUN, &wanted[..count]).parts();
+            let found = parts.iter().flat_map(|part| part.keys.keys());
+            assert!(found.map(|key| &**key).eq(keys[..count].iter()));
+            parts.iter().map(|part| part.keys.len()).collect()
+        };
+        assert_eq!(sizes(25_000), [10_000, 10_000, 5_000]);
+        assert_eq!(sizes(1_001), [501, 500]);
+        assert_eq!(sizes(998), [998]);
     }
 }

@@ -1,6 +1,5 @@
 //! Counts runs by reference, and lists the versions with which runs name a model.
 
-use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use mongodb::Collection;
 use mongodb::action::Action as _;
 use mongodb::options::Hint;
 
-use super::{BATCH, Extent, Find, Lookup, Neighbours, Reading, StoredRun, cannot_read};
+use super::{BATCH, Details, Extent, Find, Lookup, Neighbours, Reading, StoredRun, cannot_read};
 use crate::error::Result;
 use crate::hash::{FastMap, FastSet};
 use crate::mongo::failure::{code, code_of};
@@ -36,10 +35,10 @@ impl Neighbours<'_> {
         let Some(kept) = &self.store.kept_counts else {
             return self.tally_anew(lookup, extent).await;
         };
-        let (mut found, rest) = kept.split(lookup, extent.most, extent.is_wanted);
-        for lookup in rest {
-            let counted = self.tally_anew(&lookup, extent).await?;
-            kept.keep_large(&lookup, extent.most, &counted);
+        let (mut found, rest) = kept.split(lookup, extent.most);
+        if !rest.keys.is_empty() {
+            let counted = self.tally_anew(&rest, extent).await?;
+            kept.keep_large(&rest, extent.most, &counted);
             found.extend(counted);
         }
         Ok(found)
@@ -63,15 +62,16 @@ impl Neighbours<'_> {
         let counted = Mutex::new(Counts::default());
         let counts = || counted.lock().unwrap_or_else(PoisonError::into_inner);
         let is_exceeded = |counts: &Counts| limit.is_some_and(|limit| counts.runs > limit);
-        let take = |run: &StoredRun| {
-            let mut counts = counts();
-            counts.add(run, lookup);
-            match is_exceeded(&counts) {
-                true => Reading::Stop,
-                false => Reading::Drop,
-            }
-        };
-        for filter in &lookup.filters() {
+        for part in &lookup.parts() {
+            let take = |run: &StoredRun| {
+                let mut counts = counts();
+                counts.add(run, part);
+                match is_exceeded(&counts) {
+                    true => Reading::Stop,
+                    false => Reading::Drop,
+                }
+            };
+            let filter = &part.filter();
             let reads = self.run_collections().map(|(runs, is_deleted)| {
                 let find = Find {
                     filter,
@@ -95,13 +95,9 @@ impl Neighbours<'_> {
         kind: Kind,
         key: &str,
         limit: usize,
-    ) -> Result<BTreeSet<Option<String>>> {
-        let lookup = Lookup {
-            direction,
-            kind,
-            keys: [key.into()].into_iter().collect(),
-            details: None,
-        };
+    ) -> Result<Details> {
+        let mut lookup = Lookup::new(direction, kind);
+        lookup.add(key.into(), None);
         let scans = self
             .run_collections()
             .map(|(runs, _)| details(runs, &lookup, key, limit, self.max_time).boxed());
@@ -146,8 +142,8 @@ async fn details(
     key: &str,
     limit: usize,
     max_time: Option<Duration>,
-) -> Result<BTreeSet<Option<String>>> {
-    let mut found = BTreeSet::new();
+) -> Result<Details> {
+    let mut found = Details::new();
     let Some(detail) = lookup.kind.spec().detail else {
         return Ok(found);
     };
@@ -185,7 +181,7 @@ async fn details(
 async fn details_without_index(
     runs: Collection<RawDocumentBuf>,
     lookup: &Lookup,
-) -> Result<BTreeSet<Option<String>>> {
+) -> Result<Details> {
     let spec = lookup.kind.spec();
     let path = format!("${}", lookup.kind.path(lookup.direction));
     let mut fields = doc! { "key": format!("$entry.{}", spec.key) };
@@ -193,15 +189,12 @@ async fn details_without_index(
         fields.insert("detail", format!("$entry.{}", detail.field));
     }
     let find = async {
-        let pipeline = lookup
-            .filters()
-            .into_iter()
-            .map(|filter| doc! { "$match": filter })
-            .chain([
-                doc! { "$project": { "entry": path } },
-                doc! { "$unwind": "$entry" },
-                doc! { "$group": { "_id": fields } },
-            ]);
+        let pipeline = [
+            doc! { "$match": lookup.filter() },
+            doc! { "$project": { "entry": path } },
+            doc! { "$unwind": "$entry" },
+            doc! { "$group": { "_id": fields } },
+        ];
         let found = runs.aggregate(pipeline).await?;
         found.try_collect::<Vec<Document>>().await
     };
@@ -211,7 +204,7 @@ async fn details_without_index(
         .filter_map(|entry| entry.get_document("_id").ok());
     let of_key = entries.filter(|entry| {
         let key = entry.get_str("key");
-        key.is_ok_and(|key| lookup.keys.contains(key))
+        key.is_ok_and(|key| lookup.keys.contains_key(key))
     });
     Ok(of_key
         .map(|entry| entry.get_str("detail").ok().map(str::to_owned))

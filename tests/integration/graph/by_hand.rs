@@ -138,6 +138,40 @@ async fn ten_thousand_writers_and_readers_of_a_version_are_not_paired() {
 }
 
 #[tokio::test]
+async fn a_run_that_reads_very_many_things_counts_once_for_each() {
+    // MongoDB is asked for so many in several queries, and each query finds the run.
+    const MANY: usize = 1_200;
+    let things = || {
+        let files = (0..MANY).map(|n| format!("artifact:m{n:04}/x"));
+        let models = (0..MANY).map(|n| format!("model:m{n:04}:{}", n % 40));
+        files.chain(models)
+    };
+    let mut reader = WorldRun::new("reader");
+    for thing in things() {
+        reader = reader.reads(&thing);
+    }
+    let other = WorldRun::new("other").reads("artifact:m0000/x");
+    let other = other.reads("model:m0001:1").reads("model:m0001:2");
+    let world = World {
+        runs: vec![reader, other],
+        ..World::default()
+    };
+    let (_test, store) = stored(&world).await;
+    let graph = store.graph(parsed("run:reader")).upstream(1).downstream(0);
+    let graph = graph.max_nodes(10_000).await.expect("a graph");
+    let mut hidden = BTreeMap::new();
+    for shown in graph.nodes.iter().filter(|shown| shown.depth == 0) {
+        let counts = shown.hidden.expect("they are counted");
+        if counts.down.count > 0 {
+            hidden.insert(shown.node.to_string(), counts.down.count);
+        }
+    }
+    let read_twice = ["artifact:m0000/x", "model:m0001:1"];
+    let expected = read_twice.map(|thing| (thing.to_owned(), 1));
+    assert_eq!(hidden, BTreeMap::from(expected));
+}
+
+#[tokio::test]
 async fn of_a_folder_with_very_many_readers_ten_thousand_are_counted() {
     const MANY: usize = 10_050;
     let mut world = World::default();
