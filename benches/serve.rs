@@ -28,9 +28,11 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures::TryStreamExt as _;
 use mongodb::bson::raw::RawDocumentBuf;
 use mongodb::bson::{DateTime, Document, doc};
-use mongodb::{Client, Database};
+use mongodb::options::Hint;
+use mongodb::{Client, Collection, Database};
 use runlineage::MongoRunStore;
 use runlineage_test_servers::browser::drive;
 use serde_json::{Value, json};
@@ -216,6 +218,7 @@ async fn loaded(server: &Server, count: u64) -> Result<Database, Box<dyn Error>>
     let database = Client::with_uri_str(&server.uri).await?.database("bench");
     let runs = database.collection::<RawDocumentBuf>("runs");
     if runs.estimated_document_count().await? == count {
+        read_all(&runs).await?;
         return Ok(database);
     }
     database.drop().await?;
@@ -233,4 +236,17 @@ async fn loaded(server: &Server, count: u64) -> Result<Database, Box<dyn Error>>
         runs.insert_many(batch).ordered(false).await?;
     }
     Ok(database)
+}
+
+/// Reads every document and every key of the indexes, so that kept data is in the memory of the server as new data is.
+async fn read_all(runs: &Collection<RawDocumentBuf>) -> Result<(), Box<dyn Error>> {
+    let size = doc! { "$sum": { "$bsonSize": "$$ROOT" } };
+    let group = doc! { "$group": { "_id": null, "size": size } };
+    let read = runs.aggregate([group]).await?;
+    read.try_collect::<Vec<_>>().await?;
+    for index in runs.list_index_names().await? {
+        let hint = Hint::Name(index);
+        runs.count_documents(doc! {}).hint(hint).await?;
+    }
+    Ok(())
 }

@@ -4,7 +4,8 @@ import { gzipSync } from "node:zlib";
 import { browse, input } from "./page.mjs";
 
 const NODES = 40;
-const LEVELS = ["1", "2", "3", "5"];
+// Levels up and down, from few nodes to many.
+const LEVELS = [[1, 1], [1, 2], [2, 1], [2, 2], [2, 3], [3, 2], [3, 3]];
 
 await browse(async (reader) => {
   const { page } = reader;
@@ -24,12 +25,13 @@ await browse(async (reader) => {
   const drawn = [];
   for (const node of input.nodes) {
     let state;
-    let count = 0;
-    for (const levels of LEVELS) {
-      state = `#${new URLSearchParams({ node, up: levels, down: levels })}`;
-      await reader.open(state);
-      count = await page.locator(".lineage .node").count();
-      if (count >= NODES) break;
+    let count = -NODES;
+    for (const [up, down] of LEVELS) {
+      const asked = `#${new URLSearchParams({ node, up, down })}`;
+      await reader.open(asked);
+      const found = await page.locator(".lineage .node").count();
+      if (Math.abs(found - NODES) < Math.abs(count - NODES)) [state, count] = [asked, found];
+      if (found >= NODES) break;
     }
     drawn.push(count);
     // Another document in between, so that the page itself is loaded again, too.
