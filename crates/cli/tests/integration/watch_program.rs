@@ -194,10 +194,9 @@ async fn quick_passes_mirror_new_and_running_runs_and_full_passes_the_rest() {
     let known = quick.wait_for_pass(known + 2, |_| true);
     assert_eq!(lab.differences().await.len(), 1, "{:#?}", quick.passes());
     let passes = quick.passes();
-    assert!(
-        passes.len() >= known && passes[1..].iter().all(|pass| pass["kind"] == "quick"),
-        "{passes:#?}"
-    );
+    // On a busy machine, a quick pass may end before the only full pass.
+    let full_passes = passes.iter().filter(|pass| is_full(pass)).count();
+    assert!(passes.len() >= known && full_passes == 1, "{passes:#?}");
     quick.signal("-TERM");
     assert_eq!(quick.end_within(STOPPED).0, Some(0));
 
