@@ -151,7 +151,7 @@ impl MongoRunStore {
         }
     }
 
-    /// Keeps the hidden counts of nodes that more than 200 runs read or wrote for this time, and shares them among clones. By
+    /// Keeps the hidden counts of nodes that more than 20 runs read or wrote for this time, and shares them among clones. By
     /// default, every graph counts them anew, which takes tens of milliseconds for each.
     #[must_use]
     pub fn with_kept_counts(self, time: Duration) -> Self {
