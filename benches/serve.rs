@@ -94,7 +94,8 @@ fn node_pages(served: &Served, runs: u64) {
             "/api/v1/picture?select={node}&upstream=2&downstream=2&max_nodes=40&links=false"
         );
         served.get(&picture).ok();
-        served.get(&format!("/api/v1/node?id={node}")).ok();
+        let panel = format!("/api/v1/node?id={node}&counts=false");
+        served.get(&panel).ok();
         start.elapsed()
     };
     let pages = |first: u64| -> Vec<Duration> {

@@ -114,10 +114,19 @@ impl<'a> Neighbours<'a> {
         is_filtered: bool,
     ) -> Result<Vec<StoredRun>> {
         let mut found = Vec::new();
-        for ids in chunks(ids, CHUNK) {
-            let filter = self.filtered(doc! { field::ID: { "$in": ids } }, is_filtered);
-            let take = |_: &StoredRun| Reading::Keep;
-            found.extend(self.find_runs(&filter, None, BATCH, &take).await?);
+        let mut missing: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+        for (runs, is_deleted) in self.run_collections() {
+            let before = found.len();
+            for ids in chunks(&missing, CHUNK) {
+                let filter = self.filtered(doc! { field::ID: { "$in": ids } }, is_filtered);
+                let find = self.find(&filter, None, BATCH, is_deleted);
+                let take = |_: &StoredRun| Reading::Keep;
+                found.extend(self.read(runs.clone(), is_deleted, find, &take).await?);
+            }
+            // Most runs are not deleted, so few are left to look for among those that are.
+            for run in &found[before..] {
+                missing.remove(run.node.key());
+            }
         }
         Ok(found)
     }
@@ -175,26 +184,34 @@ impl<'a> Neighbours<'a> {
         take: &(dyn Fn(&StoredRun) -> Reading + Sync),
     ) -> Result<Vec<StoredRun>> {
         let reads = self.run_collections().map(|(runs, is_deleted)| {
-            let mut fields = doc! { Direction::Input.field(): 1, Direction::Output.field(): 1 };
-            if self.with_facts {
-                fields.extend(StoredFacts::FIELDS.map(|field| (field.to_owned(), Bson::from(1))));
-            }
-            if is_deleted {
-                fields.insert(format!("{}.{}", field::MIRROR, field::PURGED), 1);
-            }
-            async move {
-                let find = Find {
-                    filter,
-                    fields,
-                    index,
-                    batch,
-                    limit: None,
-                };
-                self.read(runs, is_deleted, find, take).await
-            }
-            .boxed()
+            let find = self.find(filter, index, batch, is_deleted);
+            self.read(runs, is_deleted, find, take).boxed()
         });
         Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+    }
+
+    /// The query for what a walk needs of runs.
+    fn find<'q>(
+        &self,
+        filter: &'q Document,
+        index: Option<&'static str>,
+        batch: u32,
+        is_deleted: bool,
+    ) -> Find<'q> {
+        let mut fields = doc! { Direction::Input.field(): 1, Direction::Output.field(): 1 };
+        if self.with_facts {
+            fields.extend(StoredFacts::FIELDS.map(|field| (field.to_owned(), Bson::from(1))));
+        }
+        if is_deleted {
+            fields.insert(format!("{}.{}", field::MIRROR, field::PURGED), 1);
+        }
+        Find {
+            filter,
+            fields,
+            index,
+            batch,
+            limit: None,
+        }
     }
 
     async fn read(

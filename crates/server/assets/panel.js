@@ -32,10 +32,10 @@ export async function showPanel(panel, drawn, act, signal) {
   panel.replaceChildren(head, rest);
   panel.scrollTop = 0;
   try {
-    const { data } = await ask("node", { id: node.id }, signal);
-    const link = data.nodes[0]?.url;
+    // The picture has the counts.
+    const { data } = await ask("node", { id: node.id, counts: false }, signal);
     rest.replaceChildren(
-      ...[link && make("p", {}, webLink(link, "Open in MLflow ↗"))].filter(Boolean),
+      ...[node.link && make("p", {}, webLink(node.link, "Open in MLflow ↗"))].filter(Boolean),
       ...(node.kind === "run" ? aboutRun(data.details) : aboutOther(data.details, node)));
   } catch (error) {
     if (error.name !== "AbortError") rest.replaceChildren(notice(error.message));

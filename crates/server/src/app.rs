@@ -9,6 +9,7 @@ use runlineage::MongoRunStore;
 use tokio::sync::Semaphore;
 
 use crate::access::Tokens;
+use crate::mirror::LastFreshness;
 use crate::origin::Hosts;
 use crate::rate::Rates;
 use crate::session::Sessions;
@@ -18,6 +19,7 @@ use crate::streams::{Scans, Streams};
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) store: MongoRunStore,
+    pub(crate) freshness: LastFreshness,
     pub(crate) hosts: Hosts,
     pub(crate) tokens: Tokens,
     pub(crate) sessions: Sessions,

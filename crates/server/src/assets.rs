@@ -1,9 +1,15 @@
-//! The files of the page, which are part of the program. `ASSETS` lists them; the page names them as `assets/NAME`.
+//! The files of the page, which are part of the program. `ASSETS` lists them.
+//!
+//! A page names them as `assets/NAME`, and is served with `assets/VERSION/NAME`. The version is a hash of all files, so a browser may keep
+//! them for good.
+
+use std::sync::LazyLock;
 
 use axum::extract::Path;
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
+use sha2::{Digest as _, Sha256};
 
 use crate::headers::page_policy;
 use crate::problem::Problem;
@@ -58,6 +64,21 @@ const ASSETS: [Asset; 35] = assets![
     "zoom.js",
 ];
 
+/// The address of a file changes with the files.
+const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// Of the hash, so many bytes stand in the version.
+const VERSION_BYTES: usize = 8;
+
+/// The version of the files.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let mut hash = Sha256::new();
+    for asset in &ASSETS {
+        hash.update(asset.bytes);
+    }
+    hex::encode(&hash.finalize()[..VERSION_BYTES])
+});
+
 /// The first page.
 pub(crate) async fn page() -> Response {
     html("index.html")
@@ -68,19 +89,25 @@ pub(crate) async fn api_page() -> Response {
     html("api.html")
 }
 
-/// A script or style sheet of the page.
-pub(crate) async fn asset(Path(name): Path<String>) -> Response {
+/// A script or style sheet of the page. A page of another version of this program gets the file, too, but does not keep it.
+pub(crate) async fn asset(Path((version, name)): Path<(String, String)>) -> Response {
     match find(&name) {
-        Some(asset) if !is_page(asset.name) => answer(asset, []),
+        Some(asset) if !is_page(asset.name) => {
+            let kept = (version == *VERSION).then_some([(CACHE_CONTROL, FOR_GOOD)]);
+            (file_type(asset.name), kept, asset.bytes).into_response()
+        }
         _ => Problem::not_found("there is no such file").into_response(),
     }
 }
 
 fn html(name: &str) -> Response {
-    match find(name) {
-        Some(asset) => answer(asset, [(CONTENT_SECURITY_POLICY, page_policy())]),
-        None => Problem::not_found("there is no such page").into_response(),
-    }
+    let page = find(name).and_then(|asset| str::from_utf8(asset.bytes).ok());
+    let Some(page) = page else {
+        return Problem::not_found("there is no such page").into_response();
+    };
+    let page = page.replace("\"assets/", &format!("\"assets/{}/", *VERSION));
+    let policy = [(CONTENT_SECURITY_POLICY, page_policy())];
+    (file_type(name), policy, page).into_response()
 }
 
 fn find(name: &str) -> Option<&'static Asset> {
@@ -91,12 +118,8 @@ fn is_page(name: &str) -> bool {
     name.ends_with(".html")
 }
 
-fn answer<const N: usize>(
-    asset: &'static Asset,
-    headers: [(HeaderName, HeaderValue); N],
-) -> Response {
-    let media_type = media_type(asset.name);
-    ([(CONTENT_TYPE, media_type)], headers, asset.bytes).into_response()
+fn file_type(name: &str) -> [(HeaderName, &'static str); 1] {
+    [(CONTENT_TYPE, media_type(name))]
 }
 
 fn media_type(name: &str) -> &'static str {

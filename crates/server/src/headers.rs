@@ -35,13 +35,17 @@ const EVERYWHERE: [(HeaderName, HeaderValue); 6] = [
 pub(crate) async fn add(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    // What a browser may keep is the same for everyone.
+    let is_kept = headers.contains_key(CACHE_CONTROL);
     for (name, value) in EVERYWHERE {
         headers.entry(name).or_insert(value);
     }
-    headers.append(
-        VARY,
-        HeaderValue::from_static("Accept, Authorization, Cookie"),
-    );
+    if !is_kept {
+        headers.append(
+            VARY,
+            HeaderValue::from_static("Accept, Authorization, Cookie"),
+        );
+    }
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(SANDBOX);
     response
 }

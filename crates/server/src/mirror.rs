@@ -1,8 +1,12 @@
 //! [`Mirror`]: the source and the freshness, which every answer carries in its headers.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use bson::DateTime;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use runlineage::MongoRunStore;
 use runlineage::mongo::Freshness;
 
 use crate::answer::Pages;
@@ -20,6 +24,30 @@ pub(crate) const DELETED: HeaderName = HeaderName::from_static("runlineage-delet
 /// Percent-encoded in a header. All that is not ASCII is encoded too.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
+/// How long the freshness may have been read before. A sync records it far less often.
+const AGE: Duration = Duration::from_secs(1);
+
+/// The freshness as it was read last. Every answer tells it, so reading it anew would cost every request a query.
+#[derive(Debug, Default)]
+pub(crate) struct LastFreshness(Mutex<Option<(Instant, Freshness)>>);
+
+impl LastFreshness {
+    async fn read(&self, store: &MongoRunStore) -> Result<Freshness, Problem> {
+        let last = self.lock().clone();
+        if let Some((_, freshness)) = last.filter(|(read_at, _)| read_at.elapsed() < AGE) {
+            return Ok(freshness);
+        }
+        let read_at = Instant::now();
+        let freshness = store.freshness().await?;
+        *self.lock() = Some((read_at, freshness.clone()));
+        Ok(freshness)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Instant, Freshness)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What is mirrored.
 #[derive(Debug)]
 pub(crate) struct Mirror {
@@ -31,7 +59,7 @@ impl Mirror {
     /// Reads it. A database that holds nothing and never saw a full pass is a problem, because it would answer every question with
     /// "nothing".
     pub(crate) async fn of(app: &App) -> Result<Self, Problem> {
-        let freshness = app.store.freshness().await?;
+        let freshness = app.freshness.read(&app.store).await?;
         if freshness.full_pass.is_none() && !app.store.find_any().await? {
             return Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -26,7 +26,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let pages = Router::new()
         .route("/", get(assets::page))
         .route("/api", get(assets::api_page))
-        .route("/assets/{name}", get(assets::asset))
+        .route("/assets/{version}/{name}", get(assets::asset))
         .route("/health", get(monitor::health))
         .route("/ready", get(monitor::ready))
         .route("/metrics", get(monitor::show));

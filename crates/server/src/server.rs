@@ -14,6 +14,7 @@ use crate::answer::Pages;
 use crate::app::{App, Limits};
 use crate::connection;
 use crate::error::Error;
+use crate::mirror::LastFreshness;
 use crate::monitor;
 use crate::origin::Hosts;
 use crate::rate::Rates;
@@ -165,6 +166,7 @@ impl Server {
                 .store
                 .with_max_time(self.limits.max_time)
                 .with_kept_counts(KEPT_COUNTS),
+            freshness: LastFreshness::default(),
             hosts: Hosts::of(self.hosts.into_iter().chain(own)),
             tokens,
             sessions: Sessions::default(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
+use runlineage::graph::Graph;
 use runlineage::{Kind, Node};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -30,6 +31,8 @@ pub(crate) struct NodeParams {
     /// A node, as `select` of `/graph` takes it.
     #[param(example = "model:churn:2")]
     id: String,
+    /// Whether to count the node's edges up and down: true by default.
+    counts: Option<bool>,
 }
 
 /// A node.
@@ -38,7 +41,7 @@ pub(crate) struct NodeAnswer<'a> {
     /// The text that names the node.
     node: String,
     /// The node as in a graph of itself alone, so that `hidden` counts its edges up and down. A model or prompt without a version and a
-    /// dataset without a digest are all of that name.
+    /// dataset without a digest are all of that name. Empty with `counts=false`.
     #[schema(value_type = Vec<NodeSchema>)]
     nodes: Vec<LinkedNode<'a>>,
     /// For a run, its document, as `/run` shows it. For others, what `runlineage show NODE --format json` prints: what the registry
@@ -66,13 +69,21 @@ pub(crate) async fn node(
 ) -> Result<Answer, Problem> {
     let format = Format::of(None, &headers, &OBJECTS)?;
     let node = walk::node(&app, "id", &params.id).await?;
-    let alone = app.store.graph(node.clone()).upstream(0).downstream(0);
-    let alone = alone.max_nodes(MAX_NODES).max_time(app.limits.max_time);
-    let graph = async { alone.await.map_err(Problem::from) };
+    let graph = async {
+        match params.counts.unwrap_or(true) {
+            true => alone(&app, &node).await.map(Some),
+            false => Ok(None),
+        }
+    };
     let (graph, details, mirror) =
         futures::try_join!(graph, details(&app, &node), Mirror::of(&app))?;
-    walk::check_start(&app, &graph, &node).await?;
-    let starts = graph.nodes.iter().filter(|shown| shown.is_start);
+    match &graph {
+        Some(graph) => walk::check_start(&app, graph, &node).await?,
+        None if details.is_none() => walk::check_known(&app, &node).await?,
+        None => {}
+    }
+    let shown = graph.iter().flat_map(|graph| &graph.nodes);
+    let starts = shown.filter(|shown| shown.is_start);
     let pages = mirror.pages.as_ref();
     let answer = NodeAnswer {
         node: node.to_string(),
@@ -80,8 +91,15 @@ pub(crate) async fn node(
         details,
     };
     let json = json_line(&answer).map_err(|_| Problem::unwritten())?;
-    let cut = walk::cut(graph.truncated.as_ref(), MAX_NODES);
-    Ok(Answer::new(format, json, &mirror).cut(cut))
+    let truncated = graph.as_ref().and_then(|graph| graph.truncated.as_ref());
+    Ok(Answer::new(format, json, &mirror).cut(walk::cut(truncated, MAX_NODES)))
+}
+
+/// The graph of the node alone.
+async fn alone(app: &App, node: &Node) -> Result<Graph, Problem> {
+    let graph = app.store.graph(node.clone()).upstream(0).downstream(0);
+    let graph = graph.max_nodes(MAX_NODES).max_time(app.limits.max_time);
+    Ok(graph.await?)
 }
 
 async fn details(app: &App, node: &Node) -> Result<Option<Box<RawValue>>, Problem> {

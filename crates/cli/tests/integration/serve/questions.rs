@@ -233,10 +233,56 @@ async fn suggestions_begin_with_the_text_and_say_what_they_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_browser_keeps_the_files_of_the_page_until_the_program_changes() {
+    let test = mirror_of(1).await;
+    let served = Served::start(&test.uri, &[]);
+    for path in ["/", "/api"] {
+        let page = served.get(path).ok();
+        assert_eq!(page.header("cache-control"), Some("private, no-cache"));
+        let text = page.text();
+        let mut names = text.split('"').filter(|part| part.starts_with("assets/"));
+        let file = |name: &str| served.get(&format!("/{name}")).ok();
+        assert!(names.clone().count() >= 2, "{text}");
+        assert!(names.all(|name| {
+            let answer = file(name);
+            let kept = answer.header("cache-control").unwrap_or_default();
+            let varies = answer.header("vary").unwrap_or_default();
+            kept.ends_with("immutable") && !varies.contains("cookie")
+        }));
+    }
+    // A page of another version is still open in a browser.
+    let other = served.get("/assets/0/app.js").ok();
+    assert_eq!(other.header("cache-control"), Some("private, no-cache"));
+    assert_eq!(served.get("/assets/0/index.html").status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_counts_has_the_same_details() {
+    let test = mirror_of(100).await;
+    let served = Served::start(&test.uri, &[]);
+    for node in ["run:run001", "model:churn", "model:churn:1"] {
+        let counted = served.get(&format!("/api/v1/node?id={node}")).ok().json();
+        let bare = format!("/api/v1/node?id={node}&counts=false");
+        let bare = served.get(&bare).ok().json();
+        assert_eq!(bare["node"], counted["node"]);
+        assert_eq!(bare["details"], counted["details"]);
+        assert_eq!(bare["nodes"], serde_json::json!([]));
+        assert!(counted["nodes"][0]["hidden"].is_object(), "{counted}");
+    }
+    // No artifact has details, whether a run names it or not.
+    let status = |node: &str| {
+        let path = format!("/api/v1/node?id={node}&counts=false");
+        served.get(&path).status
+    };
+    assert_eq!(status("artifact:r/data/x"), 200);
+    assert_eq!(status("artifact:other/data/x"), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unchanged_answer_is_not_sent_again_and_a_large_one_is_compressed() {
     let test = mirror_of(100).await;
     let served = Served::start(&test.uri, &[]);
-    for path in DATA.iter().chain(&["/", "/assets/app.js"]) {
+    for path in DATA.iter().chain(&["/", "/assets/0/app.js"]) {
         // It tells when it was written.
         if path.contains("provenance") {
             continue;

@@ -12,7 +12,7 @@ const OPEN: [&str; 6] = [
     "/",
     "/api",
     "/api/v1/openapi.json",
-    "/assets/app.js",
+    "/assets/0/app.js",
     "/health",
     "/ready",
 ];
