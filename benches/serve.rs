@@ -36,6 +36,7 @@ use mongodb::{Client, Collection, Database};
 use runlineage::MongoRunStore;
 use runlineage_test_servers::browser::drive;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use server::Server;
 use support::program::{run, runlineage};
@@ -43,6 +44,8 @@ use support::served::{Served, encoded};
 
 const ROUNDS: usize = 101;
 const CLIENTS: usize = 20;
+/// Pages of each client.
+const PAGES: u64 = 25;
 /// Runs of one export.
 const EXPORTED: usize = 2_000;
 
@@ -61,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     one_hit(&served, &database, runs).await?;
     export(&served, &uri);
     page(&served, runs);
-    node_pages(&served, runs);
+    node_pages(&served, runs).await?;
     Ok(())
 }
 
@@ -86,41 +89,47 @@ fn page(served: &Served, runs: u64) {
 }
 
 /// What the page of a node asks for, by many clients at once: the picture with its data, then the node for the panel beside it.
-fn node_pages(served: &Served, runs: u64) {
-    let page = |n: u64| {
-        let node = format!("run:{}", generator::id(n));
-        let start = Instant::now();
-        let picture = format!(
-            "/api/v1/picture?select={node}&upstream=2&downstream=2&max_nodes=40&links=false"
-        );
-        served.get(&picture).ok();
-        let panel = format!("/api/v1/node?id={node}&counts=false");
-        served.get(&panel).ok();
-        start.elapsed()
-    };
-    let pages = |first: u64| -> Vec<Duration> {
-        thread::scope(|scope| {
-            let clients = (0..CLIENTS as u64).map(|client| {
-                let page = &page;
-                scope.spawn(move || {
-                    let nodes = (0..25).map(|n| (first + client * 7_919 + n * 104_729) % runs);
-                    nodes.map(page).collect::<Vec<_>>()
-                })
-            });
-            let clients: Vec<_> = clients.collect();
-            let times = clients
-                .into_iter()
-                .map(|client| client.join().expect("times"));
-            times.flatten().collect()
-        })
-    };
+async fn node_pages(served: &Served, runs: u64) -> Result<(), Box<dyn Error>> {
+    // `reqwest` makes no client without one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     // Other nodes warm up the server.
-    pages(runs / 2 + 50_021);
-    let mut times = pages(0);
+    pages(served, runs, runs / 2 + 50_021).await?;
+    let mut times = pages(served, runs, 0).await?;
     times.sort();
     let at = |part: usize| times[times.len() * part / 100].as_secs_f64() * 1e3;
     println!("| node page, {CLIENTS} clients, p50 | {:.1} ms | |", at(50));
     println!("| node page, {CLIENTS} clients, p99 | {:.1} ms | |", at(99));
+    Ok(())
+}
+
+/// The times of the pages. As a browser does, each client keeps its connection.
+async fn pages(served: &Served, runs: u64, first: u64) -> Result<Vec<Duration>, Box<dyn Error>> {
+    let root = format!("http://{}/api/v1", served.address);
+    let mut clients = JoinSet::new();
+    for client in 0..CLIENTS as u64 {
+        let (root, token) = (root.clone(), served.token.clone());
+        clients.spawn(async move {
+            let http = reqwest::Client::new();
+            let ask = async |path: String| {
+                let asked = http.get(path).bearer_auth(&token).send().await?;
+                asked.error_for_status()?.bytes().await
+            };
+            let mut times = Vec::new();
+            for page in 0..PAGES {
+                let run = generator::id((first + client * 7_919 + page * 104_729) % runs);
+                let start = Instant::now();
+                ask(format!("{root}/picture?select=run:{run}&upstream=2&downstream=2&max_nodes=40&links=false")).await?;
+                ask(format!("{root}/node?id=run:{run}&counts=false")).await?;
+                times.push(start.elapsed());
+            }
+            Ok::<_, reqwest::Error>(times)
+        });
+    }
+    let mut times = Vec::new();
+    while let Some(client) = clients.join_next().await {
+        times.extend(client??);
+    }
+    Ok(times)
 }
 
 /// A search with one hit, beside the same find of the raw driver.

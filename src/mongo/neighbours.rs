@@ -237,6 +237,14 @@ impl<'a> Neighbours<'a> {
         while let Some(read) = batch {
             let read = read.map_err(cannot_read)?;
             let parsing = parse(&read, is_deleted, take, &mut found);
+            if find.batch < BATCH {
+                // There is room for few runs, so these may be enough.
+                if !parsing.await? {
+                    break;
+                }
+                batch = batches.next().await;
+                continue;
+            }
             let (next, goes_on) = join!(batches.next(), parsing);
             if !goes_on? {
                 break;
