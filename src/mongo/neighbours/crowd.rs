@@ -1,7 +1,9 @@
 //! Counts the runs of references that very many runs have. MongoDB would read all of these runs to count them, so it stops at a limit.
 
-use bson::Document;
+use bson::doc;
+use bson::raw::RawDocumentBuf;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use mongodb::Collection;
 use mongodb::action::Action as _;
 use mongodb::options::Hint;
 
@@ -10,8 +12,8 @@ use super::{CONCURRENT, Details, Lookup, Neighbours, Tally, cannot_read, with_in
 use crate::error::Result;
 use crate::node::Node;
 
-/// To look for so few versions of a model is cheaper than to list all that it has.
-const FEW_DETAILS: usize = 10;
+/// The largest number of index keys in a batch.
+const KEYS: u32 = 20_000;
 
 /// How far the runs of references are counted.
 #[derive(Clone, Copy)]
@@ -38,6 +40,7 @@ impl Neighbours<'_> {
     ) -> Result<Vec<Tally>> {
         let keys = lookup.by_key().map(|of_key| async move {
             if lookup.keys.len() > 1
+                && !of_key.has_few_details()
                 && let Some(found) = self.tally_together(&of_key, Some(FEW)).await?
             {
                 return Ok(found);
@@ -57,7 +60,7 @@ impl Neighbours<'_> {
         for (key, details) in &lookup.keys {
             let details = match (kind.spec().detail, details) {
                 (None, _) => Details::from([None]),
-                (Some(_), Some(details)) if details.len() <= FEW_DETAILS => details.clone(),
+                (Some(_), Some(details)) if lookup.has_few_details() => details.clone(),
                 (Some(_), _) => {
                     let limit = usize::try_from(extent.limit()).unwrap_or(usize::MAX);
                     self.details(direction, kind, key, limit).await?
@@ -68,13 +71,12 @@ impl Neighbours<'_> {
             nodes.extend(of_key.filter(|node| lookup.finds(node)));
         }
         let tallies = nodes.into_iter().map(|node| async move {
-            let filter = Lookup::exact(direction, &node);
             let limit = match (extent.is_counted)(&node) {
                 true => extent.limit(),
                 false => 1,
             };
             Ok(Tally {
-                runs: self.count(lookup.index(), &filter, limit).await?,
+                runs: self.count(lookup, &node, limit).await?,
                 node,
                 // A key is the id of a run only for artifacts, which are not counted here.
                 is_own: false,
@@ -85,20 +87,50 @@ impl Neighbours<'_> {
         found.try_collect().await
     }
 
-    /// The number of runs that match, counted up to the limit in each collection.
-    async fn count(&self, index: &'static str, filter: &Document, limit: i64) -> Result<u64> {
+    /// The number of runs that have exactly this reference, counted up to the limit in each collection.
+    async fn count(&self, lookup: &Lookup, node: &Node, limit: i64) -> Result<u64> {
         let mut counted = 0;
         for (runs, _) in self.run_collections() {
-            let count = async |index: Option<&'static str>| {
-                runs.count_documents(filter.clone())
-                    .limit(limit.unsigned_abs())
-                    .optional(self.max_time, |count, time| count.max_time(time))
-                    .optional(index, |count, index| {
-                        count.hint(Hint::Name(index.to_owned()))
-                    })
-                    .await
+            let count = async |index: Option<&'static str>| match index {
+                Some(index) => self.count_keys(&runs, index, lookup, node, limit).await,
+                None => {
+                    let filter = Lookup::exact(lookup.direction, node);
+                    runs.count_documents(filter)
+                        .limit(limit.unsigned_abs())
+                        .optional(self.max_time, |count, time| count.max_time(time))
+                        .await
+                }
             };
-            counted += with_index(Some(index), count).await.map_err(cannot_read)?;
+            let count = with_index(Some(lookup.index()), count).await;
+            counted += count.map_err(cannot_read)?;
+        }
+        Ok(counted)
+    }
+
+    /// The same from the keys of the index, which takes a fifth of the time: a filter on two fields of an array would read each run.
+    async fn count_keys(
+        &self,
+        runs: &Collection<RawDocumentBuf>,
+        index: &'static str,
+        lookup: &Lookup,
+        node: &Node,
+        limit: i64,
+    ) -> mongodb::error::Result<u64> {
+        let (min, max) = lookup.bounds(node);
+        let mut batches = runs
+            .find(doc! {})
+            .hint(Hint::Name(index.to_owned()))
+            .min(min)
+            .max(max)
+            .return_key(true)
+            .limit(limit)
+            .batch_size(KEYS)
+            .optional(self.max_time, |find, time| find.max_time(time))
+            .batch()
+            .await?;
+        let mut counted = 0;
+        while let Some(batch) = batches.try_next().await? {
+            counted += batch.doc_slices()?.into_iter().count() as u64;
         }
         Ok(counted)
     }

@@ -13,6 +13,9 @@ use crate::node::{Direction, Kind, Node};
 /// Two queries share the references from twice this number on, so that MongoDB answers with two cores.
 const SHARED: usize = 500;
 
+/// So many details of a key are few.
+const FEW_DETAILS: usize = 10;
+
 /// Details of references with the same key. `None` is a reference without a detail.
 pub(crate) type Details = BTreeSet<Option<String>>;
 
@@ -73,6 +76,42 @@ impl Lookup {
             element.insert(detail.field, node.detail());
         }
         doc! { kind.path(direction): { "$elemMatch": element } }
+    }
+
+    /// The bounds of exactly this reference in the index by the key: the first one included, the second one not.
+    pub(super) fn bounds(&self, node: &Node) -> (Document, Document) {
+        let key = node.key();
+        let (min, max) = match (self.kind.spec().detail, node.detail()) {
+            (None, _) => {
+                return (
+                    self.index_key(key, Bson::Null),
+                    self.index_key(&after(key), Bson::Null),
+                );
+            }
+            // In the order of an index, not-a-number follows null.
+            (Some(_), None) => (Bson::Null, f64::NAN.into()),
+            (Some(_), Some(detail)) => (detail.into(), after(detail).into()),
+        };
+        (self.index_key(key, min), self.index_key(key, max))
+    }
+
+    /// A key of the index by the key and the detail.
+    pub(super) fn index_key(&self, key: &str, detail: Bson) -> Document {
+        let mut bound = doc! { self.kind.key_path(self.direction): key };
+        if let Some(spec) = self.kind.spec().detail {
+            let path = self.kind.path(self.direction);
+            bound.insert(format!("{path}.{}", spec.field), detail);
+        }
+        bound
+    }
+
+    /// Whether to look for each detail of each key is cheaper than to list all that the keys have.
+    pub(super) fn has_few_details(&self) -> bool {
+        let is_few = |details: &Option<Details>| match details {
+            Some(details) => details.len() <= FEW_DETAILS,
+            None => self.kind.spec().detail.is_none(),
+        };
+        self.keys.values().all(is_few)
     }
 
     /// A lookup for each key.
@@ -158,6 +197,11 @@ impl Lookup {
             ..*self
         }
     }
+}
+
+/// The next text in the order of an index.
+pub(super) fn after(text: &str) -> String {
+    format!("{text}\0")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use mongodb::Collection;
 use mongodb::action::Action as _;
 use mongodb::options::Hint;
 
+use super::lookup::after;
 use super::{BATCH, Details, Extent, Find, Lookup, Neighbours, Reading, StoredRun, cannot_read};
 use crate::error::Result;
 use crate::hash::{FastMap, FastSet};
@@ -147,12 +148,9 @@ async fn details(
     let Some(detail) = lookup.kind.spec().detail else {
         return Ok(found);
     };
-    let key_field = lookup.kind.key_path(lookup.direction);
     let detail_field = format!("{}.{}", lookup.kind.path(lookup.direction), detail.field);
-    let bound = |key: &str, detail: Bson| doc! { &key_field: key, &detail_field: detail };
-    // The text with a NUL appended is the next text in index order.
-    let max = bound(&format!("{key}\0"), Bson::MinKey);
-    let mut min = bound(key, Bson::MinKey);
+    let max = lookup.index_key(&after(key), Bson::MinKey);
+    let mut min = lookup.index_key(key, Bson::MinKey);
     while found.len() < limit {
         let next = runs
             .clone_with_type::<Document>()
@@ -172,8 +170,7 @@ async fn details(
         let Some(next) = next else { break };
         let detail = next.get_str(&detail_field).ok();
         found.insert(detail.map(str::to_owned));
-        let after = detail.map_or(Bson::from(""), |detail| format!("{detail}\0").into());
-        min = bound(key, after);
+        min = lookup.index_key(key, detail.map_or(String::new(), after).into());
     }
     Ok(found)
 }
