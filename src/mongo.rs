@@ -151,8 +151,8 @@ impl MongoRunStore {
         }
     }
 
-    /// Keeps the hidden counts of nodes that more than 20 runs read or wrote for this time, and shares them among clones. By
-    /// default, every graph counts them anew, which takes tens of milliseconds for each.
+    /// Keeps the hidden counts of nodes that more than 20 runs read or wrote for this time, and that no run has another version of
+    /// such a model. Clones share them. By default, every graph counts them anew, which takes milliseconds for each.
     #[must_use]
     pub fn with_kept_counts(self, time: Duration) -> Self {
         Self {

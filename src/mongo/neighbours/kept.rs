@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Details, Lookup, Tally};
-use crate::hash::FastMap;
+use crate::hash::{FastMap, FastSet};
 use crate::node::{Direction, Kind};
 
 /// Counts above this number of runs are kept.
@@ -23,7 +23,7 @@ pub(crate) struct KeptCounts {
 #[derive(Debug, Default)]
 struct Counts {
     kept: FastMap<Place, Kept>,
-    /// The number of references in `kept`.
+    /// The number of references in `kept`, those that no run has included.
     references: usize,
 }
 
@@ -84,16 +84,25 @@ impl KeptCounts {
         (found, rest)
     }
 
-    /// Keeps those of these counts that are large. They stopped above this number of runs.
+    /// Keeps those of these counts that are large, and which references with the same keys no run has. The counts stopped above this
+    /// number of runs.
     pub(super) fn keep_large(&self, lookup: &Lookup, most: u64, counted: &[Tally]) {
         let mut groups: FastMap<Place, Vec<Tally>> = FastMap::default();
         for tally in counted {
             let place = Place::of(lookup, &tally.node.shared_key(), tally.node.detail());
             groups.entry(place).or_default().push(tally.clone());
         }
+        let is_large = |tallies: &[Tally]| runs(tallies) > LARGE && tallies.len() < MOST;
+        let large = groups.iter().filter(|(_, tallies)| is_large(tallies));
+        let large: FastSet<Arc<str>> = large.map(|(place, _)| Arc::clone(&place.key)).collect();
+        for (key, details) in &lookup.keys {
+            for detail in details.iter().flatten().filter(|_| large.contains(key)) {
+                let place = Place::of(lookup, key, detail.as_deref());
+                groups.entry(place).or_default();
+            }
+        }
         for (place, tallies) in groups {
-            let runs: u64 = tallies.iter().map(|tally| tally.runs).sum();
-            if runs > LARGE && tallies.len() < MOST {
+            if tallies.is_empty() || is_large(&tallies) {
                 self.lock().keep(place, most, tallies);
             }
         }
@@ -106,17 +115,17 @@ impl KeptCounts {
 
 impl Counts {
     fn keep(&mut self, place: Place, most: u64, tallies: Vec<Tally>) {
-        if self.references + tallies.len() > MOST {
+        if self.references + size(&tallies) > MOST {
             *self = Self::default();
         }
-        self.references += tallies.len();
+        self.references += size(&tallies);
         let kept = Kept {
             counted_at: Instant::now(),
             most,
             tallies,
         };
         if let Some(replaced) = self.kept.insert(place, kept) {
-            self.references -= replaced.tallies.len();
+            self.references -= size(&replaced.tallies);
         }
     }
 }
@@ -136,9 +145,17 @@ impl Place {
 impl Kept {
     /// Whether the count is no older than this time, and goes up to this number of runs.
     fn serves(&self, time: Duration, most: u64) -> bool {
-        let runs: u64 = self.tallies.iter().map(|tally| tally.runs).sum();
-        self.counted_at.elapsed() < time && (runs <= self.most || most <= self.most)
+        self.counted_at.elapsed() < time && (runs(&self.tallies) <= self.most || most <= self.most)
     }
+}
+
+fn runs(tallies: &[Tally]) -> u64 {
+    tallies.iter().map(|tally| tally.runs).sum()
+}
+
+/// What these counts take of the room. That no run has a reference takes room, too.
+fn size(tallies: &[Tally]) -> usize {
+    tallies.len().max(1)
 }
 
 /// Whether the counts of all references with one key are kept together.
@@ -228,6 +245,27 @@ mod tests {
             ..wanted
         };
         assert!(split(&counts, &written, 10_000).0.is_empty());
+    }
+
+    #[test]
+    fn a_reference_that_no_run_has_is_kept_if_its_model_is_popular() {
+        let counts = KeptCounts::new(HOUR);
+        let wanted = lookup(Kind::MODEL, &["base", "rare"], Some(&["1", "2", "3"]));
+        let counted = [
+            ("model:base:1", 500),
+            ("model:base:2", 1),
+            ("model:rare:1", 1),
+        ];
+        let counted = counted.map(|(node, runs)| Tally {
+            node: node.parse().unwrap(),
+            runs,
+            is_own: false,
+        });
+        counts.keep_large(&wanted, 10_000, &counted);
+        let (found, rest) = split(&counts, &wanted, 10_000);
+        assert_eq!(found, [("model:base:1".to_owned(), 500)]);
+        // Of a small count, one run may be all that was looked for.
+        assert_eq!(rest, ["base 2", "rare - 1 2 3"]);
     }
 
     #[test]
