@@ -1,8 +1,8 @@
 //! Reads the runs that have given references: one query for each kind, however many references there are.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::FutureExt as _;
 use futures::future::try_join_all;
@@ -13,7 +13,7 @@ use super::walk::{Stop, Walk};
 use super::{Limit, Truncated};
 use crate::error::Result;
 use crate::hash::{FastMap, FastSet};
-use crate::mongo::neighbours::{Lookup, Reading, StoredRun};
+use crate::mongo::neighbours::{Lookup, Reading, StoredRun, Take};
 use crate::node::{Direction, Kind, Node};
 
 /// The runs that were read, by their references on one side.
@@ -88,23 +88,24 @@ impl Walk<'_> {
         let lookups = lookups(direction, nodes, artifacts_of, &self.renames);
         let is_cut = AtomicBool::new(false);
         let room = self.limits.nodes.saturating_sub(arena.shown());
+        // One run more than the limit allows tells at which node the walk exceeds it.
+        let few = room.saturating_add(1);
         let reads = lookups.iter().map(|lookup| {
-            let reader = Reader {
-                wanted: &wanted,
-                direction,
-                room,
-                read: AtomicUsize::new(0),
-                uncertain: Mutex::default(),
-            };
-            let is_cut = &is_cut;
+            let (wanted, is_cut) = (&wanted, &is_cut);
             let read = async move {
-                let take = |run: &StoredRun| {
-                    let reading = reader.take(run);
-                    is_cut.fetch_or(reading == Reading::Stop, Ordering::Relaxed);
-                    reading
+                let take = || -> Take<'_> {
+                    let mut reader = Reader {
+                        wanted,
+                        direction,
+                        few,
+                        uncertain: FastSet::default(),
+                    };
+                    Box::new(move |run| {
+                        let reading = reader.take(run);
+                        is_cut.fetch_or(reading == Reading::Stop, Ordering::Relaxed);
+                        reading
+                    })
                 };
-                // One more shows that there are more.
-                let few = room.saturating_add(1);
                 self.neighbours.users(lookup, few, &take).await
             };
             read.boxed()
@@ -214,20 +215,19 @@ impl Wanted<'_> {
     }
 }
 
-/// The state of one look-up.
+/// The state of one query.
 struct Reader<'a> {
     wanted: &'a Wanted<'a>,
     direction: Direction,
-    /// How many more nodes fit the graph.
-    room: usize,
-    read: AtomicUsize,
+    /// How many runs are still kept that the graph does not show.
+    few: usize,
     /// The references behind uncertain edges. Without `takes_uncertain`, one run of each is enough to know that it was read or written.
-    uncertain: Mutex<FastSet<Node>>,
+    uncertain: FastSet<Node>,
 }
 
 impl Reader<'_> {
     /// Keeps the runs that the walk shows, and one run of each reference behind an uncertain edge.
-    fn take(&self, stored: &StoredRun) -> Reading {
+    fn take(&mut self, stored: &StoredRun) -> Reading {
         let walk = self.wanted.walk;
         let (mut is_walked, mut is_new) = (false, false);
         for reference in &stored.references {
@@ -236,11 +236,7 @@ impl Reader<'_> {
             }
             match self.wanted.wants(&reference.node) {
                 Some(is_certain) if is_certain || walk.takes_uncertain => is_walked = true,
-                Some(_) => {
-                    let known = self.uncertain.lock();
-                    let mut known = known.unwrap_or_else(PoisonError::into_inner);
-                    is_new |= known.insert(reference.node.clone());
-                }
+                Some(_) => is_new |= self.uncertain.insert(reference.node.clone()),
                 None => {}
             }
         }
@@ -249,9 +245,11 @@ impl Reader<'_> {
         }
         let at = walk.arena.find(&stored.node);
         let is_shown = at.is_some_and(|at| walk.arena.met(at).depth.is_some());
-        // The walk needs one run more than the limit allows, to learn at which node it exceeds the limit.
-        if !is_shown && self.read.fetch_add(1, Ordering::Relaxed) > self.room {
-            return Reading::Stop;
+        if !is_shown {
+            let Some(few) = self.few.checked_sub(1) else {
+                return Reading::Stop;
+            };
+            self.few = few;
         }
         Reading::Keep
     }

@@ -75,6 +75,9 @@ pub(crate) enum Reading {
     Stop,
 }
 
+/// Decides what happens to each run of one query.
+pub(crate) type Take<'t> = Box<dyn FnMut(&StoredRun) -> Reading + Send + 't>;
+
 /// A query for runs.
 struct Find<'q> {
     filter: &'q Document,
@@ -120,8 +123,8 @@ impl<'a> Neighbours<'a> {
             for ids in chunks(&missing, CHUNK) {
                 let filter = self.filtered(doc! { field::ID: { "$in": ids } }, is_filtered);
                 let find = self.find(&filter, None, BATCH, is_deleted);
-                let take = |_: &StoredRun| Reading::Keep;
-                found.extend(self.read(runs.clone(), is_deleted, find, &take).await?);
+                let take = Box::new(|_: &StoredRun| Reading::Keep);
+                found.extend(self.read(runs.clone(), is_deleted, find, take).await?);
             }
             // Most runs are not deleted, so few are left to look for among those that are.
             for run in &found[before..] {
@@ -131,18 +134,24 @@ impl<'a> Neighbours<'a> {
         Ok(found)
     }
 
-    /// The runs that have one of the references, as far as `take` keeps them. `few` is how many may be enough.
-    pub(crate) async fn users(
+    /// The runs that have one of the references, as far as `take` keeps them. `few` is how many may be enough. Each query has a `take` of
+    /// its own, so that what is kept does not depend on which query is the fastest.
+    pub(crate) async fn users<'t>(
         &self,
         lookup: &Lookup,
         few: usize,
-        take: &(dyn Fn(&StoredRun) -> Reading + Sync),
+        take: &(dyn Fn() -> Take<'t> + Sync),
     ) -> Result<Vec<StoredRun>> {
         let batch = u32::try_from(few).map_or(BATCH, |few| few.clamp(SMALL_BATCH, BATCH));
         let reads = lookup.parts().into_iter().map(|part| async move {
-            let filter = self.filtered(part.filter(), true);
+            let filter = &self.filtered(part.filter(), true);
             let index = Some(lookup.index());
-            self.find_runs(&filter, index, batch, take).await
+            let reads = self.run_collections().map(|(runs, is_deleted)| {
+                let find = self.find(filter, index, batch, is_deleted);
+                self.read(runs, is_deleted, find, take()).boxed()
+            });
+            let found = try_join_all(reads).await?;
+            Ok(found.into_iter().flatten().collect::<Vec<_>>())
         });
         let found = stream::iter(reads).buffered(CONCURRENT);
         found.try_concat().await
@@ -176,20 +185,6 @@ impl<'a> Neighbours<'a> {
         Ok(found)
     }
 
-    async fn find_runs(
-        &self,
-        filter: &Document,
-        index: Option<&'static str>,
-        batch: u32,
-        take: &(dyn Fn(&StoredRun) -> Reading + Sync),
-    ) -> Result<Vec<StoredRun>> {
-        let reads = self.run_collections().map(|(runs, is_deleted)| {
-            let find = self.find(filter, index, batch, is_deleted);
-            self.read(runs, is_deleted, find, take).boxed()
-        });
-        Ok(try_join_all(reads).await?.into_iter().flatten().collect())
-    }
-
     /// The query for what a walk needs of runs.
     fn find<'q>(
         &self,
@@ -219,7 +214,7 @@ impl<'a> Neighbours<'a> {
         runs: Collection<bson::raw::RawDocumentBuf>,
         is_deleted: bool,
         find: Find<'_>,
-        take: &(dyn Fn(&StoredRun) -> Reading + Sync),
+        mut take: Take<'_>,
     ) -> Result<Vec<StoredRun>> {
         let sent = async |index: Option<&'static str>| {
             runs.find(find.filter.clone())
@@ -236,7 +231,7 @@ impl<'a> Neighbours<'a> {
         let mut batch = batches.next().await;
         while let Some(read) = batch {
             let read = read.map_err(cannot_read)?;
-            let parsing = parse(&read, is_deleted, take, &mut found);
+            let parsing = parse(&read, is_deleted, &mut take, &mut found);
             if find.batch < BATCH {
                 // There is room for few runs, so these may be enough.
                 if !parsing.await? {
@@ -275,7 +270,7 @@ impl<'a> Neighbours<'a> {
 async fn parse(
     batch: &RawBatch,
     is_deleted: bool,
-    take: &(dyn Fn(&StoredRun) -> Reading + Sync),
+    take: &mut Take<'_>,
     found: &mut Vec<StoredRun>,
 ) -> Result<bool> {
     let documents = batch.doc_slices().map_err(cannot_read)?;

@@ -10,8 +10,8 @@ use crate::error::Result;
 use crate::graph::fetch::lookups;
 use crate::graph::overlap::{References, Renames};
 use crate::mongo::neighbours::{
-    LoggedModel, LoggedModelsBy, Neighbours, Reading, RegisteredVersion, StoredRun, VersionsBy,
-    version_id,
+    LoggedModel, LoggedModelsBy, Neighbours, Reading, RegisteredVersion, StoredRun, Take,
+    VersionsBy, version_id,
 };
 use crate::node::{Direction, Kind, Node};
 
@@ -128,6 +128,7 @@ async fn writers(
         std::iter::empty(),
         &renames,
     );
+    let take = || -> Take<'_> { Box::new(&take) };
     let reads = lookups
         .iter()
         .map(|lookup| neighbours.users(lookup, usize::MAX, &take).boxed());

@@ -81,7 +81,7 @@ impl Neighbours<'_> {
                     batch: BATCH,
                     limit: limit.and_then(|limit| i64::try_from(limit).ok()?.checked_add(1)),
                 };
-                self.read(runs, is_deleted, find, &take).boxed()
+                self.read(runs, is_deleted, find, Box::new(&take)).boxed()
             });
             try_join_all(reads).await?;
         }

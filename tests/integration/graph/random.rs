@@ -65,6 +65,21 @@ pub(crate) fn world(rng: &mut Rng) -> World {
     world
 }
 
+/// Adds very many runs that read and write the same few things.
+pub(crate) fn crowd(rng: &mut Rng, world: &mut World) {
+    for n in 0..600 {
+        let mut run = WorldRun::new(&format!("crowd{n:03}"));
+        run.is_deleted = rng.usize(..8) == 0;
+        for _ in 0..rng.usize(1..3) {
+            run.inputs.push((input(rng, 5, 3), origin(rng)));
+        }
+        if rng.usize(..4) == 0 {
+            run.outputs.push((output(rng, 5, 3), origin(rng)));
+        }
+        world.runs.push(run);
+    }
+}
+
 fn registry(rng: &mut Rng, world: &mut World, count: usize, names: usize) {
     if rng.bool() {
         return;

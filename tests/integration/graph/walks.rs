@@ -1,6 +1,7 @@
 //! Walks over random lineage, and over lineage made by hand.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fastrand::Rng;
 use runlineage::graph::{Edge, Graph, GraphRequest, Limit, Relation};
@@ -214,4 +215,36 @@ async fn walks_over_random_lineage_show_what_their_definition_says() {
         cut > 50 && walked > 100 && related > 100,
         "{cut} cut, {walked} of some size, {related} edges to parents"
     );
+}
+
+#[tokio::test]
+async fn what_a_crowd_hides_is_counted_exactly_and_kept_counts_are_the_same() {
+    let test = TestDatabase::new().await;
+    let store = mirror(&test).await;
+    let mut large = 0;
+    for seed in 0..scaled(6, 60) {
+        let rng = &mut Rng::with_seed(seed);
+        let mut world = random::world(rng);
+        random::crowd(rng, &mut world);
+        world.store(&test.database).await;
+        let keeping = store.clone().with_kept_counts(Duration::from_secs(3600));
+        for _ in 0..20 {
+            // Most of the crowd stays hidden.
+            let question = Question {
+                up: rng.u32(..2),
+                down: rng.u32(..2),
+                max_nodes: rng.usize(1..60),
+                ..Question::random(rng, &world)
+            };
+            let graph = question.ask(&store).await;
+            assert_answers(&world, &question, &graph);
+            // What an earlier graph has counted serves this one.
+            for _ in 0..2 {
+                assert_eq!(question.ask(&keeping).await, graph, "{question:?}");
+            }
+            let hidden = graph.nodes.iter().filter_map(|shown| shown.hidden);
+            large += hidden.filter(|hidden| hidden.down.count > 20).count();
+        }
+    }
+    assert!(large > 20, "{large} large counts");
 }
