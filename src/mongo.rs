@@ -59,7 +59,7 @@ use crate::query::Search;
 use crate::run::{Run, field};
 use collections::Collections;
 use failure::failed;
-use neighbours::KeptCounts;
+use neighbours::Kept;
 
 const DEFAULT_DATABASE: &str = "runlineage";
 /// How long MongoDB may wait for a majority to acknowledge a write before the write fails.
@@ -75,7 +75,7 @@ pub struct MongoRunStore {
     migrated: Arc<OnceCell<()>>,
     /// The time limit of each command that reads.
     max_time: Option<Duration>,
-    kept_counts: Option<Arc<KeptCounts>>,
+    kept: Option<Arc<Kept>>,
     /// The writes in progress, of all clones.
     writes: TaskTracker,
 }
@@ -130,7 +130,7 @@ impl MongoRunStore {
             database,
             migrated: Arc::default(),
             max_time: None,
-            kept_counts: None,
+            kept: None,
             writes,
         }
     }
@@ -152,11 +152,12 @@ impl MongoRunStore {
     }
 
     /// Keeps the hidden counts of nodes that more than 20 runs read or wrote for this time, and that no run has another version of
-    /// such a model. Clones share them. By default, every graph counts them anew, which takes milliseconds for each.
+    /// such a model. For a second, walks also keep which collections are empty, and which models were renamed. Clones share all this.
+    /// By default, every graph counts anew, which takes milliseconds for each such node.
     #[must_use]
     pub fn with_kept_counts(self, time: Duration) -> Self {
         Self {
-            kept_counts: Some(Arc::new(KeptCounts::new(time))),
+            kept: Some(Arc::new(Kept::new(time))),
             ..self
         }
     }

@@ -14,6 +14,7 @@ mod tally;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bson::raw::RawDocumentBuf;
 use bson::{Bson, Document, doc};
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -32,7 +33,7 @@ use crate::run::{Run, field};
 
 pub(crate) use crowd::Extent;
 pub(crate) use family::ChildOf;
-pub(crate) use kept::KeptCounts;
+pub(crate) use kept::Kept;
 pub(crate) use lookup::{Details, Lookup};
 pub(crate) use registry::{
     LoggedModel, LoggedModelsBy, RegisteredModel, RegisteredVersion, VersionsBy, version_id,
@@ -50,8 +51,8 @@ const CONCURRENT: usize = 4;
 /// The largest number of runs in a batch. MongoDB gathers a batch while the one before it is parsed.
 const BATCH: u32 = 1_000;
 
-/// The smallest number of runs in a batch, since `take` may drop some of them.
-const SMALL_BATCH: u32 = 50;
+/// A limit leaves room for runs that `take` drops.
+const SMALL_LIMIT: i64 = 50;
 
 /// How many runs are parsed in a row. Between them, the request for the next batch gets its turn.
 const TURN: usize = 50;
@@ -75,6 +76,8 @@ pub(crate) enum Reading {
     Stop,
 }
 
+type RawRuns = Collection<RawDocumentBuf>;
+
 /// Decides what happens to each run of one query.
 pub(crate) type Take<'t> = Box<dyn FnMut(&StoredRun) -> Reading + Send + 't>;
 
@@ -83,9 +86,14 @@ struct Find<'q> {
     filter: &'q Document,
     fields: Document,
     index: Option<&'static str>,
-    /// The number of runs in a batch.
-    batch: u32,
     limit: Option<i64>,
+}
+
+/// What a query found.
+struct Found {
+    runs: Vec<StoredRun>,
+    /// Whether the limit of the query may have left runs out.
+    is_limited: bool,
 }
 
 impl<'a> Neighbours<'a> {
@@ -122,9 +130,9 @@ impl<'a> Neighbours<'a> {
             let before = found.len();
             for ids in chunks(&missing, CHUNK) {
                 let filter = self.filtered(doc! { field::ID: { "$in": ids } }, is_filtered);
-                let find = self.find(&filter, None, BATCH, is_deleted);
+                let find = self.find(&filter, None, is_deleted);
                 let take = Box::new(|_: &StoredRun| Reading::Keep);
-                found.extend(self.read(runs.clone(), is_deleted, find, take).await?);
+                found.extend(self.read(&runs, is_deleted, &find, take).await?.runs);
             }
             // Most runs are not deleted, so few are left to look for among those that are.
             for run in &found[before..] {
@@ -134,27 +142,50 @@ impl<'a> Neighbours<'a> {
         Ok(found)
     }
 
-    /// The runs that have one of the references, as far as `take` keeps them. `few` is how many may be enough. Each query has a `take` of
-    /// its own, so that what is kept does not depend on which query is the fastest.
+    /// The runs that have one of the references, as far as `take` keeps them. `few` is how many may be enough. Each reading has a `take` of
+    /// its own, so that what is kept does not depend on which of them is the fastest.
     pub(crate) async fn users<'t>(
         &self,
         lookup: &Lookup,
         few: usize,
         take: &(dyn Fn() -> Take<'t> + Sync),
     ) -> Result<Vec<StoredRun>> {
-        let batch = u32::try_from(few).map_or(BATCH, |few| few.clamp(SMALL_BATCH, BATCH));
         let reads = lookup.parts().into_iter().map(|part| async move {
             let filter = &self.filtered(part.filter(), true);
-            let index = Some(lookup.index());
             let reads = self.run_collections().map(|(runs, is_deleted)| {
-                let find = self.find(filter, index, batch, is_deleted);
-                self.read(runs, is_deleted, find, take()).boxed()
+                let find = self.find(filter, Some(lookup.index()), is_deleted);
+                async move { self.read_few(&runs, is_deleted, find, few, take).await }.boxed()
             });
             let found = try_join_all(reads).await?;
             Ok(found.into_iter().flatten().collect::<Vec<_>>())
         });
         let found = stream::iter(reads).buffered(CONCURRENT);
         found.try_concat().await
+    }
+
+    /// Reads the runs with a limit if few may be enough, and once more without it if they are not. MongoDB closes the cursor of a query
+    /// that reaches its limit.
+    async fn read_few<'t>(
+        &self,
+        runs: &RawRuns,
+        is_deleted: bool,
+        find: Find<'_>,
+        few: usize,
+        take: &(dyn Fn() -> Take<'t> + Sync),
+    ) -> Result<Vec<StoredRun>> {
+        // At one more, `take` stops.
+        let limit = i64::try_from(few).map(|few| few.saturating_add(1).max(SMALL_LIMIT));
+        let limit = limit.ok().filter(|limit| *limit < i64::from(BATCH));
+        let limited = Find { limit, ..find };
+        let found = self.read(runs, is_deleted, &limited, take()).await?;
+        if !found.is_limited {
+            return Ok(found.runs);
+        }
+        let all = Find {
+            limit: None,
+            ..limited
+        };
+        Ok(self.read(runs, is_deleted, &all, take()).await?.runs)
     }
 
     /// The runs with these ids, with inputs, tags and params.
@@ -190,7 +221,6 @@ impl<'a> Neighbours<'a> {
         &self,
         filter: &'q Document,
         index: Option<&'static str>,
-        batch: u32,
         is_deleted: bool,
     ) -> Find<'q> {
         let mut fields = doc! { Direction::Input.field(): 1, Direction::Output.field(): 1 };
@@ -204,22 +234,21 @@ impl<'a> Neighbours<'a> {
             filter,
             fields,
             index,
-            batch,
             limit: None,
         }
     }
 
     async fn read(
         &self,
-        runs: Collection<bson::raw::RawDocumentBuf>,
+        runs: &RawRuns,
         is_deleted: bool,
-        find: Find<'_>,
+        find: &Find<'_>,
         mut take: Take<'_>,
-    ) -> Result<Vec<StoredRun>> {
+    ) -> Result<Found> {
         let sent = async |index: Option<&'static str>| {
             runs.find(find.filter.clone())
                 .projection(find.fields.clone())
-                .batch_size(find.batch)
+                .batch_size(BATCH)
                 .optional(find.limit, |find, limit| find.limit(limit))
                 .optional(self.max_time, |find, time| find.max_time(time))
                 .optional(index, |find, index| find.hint(Hint::Name(index.to_owned())))
@@ -227,31 +256,31 @@ impl<'a> Neighbours<'a> {
                 .await
         };
         let mut batches = with_index(find.index, sent).await.map_err(cannot_read)?;
-        let mut found = Vec::new();
+        let (mut found, mut read) = (Vec::new(), 0);
+        let mut take = |run: &StoredRun| {
+            read += 1;
+            take(run)
+        };
         let mut batch = batches.next().await;
-        while let Some(read) = batch {
-            let read = read.map_err(cannot_read)?;
-            let parsing = parse(&read, is_deleted, &mut take, &mut found);
-            if find.batch < BATCH {
-                // There is room for few runs, so these may be enough.
-                if !parsing.await? {
-                    break;
-                }
-                batch = batches.next().await;
-                continue;
-            }
+        while let Some(runs) = batch {
+            let runs = runs.map_err(cannot_read)?;
+            let parsing = parse(&runs, is_deleted, &mut take, &mut found);
             let (next, goes_on) = join!(batches.next(), parsing);
             if !goes_on? {
-                break;
+                return Ok(Found {
+                    runs: found,
+                    is_limited: false,
+                });
             }
             batch = next;
         }
-        Ok(found)
+        Ok(Found {
+            runs: found,
+            is_limited: find.limit.is_some_and(|limit| read >= limit),
+        })
     }
 
-    fn run_collections(
-        &self,
-    ) -> impl Iterator<Item = (Collection<bson::raw::RawDocumentBuf>, bool)> {
+    fn run_collections(&self) -> impl Iterator<Item = (RawRuns, bool)> {
         let collections = Collections::of(self.store);
         let deleted = self.filled.deleted_runs;
         let deleted = deleted.then(|| (collections.deleted_runs(), true));
@@ -270,7 +299,7 @@ impl<'a> Neighbours<'a> {
 async fn parse(
     batch: &RawBatch,
     is_deleted: bool,
-    take: &mut Take<'_>,
+    take: &mut (dyn FnMut(&StoredRun) -> Reading + Send),
     found: &mut Vec<StoredRun>,
 ) -> Result<bool> {
     let documents = batch.doc_slices().map_err(cannot_read)?;

@@ -1,8 +1,9 @@
-//! [`KeptCounts`]: counts of many runs, kept for a while.
+//! [`Kept`]: what a server would ask for each graph anew, kept for a while.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::survey::LastSurvey;
 use super::{Details, Lookup, Tally};
 use crate::hash::{FastMap, FastSet};
 use crate::node::{Direction, Kind};
@@ -13,16 +14,33 @@ const LARGE: u64 = 20;
 /// The largest number of references whose counts are kept.
 const MOST: usize = 100_000;
 
+/// What clones of a store keep for a while.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(super) counts: KeptCounts,
+    pub(super) survey: LastSurvey,
+}
+
+impl Kept {
+    /// Keeps counts for this time.
+    pub(crate) fn new(time: Duration) -> Self {
+        Self {
+            counts: KeptCounts::new(time),
+            survey: LastSurvey::default(),
+        }
+    }
+}
+
 /// Counts of many runs, kept for a while. Otherwise, a server would count the readers of a popular model for each graph anew.
 #[derive(Debug)]
-pub(crate) struct KeptCounts {
+pub(super) struct KeptCounts {
     time: Duration,
     counts: Mutex<Counts>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
-    kept: FastMap<Place, Kept>,
+    kept: FastMap<Place, KeptTallies>,
     /// The number of references in `kept`, those that no run has included.
     references: usize,
 }
@@ -38,7 +56,7 @@ struct Place {
 
 /// The counts of one place.
 #[derive(Debug)]
-struct Kept {
+struct KeptTallies {
     counted_at: Instant,
     /// The count stopped above this number of runs.
     most: u64,
@@ -47,7 +65,7 @@ struct Kept {
 
 impl KeptCounts {
     /// Keeps counts for this time.
-    pub(crate) fn new(time: Duration) -> Self {
+    fn new(time: Duration) -> Self {
         Self {
             time,
             counts: Mutex::default(),
@@ -119,7 +137,7 @@ impl Counts {
             *self = Self::default();
         }
         self.references += size(&tallies);
-        let kept = Kept {
+        let kept = KeptTallies {
             counted_at: Instant::now(),
             most,
             tallies,
@@ -142,7 +160,7 @@ impl Place {
     }
 }
 
-impl Kept {
+impl KeptTallies {
     /// Whether the count is no older than this time, and goes up to this number of runs.
     fn serves(&self, time: Duration, most: u64) -> bool {
         self.counted_at.elapsed() < time && (runs(&self.tallies) <= self.most || most <= self.most)

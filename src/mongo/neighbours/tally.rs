@@ -12,7 +12,7 @@ use mongodb::action::Action as _;
 use mongodb::options::Hint;
 
 use super::lookup::after;
-use super::{BATCH, Details, Extent, Find, Lookup, Neighbours, Reading, StoredRun, cannot_read};
+use super::{Details, Extent, Find, Lookup, Neighbours, Reading, StoredRun, cannot_read};
 use crate::error::Result;
 use crate::hash::{FastMap, FastSet};
 use crate::mongo::failure::{code, code_of};
@@ -33,13 +33,13 @@ pub(crate) struct Tally {
 impl Neighbours<'_> {
     /// The references that the lookup finds, each with its number of runs as far as it is counted. The filter does not apply.
     pub(crate) async fn tally(&self, lookup: &Lookup, extent: Extent<'_>) -> Result<Vec<Tally>> {
-        let Some(kept) = &self.store.kept_counts else {
+        let Some(kept) = &self.store.kept else {
             return self.tally_anew(lookup, extent).await;
         };
-        let (mut found, rest) = kept.split(lookup, extent.most);
+        let (mut found, rest) = kept.counts.split(lookup, extent.most);
         if !rest.keys.is_empty() {
             let counted = self.tally_anew(&rest, extent).await?;
-            kept.keep_large(&rest, extent.most, &counted);
+            kept.counts.keep_large(&rest, extent.most, &counted);
             found.extend(counted);
         }
         Ok(found)
@@ -73,15 +73,15 @@ impl Neighbours<'_> {
                 }
             };
             let filter = &part.filter();
+            let take = &take;
             let reads = self.run_collections().map(|(runs, is_deleted)| {
                 let find = Find {
                     filter,
                     fields: doc! { lookup.kind.path(lookup.direction): 1 },
                     index: Some(lookup.index()),
-                    batch: BATCH,
                     limit: limit.and_then(|limit| i64::try_from(limit).ok()?.checked_add(1)),
                 };
-                self.read(runs, is_deleted, find, Box::new(&take)).boxed()
+                async move { self.read(&runs, is_deleted, &find, Box::new(take)).await }.boxed()
             });
             try_join_all(reads).await?;
         }

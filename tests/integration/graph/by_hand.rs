@@ -1,7 +1,7 @@
 //! Lineage made by hand, each for one rule.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, doc};
 use runlineage::graph::{Graph, Limit};
@@ -279,6 +279,28 @@ async fn a_store_that_keeps_counts_counts_popular_nodes_once() {
             "run:b" => assert_eq!((kept, counted), (1, 1)),
             _ => assert_eq!((kept, counted), (count, count + 1), "{node}"),
         }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_keeps_counts_soon_finds_the_first_deleted_run() {
+    let mut world = World::default();
+    world.runs.push(WorldRun::new("reader").reads("model:m:1"));
+    let (_test, store) = stored(&world).await;
+    let keeping = store.clone().with_kept_counts(Duration::from_secs(3600));
+    let reader = parsed("run:reader");
+    let is_deleted = async || {
+        let graph = keeping.graph(parsed("model:m:1")).downstream(1).await;
+        let graph = graph.expect("a graph");
+        graph.node(&reader).is_some_and(|shown| shown.is_deleted)
+    };
+    assert!(!is_deleted().await);
+    world.runs[0].is_deleted = true;
+    world.store(store.database()).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_deleted().await {
+        assert!(Instant::now() < deadline, "it is not found");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
