@@ -59,7 +59,7 @@ use crate::query::Search;
 use crate::run::{Run, field};
 use collections::Collections;
 use failure::failed;
-use neighbours::Kept;
+use neighbours::KeptCounts;
 
 const DEFAULT_DATABASE: &str = "runlineage";
 /// How long MongoDB may wait for a majority to acknowledge a write before the write fails.
@@ -75,7 +75,7 @@ pub struct MongoRunStore {
     migrated: Arc<OnceCell<()>>,
     /// The time limit of each command that reads.
     max_time: Option<Duration>,
-    kept: Option<Arc<Kept>>,
+    kept_counts: Option<Arc<KeptCounts>>,
     /// The writes in progress, of all clones.
     writes: TaskTracker,
 }
@@ -130,7 +130,7 @@ impl MongoRunStore {
             database,
             migrated: Arc::default(),
             max_time: None,
-            kept: None,
+            kept_counts: None,
             writes,
         }
     }
@@ -151,13 +151,12 @@ impl MongoRunStore {
         }
     }
 
-    /// Keeps the hidden counts of nodes that more than 20 runs read or wrote for this time, and that no run has another version of
-    /// such a model. For a second, walks also keep which collections are empty, and which models were renamed. Clones share all this.
-    /// By default, every graph counts anew, which takes milliseconds for each such node.
+    /// Keeps for this time how many runs read or wrote a reference, if there are more than 20, and shares these counts among clones.
+    /// Hidden counts may therefore be so old. By default, every graph counts anew, which takes milliseconds for each such reference.
     #[must_use]
     pub fn with_kept_counts(self, time: Duration) -> Self {
         Self {
-            kept: Some(Arc::new(Kept::new(time))),
+            kept_counts: Some(Arc::new(KeptCounts::new(time))),
             ..self
         }
     }

@@ -1,4 +1,4 @@
-//! Reads the runs that have given references: one query for each kind, however many references there are.
+//! Reads the runs that have given references, with few queries for each kind, however many references there are.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use crate::mongo::neighbours::{
 };
 use crate::node::{Direction, Kind, Node};
 
-/// The largest count. MongoDB reads the runs that it counts, so a count of all readers of a popular model would take seconds.
+/// The largest count. MongoDB reads a key or a run for each one that it counts, so all readers of a popular model would take long.
 const MOST: u64 = 10_000;
 
 /// Graphs with up to this number of edges count to the same limit, so that one can use what another has counted.

@@ -160,7 +160,7 @@ mod tests {
 
     use bson::{Bson, Document, doc};
 
-    use super::{BY_ID, Coverage, INDEXES};
+    use super::{BY_ID, Coverage, INDEXES, Index};
     use crate::node::{Direction, Kind};
 
     /// Indexes of `runs` by name: the keys, and whether the index is sparse or partial.
@@ -207,6 +207,14 @@ mod tests {
             let real = Kind::of_direction(direction).filter(|kind| kind.spec().noun != "made-up");
             for kind in real {
                 assert!(leads(&kind.key_path(direction)), "{kind} {direction}");
+                // References are counted by these two fields.
+                if let Some(detail) = kind.spec().detail.filter(|_| !kind.has_paths()) {
+                    let detail = format!("{}.{}", kind.path(direction), detail.field);
+                    let fields = [kind.key_path(direction), detail];
+                    let has =
+                        |index: &Index| index.keys.iter().map(|(field, _)| *field).eq(&fields);
+                    assert!(INDEXES.iter().any(has), "{fields:?}");
+                }
                 let detail = kind
                     .spec()
                     .detail

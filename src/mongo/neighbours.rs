@@ -33,7 +33,7 @@ use crate::run::{Run, field};
 
 pub(crate) use crowd::Extent;
 pub(crate) use family::ChildOf;
-pub(crate) use kept::Kept;
+pub(crate) use kept::KeptCounts;
 pub(crate) use lookup::{Details, Lookup};
 pub(crate) use registry::{
     LoggedModel, LoggedModelsBy, RegisteredModel, RegisteredVersion, VersionsBy, version_id,
@@ -262,9 +262,9 @@ impl<'a> Neighbours<'a> {
             take(run)
         };
         let mut batch = batches.next().await;
-        while let Some(runs) = batch {
-            let runs = runs.map_err(cannot_read)?;
-            let parsing = parse(&runs, is_deleted, &mut take, &mut found);
+        while let Some(current) = batch {
+            let current = current.map_err(cannot_read)?;
+            let parsing = parse(&current, is_deleted, &mut take, &mut found);
             let (next, goes_on) = join!(batches.next(), parsing);
             if !goes_on? {
                 return Ok(Found {

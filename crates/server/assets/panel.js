@@ -32,14 +32,21 @@ export async function showPanel(panel, drawn, act, signal) {
   panel.replaceChildren(head, rest);
   panel.scrollTop = 0;
   try {
-    // The picture has the counts.
-    const { data } = await ask("node", { id: node.id, counts: false }, signal);
+    const details = await detailsOf(node, signal);
     rest.replaceChildren(
       ...[node.link && make("p", {}, webLink(node.link, "Open in MLflow ↗"))].filter(Boolean),
-      ...(node.kind === "run" ? aboutRun(data.details) : aboutOther(data.details, node)));
+      ...(node.kind === "run" ? aboutRun(details) : aboutOther(details, node)));
   } catch (error) {
     if (error.name !== "AbortError") rest.replaceChildren(notice(error.message));
   }
+}
+
+/** What is known of a node, without its counts, which the picture has. */
+async function detailsOf(node, signal) {
+  // Nothing more is known of an artifact.
+  if (node.kind === "artifact") return null;
+  const { data } = await ask("node", { id: node.id, counts: false }, signal);
+  return data.details;
 }
 
 function actions(node, act) {

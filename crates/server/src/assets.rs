@@ -1,17 +1,17 @@
 //! The files of the page, which are part of the program. `ASSETS` lists them.
 //!
-//! A page names them as `assets/NAME`, and is served with `assets/VERSION/NAME`. The version is a hash of all files, so a browser may keep
-//! them for good.
+//! A page names them as `assets/NAME`, and is served with `assets/VERSION/NAME`. The version changes with the program, so a browser may
+//! keep the files for good.
 
 use std::sync::LazyLock;
 
 use axum::extract::Path;
+use axum::http::HeaderName;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use sha2::{Digest as _, Sha256};
 
-use crate::headers::page_policy;
+use crate::headers::{FOR_GOOD, page_policy};
 use crate::problem::Problem;
 
 struct Asset {
@@ -64,16 +64,16 @@ const ASSETS: [Asset; 35] = assets![
     "zoom.js",
 ];
 
-/// The address of a file changes with the files.
-const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-
 /// Of the hash, so many bytes stand in the version.
 const VERSION_BYTES: usize = 8;
 
-/// The version of the files.
+/// A hash of all files, and of the version of the program, which chooses their headers.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hash = Sha256::new();
+    hash.update(env!("CARGO_PKG_VERSION"));
     for asset in &ASSETS {
+        hash.update(asset.name);
+        hash.update(asset.bytes.len().to_le_bytes());
         hash.update(asset.bytes);
     }
     hex::encode(&hash.finalize()[..VERSION_BYTES])

@@ -31,16 +31,19 @@ const EVERYWHERE: [(HeaderName, HeaderValue); 6] = [
     (CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
 ];
 
-/// Adds the headers that keep a browser from taking an answer for what it is not, and from storing it.
+/// For a file whose address changes with its content.
+pub(crate) const FOR_GOOD: HeaderValue =
+    HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// Adds the headers that keep a browser from taking an answer for what it is not, and from storing data.
 pub(crate) async fn add(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    // What a browser may keep is the same for everyone.
-    let is_kept = headers.contains_key(CACHE_CONTROL);
     for (name, value) in EVERYWHERE {
         headers.entry(name).or_insert(value);
     }
-    if !is_kept {
+    // What a browser keeps for good is the same for everyone.
+    if headers.get(CACHE_CONTROL) != Some(&FOR_GOOD) {
         headers.append(
             VARY,
             HeaderValue::from_static("Accept, Authorization, Cookie"),

@@ -24,7 +24,7 @@ pub(crate) const DELETED: HeaderName = HeaderName::from_static("runlineage-delet
 /// Percent-encoded in a header. All that is not ASCII is encoded too.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
-/// How long the freshness may have been read before. A sync records it far less often.
+/// The largest age of the freshness. A sync records it far less often.
 const AGE: Duration = Duration::from_secs(1);
 
 /// The freshness as it was read last. Every answer tells it, so reading it anew would cost every request a query.

@@ -128,10 +128,10 @@ async fn writers(
         std::iter::empty(),
         &renames,
     );
-    let take = || -> Take<'_> { Box::new(&take) };
+    let take_for_each = || -> Take<'_> { Box::new(&take) };
     let reads = lookups
         .iter()
-        .map(|lookup| neighbours.users(lookup, usize::MAX, &take).boxed());
+        .map(|lookup| neighbours.users(lookup, usize::MAX, &take_for_each).boxed());
     try_join_all(reads).await?;
     Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

@@ -1,4 +1,4 @@
-//! Counts the runs of references that very many runs have. MongoDB would read all of these runs to count them, so it stops at a limit.
+//! Counts the runs of references that very many runs have, from the keys of indexes and up to a limit.
 
 use bson::doc;
 use bson::raw::RawDocumentBuf;
@@ -25,7 +25,7 @@ pub(crate) struct Extent<'a> {
 }
 
 impl Extent<'_> {
-    /// MongoDB reads one run more than is counted, which shows that there are more.
+    /// MongoDB returns one key more than is counted, which shows that there are more.
     pub(super) fn limit(self) -> i64 {
         i64::try_from(self.most.saturating_add(1)).unwrap_or(i64::MAX)
     }
@@ -61,7 +61,14 @@ impl Neighbours<'_> {
             let details = match (kind.spec().detail, details) {
                 (None, _) => Details::from([None]),
                 (Some(_), Some(details)) if lookup.has_few_details() => details.clone(),
-                (Some(_), _) => {
+                (Some(_), Some(details)) => {
+                    let listed = self.details(direction, kind, key, details.len()).await?;
+                    match listed.len() < details.len() {
+                        true => listed,
+                        false => details.clone(),
+                    }
+                }
+                (Some(_), None) => {
                     let limit = usize::try_from(extent.limit()).unwrap_or(usize::MAX);
                     self.details(direction, kind, key, limit).await?
                 }

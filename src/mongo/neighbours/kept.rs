@@ -1,12 +1,11 @@
-//! [`Kept`]: what a server would ask for each graph anew, kept for a while.
+//! [`KeptCounts`]: counts of many runs, kept for a while.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::survey::LastSurvey;
-use super::{Details, Lookup, Tally};
+use super::{Details, Extent, Lookup, Tally};
 use crate::hash::{FastMap, FastSet};
-use crate::node::{Direction, Kind};
+use crate::node::{Direction, Kind, Node};
 
 /// Counts above this number of runs are kept.
 const LARGE: u64 = 20;
@@ -14,34 +13,17 @@ const LARGE: u64 = 20;
 /// The largest number of references whose counts are kept.
 const MOST: usize = 100_000;
 
-/// What clones of a store keep for a while.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    pub(super) counts: KeptCounts,
-    pub(super) survey: LastSurvey,
-}
-
-impl Kept {
-    /// Keeps counts for this time.
-    pub(crate) fn new(time: Duration) -> Self {
-        Self {
-            counts: KeptCounts::new(time),
-            survey: LastSurvey::default(),
-        }
-    }
-}
-
 /// Counts of many runs, kept for a while. Otherwise, a server would count the readers of a popular model for each graph anew.
 #[derive(Debug)]
-pub(super) struct KeptCounts {
+pub(crate) struct KeptCounts {
     time: Duration,
     counts: Mutex<Counts>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
-    kept: FastMap<Place, KeptTallies>,
-    /// The number of references in `kept`, those that no run has included.
+    kept: FastMap<Place, Kept>,
+    /// The room that `kept` takes.
     references: usize,
 }
 
@@ -56,7 +38,7 @@ struct Place {
 
 /// The counts of one place.
 #[derive(Debug)]
-struct KeptTallies {
+struct Kept {
     counted_at: Instant,
     /// The count stopped above this number of runs.
     most: u64,
@@ -65,7 +47,7 @@ struct KeptTallies {
 
 impl KeptCounts {
     /// Keeps counts for this time.
-    fn new(time: Duration) -> Self {
+    pub(crate) fn new(time: Duration) -> Self {
         Self {
             time,
             counts: Mutex::default(),
@@ -92,7 +74,7 @@ impl KeptCounts {
                     (!missing.is_empty()).then_some(Some(missing))
                 }
                 None if is_by_key(lookup.kind) => (!is_kept(key, &None)).then_some(None),
-                // Only large counts are kept.
+                // All details of a key are more than those that are kept.
                 None => Some(None),
             };
             if let Some(missing) = missing {
@@ -102,9 +84,9 @@ impl KeptCounts {
         (found, rest)
     }
 
-    /// Keeps those of these counts that are large, and which references with the same keys no run has. The counts stopped above this
-    /// number of runs.
-    pub(super) fn keep_large(&self, lookup: &Lookup, most: u64, counted: &[Tally]) {
+    /// Keeps those of these counts that are large. With them, it keeps which other references with the same keys no run has, as long as
+    /// the graph does not show them.
+    pub(super) fn keep(&self, lookup: &Lookup, extent: Extent<'_>, counted: &[Tally]) {
         let mut groups: FastMap<Place, Vec<Tally>> = FastMap::default();
         for tally in counted {
             let place = Place::of(lookup, &tally.node.shared_key(), tally.node.detail());
@@ -115,13 +97,16 @@ impl KeptCounts {
         let large: FastSet<Arc<str>> = large.map(|(place, _)| Arc::clone(&place.key)).collect();
         for (key, details) in &lookup.keys {
             for detail in details.iter().flatten().filter(|_| large.contains(key)) {
-                let place = Place::of(lookup, key, detail.as_deref());
-                groups.entry(place).or_default();
+                let node = Node::stored(lookup.kind, key, detail.as_deref());
+                if !(extent.is_counted)(&node) {
+                    let place = Place::of(lookup, key, detail.as_deref());
+                    groups.entry(place).or_default();
+                }
             }
         }
         for (place, tallies) in groups {
             if tallies.is_empty() || is_large(&tallies) {
-                self.lock().keep(place, most, tallies);
+                self.lock().keep(place, extent.most, tallies);
             }
         }
     }
@@ -137,7 +122,7 @@ impl Counts {
             *self = Self::default();
         }
         self.references += size(&tallies);
-        let kept = KeptTallies {
+        let kept = Kept {
             counted_at: Instant::now(),
             most,
             tallies,
@@ -160,7 +145,7 @@ impl Place {
     }
 }
 
-impl KeptTallies {
+impl Kept {
     /// Whether the count is no older than this time, and goes up to this number of runs.
     fn serves(&self, time: Duration, most: u64) -> bool {
         self.counted_at.elapsed() < time && (runs(&self.tallies) <= self.most || most <= self.most)
@@ -171,7 +156,7 @@ fn runs(tallies: &[Tally]) -> u64 {
     tallies.iter().map(|tally| tally.runs).sum()
 }
 
-/// What these counts take of the room. That no run has a reference takes room, too.
+/// The room that these counts take. A reference that no run has takes as much as one that a run has.
 fn size(tallies: &[Tally]) -> usize {
     tallies.len().max(1)
 }
@@ -186,7 +171,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{KeptCounts, MOST};
-    use crate::mongo::neighbours::{Lookup, Tally};
+    use crate::mongo::neighbours::{Extent, Lookup, Tally};
     use crate::node::{Direction, Kind, Node};
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -206,6 +191,13 @@ mod tests {
         lookup
     }
 
+    fn all(most: u64) -> Extent<'static> {
+        Extent {
+            most,
+            is_counted: &|_| true,
+        }
+    }
+
     fn keep(counts: &KeptCounts, most: u64, counted: &[(&str, u64)]) {
         let tallies = counted.iter().map(|(node, runs)| Tally {
             node: node.parse().unwrap(),
@@ -213,7 +205,11 @@ mod tests {
             is_own: false,
         });
         let tallies: Vec<_> = tallies.collect();
-        counts.keep_large(&lookup(tallies[0].node.kind(), &[], None), most, &tallies);
+        counts.keep(
+            &lookup(tallies[0].node.kind(), &[], None),
+            all(most),
+            &tallies,
+        );
     }
 
     /// The kept counts, and the keys and details of what is left to count.
@@ -266,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_that_no_run_has_is_kept_if_its_model_is_popular() {
+    fn a_reference_that_no_run_has_is_kept_if_its_model_is_popular_and_it_is_not_shown() {
         let counts = KeptCounts::new(HOUR);
         let wanted = lookup(Kind::MODEL, &["base", "rare"], Some(&["1", "2", "3"]));
         let counted = [
@@ -279,11 +275,15 @@ mod tests {
             runs,
             is_own: false,
         });
-        counts.keep_large(&wanted, 10_000, &counted);
+        let extent = Extent {
+            most: 10_000,
+            is_counted: &|node| node.detail() == Some("3"),
+        };
+        counts.keep(&wanted, extent, &counted);
         let (found, rest) = split(&counts, &wanted, 10_000);
         assert_eq!(found, [("model:base:1".to_owned(), 500)]);
         // Of a small count, one run may be all that was looked for.
-        assert_eq!(rest, ["base 2", "rare - 1 2 3"]);
+        assert_eq!(rest, ["base 2 3", "rare - 1 2 3"]);
     }
 
     #[test]
@@ -346,7 +346,7 @@ mod tests {
                 is_own: false,
             });
             let tallies: Vec<_> = tallies.collect();
-            counts.keep_large(&lookup(Kind::ARTIFACT, &[], None), u64::MAX, &tallies);
+            counts.keep(&lookup(Kind::ARTIFACT, &[], None), all(u64::MAX), &tallies);
         };
         let is_kept = |run: &str| {
             !counts

@@ -13,7 +13,7 @@ use crate::node::{Direction, Kind, Node};
 /// Two queries share the references from twice this number on, so that MongoDB answers with two cores.
 const SHARED: usize = 500;
 
-/// So many details of a key are few.
+/// The largest number of details of one key that are looked for one by one.
 const FEW_DETAILS: usize = 10;
 
 /// Details of references with the same key. `None` is a reference without a detail.
@@ -81,16 +81,14 @@ impl Lookup {
     /// The bounds of exactly this reference in the index by the key: the first one included, the second one not.
     pub(super) fn bounds(&self, node: &Node) -> (Document, Document) {
         let key = node.key();
-        let (min, max) = match (self.kind.spec().detail, node.detail()) {
-            (None, _) => {
-                return (
-                    self.index_key(key, Bson::Null),
-                    self.index_key(&after(key), Bson::Null),
-                );
-            }
+        if self.kind.spec().detail.is_none() {
+            let bound = |key: &str| self.index_key(key, Bson::Null);
+            return (bound(key), bound(&after(key)));
+        }
+        let (min, max) = match node.detail() {
+            Some(detail) => (detail.into(), after(detail).into()),
             // In the order of an index, not-a-number follows null.
-            (Some(_), None) => (Bson::Null, f64::NAN.into()),
-            (Some(_), Some(detail)) => (detail.into(), after(detail).into()),
+            None => (Bson::Null, f64::NAN.into()),
         };
         (self.index_key(key, min), self.index_key(key, max))
     }
@@ -206,10 +204,10 @@ pub(super) fn after(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bson::doc;
+    use bson::{Bson, doc};
 
     use super::Lookup;
-    use crate::node::{Direction, Kind};
+    use crate::node::{Direction, Kind, Node};
 
     fn lookup(kind: Kind, wanted: &[(&str, Option<&str>)]) -> Lookup {
         let mut lookup = Lookup::new(Direction::Input, kind);
@@ -255,6 +253,27 @@ mod tests {
         assert_eq!(both.filter().get_array("$or").unwrap().len(), 2);
         let finds = |node: &str| both.finds(&node.parse().unwrap());
         assert!(finds("model:a:7") && finds("model:b:1") && !finds("model:b:2"));
+    }
+
+    #[test]
+    fn the_bounds_of_a_reference_enclose_no_other_one() {
+        let bounds = |node: &str| {
+            let node: Node = node.parse().unwrap();
+            Lookup::new(Direction::Input, node.kind()).bounds(&node)
+        };
+        let (name, version) = ("inputs.models.name", "inputs.models.version");
+        let model = |bound: Bson| doc! { name: "m", version: bound };
+        let of_version = (model("1".into()), model("1\0".into()));
+        assert_eq!(bounds("model:m:1"), of_version);
+        // `assert_eq` finds not-a-number unequal to itself.
+        let (min, max) = bounds("model:m");
+        assert_eq!(
+            (min, max.get_f64(version).unwrap().is_nan()),
+            (model(Bson::Null), true)
+        );
+        let id = "inputs.logged_models.id";
+        let of_id = (doc! { id: "m-1" }, doc! { id: "m-1\0" });
+        assert_eq!(bounds("logged-model:m-1"), of_id);
     }
 
     #[test]

@@ -1,8 +1,5 @@
 //! [`Survey`]: what a walk asks before its first level, in one command.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
 use bson::{Document, doc};
 use futures::TryStreamExt as _;
 use mongodb::action::Action as _;
@@ -12,15 +9,7 @@ use super::{Neighbours, cannot_read};
 use crate::error::Result;
 use crate::mongo::collections::{Collections, DELETED_RUNS, LOGGED_MODELS, MODEL_VERSIONS, MODELS};
 
-/// How long a survey is kept.
-const AGE: Duration = Duration::from_secs(1);
-
-/// The last survey. A server would ask for the same before each graph.
-#[derive(Debug, Default)]
-pub(crate) struct LastSurvey(Mutex<Option<(Instant, Survey)>>);
-
 /// What a walk asks before its first level.
-#[derive(Debug, Clone)]
 pub(crate) struct Survey {
     pub(crate) filled: Filled,
     /// The registered models that have former names.
@@ -44,43 +33,12 @@ impl Filled {
     };
 }
 
-impl LastSurvey {
-    fn get(&self) -> Option<Survey> {
-        let last = self.lock();
-        let last = last
-            .as_ref()
-            .filter(|(asked_at, _)| asked_at.elapsed() < AGE);
-        last.map(|(_, survey)| survey.clone())
-    }
-
-    fn keep(&self, asked_at: Instant, survey: &Survey) {
-        *self.lock() = Some((asked_at, survey.clone()));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<(Instant, Survey)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Neighbours<'_> {
     /// Finds out which collections are not empty, and which models were renamed.
     ///
     /// # Errors
     /// [`Error::Mongo`](crate::Error::Mongo) when MongoDB does not answer, as of each method.
     pub(crate) async fn survey(&self) -> Result<Survey> {
-        let Some(kept) = &self.store.kept else {
-            return self.survey_anew().await;
-        };
-        if let Some(survey) = kept.survey.get() {
-            return Ok(survey);
-        }
-        let asked_at = Instant::now();
-        let survey = self.survey_anew().await?;
-        kept.survey.keep(asked_at, &survey);
-        Ok(survey)
-    }
-
-    async fn survey_anew(&self) -> Result<Survey> {
         let any = |collection: &str| {
             let one = doc! { "$project": { "_id": 0, "filled": { "$literal": collection } } };
             vec![doc! { "$limit": 1 }, one]

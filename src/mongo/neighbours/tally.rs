@@ -33,13 +33,13 @@ pub(crate) struct Tally {
 impl Neighbours<'_> {
     /// The references that the lookup finds, each with its number of runs as far as it is counted. The filter does not apply.
     pub(crate) async fn tally(&self, lookup: &Lookup, extent: Extent<'_>) -> Result<Vec<Tally>> {
-        let Some(kept) = &self.store.kept else {
+        let Some(kept) = &self.store.kept_counts else {
             return self.tally_anew(lookup, extent).await;
         };
-        let (mut found, rest) = kept.counts.split(lookup, extent.most);
+        let (mut found, rest) = kept.split(lookup, extent.most);
         if !rest.keys.is_empty() {
             let counted = self.tally_anew(&rest, extent).await?;
-            kept.counts.keep_large(&rest, extent.most, &counted);
+            kept.keep(&rest, extent, &counted);
             found.extend(counted);
         }
         Ok(found)

@@ -31,7 +31,7 @@ pub(crate) struct NodeParams {
     /// A node, as `select` of `/graph` takes it.
     #[param(example = "model:churn:2")]
     id: String,
-    /// Whether to count the node's edges up and down: true by default.
+    /// Whether to count the node's edges up and down: true by default. Without counts, the answer comes sooner.
     counts: Option<bool>,
 }
 
