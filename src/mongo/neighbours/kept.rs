@@ -54,15 +54,18 @@ impl KeptCounts {
         }
     }
 
-    /// The kept counts that go up to this number of runs, and a lookup for the rest.
-    pub(super) fn split(&self, lookup: &Lookup, most: u64) -> (Vec<Tally>, Lookup) {
+    /// The kept counts that go as far as these, and a lookup for the rest. If no run had a reference, a graph that shows it counts anew.
+    pub(super) fn split(&self, lookup: &Lookup, extent: Extent<'_>) -> (Vec<Tally>, Lookup) {
         let mut found = Vec::new();
         let mut rest = Lookup::new(lookup.direction, lookup.kind);
         let counts = self.lock();
         let mut is_kept = |key: &Arc<str>, detail: &Option<String>| {
             let place = Place::of(lookup, key, detail.as_deref());
             let kept = counts.kept.get(&place);
-            let kept = kept.filter(|kept| kept.serves(self.time, most));
+            let kept = kept.filter(|kept| kept.serves(self.time, extent.most));
+            let is_shown =
+                || (extent.is_counted)(&Node::stored(lookup.kind, key, detail.as_deref()));
+            let kept = kept.filter(|kept| !kept.tallies.is_empty() || !is_shown());
             found.extend(kept.into_iter().flat_map(|kept| kept.tallies.clone()));
             kept.is_some()
         };
@@ -171,7 +174,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{KeptCounts, MOST};
-    use crate::mongo::neighbours::{Extent, Lookup, Tally};
+    use crate::mongo::neighbours::{Details, Extent, Lookup, Tally};
     use crate::node::{Direction, Kind, Node};
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -214,7 +217,7 @@ mod tests {
 
     /// The kept counts, and the keys and details of what is left to count.
     fn split(counts: &KeptCounts, lookup: &Lookup, most: u64) -> (Vec<(String, u64)>, Vec<String>) {
-        let (found, rest) = counts.split(lookup, most);
+        let (found, rest) = counts.split(lookup, all(most));
         let found = found.into_iter();
         let mut found: Vec<_> = found
             .map(|tally| (tally.node.to_string(), tally.runs))
@@ -280,10 +283,19 @@ mod tests {
             is_counted: &|node| node.detail() == Some("3"),
         };
         counts.keep(&wanted, extent, &counted);
-        let (found, rest) = split(&counts, &wanted, 10_000);
-        assert_eq!(found, [("model:base:1".to_owned(), 500)]);
+        let rest = |extent| {
+            let (found, rest) = counts.split(&wanted, extent);
+            let found: Vec<_> = found.iter().map(|tally| tally.node.to_string()).collect();
+            assert_eq!(found, ["model:base:1"]);
+            rest.keys["base"].clone().unwrap()
+        };
+        let details = |details: &[Option<&str>]| -> Details {
+            let details = details.iter();
+            details.map(|detail| detail.map(str::to_owned)).collect()
+        };
         // Of a small count, one run may be all that was looked for.
-        assert_eq!(rest, ["base 2 3", "rare - 1 2 3"]);
+        assert_eq!(rest(extent), details(&[Some("2"), Some("3")]));
+        assert_eq!(rest(all(10_000)), details(&[None, Some("2"), Some("3")]));
     }
 
     #[test]
@@ -350,7 +362,7 @@ mod tests {
         };
         let is_kept = |run: &str| {
             !counts
-                .split(&lookup(Kind::ARTIFACT, &[run], None), 1)
+                .split(&lookup(Kind::ARTIFACT, &[run], None), all(1))
                 .0
                 .is_empty()
         };

@@ -36,7 +36,7 @@ impl Neighbours<'_> {
         let Some(kept) = &self.store.kept_counts else {
             return self.tally_anew(lookup, extent).await;
         };
-        let (mut found, rest) = kept.split(lookup, extent.most);
+        let (mut found, rest) = kept.split(lookup, extent);
         if !rest.keys.is_empty() {
             let counted = self.tally_anew(&rest, extent).await?;
             kept.keep(&rest, extent, &counted);
