@@ -1,14 +1,12 @@
 //! Counts the runs of references that very many runs have, from the keys of indexes and up to a limit.
 
 use bson::doc;
-use bson::raw::RawDocumentBuf;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use mongodb::Collection;
 use mongodb::action::Action as _;
 use mongodb::options::Hint;
 
 use super::tally::FEW;
-use super::{CONCURRENT, Details, Lookup, Neighbours, Tally, cannot_read, with_index};
+use super::{CONCURRENT, Details, Lookup, Neighbours, RawRuns, Tally, cannot_read, with_index};
 use crate::error::Result;
 use crate::node::Node;
 
@@ -117,7 +115,7 @@ impl Neighbours<'_> {
     /// The same from the keys of the index, which takes a fifth of the time: a filter on two fields of an array would read each run.
     async fn count_keys(
         &self,
-        runs: &Collection<RawDocumentBuf>,
+        runs: &RawRuns,
         index: &'static str,
         lookup: &Lookup,
         node: &Node,

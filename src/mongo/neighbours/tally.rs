@@ -3,16 +3,14 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bson::raw::RawDocumentBuf;
 use bson::{Bson, Document, doc};
 use futures::future::try_join_all;
 use futures::{FutureExt as _, TryStreamExt as _};
-use mongodb::Collection;
 use mongodb::action::Action as _;
 use mongodb::options::Hint;
 
 use super::lookup::after;
-use super::{Details, Extent, Find, Lookup, Neighbours, Reading, StoredRun, cannot_read};
+use super::{Details, Extent, Find, Lookup, Neighbours, RawRuns, Reading, StoredRun, cannot_read};
 use crate::error::Result;
 use crate::hash::{FastMap, FastSet};
 use crate::mongo::failure::{code, code_of};
@@ -138,7 +136,7 @@ impl Counts {
 
 /// Jumps from key to key of the index, so that the cost does not depend on the number of runs for each key.
 async fn details(
-    runs: Collection<RawDocumentBuf>,
+    runs: RawRuns,
     lookup: &Lookup,
     key: &str,
     limit: usize,
@@ -175,10 +173,7 @@ async fn details(
     Ok(found)
 }
 
-async fn details_without_index(
-    runs: Collection<RawDocumentBuf>,
-    lookup: &Lookup,
-) -> Result<Details> {
+async fn details_without_index(runs: RawRuns, lookup: &Lookup) -> Result<Details> {
     let spec = lookup.kind.spec();
     let path = format!("${}", lookup.kind.path(lookup.direction));
     let mut fields = doc! { "key": format!("$entry.{}", spec.key) };
