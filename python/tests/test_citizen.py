@@ -1,5 +1,6 @@
 """How the package behaves in a process: threads, Ctrl-C, fork, imports, logging, and servers that die."""
 
+import contextlib
 import multiprocessing
 import os
 import pathlib
@@ -34,7 +35,11 @@ def python(script, *arguments, **options):
 
 
 def own_threads():
-    names = [(task / "comm").read_text().strip() for task in pathlib.Path("/proc/self/task").iterdir()]
+    names = []
+    for task in pathlib.Path("/proc/self/task").iterdir():
+        # A thread of the pool may end between the listing and the reading.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            names.append((task / "comm").read_text().strip())
     return [name for name in names if name.startswith("runlineage")]
 
 
