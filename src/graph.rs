@@ -61,7 +61,7 @@ pub use selection::{SelectRequest, Selection, Span};
 
 /// The nodes and edges around a start node.
 ///
-/// The order is deterministic: nodes by depth, kind and text; edges by the positions of their ends.
+/// The order is deterministic: nodes by depth and then by node; edges by the positions of their ends.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Graph {

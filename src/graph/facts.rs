@@ -79,24 +79,19 @@ impl Walk<'_> {
         has_facts: bool,
         hidden: Option<&HashMap<At, Hidden>>,
     ) -> Graph {
-        let shown = self.arena.shown_nodes();
-        let mut order: Vec<(u32, Kind, String, At)> = shown
-            .map(|(at, node, met)| {
-                let depth = met.depth.unwrap_or_default();
-                (depth, node.kind(), node.to_string(), at)
-            })
-            .collect();
-        order.sort_unstable();
+        let order = self.order();
         let mut places = vec![0; self.arena.len()];
-        for (place, (.., at)) in order.iter().enumerate() {
+        for (place, at) in order.iter().enumerate() {
             places[at.0] = place;
         }
-        let mut edges: Vec<(At, At, &Link)> = self.arena.edges().collect();
-        edges.sort_unstable_by_key(|(from, to, _)| (places[from.0], places[to.0]));
+        let edges = self.arena.edges();
+        let edges = edges.map(|(from, to, link)| (places[from.0], places[to.0], link));
+        let mut edges: Vec<(usize, usize, &Link)> = edges.collect();
+        edges.sort_unstable_by_key(|(from, to, _)| (*from, *to));
         let edges = edges.into_iter();
-        let edges = edges.map(|(from, to, link)| self.edge(from, to, link));
+        let edges = edges.map(|(from, to, link)| self.edge(order[from], order[to], link));
         let edges = edges.collect();
-        let nodes = order.into_iter().map(|(.., at)| {
+        let nodes = order.into_iter().map(|at| {
             let hidden = hidden.and_then(|hidden| hidden.get(&at).copied());
             // The edges, which need the facts, are finished.
             let record = self.arena.node_mut(at).run.as_mut();
@@ -116,6 +111,15 @@ impl Walk<'_> {
             self.mark_unknown(&mut graph.nodes);
         }
         graph
+    }
+
+    /// The nodes that the graph shows, by depth and then by node.
+    pub(super) fn order(&self) -> Vec<At> {
+        let shown = self.arena.shown_nodes();
+        let mut order: Vec<(Option<u32>, &Node, At)> =
+            shown.map(|(at, node, met)| (met.depth, node, at)).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(.., at)| at).collect()
     }
 
     /// Marks a reference that is a start as unknown if the mirror has neither a record nor an edge of it.

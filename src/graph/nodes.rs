@@ -61,13 +61,11 @@ impl<'a> GraphRequest<'a> {
 impl Walk<'_> {
     /// The nodes alone, in their deterministic order.
     fn into_nodes(self) -> Nodes {
-        let shown = self.arena.shown_nodes();
-        let shown = shown.map(|(_, node, met)| NodeAt {
-            depth: met.depth.unwrap_or_default(),
-            node: node.clone(),
+        let nodes = self.order().into_iter().map(|at| NodeAt {
+            depth: self.arena.met(at).depth.unwrap_or_default(),
+            node: self.arena.node(at).clone(),
         });
-        let mut nodes: Vec<NodeAt> = shown.collect();
-        nodes.sort_unstable();
+        let nodes = nodes.collect();
         Nodes {
             nodes,
             truncated: self.truncated,

@@ -136,10 +136,8 @@ fn assert_hidden(world: &World, question: &Question, graph: &Graph) {
 }
 
 pub(super) fn assert_order(graph: &Graph) {
-    let place = |shown: &runlineage::graph::GraphNode| {
-        (shown.depth, shown.node.kind(), shown.node.to_string())
-    };
-    assert!(graph.nodes.is_sorted_by_key(place));
+    let places = graph.nodes.iter().map(|shown| (shown.depth, &shown.node));
+    assert!(places.is_sorted());
     let order: BTreeMap<&Node, usize> = graph
         .nodes
         .iter()
