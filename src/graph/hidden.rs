@@ -121,7 +121,8 @@ impl Walk<'_> {
 
     /// Reads what is adjacent to the nodes of the graph.
     pub(super) async fn read_surroundings(&self) -> Result<Answers> {
-        let nodes: Vec<&Node> = self.arena.shown_nodes().map(|(_, node, _)| node).collect();
+        let nodes = self.arena.shown_nodes().map(|(_, node, _)| node.clone());
+        let nodes: BTreeSet<Node> = nodes.collect();
         let ids = |kind: Kind, id: &dyn Fn(&Node) -> Option<String>| -> BTreeSet<String> {
             let of_kind = nodes.iter().filter(|node| node.kind() == kind);
             of_kind.filter_map(|node| id(node)).collect()
@@ -137,10 +138,7 @@ impl Walk<'_> {
                 None => names.extend(renamed.chain([node.key()]).map(str::to_owned)),
             }
         }
-        let shown_runs = nodes
-            .iter()
-            .copied()
-            .filter(|node| node.kind() == Kind::RUN);
+        let shown_runs = nodes.iter().filter(|node| node.kind() == Kind::RUN);
         let neighbours = &self.neighbours;
         let (readers, writers, by_id, by_name, copies, registered, of_runs, logged) = futures::try_join!(
             self.tally(Direction::Input, &nodes, shown_runs),
@@ -167,23 +165,15 @@ impl Walk<'_> {
     async fn tally<'a>(
         &self,
         direction: Direction,
-        nodes: &[&'a Node],
+        nodes: &'a BTreeSet<Node>,
         artifacts_of: impl Iterator<Item = &'a Node>,
     ) -> Result<Vec<Tally>> {
-        let lookups = lookups(
-            direction,
-            nodes.iter().copied(),
-            artifacts_of,
-            &self.renames,
-        );
-        let shown = self.arena.edge_count().max(USUALLY_SHOWN);
+        let lookups = lookups(direction, nodes.iter(), artifacts_of, &self.renames);
+        let edges = self.arena.edge_count().max(USUALLY_SHOWN);
         let extent = Extent {
             // Then more than `MOST` are left for a node that shows all edges of the graph.
-            most: MOST.saturating_add(shown as u64),
-            is_counted: &|node| {
-                let at = self.arena.find(node);
-                at.is_some_and(|at| self.arena.met(at).depth.is_some())
-            },
+            most: MOST.saturating_add(edges as u64),
+            shown: nodes,
         };
         let tallies = lookups
             .iter()

@@ -1,5 +1,7 @@
 //! Counts the runs of references that very many runs have, from the keys of indexes and up to a limit.
 
+use std::collections::BTreeSet;
+
 use bson::doc;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use mongodb::action::Action as _;
@@ -8,7 +10,7 @@ use mongodb::options::Hint;
 use super::tally::FEW;
 use super::{CONCURRENT, Details, Lookup, Neighbours, RawRuns, Tally, cannot_read, with_index};
 use crate::error::Result;
-use crate::node::Node;
+use crate::node::{Kind, Node};
 
 /// The largest number of index keys in a batch.
 const KEYS: u32 = 20_000;
@@ -18,14 +20,24 @@ const KEYS: u32 = 20_000;
 pub(crate) struct Extent<'a> {
     /// Counting a reference stops above this number of runs.
     pub(crate) most: u64,
-    /// The references whose runs are counted. Of any other one, it is enough that a run has it.
-    pub(crate) is_counted: &'a (dyn Fn(&Node) -> bool + Sync),
+    /// The references that the graph shows, whose runs are counted. Of any other one, it is enough that a run has it.
+    pub(crate) shown: &'a BTreeSet<Node>,
 }
 
 impl Extent<'_> {
     /// MongoDB returns one key more than is counted, which shows that there are more.
     pub(super) fn limit(self) -> i64 {
         i64::try_from(self.most.saturating_add(1)).unwrap_or(i64::MAX)
+    }
+
+    /// The details of the shown references with this key.
+    fn shown_details(self, kind: Kind, key: &str) -> impl Iterator<Item = Option<String>> {
+        let first = Node::stored(kind, key, None);
+        let is_same = move |node: &&Node| node.kind() == kind && node.key() == first.key();
+        let of_key = self.shown.range(Node::stored(kind, key, None)..);
+        of_key
+            .take_while(is_same)
+            .map(|node| node.detail().map(str::to_owned))
     }
 }
 
@@ -68,7 +80,11 @@ impl Neighbours<'_> {
                 }
                 (Some(_), None) => {
                     let limit = usize::try_from(extent.limit()).unwrap_or(usize::MAX);
-                    self.details(direction, kind, key, limit).await?
+                    let mut listed = self.details(direction, kind, key, limit).await?;
+                    if listed.len() >= limit {
+                        listed.extend(extent.shown_details(kind, key));
+                    }
+                    listed
                 }
             };
             let of_key = details.iter().map(Option::as_deref);
@@ -76,7 +92,7 @@ impl Neighbours<'_> {
             nodes.extend(of_key.filter(|node| lookup.finds(node)));
         }
         let tallies = nodes.into_iter().map(|node| async move {
-            let limit = match (extent.is_counted)(&node) {
+            let limit = match extent.shown.contains(&node) {
                 true => extent.limit(),
                 false => 1,
             };

@@ -63,8 +63,8 @@ impl KeptCounts {
             let place = Place::of(lookup, key, detail.as_deref());
             let kept = counts.kept.get(&place);
             let kept = kept.filter(|kept| kept.serves(self.time, extent.most));
-            let is_shown =
-                || (extent.is_counted)(&Node::stored(lookup.kind, key, detail.as_deref()));
+            let node = || Node::stored(lookup.kind, key, detail.as_deref());
+            let is_shown = || extent.shown.contains(&node());
             let kept = kept.filter(|kept| !kept.tallies.is_empty() || !is_shown());
             found.extend(kept.into_iter().flat_map(|kept| kept.tallies.clone()));
             kept.is_some()
@@ -101,7 +101,7 @@ impl KeptCounts {
         for (key, details) in &lookup.keys {
             for detail in details.iter().flatten().filter(|_| large.contains(key)) {
                 let node = Node::stored(lookup.kind, key, detail.as_deref());
-                if !(extent.is_counted)(&node) {
+                if !extent.shown.contains(&node) {
                     let place = Place::of(lookup, key, detail.as_deref());
                     groups.entry(place).or_default();
                 }
@@ -171,6 +171,7 @@ fn is_by_key(kind: Kind) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use super::{KeptCounts, MOST};
@@ -194,11 +195,10 @@ mod tests {
         lookup
     }
 
-    fn all(most: u64) -> Extent<'static> {
-        Extent {
-            most,
-            is_counted: &|_| true,
-        }
+    fn up_to(most: u64) -> Extent<'static> {
+        static SHOWN: BTreeSet<Node> = BTreeSet::new();
+        let shown = &SHOWN;
+        Extent { most, shown }
     }
 
     fn keep(counts: &KeptCounts, most: u64, counted: &[(&str, u64)]) {
@@ -210,14 +210,14 @@ mod tests {
         let tallies: Vec<_> = tallies.collect();
         counts.keep(
             &lookup(tallies[0].node.kind(), &[], None),
-            all(most),
+            up_to(most),
             &tallies,
         );
     }
 
     /// The kept counts, and the keys and details of what is left to count.
     fn split(counts: &KeptCounts, lookup: &Lookup, most: u64) -> (Vec<(String, u64)>, Vec<String>) {
-        let (found, rest) = counts.split(lookup, all(most));
+        let (found, rest) = counts.split(lookup, up_to(most));
         let found = found.into_iter();
         let mut found: Vec<_> = found
             .map(|tally| (tally.node.to_string(), tally.runs))
@@ -278,11 +278,18 @@ mod tests {
             runs,
             is_own: false,
         });
-        let extent = Extent {
-            most: 10_000,
-            is_counted: &|node| node.detail() == Some("3"),
+        let shown = |nodes: &[&str]| -> BTreeSet<Node> {
+            nodes.iter().map(|node| node.parse().unwrap()).collect()
         };
-        counts.keep(&wanted, extent, &counted);
+        let (shown, all) = (
+            shown(&["model:base:3"]),
+            shown(&["model:base", "model:base:1", "model:base:2", "model:base:3"]),
+        );
+        let showing = |shown| Extent {
+            most: 10_000,
+            shown,
+        };
+        counts.keep(&wanted, showing(&shown), &counted);
         let rest = |extent| {
             let (found, rest) = counts.split(&wanted, extent);
             let found: Vec<_> = found.iter().map(|tally| tally.node.to_string()).collect();
@@ -294,8 +301,9 @@ mod tests {
             details.map(|detail| detail.map(str::to_owned)).collect()
         };
         // Of a small count, one run may be all that was looked for.
-        assert_eq!(rest(extent), details(&[Some("2"), Some("3")]));
-        assert_eq!(rest(all(10_000)), details(&[None, Some("2"), Some("3")]));
+        assert_eq!(rest(showing(&shown)), details(&[Some("2"), Some("3")]));
+        let missing = details(&[None, Some("2"), Some("3")]);
+        assert_eq!(rest(showing(&all)), missing);
     }
 
     #[test]
@@ -358,11 +366,15 @@ mod tests {
                 is_own: false,
             });
             let tallies: Vec<_> = tallies.collect();
-            counts.keep(&lookup(Kind::ARTIFACT, &[], None), all(u64::MAX), &tallies);
+            counts.keep(
+                &lookup(Kind::ARTIFACT, &[], None),
+                up_to(u64::MAX),
+                &tallies,
+            );
         };
         let is_kept = |run: &str| {
             !counts
-                .split(&lookup(Kind::ARTIFACT, &[run], None), all(1))
+                .split(&lookup(Kind::ARTIFACT, &[run], None), up_to(1))
                 .0
                 .is_empty()
         };

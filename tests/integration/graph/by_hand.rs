@@ -244,6 +244,39 @@ async fn of_a_version_with_very_many_readers_ten_thousand_are_counted() {
 }
 
 #[tokio::test]
+async fn of_a_model_with_very_many_versions_each_shown_one_is_counted() {
+    let version = |n: usize| format!("model:big:{n:05}");
+    // One more than are listed of a model.
+    let reader = |n: usize| WorldRun::new(&format!("r{n:05}")).reads(&version(n));
+    let mut world = World {
+        runs: (0..11_100).map(reader).collect(),
+        ..World::default()
+    };
+    let read: Vec<String> = (0..6).chain(11_090..11_096).map(version).collect();
+    let reads_each = |run: &str| {
+        let run = WorldRun::new(run);
+        read.iter().fold(run, |run, version| run.reads(version))
+    };
+    world.runs.push(reads_each("versions"));
+    world.runs.push(reads_each("model").reads("model:big"));
+    let (_test, store) = stored(&world).await;
+    for start in ["run:versions", "run:model"] {
+        let graph = store.graph(parsed(start)).downstream(0).await;
+        let graph = graph.expect("a graph");
+        for version in &read {
+            let hidden = graph.node(&parsed(version)).and_then(|shown| shown.hidden);
+            let down = hidden.expect("they are counted").down;
+            // Of its three readers, the graph shows the start.
+            assert_eq!(
+                (down.count, down.is_more),
+                (2, false),
+                "{version} of {start}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_keeps_counts_counts_popular_nodes_once() {
     const MANY: usize = 201;
     let reader = |n: usize| {
