@@ -1,8 +1,9 @@
 //! Pages, suggestions, errors, entity tags and compression.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{DateTime, Document, doc};
 
 use super::DATA;
 use crate::support::served::{Served, encoded};
@@ -283,6 +284,28 @@ async fn a_node_without_counts_has_the_same_details() {
     assert_eq!(status("run:r"), 200);
     assert_eq!(status("artifact:other/data/x"), 404);
     assert_eq!(status("run:other"), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_headers_tell_of_a_new_pass_soon() {
+    let test = mirror_of(1).await;
+    let served = Served::start(&test.uri, &[]);
+    let told = || {
+        let answer = served.get("/api/v1/search").ok();
+        answer.header("runlineage-full-pass").map(str::to_owned)
+    };
+    let before = told();
+    assert!(before.is_some());
+    let state = test.database.collection::<Document>("sync_state");
+    let pass = DateTime::parse_rfc3339_str("2031-01-02T03:04:05Z").expect("a date");
+    let update = doc! { "$set": { "full_pass": pass } };
+    let updated = state.update_one(doc! { "_id": "source" }, update).await;
+    assert_eq!(updated.expect("an update").modified_count, 1);
+    let new = (0..100).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        told().filter(|told| Some(told) != before.as_ref())
+    });
+    assert_eq!(new.as_deref(), Some("2031-01-02T03:04:05Z"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
