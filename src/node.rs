@@ -167,6 +167,11 @@ impl Node {
         Arc::clone(&self.key)
     }
 
+    /// The same text as [`detail`](Self::detail), shared with the node.
+    pub(crate) fn shared_detail(&self) -> Option<Arc<str>> {
+        self.detail.clone()
+    }
+
     /// The version or the path. In a query, `None` matches any of them. In lineage, `None` means that none is recorded.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {

@@ -45,6 +45,7 @@ pub(super) struct Asked<'a> {
 /// The same, prepared for comparing with the references of a run.
 struct Wanted<'a> {
     walk: &'a Walk<'a>,
+    /// Artifacts of the runs below are left out.
     overlapping: References<At>,
     exact: FastSet<At>,
     /// The ids of the runs whose artifacts are all wanted.
@@ -79,9 +80,10 @@ impl Walk<'_> {
             artifacts_of: artifacts_of.clone().map(Node::key).collect(),
         };
         for reference in overlapping {
-            wanted
-                .overlapping
-                .insert(arena.node(*reference), *reference);
+            let node = arena.node(*reference);
+            if !wanted.is_artifact_of(node) {
+                wanted.overlapping.insert(node, *reference);
+            }
         }
         let nodes = overlapping.iter().chain(exact);
         let nodes = nodes.map(|reference| arena.node(*reference));
@@ -133,16 +135,17 @@ impl Walk<'_> {
             }
             let record = self.arena.met(run).run.as_ref();
             for used in record.into_iter().flat_map(|record| record.side(direction)) {
+                if let Some(runs) = users.runs.get_mut(&used.at) {
+                    runs.push(run);
+                    continue;
+                }
                 let node = self.arena.node(used.at);
                 let mut lookups = answers.lookups.iter();
                 let is_asked = lookups
                     .any(|asked| asked.kind == node.kind() && asked.keys.contains_key(node.key()));
                 if is_asked {
-                    let runs = users.runs.entry(used.at).or_insert_with(|| {
-                        users.references.insert(node, used.at);
-                        Vec::new()
-                    });
-                    runs.push(run);
+                    users.runs.insert(used.at, vec![run]);
+                    users.references.insert(node, used.at);
                 }
             }
         }
@@ -196,17 +199,18 @@ pub(super) fn lookups<'a>(
 }
 
 impl Wanted<'_> {
+    /// Whether this is an artifact of a run whose artifacts are all wanted.
+    fn is_artifact_of(&self, node: &Node) -> bool {
+        node.kind() == Kind::ARTIFACT && self.artifacts_of.contains(node.key())
+    }
+
     /// Whether the reference is wanted: `None` if not, else whether that is certain.
     fn wants(&self, node: &Node) -> Option<bool> {
-        let is_artifact = node.kind() == Kind::ARTIFACT;
         let is_exact = || {
             let at = self.walk.arena.find(node);
             at.is_some_and(|at| self.exact.contains(&at))
         };
-        if is_artifact && self.artifacts_of.contains(node.key())
-            || self.overlapping.contains(node)
-            || is_exact()
-        {
+        if self.is_artifact_of(node) || self.overlapping.contains(node) || is_exact() {
             return Some(true);
         }
         let overlapping = self.overlapping.overlapping(node, &self.walk.renames);

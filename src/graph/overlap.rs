@@ -1,6 +1,7 @@
 //! Overlap of references: a folder overlaps with its files, and a model without a version with every version.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::hash::FastMap;
@@ -24,7 +25,7 @@ pub(super) struct References<T> {
 struct Details<T> {
     /// The reference without a version or path.
     whole: Option<T>,
-    by_detail: BTreeMap<String, T>,
+    by_detail: BTreeMap<Arc<str>, T>,
 }
 
 impl Renames {
@@ -61,9 +62,9 @@ impl<T: Copy> References<T> {
             whole: None,
             by_detail: BTreeMap::new(),
         });
-        match node.detail() {
+        match node.shared_detail() {
             None => details.whole = Some(value),
-            Some(detail) => drop(details.by_detail.insert(detail.to_owned(), value)),
+            Some(detail) => drop(details.by_detail.insert(detail, value)),
         }
     }
 
@@ -135,7 +136,11 @@ impl<T: Copy> Details<T> {
         }
         if self.by_detail.len() > usize::from(self.by_detail.contains_key(path)) {
             // `0` is the byte after `/`, so this range holds exactly the paths below.
-            let inner = self.by_detail.range(format!("{path}/")..format!("{path}0"));
+            let (first, end) = (format!("{path}/"), format!("{path}0"));
+            let inner = self.by_detail.range::<str, _>((
+                Bound::Included(first.as_str()),
+                Bound::Excluded(end.as_str()),
+            ));
             found.extend(inner.map(|(_, value)| (*value, true)));
         }
     }
