@@ -55,6 +55,10 @@ pub async fn is_met(store: &MongoRunStore, graph: &Graph, start: &Node) -> Resul
     if start.kind() != Kind::ARTIFACT {
         return Ok(is_known(graph));
     }
+    let counted = graph.node(start).filter(|shown| shown.hidden.is_some());
+    if counted.is_some_and(|shown| shown.is_known) {
+        return Ok(true);
+    }
     // Every artifact has an edge from its run, even if the mirror has met neither.
     let run = store.graph(Node::run(start.key())?);
     Ok(is_known(&run.upstream(0).downstream(0).await?))

@@ -265,6 +265,11 @@ async fn a_browser_keeps_the_files_of_the_page_until_the_program_changes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_counts_has_the_same_details() {
     let test = mirror_of(100).await;
+    let runs = test.database.collection::<Document>("runs");
+    let wrote = doc! { "id": "elsewhere", "path": "model", "from": "tag" };
+    let update = doc! { "$push": { "outputs.runs": wrote } };
+    let updated = runs.update_one(doc! { "_id": "run001" }, update).await;
+    assert_eq!(updated.expect("an update").modified_count, 1);
     let served = Served::start(&test.uri, &[]);
     for node in ["run:run001", "model:churn", "model:churn:1"] {
         let counted = served.get(&format!("/api/v1/node?id={node}")).ok().json();
@@ -283,6 +288,7 @@ async fn a_node_without_counts_has_the_same_details() {
     assert_eq!(status("artifact:r/data/x"), 200);
     assert_eq!(status("run:r"), 200);
     assert_eq!(status("artifact:other/data/x"), 404);
+    assert_eq!(status("artifact:elsewhere/model"), 200);
     assert_eq!(status("run:other"), 404);
 }
 
