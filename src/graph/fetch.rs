@@ -223,7 +223,7 @@ impl Wanted<'_> {
 struct Reader<'a> {
     wanted: &'a Wanted<'a>,
     direction: Direction,
-    /// How many runs are still kept that the graph does not show.
+    /// How many runs, and references behind uncertain edges, are still kept that the graph does not show.
     few: usize,
     /// The references behind uncertain edges. Without `takes_uncertain`, one run of each is enough to know that it was read or written.
     uncertain: FastSet<Node>,
@@ -240,21 +240,29 @@ impl Reader<'_> {
             }
             match self.wanted.wants(&reference.node) {
                 Some(is_certain) if is_certain || walk.takes_uncertain => is_walked = true,
-                Some(_) => is_new |= self.uncertain.insert(reference.node.clone()),
+                Some(_) if self.uncertain.insert(reference.node.clone()) => {
+                    if !self.wanted.walk.is_shown(&reference.node) && !self.has_room() {
+                        return Reading::Stop;
+                    }
+                    is_new = true;
+                }
+                Some(_) => {}
                 None => {}
             }
         }
         if !is_walked {
             return if is_new { Reading::Keep } else { Reading::Drop };
         }
-        let at = walk.arena.find(&stored.node);
-        let is_shown = at.is_some_and(|at| walk.arena.met(at).depth.is_some());
-        if !is_shown {
-            let Some(few) = self.few.checked_sub(1) else {
-                return Reading::Stop;
-            };
-            self.few = few;
+        match walk.is_shown(&stored.node) || self.has_room() {
+            true => Reading::Keep,
+            false => Reading::Stop,
         }
-        Reading::Keep
+    }
+
+    /// Whether the graph may show one more node.
+    fn has_room(&mut self) -> bool {
+        let few = self.few.checked_sub(1);
+        self.few = few.unwrap_or_default();
+        few.is_some()
     }
 }

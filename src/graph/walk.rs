@@ -211,6 +211,11 @@ impl Walk<'_> {
         starts.map(|(at, ..)| at).collect()
     }
 
+    pub(super) fn is_shown(&self, node: &Node) -> bool {
+        let at = self.arena.find(node);
+        at.is_some_and(|at| self.arena.met(at).depth.is_some())
+    }
+
     pub(super) fn is_run(&self, at: At) -> bool {
         self.arena.node(at).kind() == Kind::RUN
     }
