@@ -29,6 +29,8 @@ pub(super) struct Met {
     /// The smallest depth so far; `None` if the graph does not show the node.
     pub(super) depth: Option<u32>,
     pub(super) is_start: bool,
+    /// Whether a run, or the record of a registered model, is known to name the node.
+    pub(super) is_named: bool,
     /// The mirrored run; `None` for other kinds and for a run that is not mirrored or not read yet.
     pub(super) run: Option<Box<Record>>,
     /// The registry's record of a version.

@@ -8,6 +8,7 @@ use super::arena::{At, Link, Met};
 use super::walk::Walk;
 use super::{Edge, Graph, GraphNode, Hidden, LoggedModelFacts, Relation, VersionFacts};
 use crate::error::Result;
+use crate::hash::FastMap;
 use crate::mongo::neighbours::{
     LoggedModel, LoggedModelsBy, RegisteredModel, RegisteredVersion, VersionsBy, version_id,
 };
@@ -66,6 +67,10 @@ impl Walk<'_> {
             self.arena.node_mut(at).logged = Some(Box::new(model));
         }
         for model in records.models {
+            let at = self
+                .arena
+                .meet(Node::stored(Kind::MODEL, &model.name, None));
+            self.arena.node_mut(at).is_named = true;
             for (alias, version) in model.aliases {
                 let of_version = self.aliases.entry((model.name.clone(), version));
                 of_version.or_default().push(alias);
@@ -124,6 +129,10 @@ impl Walk<'_> {
 
     /// Marks a reference that is a start as unknown if the mirror has neither a record nor an edge of it.
     fn mark_unknown(&self, nodes: &mut [GraphNode]) {
+        let mut edges: FastMap<At, u64> = FastMap::default();
+        for end in self.arena.edges().flat_map(|(from, to, _)| [from, to]) {
+            *edges.entry(end).or_default() += 1;
+        }
         for shown in nodes
             .iter_mut()
             .filter(|shown| shown.is_start && shown.node.kind() != Kind::RUN)
@@ -133,12 +142,12 @@ impl Walk<'_> {
             };
             let met = self.arena.met(at);
             let hidden = shown.hidden.unwrap_or_default();
-            let edges = self.arena.edges();
-            let edges = edges.filter(|(from, to, _)| *from == at || *to == at);
-            let edges = edges.count() as u64 + hidden.up.count + hidden.down.count;
+            let edges = edges.get(&at).copied().unwrap_or_default();
+            let edges = edges + hidden.up.count + hidden.down.count;
             // The edge from the run that an artifact reference names exists for any id.
             let is_used = edges > u64::from(shown.node.kind() == Kind::ARTIFACT);
-            shown.is_known = is_used || met.version.is_some() || met.logged.is_some();
+            let is_recorded = met.is_named || met.version.is_some() || met.logged.is_some();
+            shown.is_known = is_used || is_recorded;
         }
     }
 

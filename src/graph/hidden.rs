@@ -125,7 +125,7 @@ impl Walk<'_> {
         let nodes: BTreeSet<Node> = nodes.collect();
         let ids = |kind: Kind, id: &dyn Fn(&Node) -> Option<String>| -> BTreeSet<String> {
             let of_kind = nodes.iter().filter(|node| node.kind() == kind);
-            of_kind.filter_map(|node| id(node)).collect()
+            of_kind.filter_map(id).collect()
         };
         let key = |node: &Node| Some(node.key().to_owned());
         let (runs, models) = (ids(Kind::RUN, &key), ids(Kind::LOGGED_MODEL, &key));
@@ -169,11 +169,14 @@ impl Walk<'_> {
         artifacts_of: impl Iterator<Item = &'a Node>,
     ) -> Result<Vec<Tally>> {
         let lookups = lookups(direction, nodes.iter(), artifacts_of, &self.renames);
+        let starts = self.start_nodes().into_iter();
+        let starts = starts.map(|at| self.arena.node(at).clone()).collect();
         let edges = self.arena.edge_count().max(USUALLY_SHOWN);
         let extent = Extent {
             // Then more than `MOST` are left for a node that shows all edges of the graph.
             most: MOST.saturating_add(edges as u64),
             shown: nodes,
+            starts: &starts,
         };
         let tallies = lookups
             .iter()
@@ -204,15 +207,19 @@ impl Walk<'_> {
             before: HashMap::new(),
         };
         for tally in answers.readers {
-            around
-                .read
-                .insert(&tally.node, self.arena.meet(tally.node.clone()));
-            let at = self.arena.meet(tally.node);
+            let at = self.name(&tally.node);
+            around.read.insert(&tally.node, at);
+            if self.is_selected(&tally.node) {
+                around.written.insert(&tally.node, at);
+            }
             *around.readers.entry(at).or_default() += tally.runs;
         }
         for tally in answers.writers {
-            let at = self.arena.meet(tally.node.clone());
+            let at = self.name(&tally.node);
             around.written.insert(&tally.node, at);
+            if self.is_selected(&tally.node) {
+                around.read.insert(&tally.node, at);
+            }
             let (runs, is_own) = around.writers.entry(at).or_default();
             *runs += tally.runs;
             *is_own |= tally.is_own;
@@ -251,6 +258,18 @@ impl Walk<'_> {
         }
         self.add_sources(&mut around);
         around
+    }
+
+    fn name(&mut self, node: &Node) -> At {
+        let at = self.arena.meet(node.clone());
+        self.arena.node_mut(at).is_named = true;
+        at
+    }
+
+    /// Whether a start without a version or digest selects the node. The walk has read only so many of them.
+    fn is_selected(&self, node: &Node) -> bool {
+        let mut wholes = self.wholes.iter();
+        wholes.any(|whole| whole.kind() == node.kind() && whole.key() == node.key())
     }
 
     /// Adds the sources of the versions and logged models of the graph.

@@ -241,6 +241,7 @@ impl<'a> Walk<'a> {
             renames: Renames::of(renamed),
             arena,
             starts: References::new(),
+            wholes: Vec::new(),
             targets: Vec::new(),
             truncated: None,
             aliases: BTreeMap::new(),

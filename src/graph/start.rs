@@ -21,6 +21,7 @@ impl Walk<'_> {
         let is_each = detail.is_some_and(|detail| !detail.is_path) && start.detail().is_none();
         let mut details = Details::new();
         if is_each {
+            self.wholes.push(start.clone());
             details = self.details(start).await?;
         }
         if details.is_empty() {

@@ -21,6 +21,8 @@ pub(super) struct Walk<'a> {
     pub(super) arena: Arena,
     /// The references at which the walk starts or ends. Each of them counts as read and as written.
     pub(super) starts: References<At>,
+    /// The starts and ends without a version or digest, which select all of their name.
+    pub(super) wholes: Vec<Node>,
     /// The walk stops after the level on which a lineage path reaches one of these nodes.
     pub(super) targets: Vec<At>,
     pub(super) truncated: Option<Truncated>,

@@ -34,6 +34,7 @@ use crate::run::{Run, field};
 pub(crate) use crowd::Extent;
 pub(crate) use family::ChildOf;
 pub(crate) use kept::KeptCounts;
+use lookup::Sought;
 pub(crate) use lookup::{Details, Lookup};
 pub(crate) use registry::{
     LoggedModel, LoggedModelsBy, RegisteredModel, RegisteredVersion, VersionsBy, version_id,

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod cancel;
+mod counts;
 mod diff_answers;
 mod diff_by_hand;
 mod diff_naive;

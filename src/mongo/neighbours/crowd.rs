@@ -8,7 +8,9 @@ use mongodb::action::Action as _;
 use mongodb::options::Hint;
 
 use super::tally::FEW;
-use super::{CONCURRENT, Details, Lookup, Neighbours, RawRuns, Tally, cannot_read, with_index};
+use super::{
+    CONCURRENT, Details, Lookup, Neighbours, RawRuns, Sought, Tally, cannot_read, with_index,
+};
 use crate::error::Result;
 use crate::node::{Kind, Node};
 
@@ -22,22 +24,20 @@ pub(crate) struct Extent<'a> {
     pub(crate) most: u64,
     /// The references that the graph shows, whose runs are counted. Of any other one, it is enough that a run has it.
     pub(crate) shown: &'a BTreeSet<Node>,
+    /// The references at which the graph starts.
+    pub(crate) starts: &'a BTreeSet<Node>,
 }
 
-impl Extent<'_> {
+impl<'a> Extent<'a> {
     /// MongoDB returns one key more than is counted, which shows that there are more.
     pub(super) fn limit(self) -> i64 {
         i64::try_from(self.most.saturating_add(1)).unwrap_or(i64::MAX)
     }
 
-    /// The details of the shown references with this key.
-    fn shown_details(self, kind: Kind, key: &str) -> impl Iterator<Item = Option<String>> {
-        let first = Node::stored(kind, key, None);
-        let is_same = move |node: &&Node| node.kind() == kind && node.key() == first.key();
-        let of_key = self.shown.range(Node::stored(kind, key, None)..);
-        of_key
-            .take_while(is_same)
-            .map(|node| node.detail().map(str::to_owned))
+    /// The starts with this key.
+    pub(super) fn starts_of(self, kind: Kind, key: &str) -> impl Iterator<Item = &'a Node> {
+        let starts = self.starts.range(Node::stored(kind, key, None)..);
+        starts.take_while(move |start| start.kind() == kind && start.key() == key)
     }
 }
 
@@ -67,24 +67,23 @@ impl Neighbours<'_> {
             direction, kind, ..
         } = *lookup;
         let mut nodes = Vec::new();
-        for (key, details) in &lookup.keys {
-            let details = match (kind.spec().detail, details) {
-                (None, _) => Details::from([None]),
-                (Some(_), Some(details)) if lookup.has_few_details() => details.clone(),
-                (Some(_), Some(details)) => {
-                    let listed = self.details(direction, kind, key, details.len()).await?;
-                    match listed.len() < details.len() {
-                        true => listed,
-                        false => details.clone(),
-                    }
+        for (key, Sought { is_any, named }) in &lookup.keys {
+            let details = if kind.spec().detail.is_none() {
+                Details::from([None])
+            } else if *is_any {
+                let limit = usize::try_from(extent.limit()).unwrap_or(usize::MAX);
+                let mut listed = self.details(direction, kind, key, limit).await?;
+                if listed.len() >= limit {
+                    listed.extend(named.iter().cloned());
                 }
-                (Some(_), None) => {
-                    let limit = usize::try_from(extent.limit()).unwrap_or(usize::MAX);
-                    let mut listed = self.details(direction, kind, key, limit).await?;
-                    if listed.len() >= limit {
-                        listed.extend(extent.shown_details(kind, key));
-                    }
-                    listed
+                listed
+            } else if lookup.has_few_details() {
+                named.clone()
+            } else {
+                let listed = self.details(direction, kind, key, named.len()).await?;
+                match listed.len() < named.len() {
+                    true => listed,
+                    false => named.clone(),
                 }
             };
             let of_key = details.iter().map(Option::as_deref);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Details, Extent, Lookup, Tally};
+use super::{Details, Extent, Lookup, Sought, Tally};
 use crate::hash::{FastMap, FastSet};
 use crate::node::{Direction, Kind, Node};
 
@@ -54,7 +54,8 @@ impl KeptCounts {
         }
     }
 
-    /// The kept counts that go as far as these, and a lookup for the rest. If no run had a reference, a graph that shows it counts anew.
+    /// The kept counts that go as far as these, and a lookup for the rest. If no run had a reference, a graph that shows it counts anew;
+    /// one of a kind that is kept by key only if it is a start of the graph.
     pub(super) fn split(&self, lookup: &Lookup, extent: Extent<'_>) -> (Vec<Tally>, Lookup) {
         let mut found = Vec::new();
         let mut rest = Lookup::new(lookup.direction, lookup.kind);
@@ -63,22 +64,29 @@ impl KeptCounts {
             let place = Place::of(lookup, key, detail.as_deref());
             let kept = counts.kept.get(&place);
             let kept = kept.filter(|kept| kept.serves(self.time, extent.most));
-            let node = || Node::stored(lookup.kind, key, detail.as_deref());
-            let is_shown = || extent.shown.contains(&node());
-            let kept = kept.filter(|kept| !kept.tallies.is_empty() || !is_shown());
+            let kept = kept.filter(|kept| match is_by_key(lookup.kind) {
+                true => {
+                    let mut starts = extent.starts_of(lookup.kind, key);
+                    starts.all(|start| kept.tallies.iter().any(|tally| tally.node == *start))
+                }
+                false => {
+                    let node = Node::stored(lookup.kind, key, detail.as_deref());
+                    !kept.tallies.is_empty() || !extent.shown.contains(&node)
+                }
+            });
             found.extend(kept.into_iter().flat_map(|kept| kept.tallies.clone()));
             kept.is_some()
         };
-        for (key, details) in &lookup.keys {
-            let missing = match details {
-                Some(details) => {
-                    let missing = details.iter().filter(|detail| !is_kept(key, detail));
-                    let missing: Details = missing.cloned().collect();
-                    (!missing.is_empty()).then_some(Some(missing))
-                }
-                None if is_by_key(lookup.kind) => (!is_kept(key, &None)).then_some(None),
+        for (key, sought) in &lookup.keys {
+            let missing = match sought.is_any {
                 // All details of a key are more than those that are kept.
-                None => Some(None),
+                true => (!is_by_key(lookup.kind) || !is_kept(key, &None)).then(|| sought.clone()),
+                false => {
+                    let missing = sought.named.iter().filter(|detail| !is_kept(key, detail));
+                    let named: Details = missing.cloned().collect();
+                    let is_any = false;
+                    (!named.is_empty()).then_some(Sought { is_any, named })
+                }
             };
             if let Some(missing) = missing {
                 rest.keys.insert(Arc::clone(key), missing);
@@ -98,8 +106,9 @@ impl KeptCounts {
         let is_large = |tallies: &[Tally]| runs(tallies) > LARGE && tallies.len() < MOST;
         let large = groups.iter().filter(|(_, tallies)| is_large(tallies));
         let large: FastSet<Arc<str>> = large.map(|(place, _)| Arc::clone(&place.key)).collect();
-        for (key, details) in &lookup.keys {
-            for detail in details.iter().flatten().filter(|_| large.contains(key)) {
+        let named = lookup.keys.iter().filter(|(_, sought)| !sought.is_any);
+        for (key, sought) in named.filter(|(key, _)| large.contains(*key)) {
+            for detail in &sought.named {
                 let node = Node::stored(lookup.kind, key, detail.as_deref());
                 if !extent.shown.contains(&node) {
                     let place = Place::of(lookup, key, detail.as_deref());
@@ -196,9 +205,13 @@ mod tests {
     }
 
     fn up_to(most: u64) -> Extent<'static> {
-        static SHOWN: BTreeSet<Node> = BTreeSet::new();
-        let shown = &SHOWN;
-        Extent { most, shown }
+        static NONE: BTreeSet<Node> = BTreeSet::new();
+        let (shown, starts) = (&NONE, &NONE);
+        Extent {
+            most,
+            shown,
+            starts,
+        }
     }
 
     fn keep(counts: &KeptCounts, most: u64, counted: &[(&str, u64)]) {
@@ -223,8 +236,8 @@ mod tests {
             .map(|tally| (tally.node.to_string(), tally.runs))
             .collect();
         found.sort();
-        let rest = rest.keys.iter().map(|(key, details)| {
-            let details = details.iter().flatten();
+        let rest = rest.keys.iter().map(|(key, sought)| {
+            let details = sought.named.iter();
             let details = details.map(|detail| detail.as_deref().unwrap_or("-"));
             [&**key]
                 .into_iter()
@@ -286,15 +299,15 @@ mod tests {
             shown(&["model:base", "model:base:1", "model:base:2", "model:base:3"]),
         );
         let showing = |shown| Extent {
-            most: 10_000,
             shown,
+            ..up_to(10_000)
         };
         counts.keep(&wanted, showing(&shown), &counted);
         let rest = |extent| {
             let (found, rest) = counts.split(&wanted, extent);
             let found: Vec<_> = found.iter().map(|tally| tally.node.to_string()).collect();
             assert_eq!(found, ["model:base:1"]);
-            rest.keys["base"].clone().unwrap()
+            rest.keys["base"].named.clone()
         };
         let details = |details: &[Option<&str>]| -> Details {
             let details = details.iter();

@@ -24,8 +24,15 @@ pub(crate) type Details = BTreeSet<Option<String>>;
 pub(crate) struct Lookup {
     pub(crate) direction: Direction,
     pub(crate) kind: Kind,
-    /// The keys, each with its details; `None` for any detail.
-    pub(crate) keys: FastIndexMap<Arc<str>, Option<Details>>,
+    pub(crate) keys: FastIndexMap<Arc<str>, Sought>,
+}
+
+/// The details with which a lookup looks for a key.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Sought {
+    pub(crate) is_any: bool,
+    /// The details that were named, even if any is looked for.
+    pub(crate) named: Details,
 }
 
 impl Lookup {
@@ -39,13 +46,10 @@ impl Lookup {
 
     /// Adds the key with this detail and without one; without a detail, the key with any detail.
     pub(crate) fn add(&mut self, key: Arc<str>, detail: Option<&str>) {
-        let details = self.keys.entry(key).or_insert_with(|| Some(Details::new()));
-        match (detail, details) {
-            (Some(detail), Some(details)) => {
-                details.extend([Some(detail.to_owned()), None]);
-            }
-            (Some(_), None) => {}
-            (None, details) => *details = None,
+        let sought = self.keys.entry(key).or_default();
+        match detail {
+            Some(detail) => sought.named.extend([Some(detail.to_owned()), None]),
+            None => sought.is_any = true,
         }
     }
 
@@ -59,12 +63,8 @@ impl Lookup {
 
     /// Whether the lookup finds this reference.
     pub(super) fn finds(&self, node: &Node) -> bool {
-        let details = self.keys.get(node.key());
-        node.kind() == self.kind
-            && details.is_some_and(|details| match details {
-                Some(details) => details.contains(&node.detail().map(str::to_owned)),
-                None => true,
-            })
+        let sought = self.keys.get(node.key());
+        node.kind() == self.kind && sought.is_some_and(|sought| sought.contains(node.detail()))
     }
 
     /// The filter of the runs that have exactly this reference.
@@ -105,9 +105,9 @@ impl Lookup {
 
     /// Whether to look for each detail of each key is cheaper than to list all that the keys have.
     pub(super) fn has_few_details(&self) -> bool {
-        let is_few = |details: &Option<Details>| match details {
-            Some(details) => details.len() <= FEW_DETAILS,
-            None => self.kind.spec().detail.is_none(),
+        let is_few = |sought: &Sought| match sought.is_any {
+            true => self.kind.spec().detail.is_none(),
+            false => sought.named.len() <= FEW_DETAILS,
         };
         self.keys.values().all(is_few)
     }
@@ -115,26 +115,29 @@ impl Lookup {
     /// A lookup for each key.
     pub(super) fn by_key(&self) -> impl Iterator<Item = Self> {
         let keys = self.keys.iter();
-        keys.map(|(key, details)| self.of([(Arc::clone(key), details.clone())]))
+        keys.map(|(key, sought)| self.of([(Arc::clone(key), sought.clone())]))
     }
 
     /// The lookups, each for one query, that find the same. Their keys are disjoint.
     pub(super) fn parts(&self) -> Vec<Self> {
-        let size = |details: &Option<Details>| details.as_ref().map_or(1, BTreeSet::len);
+        let size = |sought: &Sought| match sought.is_any {
+            true => 1,
+            false => sought.named.len(),
+        };
         let half = self.keys.values().map(size).sum::<usize>().div_ceil(2);
         let most = match half < SHARED {
             true => CHUNK,
             false => half.min(CHUNK),
         };
         let (mut parts, mut room) = (Vec::new(), 0);
-        for (key, details) in &self.keys {
+        for (key, sought) in &self.keys {
             if room == 0 {
                 parts.push(self.of([]));
                 room = most;
             }
-            room = room.saturating_sub(size(details));
+            room = room.saturating_sub(size(sought));
             if let Some(part) = parts.last_mut() {
-                part.keys.insert(Arc::clone(key), details.clone());
+                part.keys.insert(Arc::clone(key), sought.clone());
             }
         }
         parts
@@ -159,10 +162,10 @@ impl Lookup {
         let spec = self.kind.spec();
         let mut any = Vec::new();
         let mut by_details: BTreeMap<Details, Vec<Bson>> = BTreeMap::new();
-        for (key, details) in &self.keys {
-            let keys = match details.clone() {
-                Some(details) => by_details.entry(details).or_default(),
-                None => &mut any,
+        for (key, sought) in &self.keys {
+            let keys = match sought.is_any {
+                true => &mut any,
+                false => by_details.entry(sought.named.clone()).or_default(),
             };
             keys.push(Bson::from(key.as_ref()));
         }
@@ -189,11 +192,17 @@ impl Lookup {
         any.into_iter().chain(groups).collect()
     }
 
-    fn of(&self, keys: impl IntoIterator<Item = (Arc<str>, Option<Details>)>) -> Self {
+    fn of(&self, keys: impl IntoIterator<Item = (Arc<str>, Sought)>) -> Self {
         Self {
             keys: keys.into_iter().collect(),
             ..*self
         }
+    }
+}
+
+impl Sought {
+    fn contains(&self, detail: Option<&str>) -> bool {
+        self.is_any || self.named.contains(&detail.map(str::to_owned))
     }
 }
 
@@ -233,8 +242,8 @@ mod tests {
         let versions = [("a", "1"), ("b", "2"), ("c", "1"), ("c", "2")];
         let few = versions.map(|(key, version)| (key, Some(version)));
         let mut few = lookup(Kind::MODEL, &few);
-        for details in few.keys.values_mut().flatten() {
-            details.remove(&None);
+        for sought in few.keys.values_mut() {
+            sought.named.remove(&None);
         }
         let expected = [(["a", "c"], "1"), (["c", "b"], "2")];
         let expected = expected.map(|(keys, version)| element(&keys, vec![Some(version)]));

@@ -150,6 +150,7 @@ async fn details(
     let max = lookup.index_key(&after(key), Bson::MinKey);
     let mut min = lookup.index_key(key, Bson::MinKey);
     while found.len() < limit {
+        let is_past_numbers = min.get_str(&detail_field).is_ok();
         let next = runs
             .clone_with_type::<Document>()
             .find_one(doc! {})
@@ -166,9 +167,20 @@ async fn details(
             next => next.map_err(cannot_read)?,
         };
         let Some(next) = next else { break };
-        let detail = next.get_str(&detail_field).ok();
-        found.insert(detail.map(str::to_owned));
-        min = lookup.index_key(key, detail.map_or(String::new(), after).into());
+        let after = match next.get(&detail_field) {
+            Some(Bson::String(detail)) => {
+                found.insert(Some(detail.clone()));
+                after(detail)
+            }
+            None | Some(Bson::Null) => {
+                found.insert(None);
+                String::new()
+            }
+            // Another program wrote the value. In the order of an index, texts may follow numbers, but no other type.
+            Some(_) if is_past_numbers => break,
+            Some(_) => String::new(),
+        };
+        min = lookup.index_key(key, after.into());
     }
     Ok(found)
 }
