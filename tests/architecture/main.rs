@@ -225,7 +225,6 @@ fn the_published_library_holds_only_its_sources_and_migrations() {
 fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
         .args(arguments)
-        .arg("--offline")
         .current_dir(ROOT)
         .output()
         .expect("cargo runs");
