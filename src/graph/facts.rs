@@ -127,7 +127,7 @@ impl Walk<'_> {
         order.into_iter().map(|(.., at)| at).collect()
     }
 
-    /// Marks a reference that is a start as unknown if the mirror has neither a record nor an edge of it.
+    /// Marks a reference that is a start as unknown if the mirror has no record of it, no run names it, and it has no edge.
     fn mark_unknown(&self, nodes: &mut [GraphNode]) {
         let mut edges: FastMap<At, u64> = FastMap::default();
         for end in self.arena.edges().flat_map(|(from, to, _)| [from, to]) {

@@ -240,27 +240,27 @@ impl Reader<'_> {
             }
             match self.wanted.wants(&reference.node) {
                 Some(is_certain) if is_certain || walk.takes_uncertain => is_walked = true,
-                Some(_) if self.uncertain.insert(reference.node.clone()) => {
-                    if !self.wanted.walk.is_shown(&reference.node) && !self.has_room() {
+                Some(_) if !self.uncertain.contains(&reference.node) => {
+                    self.uncertain.insert(reference.node.clone());
+                    if !walk.is_shown(&reference.node) && !self.take_room() {
                         return Reading::Stop;
                     }
                     is_new = true;
                 }
-                Some(_) => {}
-                None => {}
+                _ => {}
             }
         }
         if !is_walked {
             return if is_new { Reading::Keep } else { Reading::Drop };
         }
-        match walk.is_shown(&stored.node) || self.has_room() {
+        match walk.is_shown(&stored.node) || self.take_room() {
             true => Reading::Keep,
             false => Reading::Stop,
         }
     }
 
-    /// Whether the graph may show one more node.
-    fn has_room(&mut self) -> bool {
+    /// Takes the room of one more node, if there is one.
+    fn take_room(&mut self) -> bool {
         let few = self.few.checked_sub(1);
         self.few = few.unwrap_or_default();
         few.is_some()

@@ -207,7 +207,7 @@ impl Walk<'_> {
             before: HashMap::new(),
         };
         for tally in answers.readers {
-            let at = self.name(&tally.node);
+            let at = self.meet_named(&tally.node);
             around.read.insert(&tally.node, at);
             if self.is_selected(&tally.node) {
                 around.written.insert(&tally.node, at);
@@ -215,7 +215,7 @@ impl Walk<'_> {
             *around.readers.entry(at).or_default() += tally.runs;
         }
         for tally in answers.writers {
-            let at = self.name(&tally.node);
+            let at = self.meet_named(&tally.node);
             around.written.insert(&tally.node, at);
             if self.is_selected(&tally.node) {
                 around.read.insert(&tally.node, at);
@@ -260,7 +260,8 @@ impl Walk<'_> {
         around
     }
 
-    fn name(&mut self, node: &Node) -> At {
+    /// Meets a node that a run names.
+    fn meet_named(&mut self, node: &Node) -> At {
         let at = self.arena.meet(node.clone());
         self.arena.node_mut(at).is_named = true;
         at

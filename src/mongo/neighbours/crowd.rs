@@ -73,6 +73,7 @@ impl Neighbours<'_> {
             } else if *is_any {
                 let limit = usize::try_from(extent.limit()).unwrap_or(usize::MAX);
                 let mut listed = self.details(direction, kind, key, limit).await?;
+                // The list may be cut; the references that were named are counted in any case.
                 if listed.len() >= limit {
                     listed.extend(named.iter().cloned());
                 }

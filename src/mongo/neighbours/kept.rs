@@ -84,8 +84,10 @@ impl KeptCounts {
                 false => {
                     let missing = sought.named.iter().filter(|detail| !is_kept(key, detail));
                     let named: Details = missing.cloned().collect();
-                    let is_any = false;
-                    (!named.is_empty()).then_some(Sought { is_any, named })
+                    (!named.is_empty()).then(|| Sought {
+                        named,
+                        ..Sought::default()
+                    })
                 }
             };
             if let Some(missing) = missing {

@@ -24,6 +24,7 @@ pub(crate) type Details = BTreeSet<Option<String>>;
 pub(crate) struct Lookup {
     pub(crate) direction: Direction,
     pub(crate) kind: Kind,
+    /// The keys, each with its details.
     pub(crate) keys: FastIndexMap<Arc<str>, Sought>,
 }
 
