@@ -88,6 +88,13 @@ impl Run {
         self.document.get_str(field::ID).unwrap_or_default()
     }
 
+    /// Whether the document lacks fields of the run, because MongoDB refused the whole.
+    pub(crate) fn is_quarantined(&self) -> bool {
+        let mirror = self.as_raw().get_document(field::MIRROR);
+        let is_quarantined = mirror.and_then(|mirror| mirror.get_bool(field::QUARANTINED));
+        is_quarantined.unwrap_or_default()
+    }
+
     /// The run's name.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

@@ -1,6 +1,7 @@
 //! [`Provenance`]: everything upstream of a node, and how complete that is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::future::IntoFuture;
 
@@ -8,7 +9,9 @@ use bson::DateTime;
 use futures::future::BoxFuture;
 use serde::Serialize;
 
+use super::arena::{At, Link, Progress};
 use super::request::walk_setters;
+use super::walk::Walk;
 use super::{Graph, GraphNode, GraphRequest, RunFacts, Truncated, json};
 use crate::codec::nest::Texts;
 use crate::error::Result;
@@ -24,7 +27,8 @@ pub struct Provenance {
     pub start: Node,
     /// The runs upstream, the nearest first.
     pub runs: Vec<RunProvenance>,
-    /// The inputs that no run wrote, as far as the mirror knows: datasets, and models or artifacts from elsewhere.
+    /// The inputs that no run wrote, as far as the mirror knows and the walk went: datasets, and models or artifacts from elsewhere. With a
+    /// query, what runs wrote that do not match is among them.
     #[serde(serialize_with = "json::texts")]
     pub data: Vec<Node>,
     /// The users who started the runs.
@@ -93,6 +97,9 @@ pub struct Unresolved {
     /// Versions that were created after a run read a version of the same number.
     #[serde(serialize_with = "json::texts")]
     pub made_anew: Vec<Node>,
+    /// Runs that are mirrored in part, because MongoDB refused the whole document.
+    #[serde(serialize_with = "json::texts")]
+    pub quarantined: Vec<Node>,
     /// The limit that stopped the walk early.
     pub truncated: Option<Truncated>,
     /// The age of the mirror.
@@ -166,21 +173,29 @@ impl<'a> IntoFuture for ProvenanceRequest<'a> {
             let runs = walk.arena.shown_nodes();
             let runs = runs.filter(|(_, node, met)| node.kind() == Kind::RUN && met.run.is_some());
             let runs = runs.map(|(_, node, _)| node.key().to_owned()).collect();
-            let mut texts = BTreeMap::new();
+            let (mut texts, mut quarantined) = (BTreeMap::new(), Vec::new());
             for run in walk.neighbours.whole_runs(&runs).await? {
-                texts.insert(run.id().to_owned(), Texts::of(&run)?);
+                // While a run is being deleted or restored, it may be in both collections. The one in `runs` comes first and counts.
+                if let Entry::Vacant(vacant) = texts.entry(run.id().to_owned()) {
+                    vacant.insert(Texts::of(&run)?);
+                    if run.is_quarantined() {
+                        quarantined.push(Node::stored(Kind::RUN, run.id(), None));
+                    }
+                }
             }
+            quarantined.sort();
+            let data = data(&walk);
             let mirror = MirrorAge {
                 source: freshness.source,
                 full_pass: freshness.full_pass,
                 quick_pass: freshness.quick_pass,
             };
-            Ok(provenance(
-                start,
-                walk.into_graph(true, None),
-                texts,
-                mirror,
-            ))
+            let graph = walk.into_graph(true, None);
+            let unresolved = Unresolved {
+                quarantined,
+                ..unresolved(&graph, mirror)
+            };
+            Ok(provenance(start, graph, texts, data, unresolved))
         })
     }
 }
@@ -189,7 +204,8 @@ fn provenance(
     start: Node,
     graph: Graph,
     mut texts: BTreeMap<String, Texts>,
-    mirror: MirrorAge,
+    data: Vec<Node>,
+    unresolved: Unresolved,
 ) -> Provenance {
     let is_run = |shown: &&GraphNode| shown.node.kind() == Kind::RUN;
     let runs = graph.nodes.iter().filter(is_run);
@@ -210,23 +226,33 @@ fn provenance(
         .filter_map(|run| run.facts.user.clone())
         .collect();
     Provenance {
-        data: data(&graph),
+        data,
         people: people.into_iter().collect(),
         first_start: runs.iter().filter_map(|run| run.facts.start_time).min(),
         last_end: runs.iter().filter_map(|run| run.facts.end_time).max(),
-        unresolved: unresolved(&graph, mirror),
+        unresolved,
         runs,
         graph,
         start,
     }
 }
 
-/// The references without an incoming edge.
-fn data(graph: &Graph) -> Vec<Node> {
-    let made: BTreeSet<&Node> = graph.edges.iter().map(|edge| &edge.to).collect();
-    let nodes = graph.nodes.iter().map(|shown| &shown.node);
-    let data = nodes.filter(|node| node.kind() != Kind::RUN && !made.contains(node));
-    data.cloned().collect()
+/// The references without a source, as far as the walk has looked for one.
+fn data(walk: &Walk<'_>) -> Vec<Node> {
+    let arena = &walk.arena;
+    // Starts overlap with each other only because each of them counts as read and as written.
+    let is_between_starts = |from: At, to: At, link: &Link| {
+        !link.is_certain && arena.met(from).is_start && arena.met(to).is_start
+    };
+    let edges = arena.edges();
+    let edges = edges.filter(|(from, to, link)| !is_between_starts(*from, *to, link));
+    let made: HashSet<At> = edges.map(|(_, to, _)| to).collect();
+    let cut_at = walk.truncated.as_ref().map(|cut| &cut.at);
+    let nodes = walk.order().into_iter().filter(|at| {
+        let is_expanded = arena.met(*at).up != Progress::Untouched;
+        !walk.is_run(*at) && is_expanded && !made.contains(at) && cut_at != Some(arena.node(*at))
+    });
+    nodes.map(|at| arena.node(at).clone()).collect()
 }
 
 fn unresolved(graph: &Graph, mirror: MirrorAge) -> Unresolved {
@@ -252,6 +278,7 @@ fn unresolved(graph: &Graph, mirror: MirrorAge) -> Unresolved {
             })
             .collect(),
         made_anew: made_anew.into_iter().cloned().collect(),
+        quarantined: Vec::new(),
         truncated: graph.truncated.clone(),
         mirror,
     }

@@ -59,7 +59,7 @@ pub fn doubts(unresolved: &Unresolved) -> Vec<String> {
 
 /// Each reason of doubt with its nodes.
 #[must_use]
-pub fn reasons(unresolved: &Unresolved) -> [(&'static str, Vec<String>); 5] {
+pub fn reasons(unresolved: &Unresolved) -> [(&'static str, Vec<String>); 6] {
     let texts = |nodes: &[Node]| nodes.iter().map(Node::to_string).collect();
     let uncertain = unresolved.uncertain.iter();
     let uncertain = uncertain.map(|flow| format!("{} → {}", flow.written, flow.read));
@@ -75,5 +75,6 @@ pub fn reasons(unresolved: &Unresolved) -> [(&'static str, Vec<String>); 5] {
             "registered only after a run had read this number",
             texts(&unresolved.made_anew),
         ),
+        ("mirrored in part", texts(&unresolved.quarantined)),
     ]
 }

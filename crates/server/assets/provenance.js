@@ -14,6 +14,7 @@ const DOUBTS = [
   ["deleted", "deleted in MLflow"],
   ["without_version", "named without a version or digest"],
   ["made_anew", "registered only after a run had read this number"],
+  ["quarantined", "mirrored in part"],
 ];
 
 /** The report of a state's node. */

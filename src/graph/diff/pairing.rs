@@ -15,7 +15,7 @@ use crate::graph::arena::facts;
 use crate::graph::{GraphNode, RunFacts};
 use crate::mongo::neighbours::{LoggedModelsBy, Neighbours};
 use crate::node::{Kind, Node};
-use crate::run::{Run, field};
+use crate::run::Run;
 
 /// Compares the pair of the starts and all pairs upstream of it.
 pub(super) async fn pairs(
@@ -150,11 +150,9 @@ impl Pairing<'_> {
         for stored in there.into_iter().chain(deleted) {
             if let Some(whole) = found.remove(stored.node.key()) {
                 models.extend(logged_models(&whole)?);
-                let mirror = whole.as_raw().get_document(field::MIRROR);
-                let quarantined = mirror.and_then(|mirror| mirror.get_bool(field::QUARANTINED));
                 let read = ReadRun {
                     texts: Texts::of(&whole)?,
-                    is_quarantined: quarantined.unwrap_or_default(),
+                    is_quarantined: whole.is_quarantined(),
                     facts: facts(stored.facts),
                     is_deleted: stored.is_deleted,
                     whole,
