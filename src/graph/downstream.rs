@@ -84,8 +84,8 @@ impl Descent {
         for run in round.makers {
             self.show_made(walk, run, &users)?;
         }
-        for reference in round.written {
-            walk.advance(Way::Down, reference, Progress::All);
+        for reference in round.written.iter().copied() {
+            walk.advance(Way::Down, reference, Progress::Runs);
             self.show_readers(walk, reference, &users)?;
             self.show_overlaps(walk, reference, &users)?;
         }
@@ -94,6 +94,10 @@ impl Descent {
             let link = Link::registry(relation);
             walk.reach(Way::Down, before, after, self.depth, link)?;
             self.written.push(after);
+        }
+        // A limit that cuts leaves the references of the round behind: what it shows of them is not all.
+        for reference in round.written {
+            walk.advance(Way::Down, reference, Progress::All);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::IntoFuture;
 
+use bson::DateTime;
 use futures::future::BoxFuture;
 use serde::Serialize;
 
@@ -31,7 +32,8 @@ pub struct Impact {
     pub experiments: Vec<CountOf<Option<ExperimentFacts>>>,
     /// The number of runs downstream of each user, the largest number first.
     pub users: Vec<CountOf<Option<String>>>,
-    /// Outputs without a recorded consumer. The mirror cannot tell what else depends on them.
+    /// Outputs without a recorded consumer. The mirror cannot tell what else depends on them. With a query, outputs whose consumers do not
+    /// match are among them.
     #[serde(serialize_with = "json::texts")]
     pub open_ends: Vec<Node>,
     /// The limit that stopped the walk early; `None` if the answer is complete.
@@ -144,9 +146,20 @@ fn impact(start: Node, walk: &Walk<'_>) -> Impact {
             .iter()
             .filter(|reached| reached.shown.node.kind() == Kind::RUN)
     };
+    // Runs that were mirrored before their experiment was renamed have its old name.
+    let mut names: BTreeMap<&str, (Option<DateTime>, &Option<String>)> = BTreeMap::new();
+    for run in facts().filter_map(|reached| reached.shown.run.as_ref()) {
+        if let Some(exp) = &run.experiment {
+            let named = (run.start_time, &exp.name);
+            let latest = names.entry(&exp.id).or_insert(named);
+            *latest = named.max(*latest);
+        }
+    }
     let experiments = facts().map(|reached| {
-        let run = reached.shown.run.as_ref();
-        run.and_then(|run| run.experiment.clone())
+        let run = reached.shown.run.as_ref()?;
+        let id = run.experiment.as_ref()?.id.clone();
+        let name = names.get(id.as_str()).and_then(|(_, name)| (*name).clone());
+        Some(ExperimentFacts { id, name })
     });
     let users = facts().map(|reached| {
         let run = reached.shown.run.as_ref();
