@@ -10,6 +10,7 @@ mod diff_random;
 mod faults;
 mod naive;
 mod questions;
+mod questions_by_hand;
 mod random;
 mod select;
 mod walks;

@@ -13,6 +13,8 @@ pub(super) struct Selected {
     edges: BTreeMap<(Node, Node), Edge>,
     /// The starts of the walks, in the set or not.
     pub(super) starts: BTreeSet<Node>,
+    /// The starts without a version or digest, which select all of their name.
+    pub(super) wholes: BTreeSet<Node>,
 }
 
 /// The place of a node in the walks that found it.
@@ -43,6 +45,7 @@ impl From<Graph> for Selected {
             nodes: nodes.collect(),
             edges: edges.collect(),
             starts,
+            wholes: BTreeSet::new(),
         }
     }
 }
@@ -102,6 +105,7 @@ impl Selected {
 
     fn with_walks_of(mut self, other: Self) -> Self {
         self.starts.extend(other.starts);
+        self.wholes.extend(other.wholes);
         for (ends, edge) in other.edges {
             match self.edges.get_mut(&ends) {
                 Some(known) => known.join(&edge),

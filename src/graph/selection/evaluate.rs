@@ -59,11 +59,15 @@ impl<'a> Evaluation<'a> {
             match expression {
                 Expression::Walk(span) => {
                     let walk = self.request.walk(span).await?;
-                    let graph = walk.facts(false).hidden(false).await?;
+                    let walk = walk.facts(false).hidden(false).walk().await?;
+                    let wholes = walk.wholes.clone();
+                    let graph = walk.finish(false, false, false).await?;
                     if self.truncated.is_none() {
                         self.truncated.clone_from(&graph.truncated);
                     }
-                    Ok(graph.into())
+                    let mut selected = Selected::from(graph);
+                    selected.wholes.extend(wholes);
+                    Ok(selected)
                 }
                 Expression::Roots(part) => Ok(self.set(part).await?.roots()),
                 Expression::Sinks(part) => Ok(self.set(part).await?.sinks()),
@@ -199,6 +203,7 @@ impl<'a> Evaluation<'a> {
                 walk.starts.insert(start, at);
             }
         }
+        walk.wholes.extend(selected.wholes.iter().cloned());
         for (node, place) in &selected.nodes {
             let at = walk.arena.meet(node.clone());
             walk.arena.show(at, place.depth);
@@ -223,7 +228,7 @@ impl<'a> Evaluation<'a> {
         let mut cut = None;
         if selected.nodes.len() > limits.nodes {
             let mut order: Vec<_> = selected.nodes.iter().collect();
-            order.sort_by_cached_key(|(node, place)| (place.depth, node.kind(), node.to_string()));
+            order.sort_by_key(|(node, place)| (place.depth, *node));
             let rest: Vec<Node> = order
                 .split_off(limits.nodes)
                 .into_iter()
