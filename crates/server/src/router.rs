@@ -23,6 +23,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&app), guard::check_time))
         .layer(from_fn_with_state(Arc::clone(&app), guard::check_token))
         .layer(from_fn_with_state(Arc::clone(&app), access::check));
+    // The body of a request may come slowly, or never.
+    let open =
+        Router::from(api::open()).layer(from_fn_with_state(Arc::clone(&app), guard::check_time));
     let pages = Router::new()
         .route("/", get(assets::page))
         .route("/api", get(assets::api_page))
@@ -33,7 +36,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     // The layer that is added last sees a request first.
     Router::new()
         .merge(data)
-        .merge(Router::from(api::open()))
+        .merge(open)
         .merge(pages)
         .fallback(unknown)
         .method_not_allowed_fallback(other_method)

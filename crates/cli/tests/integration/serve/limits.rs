@@ -1,6 +1,6 @@
 //! Limits that no request exceeds, and what happens when a client leaves or the server stops.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -292,4 +292,22 @@ async fn a_token_and_an_address_have_so_many_requests() {
     };
     let refused = (0..30).filter(|n| with_token(*n) == 429).count();
     assert!(refused > 10, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_never_comes_holds_a_connection_for_a_while_only() {
+    let test = mirror_of(1).await;
+    let served = Served::start(&test.uri, &["--max-time", "1"]);
+    let mut stream = TcpStream::connect(served.address).expect("a connection");
+    let head = format!(
+        "POST /api/v1/session HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n",
+        served.address
+    );
+    stream.write_all(head.as_bytes()).expect("it is sent");
+    let patience = Some(Duration::from_secs(60));
+    stream.set_read_timeout(patience).expect("a timeout");
+    let mut answer = String::new();
+    // The connection ends after the answer.
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
 }
