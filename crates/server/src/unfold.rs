@@ -43,23 +43,25 @@ impl Unfolded {
         reach: &Reach,
     ) -> Result<Graph, Problem> {
         let mut union = Union::of(graph);
-        let sides = [(self.upstream, 1, 0), (self.downstream, 0, 1)];
-        for (nodes, upstream, downstream) in sides {
-            for node in nodes {
-                let step = Reach {
-                    upstream,
-                    downstream,
-                    uncertain: reach.uncertain,
-                    parents: false,
-                    matching: reach.matching.clone(),
-                    // The start of this walk is in the graph already.
-                    max_nodes: (reach.max_nodes + 1)
-                        .saturating_sub(union.graph.nodes.len())
-                        .max(1),
-                };
-                let around = Selection::Around(node.clone());
-                union.add(&node, around.graph(app, &step).await?);
-            }
+        let upstream = self.upstream.into_iter().map(|node| (node, 1, 0));
+        let downstream = self.downstream.into_iter().map(|node| (node, 0, 1));
+        let mut steps: Vec<(Node, u32, u32)> = upstream.chain(downstream).collect();
+        // A node may be there only once another one is unfolded.
+        while let Some(next) = steps.iter().position(|(node, ..)| union.shows(node)) {
+            let (node, upstream, downstream) = steps.remove(next);
+            let step = Reach {
+                upstream,
+                downstream,
+                uncertain: reach.uncertain,
+                parents: false,
+                matching: reach.matching.clone(),
+                // The start of this walk is in the graph already.
+                max_nodes: (reach.max_nodes + 1)
+                    .saturating_sub(union.graph.nodes.len())
+                    .max(1),
+            };
+            let around = Selection::Around(node.clone());
+            union.add(&node, around.graph(app, &step).await?);
         }
         Ok(union.graph)
     }
@@ -102,7 +104,11 @@ impl Union {
         }
     }
 
-    /// Adds a walk that began at this node. A node that the graph does not show changes nothing.
+    fn shows(&self, node: &Node) -> bool {
+        self.places.contains_key(node)
+    }
+
+    /// Adds a walk that began at this node, which the graph shows.
     fn add(&mut self, start: &Node, walk: Graph) {
         let Some(&place) = self.places.get(start) else {
             return;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::graph_commands::Pipeline;
 use crate::support::served::{Served, encoded};
+use crate::support::stored::mirror_of;
 
 /// How many edges lead to each node and from it.
 fn shown(graph: &Value) -> BTreeMap<&str, [u64; 2]> {
@@ -114,4 +115,22 @@ async fn unfolded_nodes_show_one_level_more_and_all_that_is_hidden_is_counted() 
         let parameter = wrong.split('=').next();
         assert_eq!(refused.json()["parameter"].as_str(), parameter, "{wrong}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_an_unfolded_one_shows_can_be_unfolded_the_other_way() {
+    let test = mirror_of(2).await;
+    let served = Served::start(&test.uri, &[]);
+    let (data, reader) = ("artifact:r/data/x", "run:run000");
+    let list = |node: &str| encoded(&json!([node]).to_string());
+    let path = format!(
+        "/api/v1/graph?select={}&upstream=0&downstream=0&unfold_up={}&unfold_down={}",
+        encoded(data),
+        list(reader),
+        list(data)
+    );
+    let graph = served.get(&path).ok().json();
+    let found = ids(&graph);
+    assert!(found.contains(&reader), "{found:?}");
+    assert!(found.contains(&"model:churn:0"), "{found:?}");
 }
