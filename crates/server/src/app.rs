@@ -34,8 +34,8 @@ pub(crate) struct App {
     pub(crate) drawings: Arc<Semaphore>,
     /// The address of MLflow, where the mirror does not name it.
     pub(crate) mlflow: Option<String>,
-    /// Whether only programs of this computer reach the server.
-    pub(crate) is_loopback: bool,
+    /// Whether only programs of this computer reach the server, and no proxy asks for others.
+    pub(crate) is_private: bool,
     pub(crate) metrics: PrometheusHandle,
 }
 

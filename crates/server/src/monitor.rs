@@ -87,7 +87,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
 
 /// The metrics in the text format of Prometheus. Other computers need a token.
 pub(crate) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    if !app.is_loopback && reader(&app, &headers).is_none() {
+    if !app.is_private && reader(&app, &headers).is_none() {
         return Problem::unauthorized().into_response();
     }
     if let Ok(Ok(freshness)) = timeout(READY_TIME, app.store.freshness()).await {

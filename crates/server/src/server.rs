@@ -152,6 +152,7 @@ impl Server {
                 address: self.address,
             });
         }
+        let is_private = is_loopback && self.hosts.is_empty() && self.proxies.is_empty();
         let (tokens, token) = Tokens::of(self.access)?;
         let failed = |source| Error::Listen {
             address: self.address,
@@ -178,7 +179,7 @@ impl Server {
             streams: Streams::default(),
             drawings: Arc::new(Semaphore::new(App::DRAWINGS as usize)),
             mlflow: self.tracking_uri.as_deref().and_then(Pages::address),
-            is_loopback,
+            is_private,
             metrics: monitor::metrics()?,
         };
         Ok(Bound {
