@@ -8,7 +8,7 @@ import { inQuotes } from "./meaning.js";
 import { notice } from "./notice.js";
 import { showPanel } from "./panel.js";
 import { PictureView } from "./picture.js";
-import { go } from "./state.js";
+import { go, read } from "./state.js";
 import { zoomTools } from "./zoom.js";
 
 const LEVELS = ["0", "1", "2", "3", "5", "all"];
@@ -25,9 +25,9 @@ export class GraphView {
     this.element = make("div", { class: "graph" }, make("div", { class: "graph-main" }, this.tools, this.notices, this.frame), this.panel);
     this.reading = new AbortController();
     this.act = {
-      choose: (at) => go({ ...this.state, at: at ?? undefined }, { replace: true }),
+      choose: (at) => go({ ...this.asked(), at: at ?? undefined }, { replace: true }),
       unfold: (id, side) => this.unfold(id, side),
-      keep: (ids) => go({ ...this.state, keep: [...(this.state.keep ?? []), ...ids], at: ids[0] }),
+      keep: (ids) => go({ ...this.asked(), keep: [...(this.asked().keep ?? []), ...ids], at: ids[0] }),
       open: (id) => go({ node: id }),
     };
   }
@@ -64,6 +64,13 @@ export class GraphView {
     if (hadFocus) this.picture.focus();
   }
 
+  /** The state of the address, whose picture may still be on its way; the drawn one if the reader has left for another page. */
+  asked() {
+    const now = read();
+    const isHere = ["node", "select", "tab"].every((name) => now[name] === this.state[name]);
+    return isHere ? now : this.state;
+  }
+
   /** Whether a state differs from the drawn one in the chosen node alone. */
   hasDrawn(state) {
     return this.question === key(state);
@@ -96,22 +103,31 @@ export class GraphView {
     // The panel lists a fold. Only hidden edges can be unfolded.
     if (!node || node.folded || !node[`hidden_${side}`]) return this.act.choose(id);
     const list = `unfold_${side}`;
-    go({ ...this.state, [list]: [...(this.state[list] ?? []), id], at: id });
+    const asked = this.asked();
+    go({ ...asked, [list]: [...(asked[list] ?? []), id], at: id });
   }
 
   showTools() {
     const { state } = this;
     const parts = [];
     if (state.select === undefined) {
-      parts.push(levels("up", "Upstream", state), levels("down", "Downstream", state));
+      parts.push(this.levels("up", "Upstream"), this.levels("down", "Downstream"));
     }
     if (state.unfold_up || state.unfold_down || state.keep) {
-      parts.push(button("Fold again", () => go({ ...state, unfold_up: undefined, unfold_down: undefined, keep: undefined, at: undefined })));
+      parts.push(button("Fold again", () => go({ ...this.asked(), unfold_up: undefined, unfold_down: undefined, keep: undefined, at: undefined })));
     }
     const { graph } = this.answer;
     const counts = `${graph.nodes.length.toLocaleString("en")} nodes, ${graph.edges.length.toLocaleString("en")} edges`;
     parts.push(startFind(graph, this.picture.drawn, this.act), make("span", { class: "quiet grow" }, counts), make("span", { class: "toolbar" }, zoomTools(() => this.picture.zoom), this.files()));
     this.tools.replaceChildren(...parts);
+  }
+
+  levels(name, title) {
+    const known = this.state[name] ?? "1";
+    const options = LEVELS.includes(known) ? LEVELS : [...LEVELS, known];
+    const select = make("select", { onchange: () => go({ ...this.asked(), [name]: select.value }) },
+      options.map((level) => make("option", { value: level, selected: level === known }, level)));
+    return make("label", {}, `${title} `, select);
   }
 
   files() {
@@ -134,12 +150,4 @@ function question({ node, select, up, down, unfold_up, unfold_down, keep }) {
 
 function key(state) {
   return JSON.stringify(question(state));
-}
-
-function levels(name, title, state) {
-  const known = state[name] ?? "1";
-  const options = LEVELS.includes(known) ? LEVELS : [...LEVELS, known];
-  const select = make("select", { onchange: () => go({ ...state, [name]: select.value }) },
-    options.map((level) => make("option", { value: level, selected: level === known }, level)));
-  return make("label", {}, `${title} `, select);
 }

@@ -8,7 +8,7 @@ import { showImpact } from "./impact.js";
 import { isName, kindOf, nameOf } from "./nodes.js";
 import { bare } from "./panel.js";
 import { showProvenance } from "./provenance.js";
-import { badges } from "./notice.js";
+import { badges, notice } from "./notice.js";
 import { go, href, nodeHref } from "./state.js";
 import { showVersions } from "./versions.js";
 
@@ -43,6 +43,11 @@ export async function showNode(main, state, signal) {
     }
   }
   const answer = await GraphView.ask(state, signal);
+  if (answer.data.graph.nodes.length === 0) {
+    const limit = answer.cut && notice(`A limit cut the walks: ${answer.cut}.`);
+    main.replaceChildren(...[head(state), limit, make("p", {}, "No node is in the selection.")].filter(Boolean));
+    return;
+  }
   if (!isKept) {
     view = new GraphView(state);
     main.replaceChildren(head(state, answer.data.graph.nodes.find((shown) => shown.start)), view.element);

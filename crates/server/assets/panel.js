@@ -120,7 +120,7 @@ function aboutOther(shown, node) {
     const run = node.kind === "artifact" && node.id.slice("artifact:".length).split("/")[0];
     return run ? [facts([["Artifacts of run", make("a", { href: nodeHref(`run:${run}`) }, run)]])] : [];
   }
-  const known = shown.version ?? shown.model ?? shown.logged_model ?? {};
+  const known = shown.version ?? shown.model?.model ?? shown.logged_model ?? {};
   return [
     facts([
       ["Aliases", Array.isArray(known.aliases) && known.aliases.map((alias) => (typeof alias === "string" ? `@${alias}` : `@${alias.alias} → ${alias.version}`)).join(", ")],

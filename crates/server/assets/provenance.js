@@ -43,22 +43,22 @@ export async function showProvenance({ node }, signal) {
         ["From first to last", duration(told.first_start, told.last_end)],
       ])),
       make("div", { class: "card" }, make("h3", {}, "Data that no mirrored run wrote"), told.data.length > 0 ? nodes(told.data) : make("p", { class: "quiet" }, "None."))),
-    runs(told.runs));
+    runs(told.runs, new Set(told.unresolved.deleted)));
 }
 
-function runs(all) {
+function runs(all, deleted) {
   const rest = all.length - LISTED;
   return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Runs upstream" },
     rest > 0 && notice(`The nearest ${LISTED} runs are listed; ${rest.toLocaleString("en")} more are in the exported file.`),
     make("table", {}, make("thead", {}, make("tr", {}, ["run", "runs away", "status", "user", "started", "code", "params"].map((title) => make("th", { scope: "col" }, title)))),
-      make("tbody", {}, all.slice(0, LISTED).map(row))));
+      make("tbody", {}, all.slice(0, LISTED).map((run) => row(run, deleted.has(run.run))))));
 }
 
-function row({ run, depth, name, status, user, start_time, code, params, purged }) {
+function row({ run, depth, name, status, user, start_time, code, params }, isDeleted) {
   const source = [code.entry_point ?? code.source_name, code.git_commit?.slice(0, 12)].filter(Boolean).join(" @ ");
   const pairs = Object.entries(params);
   return make("tr", {},
-    make("td", {}, link(run, name), purged && badge("deleted in MLflow", "bad")),
+    make("td", {}, link(run, name), isDeleted && badge("deleted in MLflow", "bad")),
     make("td", { class: "number" }, String(depth)),
     make("td", { class: `status ${status}` }, status ?? ""),
     make("td", {}, make("bdi", {}, user ?? "")),
