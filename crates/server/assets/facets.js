@@ -29,9 +29,12 @@ export async function showFacets(element, state, where, signal) {
       const { data, cut } = await ask("facets", { facet, where, limit: SHOWN }, signal);
       const values = data.filter(({ value }) => value !== null);
       if (values.length === 0) continue;
-      part.append(make("ul", {}, values.map(({ value, runs }) =>
-        make("li", {}, button([make("bdi", {}, legible(text(value), "(blank)")), make("span", { class: "count" }, runs.toLocaleString("en"))],
-          () => go({ ...state, q: narrowed(where, condition(value)), rows: undefined }))))));
+      part.append(make("ul", {}, values.map(({ value, runs }) => {
+        const shown = [make("bdi", {}, legible(text(value), "(blank)")), make("span", { class: "count" }, runs.toLocaleString("en"))];
+        const narrow = () => go({ ...state, q: narrowed(where, condition(value)), rows: undefined });
+        // A filter in JSON takes no condition beside it.
+        return make("li", {}, ...(isFilter(where) ? shown : [button(shown, narrow)]));
+      })));
       if (cut) part.append(make("p", { class: "quiet" }, `The ${SHOWN} most frequent are shown.`));
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -44,6 +47,9 @@ export async function showFacets(element, state, where, signal) {
 
 function narrowed(where, condition) {
   if (!where) return condition;
-  if (where.trim().startsWith("{")) return condition;
-  return /\bor\b/.test(where) ? `(${where.trim()}) and ${condition}` : `${where.trim()} and ${condition}`;
+  return /\bor\b/i.test(where) ? `(${where.trim()}) and ${condition}` : `${where.trim()} and ${condition}`;
+}
+
+function isFilter(where) {
+  return where !== undefined && where.trim().startsWith("{");
 }

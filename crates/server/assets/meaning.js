@@ -17,7 +17,7 @@ export function stateOf(text) {
     const [, up, before, node, after, down] = walk;
     return { node, up: levels(before, up), down: levels(after, down) };
   }
-  if (isSelection(asked)) return { select: asked };
+  if (!FIELD.test(asked) && isSelection(asked)) return { select: asked };
   if (isNode(asked)) return { node: asked };
   // Untrimmed, so that the columns in an error are those of the box.
   return { q: text };

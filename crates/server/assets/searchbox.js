@@ -70,9 +70,9 @@ export function startSearchbox(form) {
     try {
       const found = await suggestions(text, asking.signal);
       if (input.value === text && document.activeElement === input) offer(found);
-    } catch {
+    } catch (error) {
       // Suggestions are a help. The search itself tells what is wrong.
-      close();
+      if (error.name !== "AbortError") close();
     }
   }
 
@@ -85,7 +85,7 @@ export function startSearchbox(form) {
     event.preventDefault();
     if (chosen >= 0) return take(options[chosen]);
     close();
-    go(stateOf(input.value));
+    go(stateOf(input.value), { again: true });
   });
   input.addEventListener("input", () => {
     fail(null);

@@ -35,10 +35,13 @@ export function nodeHref(node, tab) {
   return href({ node, tab });
 }
 
-/** Goes to a state. With `replace`, the way back leads past the state before. */
-export function go(state, { replace = false } = {}) {
+/** Goes to a state. With `replace`, the way back leads past the state before; with `again`, the same state is shown anew. */
+export function go(state, { replace = false, again = false } = {}) {
   const address = href(state);
-  if (address === (location.hash || "#")) return;
+  if (address === (location.hash || "#")) {
+    if (again) dispatchEvent(new Event("again"));
+    return;
+  }
   history[replace ? "replaceState" : "pushState"](null, "", address);
   dispatchEvent(new Event("statechange"));
 }
@@ -51,6 +54,7 @@ export function follow(show) {
     shown = location.hash;
     show(read());
   };
+  addEventListener("again", () => show(read()));
   addEventListener("statechange", tell);
   addEventListener("popstate", tell);
   addEventListener("hashchange", tell);

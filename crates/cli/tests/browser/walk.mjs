@@ -156,8 +156,39 @@ await browse(async (reader) => {
   assert.equal(reader.state().get("q"), "user = 'ana' and status = 'FAILED'");
   const failed = await page.locator("tbody tr").count();
   assert.ok(failed > 0 && failed < all, `${failed} of ${all}`);
+  await reader.open(`#${new URLSearchParams({ q: "user = 'ana' OR user = 'bo'" })}`);
+  await page.waitForSelector("#facets section:nth-of-type(2)");
+  await reader.then(() => page.locator("#facets button", { hasText: "FAILED" }).click());
+  assert.equal(reader.state().get("q"), "(user = 'ana' OR user = 'bo') and status = 'FAILED'");
+  await reader.open(`#${new URLSearchParams({ q: '{"user":"ana"}' })}`);
+  await page.waitForSelector("#facets section:nth-of-type(2)");
+  assert.equal(await page.locator("#facets button").count(), 0);
+  // The exported file has all runs, in whatever order the table is.
+  await reader.open("#sort=-user");
+  const exported = await page.locator(".results .menu a", { hasText: "CSV" }).getAttribute("href");
+  assert.match(exported, /limit=0/);
+  assert.doesNotMatch(exported, /sort=-user/);
   await page.waitForTimeout(300);
   await reader.isAccessible("results");
+
+  // Names that read like nodes are no selections, and a selection may be empty.
+  for (const q of [`input.model = 'Churn model:2' and metrics.auc > 0.9`, `input = "model:churn:2" and status = FINISHED`]) {
+    await page.fill("#query", q);
+    await reader.then(() => page.keyboard.press("Enter"));
+    assert.equal(reader.state().get("q"), q);
+  }
+  await page.fill("#query", `${version} and ${input.train}`);
+  await reader.then(() => page.keyboard.press("Enter"));
+  assert.match(await page.textContent("main"), /No node is in the selection/);
+  // Two changes at once are both in the address.
+  await reader.open(`#${new URLSearchParams({ node: version })}`);
+  await reader.then(() => page.evaluate(() => {
+    for (const level of document.querySelectorAll(".graph .toolbar select")) {
+      level.value = "0";
+      level.dispatchEvent(new Event("change"));
+    }
+  }));
+  assert.deepEqual([reader.state().get("up"), reader.state().get("down")], ["0", "0"]);
 
   // Nothing has this name; no node has this id.
   await reader.open("#q=nobody-has-this-name");
