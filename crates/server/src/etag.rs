@@ -1,12 +1,14 @@
-//! Entity tags: a hash of the body. A client that has the same answer already gets 304, without the body.
+//! Entity tags: a hash of the body and of the headers that belong to it. A client that has the same answer already gets 304, without the body.
 
 use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::Request;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use sha2::{Digest as _, Sha256};
+
+use crate::mirror::{DELETED, TRUNCATED};
 
 /// Of the hash, so many bytes stand in the tag.
 const TAG_BYTES: usize = 16;
@@ -27,8 +29,17 @@ pub(crate) async fn add(request: Request, next: Next) -> Response {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     // Weak: the compressed form of the body has the same tag.
-    let hash = Sha256::digest(&body);
-    let tag = format!("W/\"{}\"", hex::encode(&hash[..TAG_BYTES]));
+    let mut hash = Sha256::new();
+    // A 304 cannot take away a header of the answer that the client has.
+    for name in [LINK, TRUNCATED, DELETED] {
+        for value in head.headers.get_all(&name) {
+            hash.update(format!("{name}: "));
+            hash.update(value);
+            hash.update("\n");
+        }
+    }
+    hash.update(&body);
+    let tag = format!("W/\"{}\"", hex::encode(&hash.finalize()[..TAG_BYTES]));
     let is_same = is_known(&known, &tag);
     head.headers.extend(tag.parse().map(|tag| (ETAG, tag)));
     if is_same {

@@ -293,6 +293,22 @@ async fn a_node_without_counts_has_the_same_details() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_becomes_the_last_one_is_another_answer() {
+    let test = mirror_of(2).await;
+    let served = Served::start(&test.uri, &[]);
+    let path = "/api/v1/search?limit=1&columns=_id";
+    let first = served.get(path).ok();
+    assert!(first.header("link").is_some());
+    let tag = first.header("etag").expect("a tag");
+    let runs = test.database.collection::<Document>("runs");
+    let deleted = runs.delete_one(doc! { "_id": "run000" }).await;
+    assert_eq!(deleted.expect("a deletion").deleted_count, 1);
+    let last = served.get_with(path, &[("If-None-Match", tag)]);
+    assert_eq!((last.status, last.text()), (200, first.text()));
+    assert_eq!(last.header("link"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_headers_tell_of_a_new_pass_soon() {
     let test = mirror_of(1).await;
     let served = Served::start(&test.uri, &[]);
