@@ -191,10 +191,7 @@ impl<'a> IntoFuture for ProvenanceRequest<'a> {
                 quick_pass: freshness.quick_pass,
             };
             let graph = walk.into_graph(true, None);
-            let unresolved = Unresolved {
-                quarantined,
-                ..unresolved(&graph, mirror)
-            };
+            let unresolved = unresolved(&graph, quarantined, mirror);
             Ok(provenance(start, graph, texts, data, unresolved))
         })
     }
@@ -255,7 +252,7 @@ fn data(walk: &Walk<'_>) -> Vec<Node> {
     nodes.map(|at| arena.node(at).clone()).collect()
 }
 
-fn unresolved(graph: &Graph, mirror: MirrorAge) -> Unresolved {
+fn unresolved(graph: &Graph, quarantined: Vec<Node>, mirror: MirrorAge) -> Unresolved {
     let nodes = |is_it: &dyn Fn(&GraphNode) -> bool| -> Vec<Node> {
         let nodes = graph.nodes.iter().filter(|shown| is_it(shown));
         nodes.map(|shown| shown.node.clone()).collect()
@@ -278,7 +275,7 @@ fn unresolved(graph: &Graph, mirror: MirrorAge) -> Unresolved {
             })
             .collect(),
         made_anew: made_anew.into_iter().cloned().collect(),
-        quarantined: Vec::new(),
+        quarantined,
         truncated: graph.truncated.clone(),
         mirror,
     }

@@ -59,7 +59,7 @@ impl<'a> Evaluation<'a> {
             match expression {
                 Expression::Walk(span) => {
                     let walk = self.request.walk(span).await?;
-                    let walk = walk.facts(false).hidden(false).walk().await?;
+                    let walk = walk.facts(false).walk().await?;
                     let wholes = walk.wholes.clone();
                     let graph = walk.finish(false, false, false).await?;
                     if self.truncated.is_none() {
