@@ -229,6 +229,13 @@ async fn other_computers_need_a_token_of_a_file() {
     }
     assert_eq!(status("/health", "rl_00"), 200);
 
+    // A proxy asks for other computers.
+    let behind = Served::start(&test.uri, &["--trusted-proxy", "127.0.0.1"]);
+    let host = behind.address.to_string();
+    let answer = send(behind.address, "GET", "/metrics", &[("Host", &host)], "");
+    assert_eq!(answer.expect("an answer").status, 401);
+    assert_eq!(behind.get("/metrics").status, 200);
+
     let open = Served::start(&test.uri, &["--listen", "0.0.0.0:0", "--no-auth"]);
     let local = std::net::SocketAddr::from(([127, 0, 0, 1], open.address.port()));
     let answer = send(local, "GET", "/api/v1/status", &[("Host", "localhost")], "");
